@@ -1,0 +1,183 @@
+/**
+ * The one typed model both grammars of smtpd.conf and pipeline.conf are read into. Plain readonly data, frozen, printable
+ * as JSON (`sluicectl config --json`); secrets are never in it, only the names of the files that hold them.
+ */
+export interface Configuration {
+  /** First 12 hex digits of a hash over all files read; recorded on every decision. */
+  readonly revision: string
+  readonly hostname: string
+  readonly listeners: readonly Listener[]
+  readonly pkis: ReadonlyMap<string, Pki>
+  readonly cas: ReadonlyMap<string, string>
+  readonly tables: ReadonlyMap<string, Table>
+  readonly actions: ReadonlyMap<string, Action>
+  readonly rules: readonly Rule[]
+  readonly queueTtlMs: number
+  readonly maxMessageBytes: number
+  readonly maxRecipients: number
+  readonly maxMailsPerSession: number
+  readonly subAddressDelimiter: string
+  readonly bounceWarnMs: readonly number[]
+  /** admd: the authserv-id of Authentication-Results. */
+  readonly authservId: string
+  readonly pipeline: PipelineSettings
+}
+
+/** Where a statement stands, for messages and `explain`. */
+export interface Position {
+  readonly file: string
+  readonly line: number
+  readonly column: number
+}
+
+/** A table by name, or an inline one; a list or a map. Look-ups by kind are in tables.ts. */
+export interface Table {
+  readonly name: string
+  readonly source:
+    | { readonly kind: 'inline'; readonly list?: readonly string[]; readonly map?: ReadonlyMap<string, string> }
+    | { readonly kind: 'file'; readonly path: string }
+  readonly at: Position
+}
+
+export interface Pki {
+  readonly name: string
+  readonly cert: string
+  readonly key: string
+  readonly at: Position
+}
+
+export interface Listener {
+  /** As written: interface, address or host name. */
+  readonly on: string
+  /** `socket` listens on nothing in containers: the submission API. */
+  readonly family?: 4 | 6
+  readonly port: number
+  /** `none`, STARTTLS offered, STARTTLS demanded, implicit TLS. */
+  readonly tls: 'none' | 'offered' | 'required' | 'implicit'
+  readonly verifyClient: boolean
+  readonly pkis: readonly string[]
+  readonly ca?: string
+  /** `required`: 530 before MAIL; `optional`: offered. Table of credentials, or the `login` of pipeline.conf. */
+  readonly auth: { readonly kind: 'none' | 'required' | 'optional'; readonly table?: Table }
+  readonly tag?: string
+  readonly hostname?: string
+  readonly maskSource: boolean
+  readonly receivedAuth: boolean
+  readonly noDsn: boolean
+  readonly senders?: { readonly table: Table; readonly masquerade: boolean }
+  readonly at: Position
+}
+
+export type Action =
+  | (LocalAction & { readonly name: string; readonly ttlMs?: number; readonly at: Position })
+  | (RelayAction & { readonly name: string; readonly ttlMs?: number; readonly at: Position })
+
+export interface LocalAction {
+  readonly kind: 'local'
+  readonly method:
+    | { readonly kind: 'maildir'; readonly path: string; readonly junk: boolean }
+    | { readonly kind: 'lmtp'; readonly destination: string; readonly rcptTo: boolean }
+    | { readonly kind: 'mbox' }
+    | { readonly kind: 'mda'; readonly command: string }
+    | { readonly kind: 'forward-only' }
+    | { readonly kind: 'expand-only' }
+  readonly alias?: Table
+  readonly virtual?: Table
+  readonly userbase?: Table
+  readonly user?: string
+  readonly wrapper?: string
+}
+
+export interface RelayAction {
+  readonly kind: 'relay'
+  /** Smarthosts in turn (relay URLs), or a hop to a queue when the URL is `queue://NAME`. Absent: MX of the recipient's domain. */
+  readonly host?: Table
+  readonly domain?: Table
+  readonly auth?: Table
+  /** `tls`: STARTTLS demanded and verified; `no-verify` without the check. */
+  readonly tls?: 'verify' | 'no-verify'
+  readonly helo?: string
+  readonly heloSrc?: Table
+  readonly src?: Table
+  readonly mailFrom?: string
+  readonly backup?: { readonly mx?: string }
+  readonly pki?: string
+  readonly ca?: string
+  readonly srs: boolean
+}
+
+/** One condition of a rule; absent conditions hold. Defaults (from local, for local) are written out by the parser. */
+export type Condition =
+  | {
+      readonly kind: 'from-any' | 'from-local' | 'from-socket' | 'for-any' | 'for-local' | 'tls'
+      readonly not: boolean
+    }
+  | {
+      readonly kind: 'from-src' | 'from-rdns' | 'for-domain' | 'tag' | 'helo' | 'auth' | 'mail-from' | 'rcpt-to'
+      readonly not: boolean
+      readonly regex: boolean
+      /** Absent: any value (`auth`, `from rdns`). */
+      readonly table?: Table
+    }
+
+export interface Rule {
+  readonly at: Position
+  /** The statement as written, for `explain`. */
+  readonly text: string
+  readonly conditions: readonly Condition[]
+  readonly decision: { readonly kind: 'action'; readonly name: string } | { readonly kind: 'reject' }
+}
+
+/** What pipeline.conf holds; every line optional, defaults written out. */
+export interface PipelineSettings {
+  readonly redis?: { readonly url: string; readonly passwordFile?: string; readonly prefix: string }
+  readonly spool?: { readonly path: string; readonly quotaBytes?: number }
+  readonly dashboard: { readonly host: string; readonly port: number }
+  readonly metrics?: { readonly host: string; readonly port: number }
+  readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
+  /** By name; `filter`, `sign`, `deliver`, `relay` are always there. */
+  readonly queues: ReadonlyMap<string, QueueSettings>
+  readonly dkim: readonly DkimKey[]
+  /** Which checks are stamped into Authentication-Results. */
+  readonly authResults: readonly ('spf' | 'dkim' | 'dmarc' | 'arc')[]
+  readonly spam: {
+    readonly junk?: number
+    readonly reject?: number
+    readonly discard?: number
+    readonly header: string
+    readonly subject?: string
+  }
+  readonly users:
+    | { readonly kind: 'any' }
+    | { readonly kind: 'table'; readonly table: Table }
+    | { readonly kind: 'passwd'; readonly file: string }
+  /** Credentials for `auth` without a table. */
+  readonly login?: Table
+  /** DNS servers `address[:port]`; empty: the system's. */
+  readonly resolvers: readonly string[]
+  readonly interfaces: ReadonlyMap<string, string>
+  readonly sockets: ReadonlyMap<string, string>
+  readonly tlsMinimum: 'TLSv1.2' | 'TLSv1.3'
+  /** Port of remote MTAs; 25 but in tests. */
+  readonly relayPort: number
+}
+
+export interface QueueSettings {
+  readonly name: string
+  /** The tag a message comes back with. */
+  readonly tag: string
+  /** The old grammar's relay URL that means this queue, e.g. `smtp://localhost:10024`. */
+  readonly answers?: string
+  readonly concurrency: number
+  readonly timeoutMs: number
+  readonly onFailure: 'defer' | 'proceed'
+}
+
+export interface DkimKey {
+  /** Domain it signs for, or `*` with `same-domain`. */
+  readonly domain: string
+  readonly selector: string
+  readonly keyFile: string
+  readonly canonicalization: string
+  readonly expireMs?: number
+}

@@ -1,0 +1,44 @@
+import type { HeaderEdit } from './header-edit.ts'
+import type { Reply } from './reply.ts'
+import type { Tag } from './tag.ts'
+
+/** What one attempt did for one recipient. The reply's code says which: 2xx delivered or relayed, 4xx again later, 5xx failed. */
+export interface DeliveryAttempt {
+  /** Index into the envelope's recipients. */
+  readonly recipient: number
+  readonly reply: Reply
+  /** `local`: the mailbox has it (DSN action `delivered`); `remote`: the next hop has it (`relayed`). */
+  readonly reached: 'local' | 'remote'
+  /** The host that answered, `mx.example.org[192.0.2.1]:25`; absent when none did. */
+  readonly remoteMta?: string
+  /** The next hop offers DSN and was given the parameters: it reports from now on (RFC 3461 §6.2). */
+  readonly dsnPassedOn?: boolean
+}
+
+/** What a stage decided about a message. What a stage throws means 451: again on the schedule. */
+export type Disposition =
+  | { readonly kind: 'pass'; readonly tag: Tag; readonly edits?: readonly HeaderEdit[] }
+  | { readonly kind: 'settled'; readonly attempts: readonly DeliveryAttempt[] }
+  | { readonly kind: 'reject'; readonly reply: Reply }
+  | { readonly kind: 'hold'; readonly reason: string }
+  | { readonly kind: 'discard'; readonly reason: string }
+
+export function pass(tag: Tag, edits: readonly HeaderEdit[] = []): Disposition {
+  return { kind: 'pass', tag, edits }
+}
+
+export function settled(attempts: readonly DeliveryAttempt[]): Disposition {
+  return { kind: 'settled', attempts }
+}
+
+export function reject(reply: Reply): Disposition {
+  return { kind: 'reject', reply }
+}
+
+export function hold(reason: string): Disposition {
+  return { kind: 'hold', reason }
+}
+
+export function discard(reason: string): Disposition {
+  return { kind: 'discard', reason }
+}

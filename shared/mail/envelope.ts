@@ -1,0 +1,56 @@
+import type { Mailbox, ReversePath } from './address.ts'
+import type { MessageId } from './message-id.ts'
+import type { Tag } from './tag.ts'
+
+/** RFC 3461 §4.1; `never` stands alone. */
+export type Notify = 'never' | 'success' | 'failure' | 'delay'
+
+/** One recipient, in the order of the envelope; its index there is its name everywhere (jobs, outcomes). */
+export interface Recipient {
+  /** Where the copy goes (after expansion). */
+  readonly mailbox: Mailbox
+  /** The forward-path as the client gave it, when expansion changed it. */
+  readonly original?: Mailbox
+  /** ORCPT in its xtext form, e.g. `rfc822;jane@example.org` (RFC 3461 §4.2). */
+  readonly orcpt?: string
+  readonly notify?: readonly Notify[]
+}
+
+/** DSN parameters of MAIL (RFC 3461 §4.3, §4.4). */
+export interface DsnRequest {
+  readonly ret?: 'full' | 'hdrs'
+  /** In xtext form. */
+  readonly envid?: string
+}
+
+/** Where a message came from; what rules test as from, helo, auth and tls. */
+export interface Origin {
+  /** `local`: made here (a bounce, sluicectl send); else an SMTP session. */
+  readonly kind: 'local' | 'smtp'
+  /** The one effective client address, without brackets; absent for `local`. */
+  readonly address?: string
+  readonly port?: number
+  /** Name of the listener, e.g. `127.0.0.1:2525`. */
+  readonly listener?: string
+  readonly helo?: string
+  /** Verified name of the client (PTR and forward agree). */
+  readonly rdns?: string
+  /** Authenticated user name. */
+  readonly user?: string
+  readonly tls?: { readonly version: string; readonly cipher: string }
+}
+
+export interface Envelope {
+  readonly id: MessageId
+  readonly reversePath: ReversePath
+  readonly recipients: readonly Recipient[]
+  readonly tags: readonly Tag[]
+  readonly origin: Origin
+  /** Epoch ms of acceptance; retries and expiry count from here. */
+  readonly receivedAt: number
+  readonly dsn?: DsnRequest
+  /** The client used SMTPUTF8 (RFC 6531). */
+  readonly smtputf8?: boolean
+  /** BODY=8BITMIME was given (RFC 6152). */
+  readonly eightBit?: boolean
+}

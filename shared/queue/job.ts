@@ -1,0 +1,47 @@
+import type { Mailbox, ReversePath } from '../mail/address.ts'
+import type { HeaderEdit } from '../mail/header-edit.ts'
+import type { MessageId } from '../mail/message-id.ts'
+import type { Tag } from '../mail/tag.ts'
+import type { Locator } from '../spool/spool.ts'
+
+/**
+ * What a job carries: what changes on the way. What never changes (origin, DSN parameters, content) is read from the
+ * spool record that `at` points to. A few hundred octets; never content.
+ */
+export interface StageJob {
+  /** Schema version; workers take N and N-1. */
+  readonly v: 1
+  readonly id: MessageId
+  readonly at: Locator
+  readonly from: ReversePath
+  /** Indexes into the envelope's recipients this job is about, and where they go (for lists and lanes). */
+  readonly rcpt: readonly number[]
+  readonly to: readonly Mailbox[]
+  readonly tags: readonly Tag[]
+  /** All edits so far, those of acceptance included. */
+  readonly edits: readonly HeaderEdit[]
+  readonly receivedAt: number
+  /** Queues visited before this one, in order. */
+  readonly path: readonly string[]
+  /** Name of the action of smtpd.conf to carry out; looked up at each attempt. */
+  readonly action?: string
+  /** Relay: the next domain or smarthost, the lane the job runs in. */
+  readonly destination?: string
+  /** Attempts that ended in a temporary failure. */
+  readonly attempts: number
+  /** The last such reply, one line. */
+  readonly lastReply?: string
+  /** Made by a rebuild or a replay: read the outcome log before the first attempt too. */
+  readonly recheck?: boolean
+  /** Delay warnings sent so far. */
+  readonly warned?: number
+}
+
+/** A job to add: the queue, its deterministic id, its data. */
+export interface NewJob {
+  readonly queue: string
+  /** `<messageId>.<step>.<group>`; no ':' and not all digits. */
+  readonly jobId: string
+  readonly data: StageJob
+  readonly delayMs?: number
+}
