@@ -1,10 +1,89 @@
 /**
  * A change of the header section. The stored bytes never change: what a stage sees, signs or delivers is "edits applied
- * to the stored bytes", in order. Texts hold whole fields with their CRLF.
+ * to the stored bytes", in order. Texts hold whole fields with their CRLF, as binary strings are not needed: UTF-8.
  */
 export type HeaderEdit =
   | { readonly kind: 'prepend'; readonly fields: string }
-  /** Removes each field of that name (without case), or only those whose unfolded value `value` equals. */
+  /** Removes each field of that name (without case), or only those whose unfolded value equals `value`. */
   | { readonly kind: 'remove'; readonly name: string; readonly value?: string }
   /** Puts `field` in the place of the first field of that name; appended at the end of the section when there is none. */
   | { readonly kind: 'replace'; readonly name: string; readonly field: string }
+
+/** A field as it stands in the section, with its folding and CRLF. */
+export interface HeaderField {
+  readonly name: string
+  readonly raw: Buffer
+}
+
+/**
+ * The header section (closing empty line included, when there is one) with the edits applied. With prepends only, the
+ * section itself is not looked at.
+ */
+export function applyEdits(header: Buffer, edits: readonly HeaderEdit[]): Buffer {
+  if (edits.every((edit) => edit.kind === 'prepend')) return Buffer.concat([prepended(edits), header])
+  const closing = header.subarray(-4).equals(Buffer.from('\r\n\r\n')) ? 2 : header.equals(Buffer.from('\r\n')) ? 2 : 0
+  let fields = headerFields(header)
+  for (const edit of edits) fields = applyEdit(fields, edit)
+  return Buffer.concat([...fields.map((field) => field.raw), header.subarray(header.length - closing)])
+}
+
+/** The fields that prepend edits put above the section, the latest on top. */
+export function prepended(edits: readonly HeaderEdit[]): Buffer {
+  let text = ''
+  for (const edit of edits) if (edit.kind === 'prepend') text = edit.fields + text
+  return Buffer.from(text)
+}
+
+/** Splits a header section into its fields; a line that is no field stays with the field above it, so nothing is lost. */
+export function headerFields(header: Buffer): HeaderField[] {
+  const fields: HeaderField[] = []
+  let start = 0
+  while (start < header.length) {
+    const end = fieldEnd(header, start)
+    const raw = header.subarray(start, end)
+    if (raw.equals(Buffer.from('\r\n'))) break
+    fields.push({ name: fieldName(raw), raw })
+    start = end
+  }
+  return fields
+}
+
+/** Value of a field: unfolded, blanks around it trimmed. */
+export function fieldValue(field: HeaderField): string {
+  const text = field.raw.toString('utf8')
+  return text
+    .slice(text.indexOf(':') + 1)
+    .replaceAll(/\r\n(?=[ \t])/g, '')
+    .trim()
+}
+
+function fieldName(raw: Buffer): string {
+  const colon = raw.indexOf(0x3a)
+  return colon < 0 ? '' : raw.toString('latin1', 0, colon).trimEnd().toLowerCase()
+}
+
+function fieldEnd(header: Buffer, start: number): number {
+  let end = header.indexOf('\r\n', start)
+  while (end >= 0 && end > start && (header[end + 2] === 0x20 || header[end + 2] === 0x09))
+    end = header.indexOf('\r\n', end + 2)
+  return end < 0 ? header.length : end + 2
+}
+
+function applyEdit(fields: readonly HeaderField[], edit: HeaderEdit): HeaderField[] {
+  switch (edit.kind) {
+    case 'prepend':
+      return [...headerFields(Buffer.from(edit.fields)), ...fields]
+    case 'remove': {
+      const name = edit.name.toLowerCase()
+      return fields.filter(
+        (field) => field.name !== name || (edit.value !== undefined && fieldValue(field) !== edit.value),
+      )
+    }
+    case 'replace': {
+      const name = edit.name.toLowerCase()
+      const index = fields.findIndex((field) => field.name === name)
+      const added = { name, raw: Buffer.from(edit.field) }
+      return index < 0 ? [...fields, added] : [...fields.slice(0, index), added, ...fields.slice(index + 1)]
+    }
+  }
+}

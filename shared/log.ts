@@ -1,0 +1,30 @@
+import { pino } from 'pino'
+
+/** One JSON object a line. Never log content, AUTH arguments or keys. */
+export interface Logger {
+  trace(fields: object, text: string): void
+  debug(fields: object, text: string): void
+  info(fields: object, text: string): void
+  warn(fields: object, text: string): void
+  error(fields: object, text: string): void
+  child(fields: object): Logger
+}
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error'
+
+/**
+ * Logs to standard output. Lines are gathered and written at least every 100 ms (a synchronous write a line would cap the
+ * SMTP side); `flush` writes what waits and is called before the process ends.
+ */
+export function createLog(level: LogLevel, fields: object): { readonly log: Logger; flush(): void } {
+  const destination = pino.destination({ dest: 1, sync: false, minLength: 4096 })
+  const timer = setInterval(() => destination.flush(), 100)
+  timer.unref()
+  const log = pino({ level, base: fields, timestamp: pino.stdTimeFunctions.isoTime }, destination)
+  return { log, flush: () => destination.flushSync() }
+}
+
+/** For tests and command-line tools that print for themselves. */
+export function silentLog(): Logger {
+  return pino({ level: 'silent' })
+}

@@ -1,0 +1,47 @@
+import type { Message } from '../mail/message.ts'
+import type { Disposition } from '../mail/disposition.ts'
+import type { Service, ServiceContext } from '../service.ts'
+import type { SpooledMessage } from '../spool/spool.ts'
+import { runStage } from './run-stage.ts'
+
+/** A message as it reaches a stage: the job's view of it, and its content on demand. */
+export interface StageMessage extends Message {
+  /** Record, header section and content in the spool. */
+  readonly stored: SpooledMessage
+  /** Action of smtpd.conf to carry out (deliver, relay). */
+  readonly action?: string
+  /** Relay: the next domain or smarthost. */
+  readonly destination?: string
+  /** Attempts so far that ended in a temporary failure. */
+  readonly attempts: number
+}
+
+/** What a stage may use while it handles one message. */
+export interface StageContext extends ServiceContext {
+  /** Aborted when the service stops or the queue's `timeout` is over; every outside call takes it. */
+  readonly signal: AbortSignal
+}
+
+export type HandleMessage = (message: StageMessage, context: StageContext) => Promise<Disposition>
+
+/** A stage with a lifetime: connections, worker threads. */
+export interface OpenStage {
+  readonly handle: HandleMessage
+  close(): Promise<void>
+}
+
+export interface StageDefinition {
+  /** Name of the service: `filter`, `signer`. */
+  readonly name: string
+  /** Queue it takes messages from; the name when left out. */
+  readonly queue?: string
+  /** A stage without state. May run twice for one message: same input, same result. What it throws means 451, again later. */
+  readonly handle?: HandleMessage
+  /** A stage with state. */
+  readonly open?: (context: ServiceContext) => Promise<OpenStage>
+}
+
+/** Makes a service of a stage: takes messages from its queue, hands each to the stage, carries out the disposition. */
+export function defineStage(definition: StageDefinition): Service {
+  return { name: definition.name, start: (context) => runStage(definition, context) }
+}

@@ -1,0 +1,41 @@
+import type { Clock } from './clock.ts'
+import type { Configuration } from './config/model.ts'
+import type { TableSet } from './config/tables.ts'
+import type { Events } from './events.ts'
+import type { Logger } from './log.ts'
+import type { Metrics } from './metrics.ts'
+import type { Pipeline } from './pipeline/pipeline.ts'
+import type { Queues } from './queue/queues.ts'
+import type { Resolver } from './resolver.ts'
+import type { FileSpool } from './spool/file-spool.ts'
+
+/** What every service is given. One process builds it once for all services it runs. */
+export interface ServiceContext {
+  readonly configuration: Configuration
+  readonly tables: TableSet
+  readonly spool: FileSpool
+  readonly queues: Queues
+  readonly pipeline: Pipeline
+  readonly resolver: Resolver
+  readonly events: Events
+  readonly metrics: Metrics
+  readonly log: Logger
+  readonly clock: Clock
+  /** `./var`: spool, keys, certificates, Redis. */
+  readonly dataFolder: string
+}
+
+/** A part of Sluice that can share a process with the others or run alone. Keeps no state at module level. */
+export interface Service {
+  readonly name: string
+  start(context: ServiceContext): Promise<RunningService>
+}
+
+export interface RunningService {
+  /** What it listens on, for the start message: `smtp://127.0.0.1:2525 (STARTTLS)`. */
+  readonly listens?: readonly string[]
+  /** Trouble now, one sentence each; empty when it does its work. */
+  health?(): Promise<readonly string[]>
+  /** Stops taking work, finishes what is in hand, frees everything. */
+  close(): Promise<void>
+}
