@@ -1,0 +1,174 @@
+import type { Clock } from './clock.ts'
+import type { Journal } from './journal.ts'
+import type { Logger } from './log.ts'
+import type { Mailbox, ReversePath } from './mail/address.ts'
+import type { MessageId } from './mail/message-id.ts'
+import { formatReply } from './mail/reply.ts'
+import type { Reply } from './mail/reply.ts'
+import type { Metrics } from './metrics.ts'
+
+/** An SMTP session, not yet about a message. */
+export interface SessionFields {
+  readonly session: string
+  readonly listener: string
+  readonly address: string
+}
+
+/** One recipient's copy and what the next hop said. */
+export interface AttemptFields {
+  readonly id: MessageId
+  readonly recipient: Mailbox
+  readonly stage: string
+  readonly reply: Reply
+  readonly remoteMta?: string | undefined
+  readonly action?: string | undefined
+  /** Since acceptance. */
+  readonly ageMs: number
+}
+
+/**
+ * One function per mail event: it writes the log line, counts it, and adds it to the message's story. Each name and its
+ * fields exist here once.
+ */
+export interface Events {
+  connected(fields: SessionFields): void
+  disconnected(fields: SessionFields & { readonly tookMs: number }): void
+  authenticated(fields: SessionFields & { readonly user: string; readonly method: string }): void
+  authFailed(fields: SessionFields & { readonly user?: string | undefined; readonly reply: Reply }): void
+  /** Refused in the session: nothing was accepted. */
+  rejected(
+    fields: SessionFields & {
+      readonly stage: 'connect' | 'helo' | 'auth' | 'mail' | 'rcpt' | 'data'
+      readonly reply: Reply
+      readonly id?: MessageId | undefined
+      readonly from?: ReversePath | undefined
+      readonly to?: string | undefined
+    },
+  ): void
+  /** On disk, answered 250. */
+  received(fields: {
+    readonly id: MessageId
+    readonly from: ReversePath
+    readonly to: readonly Mailbox[]
+    readonly sizeBytes: number
+    readonly listener?: string | undefined
+    readonly address?: string | undefined
+    readonly helo?: string | undefined
+    readonly user?: string | undefined
+    readonly tls?: string | undefined
+    readonly tookMs?: number | undefined
+  }): void
+  /** The rules sent recipients somewhere; `rule` is file:line. */
+  routed(fields: {
+    readonly id: MessageId
+    readonly to: readonly Mailbox[]
+    readonly rule: string
+    readonly queue: string
+    readonly action?: string | undefined
+    readonly tags: readonly string[]
+  }): void
+  /** The filter's verdict. */
+  filtered(fields: {
+    readonly id: MessageId
+    readonly verdict: string
+    readonly score: number
+    readonly symbols: readonly string[]
+    readonly authentication?: string | undefined
+  }): void
+  signed(fields: {
+    readonly id: MessageId
+    readonly domain: string
+    readonly selector: string
+    readonly algorithm: string
+  }): void
+  /** A stage is done and put its tag on. */
+  passed(fields: {
+    readonly id: MessageId
+    readonly stage: string
+    readonly tag: string
+    readonly tookMs: number
+  }): void
+  delivered(fields: AttemptFields): void
+  relayed(fields: AttemptFields): void
+  delayed(fields: AttemptFields & { readonly nextAt: number; readonly attempts: number }): void
+  failed(fields: AttemptFields): void
+  expired(fields: AttemptFields): void
+  /** A stage broke off; the message is tried again. */
+  deferred(fields: {
+    readonly id: MessageId
+    readonly stage: string
+    readonly reason: string
+    readonly nextAt: number
+    readonly attempts: number
+  }): void
+  /** A report about `about` went to its sender as message `id`. */
+  reported(fields: {
+    readonly id: MessageId
+    readonly about: MessageId
+    readonly to: Mailbox
+    readonly action: string
+  }): void
+  /** A bounce that could not be delivered is dropped. */
+  doubleBounced(fields: { readonly id: MessageId; readonly recipient: Mailbox; readonly reply: Reply }): void
+  discarded(fields: { readonly id: MessageId; readonly stage: string; readonly reason: string }): void
+  held(fields: { readonly id: MessageId; readonly stage: string; readonly reason: string }): void
+  released(fields: { readonly id: MessageId; readonly stage: string; readonly by: string }): void
+  removed(fields: { readonly id: MessageId; readonly by: string }): void
+  scheduled(fields: { readonly id: MessageId; readonly by: string }): void
+  /** Jobs made anew from the spool. */
+  requeued(fields: { readonly id: MessageId; readonly reason: string }): void
+}
+
+type Level = 'debug' | 'info' | 'warn'
+
+export function createEvents(parts: {
+  readonly log: Logger
+  readonly metrics: Metrics
+  readonly journal: Journal
+  readonly clock: Clock
+}): Events {
+  const { log, metrics, journal, clock } = parts
+
+  function emit(
+    event: string,
+    level: Level,
+    fields: { readonly id?: MessageId | undefined; readonly reply?: Reply },
+  ): void {
+    const shown = fields.reply === undefined ? fields : { ...fields, reply: formatReply(fields.reply) }
+    log[level]({ event, ...shown }, event)
+    metrics.events.inc({ event })
+    if (fields.id !== undefined) journal.append({ at: clock.now(), event, ...shown, id: fields.id })
+  }
+
+  function attempted(event: string, level: Level, fields: AttemptFields): void {
+    metrics.replies.inc({ stage: fields.stage, class: `${Math.trunc(fields.reply.code / 100)}xx` })
+    emit(event, level, fields)
+  }
+
+  return {
+    connected: (fields) => emit('connected', 'debug', fields),
+    disconnected: (fields) => emit('disconnected', 'debug', fields),
+    authenticated: (fields) => emit('authenticated', 'info', fields),
+    authFailed: (fields) => emit('auth failed', 'warn', fields),
+    rejected: (fields) => emit('rejected', 'info', fields),
+    received: (fields) => emit('received', 'info', fields),
+    routed: (fields) => emit('routed', 'debug', fields),
+    filtered: (fields) => emit('filtered', 'info', fields),
+    signed: (fields) => emit('signed', 'info', fields),
+    passed: (fields) => emit('passed', 'debug', fields),
+    delivered: (fields) => attempted('delivered', 'info', fields),
+    relayed: (fields) => attempted('relayed', 'info', fields),
+    delayed: (fields) => attempted('delayed', 'info', fields),
+    failed: (fields) => attempted('failed', 'info', fields),
+    expired: (fields) => attempted('expired', 'info', fields),
+    deferred: (fields) => emit('deferred', 'warn', fields),
+    reported: (fields) => emit('reported', 'info', fields),
+    doubleBounced: (fields) => emit('double bounce', 'warn', fields),
+    discarded: (fields) => emit('discarded', 'info', fields),
+    held: (fields) => emit('held', 'warn', fields),
+    released: (fields) => emit('released', 'info', fields),
+    removed: (fields) => emit('removed', 'info', fields),
+    scheduled: (fields) => emit('scheduled', 'info', fields),
+    requeued: (fields) => emit('requeued', 'info', fields),
+  }
+}

@@ -1,0 +1,140 @@
+import { createReadStream } from 'node:fs'
+import { appendFile, mkdir, readdir, stat, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { acceptedAtOf } from './mail/message-id.ts'
+import type { MessageId } from './mail/message-id.ts'
+
+/** One entry of a message's story. */
+export interface JournalEntry {
+  /** Epoch ms. */
+  readonly at: number
+  readonly event: string
+  readonly id?: string
+  readonly [field: string]: unknown
+}
+
+/**
+ * The story of every message, outside Redis and apart from the spool's truth: lines of JSON in files of one writer each,
+ * `<folder>/<writer>-<start>-<n>.ndjson`. Written in batches and without fsync: a power loss may take the last lines of a
+ * story, never mail.
+ */
+export interface Journal {
+  append(entry: JournalEntry): void
+  /** Resolves when all lines so far are with the operating system. */
+  flush(): Promise<void>
+  close(): Promise<void>
+}
+
+const flushAfterMs = 100
+const fileLimitBytes = 32 * 1024 * 1024
+
+export async function openJournal(folder: string, writer: string, startedAt: number): Promise<Journal> {
+  await mkdir(folder, { recursive: true })
+  const stem = `${writer}-${startedAt.toString(36)}-${process.pid}`
+  let sequence = 0
+  let sizeBytes = 0
+  let lines: string[] = []
+  let timer: NodeJS.Timeout | undefined
+  let writing: Promise<void> = Promise.resolve()
+
+  function flush(): Promise<void> {
+    clearTimeout(timer)
+    timer = undefined
+    if (lines.length === 0) return writing
+    const text = lines.join('')
+    lines = []
+    writing = writing.then(() => write(text))
+    return writing
+  }
+
+  async function write(text: string): Promise<void> {
+    if (sizeBytes > fileLimitBytes) {
+      sequence += 1
+      sizeBytes = 0
+    }
+    sizeBytes += text.length
+    // The disk may be full: the story then has a gap, mail goes on.
+    await appendFile(join(folder, `${stem}-${sequence}.ndjson`), text).catch(() => undefined)
+  }
+
+  return {
+    append(entry) {
+      lines.push(`${JSON.stringify(entry)}\n`)
+      if (timer === undefined) {
+        timer = setTimeout(() => void flush(), flushAfterMs)
+        timer.unref()
+      }
+    },
+    flush,
+    close: flush,
+  }
+}
+
+/** All entries about a message, by time. Reads the files that were written to after the message was accepted. */
+export async function storyOf(folder: string, id: MessageId): Promise<readonly JournalEntry[]> {
+  const entries: JournalEntry[] = []
+  for (const path of await filesSince(folder, acceptedAtOf(id))) {
+    for await (const line of linesWith(path, id)) {
+      const entry = parseEntry(line)
+      if (entry !== undefined && (entry.id === id || entry['dsn'] === id || entry['about'] === id)) entries.push(entry)
+    }
+  }
+  return entries.toSorted((one, other) => one.at - other.at)
+}
+
+/** Deletes files nobody wrote to since `before` (epoch ms). */
+export async function trimJournal(folder: string, before: number): Promise<number> {
+  let removed = 0
+  for (const name of await readdir(folder).catch(() => [])) {
+    const path = join(folder, name)
+    const found = await stat(path).catch(() => undefined)
+    if (found === undefined || found.mtimeMs >= before) continue
+    await unlink(path).catch(() => undefined)
+    removed += 1
+  }
+  return removed
+}
+
+async function filesSince(folder: string, since: number): Promise<readonly string[]> {
+  const names = await readdir(folder).catch(() => [])
+  const files = await Promise.all(
+    names
+      .filter((name) => name.endsWith('.ndjson'))
+      .map(async (name) => {
+        const path = join(folder, name)
+        const found = await stat(path).catch(() => undefined)
+        return { path, modifiedAt: found?.mtimeMs ?? 0 }
+      }),
+  )
+  return files.filter((file) => file.modifiedAt >= since - 1000).map((file) => file.path)
+}
+
+async function* linesWith(path: string, needle: string): AsyncGenerator<string> {
+  let rest = ''
+  try {
+    for await (const chunk of createReadStream(path, { encoding: 'utf8', highWaterMark: 1024 * 1024 })) {
+      const text = rest + (chunk as string)
+      const end = text.lastIndexOf('\n')
+      rest = text.slice(end + 1)
+      if (end < 0) continue
+      let from = text.indexOf(needle)
+      while (from >= 0 && from < end) {
+        const start = text.lastIndexOf('\n', from) + 1
+        const stop = text.indexOf('\n', from)
+        yield text.slice(start, stop)
+        from = text.indexOf(needle, stop)
+      }
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+}
+
+function parseEntry(line: string): JournalEntry | undefined {
+  try {
+    return JSON.parse(line) as JournalEntry
+  } catch {
+    return undefined
+  }
+}

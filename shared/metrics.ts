@@ -1,0 +1,47 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+
+/** Prometheus metrics of one process. Labels have few values: event, stage, outcome; addresses and ids go to the log. */
+export interface Metrics {
+  readonly registry: Registry
+  readonly events: Counter<'event'>
+  readonly replies: Counter<'stage' | 'class'>
+  readonly stageSeconds: Histogram<'stage'>
+  readonly acceptSeconds: Histogram
+  readonly waitingForQueue: Gauge
+  close(): void
+}
+
+export function createMetrics(): Metrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry, prefix: 'sluice_' })
+  const registers = [registry]
+  return {
+    registry,
+    events: new Counter({ name: 'sluice_events_total', help: 'Mail events by name', labelNames: ['event'], registers }),
+    replies: new Counter({
+      name: 'sluice_remote_replies_total',
+      help: 'Replies of the next hop by class (2xx, 4xx, 5xx)',
+      labelNames: ['stage', 'class'],
+      registers,
+    }),
+    stageSeconds: new Histogram({
+      name: 'sluice_stage_seconds',
+      help: 'Time a stage worked on one message',
+      labelNames: ['stage'],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+      registers,
+    }),
+    acceptSeconds: new Histogram({
+      name: 'sluice_accept_seconds',
+      help: 'Time from the end of DATA to the message being on disk',
+      buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1],
+      registers,
+    }),
+    waitingForQueue: new Gauge({
+      name: 'sluice_accepted_without_job',
+      help: 'Messages on disk whose jobs wait for Redis',
+      registers,
+    }),
+    close: () => registry.clear(),
+  }
+}
