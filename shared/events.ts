@@ -129,15 +129,12 @@ export function createEvents(parts: {
 }): Events {
   const { log, metrics, journal, clock } = parts
 
-  function emit(
-    event: string,
-    level: Level,
-    fields: { readonly id?: MessageId | undefined; readonly reply?: Reply },
-  ): void {
-    const shown = fields.reply === undefined ? fields : { ...fields, reply: formatReply(fields.reply) }
+  function emit(event: string, level: Level, fields: object): void {
+    const { id, reply } = fields as { readonly id?: MessageId; readonly reply?: Reply }
+    const shown = reply === undefined ? fields : { ...fields, reply: formatReply(reply) }
     log[level]({ event, ...shown }, event)
     metrics.events.inc({ event })
-    if (fields.id !== undefined) journal.append({ at: clock.now(), event, ...shown, id: fields.id })
+    if (id !== undefined) journal.append({ at: clock.now(), event, ...shown, id })
   }
 
   function attempted(event: string, level: Level, fields: AttemptFields): void {
