@@ -1,0 +1,49 @@
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import type { TestContext } from 'node:test'
+
+/** Programs the tests talk to, and the Debian package each comes in. */
+const packages = {
+  'smtp-sink': 'postfix',
+  'smtp-source': 'postfix',
+  postfix: 'postfix',
+  swaks: 'swaks',
+  dovecot: 'dovecot-lmtpd dovecot-imapd',
+  'redis-server': 'redis-server',
+  'redis-cli': 'redis-tools',
+  'opendkim-testmsg': 'opendkim-tools',
+  dkimverify: 'python3-dkim',
+  mount: 'mount',
+} as const
+
+export type Peer = keyof typeof packages
+
+/** The program's path, or `undefined` when this machine does not have it. */
+export function findPeer(peer: Peer): string | undefined {
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/bin', '/bin']
+  return folders.map((folder) => join(folder, peer)).find(isExecutable)
+}
+
+/** For the `skip` option of a test: false when all are there, else what to install. */
+export function missingPeers(...peers: readonly Peer[]): string | false {
+  const missing = peers.filter((peer) => findPeer(peer) === undefined)
+  if (missing.length === 0) return false
+  const install = [...new Set(missing.map((peer) => packages[peer]))].join(' ')
+  return `${missing.join(', ')} not found: apt-get install ${install}`
+}
+
+/** Skips the running test aloud when a peer is missing: `if (!requirePeer(t, 'dovecot')) return`. */
+export function requirePeer(t: TestContext, ...peers: readonly Peer[]): boolean {
+  const missing = missingPeers(...peers)
+  if (missing !== false) t.skip(missing)
+  return missing === false
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
