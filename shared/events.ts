@@ -93,13 +93,13 @@ export interface Events {
   delayed(fields: AttemptFields & { readonly nextAt: number; readonly attempts: number }): void
   failed(fields: AttemptFields): void
   expired(fields: AttemptFields): void
-  /** A stage broke off; the message is tried again. */
+  /** A stage broke off or gave no decision in time. */
   deferred(fields: {
     readonly id: MessageId
     readonly stage: string
     readonly reason: string
-    readonly nextAt: number
-    readonly attempts: number
+    /** `defer`: again on the schedule; `proceed`: on without the stage. */
+    readonly policy: 'defer' | 'proceed'
   }): void
   /** A report about `about` went to its sender as message `id`. */
   reported(fields: {

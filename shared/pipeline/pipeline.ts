@@ -1,11 +1,23 @@
-import type { ReversePath } from '../mail/address.ts'
+import type { Clock } from '../clock.ts'
+import type { Configuration } from '../config/model.ts'
+import type { Events } from '../events.ts'
+import type { Logger } from '../log.ts'
 import type { Envelope } from '../mail/envelope.ts'
 import type { HeaderEdit } from '../mail/header-edit.ts'
-import type { IncomingContent, Locator } from '../spool/spool.ts'
+import type { Metrics } from '../metrics.ts'
+import type { NewJob } from '../queue/job.ts'
+import type { Queues } from '../queue/queues.ts'
+import type { IncomingContent, Locator, Spool, SpooledMessage } from '../spool/spool.ts'
+import { advance } from './advance.ts'
+import type { AdvanceParts } from './advance.ts'
+import { planJobs } from './plan.ts'
+import type { Journey } from './plan.ts'
+import { createReporter } from './reporter.ts'
+import type { Router } from './router.ts'
 
 /** The way into the queues. */
 export interface Pipeline {
-  /** Content on its way in; goes to `accept` or `abort`. */
+  /** Content on its way in; goes to `accept`, or is aborted. */
   receive(): IncomingContent
   /**
    * Takes responsibility for a message: resolves when record and content are on disk (S3), then a 250 may be sent. The jobs are
@@ -15,10 +27,159 @@ export interface Pipeline {
   accept(envelope: Envelope, content: IncomingContent, edits: readonly HeaderEdit[]): Promise<Locator>
   /** The same for a message made here (DSN, test message). */
   submit(envelope: Envelope, content: Buffer, edits?: readonly HeaderEdit[]): Promise<Locator>
+  /**
+   * Adds the jobs of a message that is on disk and has none (sweeper, rebuild). The recipients a rule refuses now are failed.
+   * @throws QueueUnavailableError
+   */
+  requeue(stored: SpooledMessage, pending: readonly number[]): Promise<void>
   /** Messages on disk whose jobs wait for Redis. */
   readonly waiting: number
+  readonly route: Router
+  /** What a stage needs to carry out its dispositions. */
+  readonly advanceParts: AdvanceParts
+  /** Waits for the adds in flight; what cannot be added stays in the spool for the sweeper. */
   close(): Promise<void>
 }
 
-/** Sender of the messages Sluice makes itself. */
-export const nullReversePath: ReversePath = null
+export interface PipelineParts {
+  readonly configuration: Configuration
+  readonly route: Router
+  readonly spool: Spool
+  readonly queues: Queues
+  readonly events: Events
+  readonly metrics: Metrics
+  readonly log: Logger
+  readonly clock: Clock
+}
+
+const retryBacklogMs = 1_000
+/** Beyond this many, messages without a job are left to the sweeper, which finds them in the spool. */
+const maxBacklog = 100_000
+const backlogBatch = 500
+
+export function openPipeline(parts: PipelineParts): Pipeline {
+  const { configuration, route, spool, queues, events, metrics, log, clock } = parts
+  const backlog: NewJob[] = []
+  const inFlight = new Set<Promise<void>>()
+  let timer: NodeJS.Timeout | undefined
+  let closed = false
+
+  const reporter = createReporter({ configuration, events, clock, submit, log })
+  const advanceParts: AdvanceParts = {
+    configuration,
+    route,
+    spool,
+    queues,
+    reporter,
+    events,
+    clock,
+    spread: Math.random,
+  }
+
+  async function accept(envelope: Envelope, content: IncomingContent, edits: readonly HeaderEdit[]): Promise<Locator> {
+    const startedAt = performance.now()
+    const at = await content.commit({ envelope, edits, revision: configuration.revision })
+    metrics.acceptSeconds.observe((performance.now() - startedAt) / 1000)
+    inBackground(enqueue({ envelope, at, pending: envelope.recipients.map((_, index) => index), edits, path: [] }))
+    return at
+  }
+
+  async function submit(envelope: Envelope, content: Buffer, edits: readonly HeaderEdit[] = []): Promise<Locator> {
+    const incoming = spool.receive()
+    await incoming.write(content)
+    return accept(envelope, incoming, edits)
+  }
+
+  /** First jobs of a message. Never rejects: what fails here is found again by the sweeper. */
+  async function enqueue(journey: Journey): Promise<void> {
+    try {
+      const { jobs, refused } = await planJobs(journey, route)
+      tellRoutes(journey, jobs)
+      try {
+        await queues.add(jobs)
+      } catch (error) {
+        keepForLater(jobs, error as Error)
+      }
+      if (refused.length > 0) await failRefused(journey, refused)
+    } catch (error) {
+      log.error({ id: journey.envelope.id, err: error }, 'message is on disk but could not be queued; the sweeper will')
+    }
+  }
+
+  async function requeue(stored: SpooledMessage, pending: readonly number[]): Promise<void> {
+    const { envelope, edits, locator: at } = stored
+    const journey: Journey = { envelope, at, pending, edits, path: [], recheck: true }
+    const { jobs, refused } = await planJobs(journey, route)
+    await queues.add(jobs)
+    tellRoutes(journey, jobs)
+    if (refused.length > 0) await failRefused(journey, refused)
+  }
+
+  function tellRoutes(journey: Journey, jobs: readonly (NewJob & { readonly rule: string })[]): void {
+    const { id, tags } = journey.envelope
+    for (const { data, queue, rule } of jobs) events.routed({ id, to: data.to, rule, queue, action: data.action, tags })
+  }
+
+  /** The rules refuse recipients they accepted at RCPT (a reload between): those fail like any other. */
+  async function failRefused(
+    journey: Journey,
+    refused: Awaited<ReturnType<typeof planJobs>>['refused'],
+  ): Promise<void> {
+    const { envelope, at, edits } = journey
+    const stored = await spool.read(at)
+    const pending = refused.map(({ recipient }) => recipient)
+    const attempts = refused.map(({ recipient, reply }) => ({ recipient, reply, reached: 'local' as const }))
+    const message = { envelope, pending, edits, sizeBytes: at.sizeBytes, stored, attempts: 0 }
+    const to = pending
+      .map((recipient) => envelope.recipients[recipient]?.mailbox)
+      .filter((mailbox) => mailbox !== undefined)
+    const { id, reversePath: from, tags, receivedAt } = envelope
+    const job = { v: 1 as const, id, at, from, rcpt: pending, to, tags, edits, receivedAt, path: [], attempts: 0 }
+    await advance(advanceParts, { queue: 'accept', job, message, tookMs: 0 }, { kind: 'settled', attempts })
+  }
+
+  function keepForLater(jobs: readonly NewJob[], error: Error): void {
+    if (backlog.length === 0) log.warn({ err: error }, 'queue is away: mail is accepted and waits on disk')
+    if (backlog.length + jobs.length <= maxBacklog) backlog.push(...jobs)
+    metrics.waitingForQueue.set(backlog.length)
+    timer ??= setTimeout(() => inBackground(retryBacklog()), retryBacklogMs)
+  }
+
+  async function retryBacklog(): Promise<void> {
+    timer = undefined
+    while (backlog.length > 0 && !closed) {
+      const batch = backlog.slice(0, backlogBatch)
+      try {
+        await queues.add(batch)
+      } catch {
+        timer = setTimeout(() => inBackground(retryBacklog()), retryBacklogMs)
+        return
+      }
+      backlog.splice(0, batch.length)
+      metrics.waitingForQueue.set(backlog.length)
+      if (backlog.length === 0) log.info({}, 'queue is back: all mail on disk is queued')
+    }
+  }
+
+  function inBackground(work: Promise<void>): void {
+    inFlight.add(work)
+    void work.finally(() => inFlight.delete(work))
+  }
+
+  return {
+    receive: () => spool.receive(),
+    accept,
+    submit,
+    requeue,
+    get waiting() {
+      return backlog.length
+    },
+    route,
+    advanceParts,
+    async close() {
+      closed = true
+      clearTimeout(timer)
+      await Promise.all(inFlight)
+    },
+  }
+}

@@ -1,0 +1,227 @@
+import type { Clock } from '../clock.ts'
+import type { Configuration } from '../config/model.ts'
+import type { Events } from '../events.ts'
+import type { DeliveryAttempt, Disposition } from '../mail/disposition.ts'
+import { formatReply, isPermanent, isPositive, replies } from '../mail/reply.ts'
+import type { Reply } from '../mail/reply.ts'
+import { withTag } from '../mail/tag.ts'
+import type { StageJob } from '../queue/job.ts'
+import type { JobResult, Queues } from '../queue/queues.ts'
+import type { OutcomeRecord, Spool } from '../spool/spool.ts'
+import { mailboxOf, planJobs } from './plan.ts'
+import type { Reporter } from './reporter.ts'
+import type { Router } from './router.ts'
+import { nextAttemptAt, retryBaseMs } from './schedule.ts'
+import type { StageMessage } from './stage.ts'
+
+/** What carrying out a disposition needs. */
+export interface AdvanceParts {
+  readonly configuration: Configuration
+  readonly route: Router
+  readonly spool: Pick<Spool, 'settle'>
+  readonly queues: Pick<Queues, 'add'>
+  readonly reporter: Reporter
+  readonly events: Events
+  readonly clock: Clock
+  /** 0 to 1, see `Schedule.spread`. */
+  readonly spread: () => number
+}
+
+/** One step of a message: the job it came in, what the stage saw of it, and how long it took. */
+export interface Step {
+  readonly queue: string
+  readonly job: StageJob
+  readonly message: StageMessage
+  readonly tookMs: number
+}
+
+/**
+ * Carries out what a stage decided. Order is what keeps mail: reports and next jobs first, then the outcome log, and only
+ * then the job is done. Every part may run twice with the same effect.
+ */
+export async function advance(parts: AdvanceParts, step: Step, disposition: Disposition): Promise<JobResult> {
+  switch (disposition.kind) {
+    case 'pass':
+      return passOn(parts, step, disposition)
+    case 'settled':
+      return settleAttempts(parts, step, disposition.attempts)
+    case 'reject':
+      return settleAttempts(parts, step, refuseAll(step, disposition.reply))
+    case 'hold':
+      return holdBack(parts, step, disposition.reason)
+    case 'discard':
+      return discardAll(parts, step, disposition.reason)
+  }
+}
+
+async function passOn(
+  parts: AdvanceParts,
+  step: Step,
+  disposition: Disposition & { kind: 'pass' },
+): Promise<JobResult> {
+  const { message, job, queue } = step
+  const tags = withTag(message.envelope.tags, disposition.tag)
+  const envelope = { ...message.envelope, tags }
+  const edits = disposition.edits === undefined ? message.edits : [...message.edits, ...disposition.edits]
+  const path = [...job.path, queue]
+  const journey = {
+    envelope,
+    at: job.at,
+    pending: message.pending,
+    edits,
+    path,
+    ...(job.recheck === true ? { recheck: true } : {}),
+  }
+  const plan = await planJobs(journey, parts.route)
+  await parts.queues.add(plan.jobs)
+  parts.events.passed({ id: envelope.id, stage: queue, tag: disposition.tag, tookMs: step.tookMs })
+  for (const { data, queue: next, rule } of plan.jobs) {
+    parts.events.routed({ id: data.id, to: data.to, rule, queue: next, action: data.action, tags })
+  }
+  if (plan.refused.length === 0) return { kind: 'done' }
+  const refused = plan.refused.map(({ recipient, reply }) => ({ recipient, reply, reached: 'local' as const }))
+  return settleAttempts(parts, step, refused, { onlyThese: true })
+}
+
+async function settleAttempts(
+  parts: AdvanceParts,
+  step: Step,
+  attempts: readonly DeliveryAttempt[],
+  options: { readonly onlyThese?: boolean } = {},
+): Promise<JobResult> {
+  const { message } = step
+  const answered = new Map(attempts.map((attempt) => [attempt.recipient, attempt]))
+  const reached: DeliveryAttempt[] = []
+  const refused: DeliveryAttempt[] = []
+  const again: DeliveryAttempt[] = []
+  for (const recipient of message.pending) {
+    const attempt = answered.get(recipient)
+    if (attempt === undefined && options.onlyThese === true) continue
+    const { reply } = attempt ?? { reply: replies.tryLater }
+    const made = attempt ?? { recipient, reply, reached: 'local' as const }
+    if (isPositive(reply)) reached.push(made)
+    else if (isPermanent(reply)) refused.push(made)
+    else again.push(made)
+  }
+  const expired = isExpired(parts, message) ? again.splice(0).map((attempt) => asExpired(attempt)) : []
+
+  await parts.reporter.reportSuccess(message, reached)
+  await parts.reporter.reportFailure(message, [...refused, ...expired])
+  const final = [...reached, ...refused, ...expired]
+  if (final.length > 0) await parts.spool.settle(final.map((attempt) => outcomeOf(parts, step, attempt)))
+  tell(parts, step, reached, refused, expired)
+  return again.length === 0 ? { kind: 'done' } : tryAgain(parts, step, again)
+}
+
+async function tryAgain(parts: AdvanceParts, step: Step, again: readonly DeliveryAttempt[]): Promise<JobResult> {
+  const { job, message, queue } = step
+  const { receivedAt } = message.envelope
+  const nowAt = parts.clock.now()
+  const attempts = job.attempts + 1
+  const nextAt = nextAttemptAt({ receivedAt, attempts, baseMs: retryBaseMs(queue), nowAt, spread: parts.spread() })
+  const warned = await warnOfDelay(parts, step, again, nextAt)
+  for (const attempt of again) {
+    parts.events.delayed({ ...attemptFields(parts, step, attempt), nextAt, attempts })
+  }
+  const rcpt = again.map((attempt) => attempt.recipient)
+  const data: StageJob = {
+    ...job,
+    rcpt,
+    to: rcpt.map((recipient) => mailboxOf(message.envelope, recipient)),
+    attempts,
+    lastReply: formatReply(again[0]?.reply ?? replies.tryLater),
+    ...(warned === 0 ? {} : { warned }),
+  }
+  return { kind: 'later', data, delayMs: Math.max(0, nextAt - nowAt), reason: data.lastReply ?? '' }
+}
+
+/** Sends the delay warnings of `bounce warn-interval` that fall before the next attempt. Returns how many are sent in all. */
+async function warnOfDelay(
+  parts: AdvanceParts,
+  step: Step,
+  again: readonly DeliveryAttempt[],
+  nextAt: number,
+): Promise<number> {
+  const warned = step.job.warned ?? 0
+  const { receivedAt } = step.message.envelope
+  const due = parts.configuration.bounceWarnMs.filter((delayMs) => receivedAt + delayMs < nextAt).length
+  if (due > warned) await parts.reporter.reportDelay(step.message, again, due)
+  return Math.max(warned, due)
+}
+
+async function holdBack(parts: AdvanceParts, step: Step, reason: string): Promise<JobResult> {
+  await parts.spool.settle(outcomesForAll(parts, step, 'held', reason))
+  parts.events.held({ id: step.message.envelope.id, stage: step.queue, reason })
+  return { kind: 'park', data: step.job, reason }
+}
+
+async function discardAll(parts: AdvanceParts, step: Step, reason: string): Promise<JobResult> {
+  await parts.spool.settle(outcomesForAll(parts, step, 'discarded', reason))
+  parts.events.discarded({ id: step.message.envelope.id, stage: step.queue, reason })
+  return { kind: 'done' }
+}
+
+function refuseAll(step: Step, reply: Reply): readonly DeliveryAttempt[] {
+  return step.message.pending.map((recipient) => ({ recipient, reply, reached: 'local' as const }))
+}
+
+/** True when the action's ttl, or the queue's, is over. */
+export function isExpired(parts: Pick<AdvanceParts, 'configuration' | 'clock'>, message: StageMessage): boolean {
+  const action = message.action === undefined ? undefined : parts.configuration.actions.get(message.action)
+  const ttlMs = action?.ttlMs ?? parts.configuration.queueTtlMs
+  return parts.clock.now() >= message.envelope.receivedAt + ttlMs
+}
+
+function asExpired(attempt: DeliveryAttempt): DeliveryAttempt {
+  const { expired } = replies
+  return { ...attempt, reply: { ...expired, text: `${expired.text}; last reply: ${formatReply(attempt.reply)}` } }
+}
+
+function outcomeOf(parts: AdvanceParts, step: Step, attempt: DeliveryAttempt): OutcomeRecord {
+  const good = attempt.reached === 'local' ? 'delivered' : 'relayed'
+  return {
+    id: step.message.envelope.id,
+    recipient: attempt.recipient,
+    kind: isPositive(attempt.reply) ? good : 'failed',
+    stage: step.queue,
+    at: parts.clock.now(),
+    reply: attempt.reply,
+    ...(attempt.remoteMta === undefined ? {} : { remoteMta: attempt.remoteMta }),
+  }
+}
+
+function outcomesForAll(parts: AdvanceParts, step: Step, kind: 'held' | 'discarded', reason: string): OutcomeRecord[] {
+  const { envelope, pending } = step.message
+  const at = parts.clock.now()
+  return pending.map((recipient) => ({ id: envelope.id, recipient, kind, stage: step.queue, at, reason }))
+}
+
+function tell(
+  parts: AdvanceParts,
+  step: Step,
+  reached: readonly DeliveryAttempt[],
+  refused: readonly DeliveryAttempt[],
+  expired: readonly DeliveryAttempt[],
+): void {
+  const { events } = parts
+  for (const attempt of reached) {
+    const fields = attemptFields(parts, step, attempt)
+    if (attempt.reached === 'local') events.delivered(fields)
+    else events.relayed(fields)
+  }
+  for (const attempt of refused) events.failed(attemptFields(parts, step, attempt))
+  for (const attempt of expired) events.expired(attemptFields(parts, step, attempt))
+}
+
+function attemptFields(parts: AdvanceParts, step: Step, attempt: DeliveryAttempt) {
+  const { envelope, action } = step.message
+  return {
+    id: envelope.id,
+    recipient: mailboxOf(envelope, attempt.recipient),
+    stage: step.queue,
+    reply: attempt.reply,
+    remoteMta: attempt.remoteMta,
+    action,
+    ageMs: parts.clock.now() - envelope.receivedAt,
+  }
+}

@@ -1,0 +1,123 @@
+import { createHash } from 'node:crypto'
+
+import { domainOf } from '../mail/address.ts'
+import type { Mailbox } from '../mail/address.ts'
+import type { Envelope } from '../mail/envelope.ts'
+import type { HeaderEdit } from '../mail/header-edit.ts'
+import { replies } from '../mail/reply.ts'
+import type { Reply } from '../mail/reply.ts'
+import type { NewJob, StageJob } from '../queue/job.ts'
+import type { Route } from '../routing/route.ts'
+import type { Locator } from '../spool/spool.ts'
+import type { Router } from './router.ts'
+
+/** How often one message may enter one queue before it is stopped as a loop. */
+export const maxVisits = 3
+
+/** A message between two steps. */
+export interface Journey {
+  /** `tags`: those it has now. */
+  readonly envelope: Envelope
+  readonly at: Locator
+  /** Indexes of the recipients to route. */
+  readonly pending: readonly number[]
+  readonly edits: readonly HeaderEdit[]
+  /** Queues visited, in order. */
+  readonly path: readonly string[]
+  /** Set by a rebuild: the outcome log is read before the first attempt too. */
+  readonly recheck?: boolean
+}
+
+export interface Plan {
+  readonly jobs: readonly PlannedJob[]
+  readonly refused: readonly { readonly recipient: number; readonly reply: Reply }[]
+}
+
+export interface PlannedJob extends NewJob {
+  /** `file:line` of the rule that sent it there. */
+  readonly rule: string
+}
+
+/** One group of recipients that travel on together. */
+interface Group {
+  readonly queue: string
+  readonly rule: string
+  readonly action: string | undefined
+  readonly destination: string | undefined
+  readonly recipients: number[]
+}
+
+/**
+ * The next jobs of a message: one per queue, action and destination, all its recipients together. Pure but for the router:
+ * the same journey gives the same job ids, so a step that is done twice adds nothing twice.
+ */
+export async function planJobs(journey: Journey, route: Router): Promise<Plan> {
+  const groups = new Map<string, Group>()
+  const refused: { recipient: number; reply: Reply }[] = []
+  for (const recipient of journey.pending) {
+    const mailbox = mailboxOf(journey.envelope, recipient)
+    const next = await route(journey.envelope, mailbox, journey.path.length)
+    if (next.kind === 'reject') {
+      refused.push({ recipient, reply: next.reply })
+      continue
+    }
+    const step = stepOf(next, mailbox)
+    if (journey.path.filter((queue) => queue === step.queue).length >= maxVisits) {
+      refused.push({ recipient, reply: replies.routingLoop })
+      continue
+    }
+    const key = `${step.queue} ${step.action ?? ''} ${step.destination ?? ''}`
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, { ...step, recipients: [recipient] })
+    else group.recipients.push(recipient)
+  }
+  return { jobs: [...groups.values()].map((group) => jobOf(journey, group)), refused }
+}
+
+/** The recipient at an index of the envelope. @throws RangeError for an index a damaged job made up. */
+export function mailboxOf(envelope: Envelope, recipient: number): Mailbox {
+  const found = envelope.recipients[recipient]
+  if (found === undefined) throw new RangeError(`message ${envelope.id} has no recipient ${recipient}`)
+  return found.mailbox
+}
+
+function stepOf(route: Exclude<Route, { kind: 'reject' }>, mailbox: Mailbox): Omit<Group, 'recipients'> {
+  const rule = `${route.rule.file}:${route.rule.line}`
+  switch (route.kind) {
+    case 'stage':
+      return { queue: route.queue, rule, action: undefined, destination: undefined }
+    case 'local':
+      return { queue: 'deliver', rule, action: route.action, destination: undefined }
+    case 'relay':
+      return { queue: 'relay', rule, action: route.action, destination: route.destination ?? domainOf(mailbox) }
+  }
+}
+
+function jobOf(journey: Journey, group: Group): PlannedJob {
+  const { envelope } = journey
+  const data: StageJob = {
+    v: 1,
+    id: envelope.id,
+    at: journey.at,
+    from: envelope.reversePath,
+    rcpt: group.recipients,
+    to: group.recipients.map((recipient) => mailboxOf(envelope, recipient)),
+    tags: envelope.tags,
+    edits: journey.edits,
+    receivedAt: envelope.receivedAt,
+    path: journey.path,
+    ...(group.action === undefined ? {} : { action: group.action }),
+    ...(group.destination === undefined ? {} : { destination: group.destination }),
+    attempts: 0,
+    ...(journey.recheck === true ? { recheck: true } : {}),
+  }
+  return { queue: group.queue, jobId: jobIdOf(envelope.id, group, journey.path), data, rule: group.rule }
+}
+
+/** `<messageId>.<queue>.<group>`: the group is a digest of all that tells two jobs of one message in one queue apart. */
+function jobIdOf(id: string, group: Group, path: readonly string[]): string {
+  const digest = createHash('sha1')
+    .update(`${group.action ?? ''}\n${group.destination ?? ''}\n${group.recipients.join(',')}\n${path.join(',')}`)
+    .digest('base64url')
+  return `${id}.${group.queue}.${digest.slice(0, 8)}`
+}

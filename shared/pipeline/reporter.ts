@@ -1,0 +1,131 @@
+import type { Clock } from '../clock.ts'
+import type { Configuration } from '../config/model.ts'
+import type { Events } from '../events.ts'
+import type { Logger } from '../log.ts'
+import type { Mailbox } from '../mail/address.ts'
+import type { DeliveryAttempt } from '../mail/disposition.ts'
+import { composeDsn, wantsReport } from '../mail/dsn.ts'
+import type { DsnAction } from '../mail/dsn.ts'
+import type { Envelope } from '../mail/envelope.ts'
+import { applyEdits } from '../mail/header-edit.ts'
+import { derivedMessageId } from '../mail/message-id.ts'
+import type { Pipeline } from './pipeline.ts'
+import { mailboxOf } from './plan.ts'
+import type { StageMessage } from './stage.ts'
+
+/** Delivery status notifications (RFC 3461, RFC 3464): what the sender is told. They travel the same pipeline. */
+export interface Reporter {
+  reportSuccess(message: StageMessage, attempts: readonly DeliveryAttempt[]): Promise<void>
+  reportFailure(message: StageMessage, attempts: readonly DeliveryAttempt[]): Promise<void>
+  /** `warning`: how many delay warnings there are with this one. */
+  reportDelay(message: StageMessage, attempts: readonly DeliveryAttempt[], warning: number): Promise<void>
+}
+
+export interface ReporterParts {
+  readonly configuration: Configuration
+  readonly events: Events
+  readonly clock: Clock
+  readonly log: Logger
+  readonly submit: Pipeline['submit']
+}
+
+/** A returned message is attached whole up to this size, beyond it only its header section. */
+const fullReturnBytes = 64 * 1024
+
+export function createReporter(parts: ReporterParts): Reporter {
+  const { configuration, events, clock } = parts
+
+  /**
+   * Stores a report about these recipients; its id follows from its cause, so that a repeated step makes the same message. The null
+   * reverse-path gets none (RFC 5321 §4.5.5).
+   */
+  async function report(
+    message: StageMessage,
+    action: DsnAction,
+    attempts: readonly DeliveryAttempt[],
+    cause: string,
+  ): Promise<void> {
+    const { envelope } = message
+    const sender = envelope.reversePath
+    if (sender === null || attempts.length === 0) return
+    const nowAt = clock.now()
+    const id = derivedMessageId(envelope.id, `${action}.${cause}.${attempts.map((one) => one.recipient).join(',')}`)
+    const header = applyEdits(await message.stored.header(), message.edits)
+    const full = envelope.dsn?.ret === 'full' && action === 'failed' && message.sizeBytes <= fullReturnBytes
+    const content = composeDsn({
+      action,
+      id,
+      hostname: configuration.hostname,
+      nowAt,
+      original: {
+        id: envelope.id,
+        reversePath: sender,
+        receivedAt: envelope.receivedAt,
+        envid: envelope.dsn?.envid,
+        header,
+        body: full ? (await message.stored.content()).subarray(message.stored.locator.headerBytes) : undefined,
+      },
+      recipients: attempts.map((attempt) => {
+        const recipient = envelope.recipients[attempt.recipient]
+        return {
+          mailbox: mailboxOf(envelope, attempt.recipient),
+          original: recipient?.original,
+          orcpt: recipient?.orcpt,
+          reply: attempt.reply,
+          remoteMta: attempt.remoteMta,
+          lastAttemptAt: nowAt,
+        }
+      }),
+      willRetryUntil: action === 'delayed' ? envelope.receivedAt + configuration.queueTtlMs : undefined,
+    })
+    await parts.submit(bounceEnvelope(id, sender, nowAt), content)
+    events.reported({ id, about: envelope.id, to: sender, action })
+  }
+
+  function wanted(message: StageMessage, attempts: readonly DeliveryAttempt[], kind: 'failure' | 'delay' | 'success') {
+    return attempts.filter((attempt) => {
+      const recipient = message.envelope.recipients[attempt.recipient]
+      return recipient !== undefined && wantsReport(recipient, kind)
+    })
+  }
+
+  return {
+    async reportSuccess(message, attempts) {
+      const asked = wanted(message, attempts, 'success').filter((attempt) => attempt.dsnPassedOn !== true)
+      await report(
+        message,
+        'delivered',
+        asked.filter((one) => one.reached === 'local'),
+        'final',
+      )
+      await report(
+        message,
+        'relayed',
+        asked.filter((one) => one.reached === 'remote'),
+        'final',
+      )
+    },
+    async reportFailure(message, attempts) {
+      const { id, reversePath } = message.envelope
+      if (reversePath === null) {
+        for (const attempt of attempts) {
+          events.doubleBounced({ id, recipient: mailboxOf(message.envelope, attempt.recipient), reply: attempt.reply })
+        }
+      }
+      await report(message, 'failed', wanted(message, attempts, 'failure'), 'final')
+    },
+    reportDelay: (message, attempts, warning) =>
+      report(message, 'delayed', wanted(message, attempts, 'delay'), `warning${warning}`),
+  }
+}
+
+function bounceEnvelope(id: Envelope['id'], to: Mailbox, nowAt: number): Envelope {
+  return {
+    id,
+    reversePath: null,
+    recipients: [{ mailbox: to }],
+    tags: [],
+    origin: { kind: 'local' },
+    receivedAt: nowAt,
+  }
+}

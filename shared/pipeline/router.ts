@@ -1,0 +1,40 @@
+import type { Configuration } from '../config/model.ts'
+import type { TableSet } from '../config/tables.ts'
+import type { Mailbox } from '../mail/address.ts'
+import type { Envelope } from '../mail/envelope.ts'
+import { routeRecipient } from '../routing/route.ts'
+import type { Route } from '../routing/route.ts'
+
+/**
+ * Where a recipient of this message goes by the rules. `hops` counts the queues it came through: behind the first one the
+ * peer is `local`, as for a message that a content filter hands back.
+ * @throws TableError when a table cannot be read: temporary, never "no match"
+ */
+export type Router = (envelope: Envelope, recipient: Mailbox, hops: number) => Promise<Route>
+
+export function createRouter(
+  configuration: Configuration,
+  tables: TableSet,
+  localAddresses: ReadonlySet<string>,
+): Router {
+  return async (envelope, recipient, hops) => {
+    const { origin } = envelope
+    const fromHere = hops > 0 || origin.address === undefined
+    return routeRecipient({
+      configuration,
+      tables,
+      localAddresses,
+      recipient,
+      transaction: {
+        peer: fromHere
+          ? 'local'
+          : { address: origin.address as string, ...(origin.rdns === undefined ? {} : { rdns: origin.rdns }) },
+        ...(origin.helo === undefined ? {} : { helo: origin.helo }),
+        ...(origin.user === undefined ? {} : { user: origin.user }),
+        tls: origin.tls !== undefined,
+        tags: envelope.tags,
+        reversePath: envelope.reversePath,
+      },
+    })
+  }
+}

@@ -1,0 +1,138 @@
+import { tag } from '../mail/tag.ts'
+import { pass, reject } from '../mail/disposition.ts'
+import type { Disposition } from '../mail/disposition.ts'
+import { replies } from '../mail/reply.ts'
+import type { StageJob } from '../queue/job.ts'
+import type { JobControl, JobResult } from '../queue/queues.ts'
+import type { RunningService, ServiceContext } from '../service.ts'
+import { SpoolReadError, isFinal } from '../spool/spool.ts'
+import type { SpooledMessage } from '../spool/spool.ts'
+import { advance } from './advance.ts'
+import type { HandleMessage, OpenStage, StageDefinition, StageMessage } from './stage.ts'
+
+/** Takes messages from the stage's queue, hands each to the stage and carries out what it decides. */
+export async function runStage(definition: StageDefinition, context: ServiceContext): Promise<RunningService> {
+  const queue = definition.queue ?? definition.name
+  const stage = await openStage(definition, context)
+  const settings = context.configuration.pipeline.queues.get(queue)
+  const worker = context.queues.work(queue, {
+    concurrency: settings?.concurrency ?? 20,
+    handler: (job, control) => handleJob({ queue, handle: stage.handle, context }, job, control),
+  })
+  return {
+    async close() {
+      await worker.close()
+      await stage.close()
+    },
+  }
+}
+
+interface Running {
+  readonly queue: string
+  readonly handle: HandleMessage
+  readonly context: ServiceContext
+}
+
+async function openStage(definition: StageDefinition, context: ServiceContext): Promise<OpenStage> {
+  if (definition.open !== undefined) return definition.open(context)
+  const { handle } = definition
+  if (handle === undefined) throw new TypeError(`stage ${definition.name} has neither 'handle' nor 'open'`)
+  return { handle, close: async () => {} }
+}
+
+async function handleJob(running: Running, job: StageJob, control: JobControl): Promise<JobResult> {
+  const { context, queue } = running
+  const pending = job.recheck === true || control.starts > 1 ? await stillPending(context, job) : job.rcpt
+  if (pending.length === 0) return { kind: 'done' }
+  const stored = await readRecord(context, job)
+  if (stored instanceof SpoolReadError) return parkDamaged(running, job, stored)
+
+  const message = stageMessage(job, pending, stored)
+  const startedAt = performance.now()
+  const disposition = await disposeOf(running, message, control)
+  const tookMs = Math.round((performance.now() - startedAt) * 1000) / 1000
+  context.metrics.stageSeconds.observe({ stage: queue }, tookMs / 1000)
+  return advance(context.pipeline.advanceParts, { queue, job, message, tookMs }, disposition)
+}
+
+/** Recipients without an outcome: what a killed process logged before its job was done counts. */
+async function stillPending(context: ServiceContext, job: StageJob): Promise<readonly number[]> {
+  const outcomes = (await context.spool.outcomesOf([job.id])).get(job.id) ?? []
+  const final = new Set(outcomes.filter((outcome) => isFinal(outcome)).map((outcome) => outcome.recipient))
+  return job.rcpt.filter((recipient) => !final.has(recipient))
+}
+
+async function readRecord(context: ServiceContext, job: StageJob): Promise<SpooledMessage | SpoolReadError> {
+  try {
+    return await context.spool.read(job.at)
+  } catch (error) {
+    if (error instanceof SpoolReadError) return error
+    throw error
+  }
+}
+
+/** The record is gone or damaged: settled already, or evidence for an operator; never silently dropped. */
+async function parkDamaged(running: Running, job: StageJob, error: SpoolReadError): Promise<JobResult> {
+  if ((await stillPending(running.context, job)).length === 0) return { kind: 'done' }
+  running.context.events.held({ id: job.id, stage: running.queue, reason: error.message })
+  return { kind: 'park', data: job, reason: error.message }
+}
+
+function stageMessage(job: StageJob, pending: readonly number[], stored: SpooledMessage): StageMessage {
+  return {
+    envelope: { ...stored.envelope, tags: job.tags },
+    pending,
+    edits: job.edits,
+    sizeBytes: stored.locator.sizeBytes,
+    stored,
+    attempts: job.attempts,
+    ...(job.action === undefined ? {} : { action: job.action }),
+    ...(job.destination === undefined ? {} : { destination: job.destination }),
+  }
+}
+
+/** The stage's decision within the queue's time-out. A stage that throws or hangs: again later, or on without it. */
+async function disposeOf(running: Running, message: StageMessage, control: JobControl): Promise<Disposition> {
+  const { context, handle, queue } = running
+  const settings = context.configuration.pipeline.queues.get(queue)
+  try {
+    return await withTimeout(settings?.timeoutMs ?? 60_000, control.signal, (signal) =>
+      handle(message, { ...context, signal }),
+    )
+  } catch (error) {
+    const { id } = message.envelope
+    context.log.warn({ id, stage: queue, err: error }, 'stage failed')
+    context.events.deferred({
+      id,
+      stage: queue,
+      reason: (error as Error).message,
+      policy: settings?.onFailure ?? 'defer',
+    })
+    return settings?.onFailure === 'proceed' ? pass(tag(settings.tag)) : reject(replies.tryLater)
+  }
+}
+
+/** Runs `work` with a signal that aborts after `timeoutMs` or with `outer`; rejects even when `work` ignores the signal. */
+async function withTimeout<T>(
+  timeoutMs: number,
+  outer: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const controller = new AbortController()
+  const abort = (): void => controller.abort(outer.reason)
+  outer.addEventListener('abort', abort, { once: true })
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<never>((_resolve, refuse) => {
+    timer = setTimeout(() => {
+      const error = new Error(`no decision within ${timeoutMs / 1000} s`)
+      controller.abort(error)
+      refuse(error)
+    }, timeoutMs)
+  })
+  try {
+    return await Promise.race([work(controller.signal), timeout])
+  } finally {
+    clearTimeout(timer)
+    outer.removeEventListener('abort', abort)
+  }
+}
