@@ -52,8 +52,8 @@ test('LMTP answers each recipient by itself', async () => {
 })
 
 test('a delayed reply waits for the test, and a dropped connection is really gone', async () => {
-  let release: (answer: 'drop') => void = () => undefined
-  const gate = new Promise<'drop'>((resolve) => {
+  let release: (answer: string) => void = () => undefined
+  const gate = new Promise<string>((resolve) => {
     release = resolve
   })
   const sink = await startMailSink({ respond: (event) => (event.stage === 'data' ? gate : undefined) })

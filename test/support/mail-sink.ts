@@ -33,7 +33,7 @@ export interface SinkEvent {
 }
 
 /** A whole reply, `450 4.2.0 Greylisted`, lines joined by `\n`; `drop` closes the connection without a word. */
-export type SinkAnswer = string | 'drop'
+export type SinkAnswer = string
 
 export interface MailSinkOptions {
   readonly protocol?: 'smtp' | 'lmtp'

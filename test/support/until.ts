@@ -32,7 +32,7 @@ export class Changes {
           const found = probe()
           if (found !== undefined) resolve(found)
         } catch (error) {
-          reject(error as Error)
+          reject(error)
         }
       }
     })

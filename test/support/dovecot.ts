@@ -1,0 +1,166 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { freePorts } from './free-port.ts'
+import { Maildir } from './maildir.ts'
+import { findPeer } from './peer.ts'
+import { run, startProcess, waitForPort } from './process.ts'
+import { tempFolder } from './temp-folder.ts'
+
+export interface DovecotOptions {
+  /** Mailboxes, `jane` or `jane@sluice.test`, each with its password. */
+  readonly users: Readonly<Record<string, string>>
+  /** Users whose mailbox takes nothing: LMTP answers 552 (`full`) or 452 (`fullTemporary`) at RCPT. */
+  readonly full?: readonly string[]
+  readonly fullTemporarily?: boolean
+}
+
+export interface Dovecot {
+  readonly lmtpPort: number
+  readonly lmtpSocket: string
+  readonly imapPort: number
+  maildir(user: string): Maildir
+  log(): Promise<string>
+  /** As `stop`, but leaves mail and configuration for `start`. */
+  halt(): Promise<void>
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** Debian's Dovecot from a folder of its own: LMTP by TCP and unix socket, IMAP, Maildirs. Root or not. */
+export async function startDovecot(options: DovecotOptions): Promise<Dovecot> {
+  const folder = await tempFolder('dovecot')
+  const [lmtpPort = 0, imapPort = 0] = await freePorts(2)
+  const owner = await ownerOfMail()
+  const at = (name: string) => join(folder.path, name)
+  await mkdir(at('mail'), { mode: 0o777 })
+  await run('chmod', ['777', at('mail')])
+  await writeFile(at('users'), passwdFile(options, owner, folder.path))
+  await writeFile(at('dovecot.conf'), configuration(folder.path, lmtpPort, imapPort, owner, options))
+  let process = launch(at('dovecot.conf'))
+  await waitForPort({ port: lmtpPort }, process)
+  return {
+    lmtpPort,
+    imapPort,
+    lmtpSocket: at('run/lmtp'),
+    maildir: (user) => new Maildir(join(folder.path, 'mail', user)),
+    log: () => readFile(at('log'), 'utf8').catch(() => ''),
+    halt: async () => {
+      await process.stop()
+    },
+    start: async () => {
+      process = launch(at('dovecot.conf'))
+      await waitForPort({ port: lmtpPort }, process)
+    },
+    stop: async () => {
+      await process.stop()
+      await folder.remove()
+    },
+  }
+}
+
+function launch(configurationFile: string) {
+  return startProcess(findPeer('dovecot') ?? 'dovecot', ['-F', '-c', configurationFile], { name: 'dovecot' })
+}
+
+interface Owner {
+  readonly name: string
+  readonly uid: number
+  readonly gid: number
+  readonly group: string
+}
+
+/** Root delivers as `nobody`; anybody else as himself. */
+async function ownerOfMail(): Promise<Owner> {
+  const isRoot = process.getuid?.() === 0
+  const id = async (flag: string) =>
+    (await run('id', isRoot ? [flag, 'nobody'] : [flag])).stdout.trim().replace(/\s.*$/, '')
+  const [uid, gid, name, group] = [
+    await id('-u'),
+    await id('-g'),
+    (await run('id', isRoot ? ['-un', 'nobody'] : ['-un'])).stdout.trim(),
+    (await run('id', isRoot ? ['-gn', 'nobody'] : ['-gn'])).stdout.trim(),
+  ]
+  return { uid: Number(uid), gid: Number(gid), name, group }
+}
+
+function passwdFile(options: DovecotOptions, owner: Owner, folder: string): string {
+  return Object.entries(options.users)
+    .map(([user, password]) => {
+      const full = options.full?.includes(user) === true ? ' userdb_quota_rule=*:messages=1:bytes=1' : ''
+      return `${user}:{PLAIN}${password}:${owner.uid}:${owner.gid}::${folder}/mail/${user}::${full}\n`
+    })
+    .join('')
+}
+
+function configuration(
+  folder: string,
+  lmtpPort: number,
+  imapPort: number,
+  owner: Owner,
+  options: DovecotOptions,
+): string {
+  const isRoot = process.getuid?.() === 0
+  const unprivileged = isRoot ? '' : `default_internal_user = ${owner.name}\ndefault_login_user = ${owner.name}\n`
+  const chroot = isRoot ? '' : '  chroot =\n'
+  return `base_dir = ${folder}/run
+state_dir = ${folder}/state
+log_path = ${folder}/log
+listen = 127.0.0.1
+protocols = imap lmtp
+${unprivileged}default_internal_group = ${isRoot ? 'dovecot' : owner.group}
+ssl = no
+disable_plaintext_auth = no
+auth_mechanisms = plain login
+first_valid_uid = 0
+last_valid_uid = 0
+first_valid_gid = 0
+mail_location = maildir:%h
+mail_plugins = quota
+recipient_delimiter = +
+hostname = dovecot.sluice.test
+postmaster_address = postmaster@sluice.test
+lmtp_rcpt_check_quota = yes
+quota_full_tempfail = ${options.fullTemporarily === true ? 'yes' : 'no'}
+lda_mailbox_autocreate = yes
+passdb {
+  driver = passwd-file
+  args = ${folder}/users
+}
+userdb {
+  driver = passwd-file
+  args = ${folder}/users
+}
+plugin {
+  quota = maildir:User quota
+  quota_status_success = DUNNO
+}
+service anvil {
+${chroot}}
+service stats {
+${chroot}}
+service lmtp {
+  inet_listener lmtp {
+    address = 127.0.0.1
+    port = ${lmtpPort}
+  }
+  unix_listener lmtp {
+    mode = 0666
+  }
+}
+service imap-login {
+${chroot}  inet_listener imap {
+    port = ${imapPort}
+  }
+  inet_listener imaps {
+    port = 0
+  }
+}
+protocol imap {
+  mail_plugins = quota
+}
+protocol lmtp {
+  mail_plugins = quota
+}
+`
+}
