@@ -28,7 +28,7 @@ export function createRouter(
       transaction: {
         peer: fromHere
           ? 'local'
-          : { address: origin.address as string, ...(origin.rdns === undefined ? {} : { rdns: origin.rdns }) },
+          : { address: origin.address, ...(origin.rdns === undefined ? {} : { rdns: origin.rdns }) },
         ...(origin.helo === undefined ? {} : { helo: origin.helo }),
         ...(origin.user === undefined ? {} : { user: origin.user }),
         tls: origin.tls !== undefined,

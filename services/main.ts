@@ -1,0 +1,187 @@
+import { fileURLToPath } from 'node:url'
+
+import { ConfigurationError, loadConfiguration } from '../shared/config/load.ts'
+import type { LoadedConfiguration } from '../shared/config/load.ts'
+import { renderDiagnostic } from '../shared/config/diagnostic.ts'
+import { createLog } from '../shared/log.ts'
+import type { Logger } from '../shared/log.ts'
+import { NoRedisError, ensureRedis } from '../shared/queue/ensure-redis.ts'
+import { UnsuitableRedisError } from '../shared/queue/check-redis.ts'
+import type { RunningService, ServiceContext } from '../shared/service.ts'
+import { UsageError, readCommandLine, usage } from '../shared/start/command-line.ts'
+import type { StartOptions } from '../shared/start/command-line.ts'
+import { openDataFolder } from '../shared/start/data-folder.ts'
+import { prepareLocalIdentity } from '../shared/start/first-start.ts'
+import type { LocalIdentity } from '../shared/start/first-start.ts'
+import { lockInstance } from '../shared/start/instance-lock.ts'
+import { StartError } from '../shared/start/start-error.ts'
+import { openSystem } from '../shared/system.ts'
+import { registry } from './registry.ts'
+
+const localSmtpdConf = fileURLToPath(new URL('../deploy/local/smtpd.conf', import.meta.url))
+/** How long work in hand may take when the process is asked to stop. */
+const drainMs = 30_000
+const localPipelineConf = fileURLToPath(new URL('../deploy/local/pipeline.conf', import.meta.url))
+
+try {
+  await main()
+} catch (error) {
+  process.exitCode = report(error)
+}
+
+async function main(): Promise<void> {
+  const options = readCommandLine(process.argv.slice(2), process.env)
+  if (options.help) {
+    process.stdout.write(`${usage}\n`)
+    return
+  }
+  const names = servicesToRun(options.services)
+  const dataFolder = await openDataFolder(options.dataFolder)
+  const local = options.smtpdConf === undefined ? await prepareLocalIdentity(dataFolder) : undefined
+  const { configuration, warnings } = await load(options, local)
+  for (const warning of warnings) process.stderr.write(`${renderDiagnostic(warning)}\n`)
+  if (options.checkOnly) {
+    process.stdout.write(`configuration OK (revision ${configuration.revision})\n`)
+    return
+  }
+  await run({ options, names, dataFolder, configuration, local })
+}
+
+/** @throws StartError for a name that is no service */
+function servicesToRun(asked: readonly string[]): readonly string[] {
+  for (const name of asked) {
+    if (!registry.has(name))
+      throw new StartError(`no service is called '${name}'; there are: ${[...registry.keys()].join(' ')}`)
+  }
+  return [...registry.keys()].filter((name) => asked.length === 0 || asked.includes(name))
+}
+
+async function load(options: StartOptions, local: LocalIdentity | undefined): Promise<LoadedConfiguration> {
+  const pipelineConf = options.pipelineConf ?? (local === undefined ? undefined : localPipelineConf)
+  const hostname = process.env['SMTPD_HOSTNAME']
+  return loadConfiguration({
+    smtpdConf: options.smtpdConf ?? localSmtpdConf,
+    ...(pipelineConf === undefined ? {} : { pipelineConf }),
+    definitions: { ...local?.definitions, ...options.definitions },
+    ...(hostname === undefined ? {} : { hostname }),
+  })
+}
+
+interface Run {
+  readonly options: StartOptions
+  readonly names: readonly string[]
+  readonly dataFolder: string
+  readonly configuration: LoadedConfiguration['configuration']
+  readonly local: LocalIdentity | undefined
+}
+
+async function run({ options, names, dataFolder, configuration, local }: Run): Promise<void> {
+  const { log, flush } = createLog(configuration.pipeline.logLevel, { pid: process.pid, services: names.join(',') })
+  const opened: (() => Promise<void>)[] = []
+  const closeAll = async (): Promise<void> => {
+    for (const close of opened.splice(0).toReversed()) await close()
+    flush()
+  }
+  try {
+    if (names.includes('ledger')) {
+      const lock = await lockInstance(dataFolder, 'sluice')
+      opened.push(() => lock.release())
+    }
+    const redisUrl = options.redisUrl ?? configuration.pipeline.redis?.url
+    const redis = await ensureRedis({ dataFolder, ...(redisUrl === undefined ? {} : { redisUrl }), log })
+    opened.push(() => redis.release())
+    const system = await openSystem({ configuration, dataFolder, redis, writer: writerName(names), log })
+    opened.push(() => system.close())
+    const listens: string[] = []
+    for (const name of names) {
+      const service = await startService(name, system.context)
+      opened.push(() => service.close())
+      listens.push(...(service.listens ?? []))
+    }
+    log.info(
+      { services: names, listens, revision: configuration.revision, dataFolder, redis: redis.description },
+      'ready',
+    )
+    flush()
+    await welcome(listens, local)
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+  surviveBugs(log)
+  stopOnSignal(closeAll, log)
+}
+
+async function startService(name: string, context: ServiceContext): Promise<RunningService> {
+  const find = registry.get(name)
+  if (find === undefined) throw new StartError(`no service is called '${name}'`)
+  const { default: service } = await find()
+  return service.start(context)
+}
+
+/** Prefix of this process's files: the service's name when it runs alone. */
+function writerName(names: readonly string[]): string {
+  return names.length === 1 ? (names[0] as string) : 'sluice'
+}
+
+/** Stops in the opposite order of starting; what does not end in time is left to the spool, which loses nothing. */
+function stopOnSignal(closeAll: () => Promise<void>, log: Logger): void {
+  let stopping = false
+  const stop = (signal: NodeJS.Signals): void => {
+    if (stopping) process.exit(1)
+    stopping = true
+    log.info({ signal }, 'stopping')
+    const limit = setTimeout(() => {
+      process.stderr.write(
+        `sluice: not everything ended within ${drainMs / 1000} s; what was in hand is taken up again\n`,
+      )
+      process.exit(0)
+    }, drainMs)
+    closeAll().then(
+      () => {
+        clearTimeout(limit)
+        process.exit(0)
+      },
+      (error: unknown) => process.exit(report(error)),
+    )
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+}
+
+/** A bug in one session or job must not end the others: it is logged, and the spool keeps what the job held. */
+function surviveBugs(log: Logger): void {
+  process.on('uncaughtException', (error) => log.error({ err: error }, 'uncaught exception'))
+  process.on('unhandledRejection', (reason) => log.error({ err: reason }, 'unhandled rejection'))
+}
+
+/** What it listens on, and the three commands to try next. */
+async function welcome(listens: readonly string[], local: LocalIdentity | undefined): Promise<void> {
+  if (local === undefined) return
+  const lines = ['', 'Sluice is ready.', ...local.made.map((text) => `  made      ${text}`)]
+  for (const text of listens) lines.push(`  listens   ${text}`)
+  lines.push(
+    '',
+    'Try next, in another terminal:',
+    '  npm run ctl -- send --to jane@localhost              a message comes in, is filtered and delivered',
+    `  npm run ctl -- send --port 2587 --tls --user ${local.user} --password-file ${local.passwordFile} --from jane@localhost --to jane@localhost`,
+    '  npm run ctl -- show queue                            what waits where; "show message ID" tells a message\'s story',
+    '',
+  )
+  process.stdout.write(`${lines.join('\n')}\n`)
+}
+
+/** Prints why it could not start, as one clear text, and gives the exit code. */
+function report(error: unknown): number {
+  if (error instanceof ConfigurationError) {
+    process.stderr.write(`${error.message}\n`)
+    return 78
+  }
+  const known =
+    error instanceof StartError ||
+    error instanceof UsageError ||
+    error instanceof NoRedisError ||
+    error instanceof UnsuitableRedisError
+  process.stderr.write(`sluice: ${known ? error.message : ((error as Error).stack ?? String(error))}\n`)
+  return error instanceof StartError ? error.exitCode : 1
+}

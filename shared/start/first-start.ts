@@ -1,0 +1,102 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { dirname, join } from 'node:path'
+
+import selfsigned from 'selfsigned'
+
+import { hashPassword } from '../crypt/hash-password.ts'
+import { generateKey } from '../dkim/generate-key.ts'
+
+/** What a newcomer's machine needs beside the configuration that ships with Sluice; kept in the data folder. */
+export interface LocalIdentity {
+  /** Macros for deploy/local/smtpd.conf. */
+  readonly definitions: Readonly<Record<string, string>>
+  /** The first account, `jane`, and the file with its password (made at random, 0600). */
+  readonly user: string
+  readonly passwordFile: string
+  /** What was made now, for the start message. */
+  readonly made: readonly string[]
+}
+
+const user = 'jane'
+const days = 825
+
+/** Makes what is missing: a self-signed certificate, a DKIM key, one account. What is there stays as it is. */
+export async function prepareLocalIdentity(dataFolder: string): Promise<LocalIdentity> {
+  const made: string[] = []
+  const cert = join(dataFolder, 'tls', 'cert.pem')
+  const key = join(dataFolder, 'tls', 'key.pem')
+  const dkimKey = join(dataFolder, 'dkim', 'sluice.key')
+  const accounts = join(dataFolder, 'accounts')
+  const passwordFile = join(dataFolder, 'jane.password')
+  const note = (text: string): void => void made.push(text)
+
+  if (await missing(key)) {
+    const pair = await selfSigned()
+    await put(key, pair.private, 0o600)
+    await put(cert, pair.cert, 0o644)
+    note(`self-signed certificate ${cert}`)
+  }
+  if (await missing(dkimKey)) {
+    await mkdir(dirname(dkimKey), { recursive: true, mode: 0o700 })
+    await generateKey({ path: dkimKey, algorithm: 'rsa-sha256' })
+    note(`DKIM key ${dkimKey}`)
+  }
+  if (await missing(accounts)) {
+    const password = randomBytes(12).toString('base64url')
+    await put(passwordFile, `${password}\n`, 0o600)
+    await put(accounts, `# user hash   (npm run ctl -- encrypt)\n${user} ${await hashPassword(password)}\n`, 0o600)
+    note(`account ${user}, password in ${passwordFile}`)
+  }
+  return {
+    definitions: {
+      tls_cert: quote(cert),
+      tls_key: quote(key),
+      dkim_key: quote(dkimKey),
+      accounts: quote(accounts),
+      maildir: quote(join(dataFolder, 'mail', '%{user.username}')),
+    },
+    user,
+    passwordFile,
+    made,
+  }
+}
+
+async function selfSigned(): Promise<{ readonly private: string; readonly cert: string }> {
+  const name = hostname()
+  return selfsigned.generate([{ name: 'commonName', value: name }], {
+    keyType: 'ec',
+    curve: 'P-256',
+    algorithm: 'sha256',
+    notAfterDate: new Date(Date.now() + days * 86_400_000),
+    extensions: [
+      { name: 'basicConstraints', cA: false },
+      { name: 'extKeyUsage', serverAuth: true },
+      {
+        name: 'subjectAltName',
+        altNames: [
+          { type: 2, value: name },
+          { type: 2, value: 'localhost' },
+          { type: 7, ip: '127.0.0.1' },
+        ],
+      },
+    ],
+  })
+}
+
+async function missing(path: string): Promise<boolean> {
+  return (await readFile(path).catch(() => undefined)) === undefined
+}
+
+/** Complete or not at all: two processes that start at once read whole files. */
+async function put(path: string, text: string, mode: number): Promise<void> {
+  await mkdir(dirname(path), { recursive: true })
+  const part = `${path}.${process.pid}`
+  await writeFile(part, text, { mode })
+  await rename(part, path)
+}
+
+function quote(text: string): string {
+  return `"${text.replaceAll('"', '\\"')}"`
+}

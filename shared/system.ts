@@ -1,0 +1,76 @@
+import { networkInterfaces } from 'node:os'
+import { join } from 'node:path'
+
+import { systemClock } from './clock.ts'
+import type { Configuration } from './config/model.ts'
+import { openTables } from './config/tables.ts'
+import { createEvents } from './events.ts'
+import { openJournal } from './journal.ts'
+import type { Logger } from './log.ts'
+import { createMetrics } from './metrics.ts'
+import { openPipeline } from './pipeline/pipeline.ts'
+import { createRouter } from './pipeline/router.ts'
+import type { RedisEndpoint } from './queue/ensure-redis.ts'
+import { openQueues } from './queue/queues.ts'
+import { createResolver } from './resolver.ts'
+import type { ServiceContext } from './service.ts'
+import { openSpool } from './spool/file-spool.ts'
+
+/** Everything the services of one process share, opened in order and closed in the opposite one. */
+export interface System {
+  readonly context: ServiceContext
+  close(): Promise<void>
+}
+
+export interface SystemOptions {
+  readonly configuration: Configuration
+  readonly dataFolder: string
+  readonly redis: RedisEndpoint
+  /** Prefix of this process's files in spool and journal, e.g. `filter`. */
+  readonly writer: string
+  readonly log: Logger
+}
+
+/** Free octets below which new mail is refused with 452 4.3.1. */
+const reserveBytes = 64 * 1024 * 1024
+
+export async function openSystem(options: SystemOptions): Promise<System> {
+  const { configuration, dataFolder, redis, writer, log } = options
+  const clock = systemClock
+  const metrics = createMetrics()
+  const journal = await openJournal(join(dataFolder, 'events'), writer, clock.now())
+  const events = createEvents({ log, metrics, journal, clock })
+  const tables = openTables(configuration, log)
+  const resolver = createResolver({ servers: configuration.pipeline.resolvers })
+  const spoolPath = configuration.pipeline.spool?.path ?? join(dataFolder, 'spool')
+  const spool = await openSpool({ path: spoolPath, writer, reserveBytes: reserveOf(configuration), clock, log })
+  const names = [...configuration.pipeline.queues.keys()]
+  const prefix = configuration.pipeline.redis?.prefix ?? 'sluice'
+  const queues = await openQueues({ endpoint: redis, prefix, names, log })
+  const route = createRouter(configuration, tables, localAddresses())
+  const pipeline = openPipeline({ configuration, route, spool, queues, events, metrics, log, clock })
+  return {
+    context: { configuration, tables, spool, queues, pipeline, resolver, events, metrics, log, clock, dataFolder },
+    async close() {
+      await pipeline.close()
+      await queues.close()
+      await spool.close()
+      resolver.close()
+      tables.close()
+      await journal.close()
+      metrics.close()
+    },
+  }
+}
+
+/** `quota 10G` of pipeline.conf is about what the spool may use; the reserve is what must stay free beside it. */
+function reserveOf(_configuration: Configuration): number {
+  const text = process.env['SLUICE_RESERVE_BYTES']
+  return text === undefined ? reserveBytes : Number(text)
+}
+
+/** Every address of this host, without zone: who connects from one of them is `local`. */
+export function localAddresses(): ReadonlySet<string> {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map((one) => one.address))
+  return new Set(addresses.map((address) => address.split('%')[0] as string))
+}
