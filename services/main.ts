@@ -6,6 +6,7 @@ import { renderDiagnostic } from '../shared/config/diagnostic.ts'
 import { createLog } from '../shared/log.ts'
 import type { Logger } from '../shared/log.ts'
 import { NoRedisError, ensureRedis } from '../shared/queue/ensure-redis.ts'
+import { describeAddress } from '../shared/queue/redis-address.ts'
 import { UnsuitableRedisError } from '../shared/queue/check-redis.ts'
 import type { RunningService, ServiceContext } from '../shared/service.ts'
 import { UsageError, readCommandLine, usage } from '../shared/start/command-line.ts'
@@ -99,7 +100,7 @@ async function run({ options, names, dataFolder, configuration, local }: Run): P
       listens.push(...(service.listens ?? []))
     }
     log.info(
-      { services: names, listens, revision: configuration.revision, dataFolder, redis: redis.description },
+      { services: names, listens, revision: configuration.revision, dataFolder, redis: describeAddress(redis.address) },
       'ready',
     )
     flush()
@@ -177,11 +178,12 @@ function report(error: unknown): number {
     process.stderr.write(`${error.message}\n`)
     return 78
   }
-  const known =
-    error instanceof StartError ||
-    error instanceof UsageError ||
-    error instanceof NoRedisError ||
-    error instanceof UnsuitableRedisError
-  process.stderr.write(`sluice: ${known ? error.message : ((error as Error).stack ?? String(error))}\n`)
+  process.stderr.write(`sluice: ${isExpected(error) ? error.message : ((error as Error).stack ?? String(error))}\n`)
   return error instanceof StartError ? error.exitCode : 1
+}
+
+/** Trouble the operator can mend: its message says how, a stack would only hide it. */
+function isExpected(error: unknown): error is Error {
+  const kinds = [StartError, UsageError, NoRedisError, UnsuitableRedisError]
+  return kinds.some((kind) => error instanceof kind)
 }

@@ -40,7 +40,10 @@ export async function openSystem(options: SystemOptions): Promise<System> {
   const metrics = createMetrics()
   const journal = await openJournal(join(dataFolder, 'events'), writer, clock.now())
   const events = createEvents({ log, metrics, journal, clock })
-  const tables = openTables(configuration, log)
+  const tables = openTables({
+    delimiter: configuration.subAddressDelimiter,
+    onWarning: (message) => log.warn({}, message),
+  })
   const resolver = createResolver({ servers: configuration.pipeline.resolvers })
   const spoolPath = configuration.pipeline.spool?.path ?? join(dataFolder, 'spool')
   const spool = await openSpool({ path: spoolPath, writer, reserveBytes: reserveOf(configuration), clock, log })
@@ -56,7 +59,6 @@ export async function openSystem(options: SystemOptions): Promise<System> {
       await queues.close()
       await spool.close()
       resolver.close()
-      tables.close()
       await journal.close()
       metrics.close()
     },

@@ -46,7 +46,11 @@ export async function prepareLocalIdentity(dataFolder: string): Promise<LocalIde
   if (await missing(accounts)) {
     const password = randomBytes(12).toString('base64url')
     await put(passwordFile, `${password}\n`, 0o600)
-    await put(accounts, `# user hash   (npm run ctl -- encrypt)\n${user} ${await hashPassword(password)}\n`, 0o600)
+    await put(
+      accounts,
+      `# user hash   (npm run ctl -- encrypt)\n${user} ${await hashPassword(password, 'sha512')}\n`,
+      0o600,
+    )
     note(`account ${user}, password in ${passwordFile}`)
   }
   return {
