@@ -107,6 +107,11 @@ export class SmtpClient {
 
   async startTls(): Promise<void> {
     expectCode(await this.command('STARTTLS'), 220)
+    await this.handshake()
+  }
+
+  /** The TLS handshake alone, for after a STARTTLS that was written by hand. */
+  async handshake(): Promise<void> {
     this.#socket.removeAllListeners('data')
     const secured = connectTls({ socket: this.#socket, rejectUnauthorized: false })
     await once(secured, 'secureConnect')
