@@ -6,6 +6,7 @@ import type { Envelope } from '../mail/envelope.ts'
 import type { HeaderEdit } from '../mail/header-edit.ts'
 import type { Metrics } from '../metrics.ts'
 import type { NewJob } from '../queue/job.ts'
+import { heldQueue } from '../queue/queues.ts'
 import type { Queues } from '../queue/queues.ts'
 import type { IncomingContent, Locator, Spool, SpooledMessage } from '../spool/spool.ts'
 import { advance } from './advance.ts'
@@ -32,6 +33,8 @@ export interface Pipeline {
    * @throws QueueUnavailableError
    */
   requeue(stored: SpooledMessage, pending: readonly number[]): Promise<void>
+  /** Puts recipients that are held back among the held jobs (rebuild). */
+  rehold(stored: SpooledMessage, held: readonly number[]): Promise<void>
   /** Messages on disk whose jobs wait for Redis. */
   readonly waiting: number
   readonly route: Router
@@ -115,6 +118,19 @@ export function openPipeline(parts: PipelineParts): Pipeline {
     if (refused.length > 0) await failRefused(journey, refused)
   }
 
+  async function rehold(stored: SpooledMessage, held: readonly number[]): Promise<void> {
+    const journey: Journey = { ...stored, at: stored.locator, pending: held, path: [], recheck: true }
+    const reason = 'held before the queues were rebuilt'
+    const { jobs } = await planJobs(journey, route)
+    await queues.add(
+      jobs.map(({ queue, jobId, data }) => ({
+        queue: heldQueue,
+        jobId,
+        data: { ...data, held: { queue, reason, at: clock.now(), starts: 0, crashes: 0 } },
+      })),
+    )
+  }
+
   function tellRoutes(journey: Journey, jobs: readonly (NewJob & { readonly rule: string })[]): void {
     const { id, tags } = journey.envelope
     for (const { data, queue, rule } of jobs) events.routed({ id, to: data.to, rule, queue, action: data.action, tags })
@@ -171,6 +187,7 @@ export function openPipeline(parts: PipelineParts): Pipeline {
     accept,
     submit,
     requeue,
+    rehold,
     get waiting() {
       return backlog.length
     },

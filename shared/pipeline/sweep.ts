@@ -65,7 +65,7 @@ export async function sweep(parts: SweepParts, options: SweepOptions): Promise<S
 
 async function withoutJob(parts: SweepParts, messages: readonly LiveMessage[]): Promise<readonly LiveMessage[]> {
   if (messages.length === 0) return []
-  const known = await parts.queues.messageIds()
+  const known = await parts.queues.messagesWithJobs()
   return messages.filter((one) => !known.has(one.id))
 }
 
