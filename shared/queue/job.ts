@@ -35,6 +35,21 @@ export interface StageJob {
   readonly recheck?: boolean
   /** Delay warnings sent so far. */
   readonly warned?: number
+  /** Why the job lies in the queue `held`; absent elsewhere. */
+  readonly held?: HeldEvidence
+}
+
+/** What an operator reads about a held job; `queue` is where a release puts it back. */
+export interface HeldEvidence {
+  readonly queue: string
+  readonly reason: string
+  readonly at: number
+  /** How often the job was started there. */
+  readonly starts: number
+  /** Starts that never came to an end (the process died or lost Redis); more than 5 make a job poison. */
+  readonly crashes: number
+  /** `host:pid` of the worker that had it last. */
+  readonly worker?: string
 }
 
 /** A job to add: the queue, its deterministic id, its data. */

@@ -1,0 +1,259 @@
+import type { Logger } from '../log.ts'
+import { JobAdder } from './add-jobs.ts'
+import { inspectRedis } from './check-redis.ts'
+import type { RedisReport } from './check-redis.ts'
+import { becomesReady, connectProducer, connectWorker, disconnect } from './connection.ts'
+import type { RedisEndpoint } from './ensure-redis.ts'
+import { Epoch } from './epoch.ts'
+import { QueueInspector } from './inspect-queues.ts'
+import type { JobState, JobSummary, QueueCounts } from './inspect-queues.ts'
+import type { NewJob, StageJob } from './job.ts'
+import { openLanes } from './lanes.ts'
+import type { Lanes } from './lanes.ts'
+import { Producer } from './producer.ts'
+import { RedisMonitor } from './redis-monitor.ts'
+import { BullStageWorker, heldQueue } from './stage-worker.ts'
+import type { StageWorker, WorkerSurroundings, WorkOptions } from './stage-worker.ts'
+import { QueueUnavailableError } from './unavailable.ts'
+
+export { heldQueue } from './stage-worker.ts'
+export type { JobControl, JobHandler, JobResult, StageWorker, WorkOptions } from './stage-worker.ts'
+export type { JobState, JobSummary, QueueCounts } from './inspect-queues.ts'
+export type { Lanes } from './lanes.ts'
+export { QueueUnavailableError } from './unavailable.ts'
+
+export interface OpenQueuesSettings {
+  readonly endpoint: RedisEndpoint
+  /** Begins every key; `sluice` in pipeline.conf's default. */
+  readonly prefix: string
+  /** All queues but `held`, for counts and searches. */
+  readonly names: readonly string[]
+  readonly log: Logger
+  /** Second part of the client names in Redis; `main` when left out. */
+  readonly service?: string
+}
+
+/** All queues of the system. What touches Redis rejects with QueueUnavailableError while it is away. */
+export interface Queues {
+  /** All names, `held` included. */
+  readonly names: readonly string[]
+  /** Redis answers now. */
+  readonly connected: boolean
+  /** Redis is nearly full (75 % of maxmemory): feed no new mail, it waits in the spool; jobs on their way go on. */
+  readonly tooFull: boolean
+  /** The last look at Redis, at most 5 s old; undefined before the first. */
+  readonly redis: RedisReport | undefined
+  readonly lanes: Lanes
+
+  /**
+   * Adds jobs; those that exist, finished within the last hour included, are left as they are. Batched: call it as often as
+   * you like. @throws QueueUnavailableError within 4 s
+   */
+  add(jobs: readonly NewJob[]): Promise<void>
+  /** Takes jobs from the queue until closed. */
+  work(queue: string, options: WorkOptions): StageWorker
+
+  counts(): Promise<ReadonlyMap<string, QueueCounts>>
+  /** Jobs `start` to `end` (inclusive) of each of the states, in the order they will run. */
+  list(queue: string, states: readonly JobState[], start: number, end: number): Promise<readonly JobSummary[]>
+  job(queue: string, jobId: string): Promise<JobSummary | undefined>
+  /** All jobs of a message in all queues, finished ones of the last hour included. */
+  jobsOf(messageId: string): Promise<readonly JobSummary[]>
+  /** Which of the jobs have a record, in their order. */
+  exists(jobs: readonly { readonly queue: string; readonly jobId: string }[]): Promise<readonly boolean[]>
+  /** Ids of all messages with an unfinished job; see QueueInspector about jobs that move meanwhile. */
+  messagesWithJobs(): Promise<ReadonlySet<string>>
+  /** How long the next waiting job has been due; 0 when none waits. */
+  oldestAgeMs(queue: string): Promise<number>
+
+  /** Runs delayed jobs now; how many. */
+  promote(queue: string, jobId: string): Promise<number>
+  /** False when a worker has it, or it does not exist. */
+  remove(queue: string, jobId: string): Promise<boolean>
+  pause(queue: string): Promise<void>
+  resume(queue: string): Promise<void>
+  /** Puts a held job back into its queue, with `change` applied; false when it is not held. */
+  release(jobId: string, change?: (data: StageJob) => StageJob): Promise<boolean>
+
+  /** Marks Redis as filled by us and remembers the mark; call before the first jobs and after a rebuild. */
+  ensureEpoch(): Promise<string>
+  epoch(): Promise<string | undefined>
+  /** True when Redis lost the mark of `since`, or of the last `ensureEpoch`: rebuild from the spool. */
+  wiped(since?: string): Promise<boolean>
+  /** Changes with every start of the Redis server. */
+  runId(): Promise<string>
+
+  /** Resolves true when Redis answers, false when it does not within `timeoutMs`. */
+  ready(timeoutMs: number): Promise<boolean>
+  /** Closes the workers that are still open, then the connections. */
+  close(): Promise<void>
+}
+
+export function openQueues(settings: OpenQueuesSettings): Queues {
+  return new RedisQueues(settings)
+}
+
+class RedisQueues implements Queues {
+  readonly names: readonly string[]
+  readonly lanes: Lanes
+  readonly #settings: OpenQueuesSettings
+  readonly #producer: Producer
+  readonly #adder: JobAdder
+  readonly #inspector: QueueInspector
+  readonly #epoch: Epoch
+  readonly #monitor: RedisMonitor
+  readonly #workers = new Set<StageWorker>()
+
+  constructor(settings: OpenQueuesSettings) {
+    const { endpoint, prefix, names, log, service = 'main' } = settings
+    this.#settings = settings
+    this.names = [...new Set([...names, heldQueue])]
+    const redis = connectProducer({ address: endpoint.address, service, log })
+    this.#producer = new Producer(redis, prefix)
+    this.#adder = new JobAdder(this.#producer)
+    this.#inspector = new QueueInspector(this.#producer, prefix)
+    this.#epoch = new Epoch(this.#producer, prefix)
+    redis.on('ready', () => void this.#shortenEvents())
+    this.#monitor = new RedisMonitor(redis, () => inspectRedis(redis, endpoint.address), log)
+    this.lanes = openLanes(this.#producer, prefix)
+  }
+
+  get connected(): boolean {
+    return this.#producer.redis.status === 'ready'
+  }
+
+  get tooFull(): boolean {
+    return this.#monitor.report?.tooFull ?? false
+  }
+
+  get redis(): RedisReport | undefined {
+    return this.#monitor.report
+  }
+
+  async add(jobs: readonly NewJob[]): Promise<void> {
+    const refusal = this.#monitor.report?.refusals[0]
+    if (refusal !== undefined) throw new QueueUnavailableError(refusal)
+    await this.#adder.add(jobs)
+  }
+
+  work(queue: string, options: WorkOptions): StageWorker {
+    const { endpoint, prefix, log } = this.#settings
+    const around: WorkerSurroundings = {
+      prefix,
+      log,
+      connect: () => connectWorker({ address: endpoint.address, service: queue, log }),
+      add: (jobs) => this.add(jobs),
+      park: (name, jobId, data, lane) => this.lanes.park({ ...lane, queue: name, jobId, order: data.receivedAt }),
+      countSuspectStart: async (name, jobId) => {
+        const redis = await this.#producer.ready()
+        return 1 + (await redis.hincrby(this.#producer.key(name, jobId), 'solo', 1))
+      },
+      overdue: (name, sinceMs) => this.#inspector.overdue(name, sinceMs),
+    }
+    const worker = new BullStageWorker(queue, options, around)
+    this.#workers.add(worker)
+    return worker
+  }
+
+  counts(): Promise<ReadonlyMap<string, QueueCounts>> {
+    return this.#inspector.counts(this.names)
+  }
+
+  list(queue: string, states: readonly JobState[], start: number, end: number): Promise<readonly JobSummary[]> {
+    return this.#inspector.list(queue, states, start, end)
+  }
+
+  job(queue: string, jobId: string): Promise<JobSummary | undefined> {
+    return this.#inspector.job(queue, jobId)
+  }
+
+  jobsOf(messageId: string): Promise<readonly JobSummary[]> {
+    return this.#inspector.jobsOf(messageId)
+  }
+
+  exists(jobs: readonly { readonly queue: string; readonly jobId: string }[]): Promise<readonly boolean[]> {
+    return this.#inspector.exists(jobs)
+  }
+
+  messagesWithJobs(): Promise<ReadonlySet<string>> {
+    return this.#inspector.messagesWithJobs(this.names)
+  }
+
+  oldestAgeMs(queue: string): Promise<number> {
+    return this.#inspector.oldestAgeMs(queue)
+  }
+
+  async promote(queue: string, jobId: string): Promise<number> {
+    const backend = await this.#producer.queue(queue)
+    if (jobId !== 'all') {
+      const found = await this.#inspector.job(queue, jobId)
+      if (found?.state !== 'delayed') return 0
+      return backend.promote(jobId).then(
+        () => 1,
+        () => 0,
+      )
+    }
+    const before = (await this.#inspector.counts([queue])).get(queue)?.delayed ?? 0
+    while ((await backend.promoteJobs(1000)) > 0);
+    return before
+  }
+
+  async remove(queue: string, jobId: string): Promise<boolean> {
+    if ((await this.#inspector.job(queue, jobId)) === undefined) return false
+    const backend = await this.#producer.queue(queue)
+    return (await backend.remove(jobId, false)) === 1
+  }
+
+  async pause(queue: string): Promise<void> {
+    await (await this.#producer.queue(queue)).pause(true)
+  }
+
+  async resume(queue: string): Promise<void> {
+    await (await this.#producer.queue(queue)).pause(false)
+  }
+
+  async release(jobId: string, change: (data: StageJob) => StageJob = (data) => data): Promise<boolean> {
+    const job = await this.#inspector.job(heldQueue, jobId)
+    if (job?.data.held === undefined) return false
+    const { held, ...data } = job.data
+    const queue = held.queue
+    // A finished record under this id would make the add a duplicate.
+    if ((await this.#inspector.job(queue, jobId))?.state === 'completed') await this.remove(queue, jobId)
+    await this.add([{ queue, jobId, data: change({ ...data, recheck: true }) }])
+    await this.remove(heldQueue, jobId)
+    return true
+  }
+
+  ensureEpoch(): Promise<string> {
+    return this.#epoch.ensure()
+  }
+
+  epoch(): Promise<string | undefined> {
+    return this.#epoch.read()
+  }
+
+  wiped(since?: string): Promise<boolean> {
+    return this.#epoch.wiped(since)
+  }
+
+  runId(): Promise<string> {
+    return this.#epoch.runId()
+  }
+
+  ready(timeoutMs: number): Promise<boolean> {
+    return becomesReady(this.#producer.redis, timeoutMs)
+  }
+
+  /** Nobody reads BullMQ's event streams; by default each queue keeps 10,000 entries (1 MB). */
+  async #shortenEvents(): Promise<void> {
+    const pipeline = this.#producer.redis.pipeline()
+    for (const name of this.names) pipeline.hset(this.#producer.key(name, 'meta'), 'opts.maxLenEvents', 0)
+    await pipeline.exec().catch(() => {})
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#workers].map((worker) => worker.close()))
+    this.#monitor.close()
+    await disconnect(this.#producer.redis)
+  }
+}
