@@ -1,3 +1,4 @@
+import { mkdir, statfs } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 
@@ -31,8 +32,7 @@ export interface SystemOptions {
   readonly log: Logger
 }
 
-/** Free octets below which new mail is refused with 452 4.3.1. */
-const reserveBytes = 64 * 1024 * 1024
+const maxReserveBytes = 64 * 1024 * 1024
 
 export async function openSystem(options: SystemOptions): Promise<System> {
   const { configuration, dataFolder, redis, writer, log } = options
@@ -46,10 +46,16 @@ export async function openSystem(options: SystemOptions): Promise<System> {
   })
   const resolver = createResolver({ servers: configuration.pipeline.resolvers })
   const spoolPath = configuration.pipeline.spool?.path ?? join(dataFolder, 'spool')
-  const spool = await openSpool({ path: spoolPath, writer, reserveBytes: reserveOf(configuration), clock, log })
+  const spool = await openSpool({
+    path: spoolPath,
+    writer,
+    reserveBytes: await reserveOf(spoolPath),
+    clock,
+    onDamage: (damage) => log.error({ damage }, 'spool segment is damaged'),
+  })
   const names = [...configuration.pipeline.queues.keys()]
   const prefix = configuration.pipeline.redis?.prefix ?? 'sluice'
-  const queues = await openQueues({ endpoint: redis, prefix, names, log })
+  const queues = openQueues({ endpoint: redis, prefix, names, log, service: writer })
   const route = createRouter(configuration, tables, localAddresses())
   const pipeline = openPipeline({ configuration, route, spool, queues, events, metrics, log, clock })
   return {
@@ -65,10 +71,11 @@ export async function openSystem(options: SystemOptions): Promise<System> {
   }
 }
 
-/** `quota 10G` of pipeline.conf is about what the spool may use; the reserve is what must stay free beside it. */
-function reserveOf(_configuration: Configuration): number {
-  const text = process.env['SLUICE_RESERVE_BYTES']
-  return text === undefined ? reserveBytes : Number(text)
+/** Free octets below which new mail is refused: 64 MiB, on a small disk a twentieth of it. */
+async function reserveOf(path: string): Promise<number> {
+  await mkdir(path, { recursive: true })
+  const { blocks, bsize } = await statfs(path)
+  return Math.min(maxReserveBytes, Math.floor((blocks * bsize) / 20))
 }
 
 /** Every address of this host, without zone: who connects from one of them is `local`. */

@@ -135,7 +135,7 @@ test('each recipient ends in its own outcome: delivered, again later, failed', a
   assert.equal(result.data.attempts, 1)
   assert.deepEqual(
     done,
-    ['report failure', 'settle'],
+    ['report success', 'report failure', 'settle'],
     'the report is on disk before the outcome that ends the recipient',
   )
 })

@@ -39,8 +39,7 @@ export async function prepareLocalIdentity(dataFolder: string): Promise<LocalIde
     note(`self-signed certificate ${cert}`)
   }
   if (await missing(dkimKey)) {
-    await mkdir(dirname(dkimKey), { recursive: true, mode: 0o700 })
-    await generateKey({ path: dkimKey, algorithm: 'rsa-sha256' })
+    await generateKey(dkimKey)
     note(`DKIM key ${dkimKey}`)
   }
   if (await missing(accounts)) {
