@@ -1,0 +1,66 @@
+/** Quoted-printable (RFC 2045 §6.7) of text with CRLF line ends. */
+export function encodeQuotedPrintable(text: Buffer): Buffer {
+  const lines = text.toString('latin1').split('\r\n')
+  return Buffer.from(lines.map((line) => softWrapped(line)).join('\r\n'), 'latin1')
+}
+
+/** ASCII without control characters but tab and CRLF, lines of at most 998 octets: fit for 7bit (RFC 2045 §2.7). */
+export function isSevenBit(content: Buffer): boolean {
+  let start = 0
+  for (let index = 0; index < content.length; index++) {
+    const octet = content[index] ?? 0
+    if (octet === 0x0d) {
+      if (content[index + 1] !== 0x0a || index - start > 998) return false
+      index += 1
+      start = index + 1
+    } else if (octet > 0x7e || (octet < 0x20 && octet !== 0x09)) return false
+  }
+  return content.length - start <= 998
+}
+
+/** Characters beyond ASCII as `\x{HEX}` (utf-8-addr-xtext of RFC 6533 §3). */
+export function xtextAddress(address: string): string {
+  return address.replaceAll(/[^\x20-\x7e]/gu, (character) => {
+    return `\\x{${(character.codePointAt(0) ?? 0).toString(16).toUpperCase()}}`
+  })
+}
+
+/** A remote reply as a field's value: ASCII, and folded so that no line is overlong. */
+export function foldDiagnostic(text: string): string {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text
+    .replaceAll(/[^\x20-\x7e]/g, '?')
+    .split(' ')
+    .filter(Boolean)) {
+    for (const piece of word.match(/.{1,900}/g) ?? []) {
+      if (line !== '' && line.length + piece.length >= 76) {
+        lines.push(line)
+        line = piece
+      } else line = line === '' ? piece : `${line} ${piece}`
+    }
+  }
+  return [...lines, line].join('\r\n ')
+}
+
+function softWrapped(line: string): string {
+  let wrapped = ''
+  let length = 0
+  for (let index = 0; index < line.length; index++) {
+    const last = index === line.length - 1
+    const token = quoted(line.charCodeAt(index), last)
+    if (length + token.length > (last ? 76 : 75)) {
+      wrapped += '=\r\n'
+      length = 0
+    }
+    wrapped += token
+    length += token.length
+  }
+  return wrapped
+}
+
+function quoted(octet: number, atLineEnd: boolean): string {
+  const blank = octet === 0x20 || octet === 0x09
+  if (blank ? !atLineEnd : octet > 0x20 && octet < 0x7f && octet !== 0x3d) return String.fromCharCode(octet)
+  return `=${octet.toString(16).toUpperCase().padStart(2, '0')}`
+}
