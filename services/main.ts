@@ -3,6 +3,8 @@ import { fileURLToPath } from 'node:url'
 import { ConfigurationError, loadConfiguration } from '../shared/config/load.ts'
 import type { LoadedConfiguration } from '../shared/config/load.ts'
 import { renderDiagnostic } from '../shared/config/diagnostic.ts'
+import { startHeartbeats } from '../shared/heartbeat.ts'
+import type { BeatingService } from '../shared/heartbeat.ts'
 import { createLog } from '../shared/log.ts'
 import type { Logger } from '../shared/log.ts'
 import { NoRedisError, ensureRedis } from '../shared/queue/ensure-redis.ts'
@@ -93,12 +95,15 @@ async function run({ options, names, dataFolder, configuration, local }: Run): P
     opened.push(() => redis.release())
     const system = await openSystem({ configuration, dataFolder, redis, writer: writerName(names), log })
     opened.push(() => system.close())
-    const listens: string[] = []
+    const running: BeatingService[] = []
     for (const name of names) {
       const service = await startService(name, system.context)
       opened.push(() => service.close())
-      listens.push(...(service.listens ?? []))
+      running.push(beating(name, service))
     }
+    const beats = await startHeartbeats(dataFolder, running, () => system.context.clock.now())
+    opened.push(() => beats.stop())
+    const listens = running.flatMap((service) => service.listens)
     log.info(
       { services: names, listens, revision: configuration.revision, dataFolder, redis: describeAddress(redis.address) },
       'ready',
@@ -118,6 +123,15 @@ async function startService(name: string, context: ServiceContext): Promise<Runn
   if (find === undefined) throw new StartError(`no service is called '${name}'`)
   const { default: service } = await find()
   return service.start(context)
+}
+
+function beating(name: string, service: RunningService): BeatingService {
+  return {
+    service: name,
+    listens: service.listens ?? [],
+    lastJobAt: () => service.lastJobAt?.(),
+    troubles: async () => (await service.health?.()) ?? [],
+  }
 }
 
 /** Prefix of this process's files: the service's name when it runs alone. */

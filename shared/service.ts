@@ -36,6 +36,8 @@ export interface RunningService {
   readonly listens?: readonly string[]
   /** Trouble now, one sentence each; empty when it does its work. */
   health?(): Promise<readonly string[]>
+  /** When it last took a job, epoch ms. */
+  lastJobAt?(): number | undefined
   /** Stops taking work, finishes what is in hand, frees everything. */
   close(): Promise<void>
 }

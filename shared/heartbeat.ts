@@ -1,0 +1,104 @@
+import { mkdir, readFile, readdir, rename, unlink, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+
+/** What a service of some process says about itself every few seconds. */
+export interface Heartbeat {
+  readonly service: string
+  readonly host: string
+  readonly pid: number
+  readonly startedAt: number
+  /** When it was said, epoch ms. */
+  readonly at: number
+  /** When the service last took a job; absent before the first, and for services that take none. */
+  readonly lastJobAt?: number
+  readonly listens: readonly string[]
+  /** One sentence each; empty when all is well. */
+  readonly troubles: readonly string[]
+}
+
+export interface BeatingService {
+  readonly service: string
+  readonly listens: readonly string[]
+  lastJobAt(): number | undefined
+  troubles(): Promise<readonly string[]>
+}
+
+const beatMs = 5_000
+/** A heartbeat this old is that of a dead process. */
+export const deadAfterMs = 20_000
+
+/**
+ * Writes the heartbeats of this process's services as small files below the data folder: they need no Redis, so that health can be
+ * told while it is away. Removed by `stop`; those of a killed process grow old.
+ */
+export async function startHeartbeats(
+  dataFolder: string,
+  services: readonly BeatingService[],
+  now: () => number,
+): Promise<{ stop(): Promise<void> }> {
+  const folder = join(dataFolder, 'run', 'services')
+  await mkdir(folder, { recursive: true })
+  const startedAt = now()
+  const host = hostname()
+  const pathOf = (service: string): string => join(folder, `${service}.${host}.${process.pid}.json`)
+  let beating: Promise<void> = Promise.resolve()
+
+  async function beat(): Promise<void> {
+    await Promise.all(services.map((one) => write(one)))
+  }
+
+  async function write(one: BeatingService): Promise<void> {
+    const lastJobAt = one.lastJobAt()
+    const heartbeat: Heartbeat = {
+      service: one.service,
+      host,
+      pid: process.pid,
+      startedAt,
+      at: now(),
+      ...(lastJobAt === undefined ? {} : { lastJobAt }),
+      listens: one.listens,
+      troubles: await one.troubles(),
+    }
+    const path = pathOf(one.service)
+    await writeFile(`${path}.new`, JSON.stringify(heartbeat))
+    await rename(`${path}.new`, path)
+  }
+
+  // A full disk must not end the process: the heartbeat then grows old, which is what it is for.
+  const beatQuietly = (): void => {
+    beating = beat().catch(() => undefined)
+  }
+  await beat().catch(() => undefined)
+  const timer = setInterval(beatQuietly, beatMs)
+  timer.unref()
+  return {
+    async stop() {
+      clearInterval(timer)
+      await beating
+      await Promise.all(services.map((one) => unlink(pathOf(one.service)).catch(() => undefined)))
+    },
+  }
+}
+
+/** All heartbeats younger than an hour, the freshest first; `at` tells the living from the dead (`deadAfterMs`). */
+export async function readHeartbeats(dataFolder: string, nowAt: number): Promise<readonly Heartbeat[]> {
+  const folder = join(dataFolder, 'run', 'services')
+  const names = await readdir(folder).catch(() => [])
+  const found: Heartbeat[] = []
+  for (const name of names.filter((one) => one.endsWith('.json'))) {
+    const heartbeat = parse(await readFile(join(folder, name), 'utf8').catch(() => ''))
+    if (heartbeat === undefined) continue
+    if (nowAt - heartbeat.at > 3_600_000) await unlink(join(folder, name)).catch(() => undefined)
+    else found.push(heartbeat)
+  }
+  return found.toSorted((one, other) => other.at - one.at)
+}
+
+function parse(text: string): Heartbeat | undefined {
+  try {
+    return JSON.parse(text) as Heartbeat
+  } catch {
+    return undefined
+  }
+}
