@@ -18,6 +18,7 @@ import { prepareLocalIdentity } from '../shared/start/first-start.ts'
 import type { LocalIdentity } from '../shared/start/first-start.ts'
 import { lockInstance } from '../shared/start/instance-lock.ts'
 import { StartError } from '../shared/start/start-error.ts'
+import { isWorkerProcess, startWorkerProcesses, tellReady } from '../shared/start/worker-processes.ts'
 import { openSystem } from '../shared/system.ts'
 import { registry } from './registry.ts'
 
@@ -80,6 +81,7 @@ interface Run {
 
 async function run({ options, names, dataFolder, configuration, local }: Run): Promise<void> {
   const { log, flush } = createLog(configuration.pipeline.logLevel, { pid: process.pid, services: names.join(',') })
+  const shared = names.includes('inbound') && options.inboundProcesses > 1 && !isWorkerProcess()
   const opened: (() => Promise<void>)[] = []
   const closeAll = async (): Promise<void> => {
     for (const close of opened.splice(0).toReversed()) await close()
@@ -96,20 +98,28 @@ async function run({ options, names, dataFolder, configuration, local }: Run): P
     const system = await openSystem({ configuration, dataFolder, redis, writer: writerName(names), log })
     opened.push(() => system.close())
     const running: BeatingService[] = []
-    for (const name of names) {
+    for (const name of names.filter((one) => one !== 'inbound' || !shared)) {
       const service = await startService(name, system.context)
       opened.push(() => service.close())
       running.push(beating(name, service))
     }
+    const sharedListens: string[] = []
+    if (shared) {
+      const args = [...argumentsOf(options, dataFolder), 'inbound']
+      const workers = await startWorkerProcesses({ count: options.inboundProcesses, args, log })
+      opened.push(() => workers.close())
+      sharedListens.push(...workers.listens)
+    }
     const beats = await startHeartbeats(dataFolder, running, () => system.context.clock.now())
     opened.push(() => beats.stop())
-    const listens = running.flatMap((service) => service.listens)
+    const listens = [...running.flatMap((service) => service.listens), ...sharedListens]
     log.info(
       { services: names, listens, revision: configuration.revision, dataFolder, redis: describeAddress(redis.address) },
       'ready',
     )
     flush()
-    await welcome(listens, local)
+    if (isWorkerProcess()) tellReady(listens)
+    else welcome(listens, local)
   } catch (error) {
     await closeAll()
     throw error
@@ -123,6 +133,19 @@ async function startService(name: string, context: ServiceContext): Promise<Runn
   if (find === undefined) throw new StartError(`no service is called '${name}'`)
   const { default: service } = await find()
   return service.start(context)
+}
+
+/** The same options for the processes that share the inbound ports. */
+function argumentsOf(options: StartOptions, dataFolder: string): readonly string[] {
+  const files = [
+    ['-f', options.smtpdConf],
+    ['-p', options.pipelineConf],
+    ['-d', dataFolder],
+  ] as const
+  return [
+    ...files.flatMap(([flag, value]) => (value === undefined ? [] : [flag, value])),
+    ...Object.entries(options.definitions).flatMap(([name, value]) => ['-D', `${name}=${value}`]),
+  ]
 }
 
 function beating(name: string, service: RunningService): BeatingService {
@@ -171,7 +194,7 @@ function surviveBugs(log: Logger): void {
 }
 
 /** What it listens on, and the three commands to try next. */
-async function welcome(listens: readonly string[], local: LocalIdentity | undefined): Promise<void> {
+function welcome(listens: readonly string[], local: LocalIdentity | undefined): void {
   if (local === undefined) return
   const lines = ['', 'Sluice is ready.', ...local.made.map((text) => `  made      ${text}`)]
   for (const text of listens) lines.push(`  listens   ${text}`)

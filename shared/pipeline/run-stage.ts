@@ -19,7 +19,6 @@ export async function runStage(definition: StageDefinition, context: ServiceCont
     concurrency: settings?.concurrency ?? 20,
     handler: (job, control) => handleJob({ queue, handle: stage.handle, context }, job, control),
   })
-  await worker.ready()
   return {
     lastJobAt: () => worker.lastTakenAt,
     async close() {

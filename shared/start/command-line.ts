@@ -13,15 +13,18 @@ export interface StartOptions {
   readonly redisUrl?: string
   /** `-D name=value`: macros that the files cannot override. */
   readonly definitions: Readonly<Record<string, string>>
+  /** Processes that share the ports of the inbound service. */
+  readonly inboundProcesses: number
   readonly help: boolean
 }
 
-export const usage = `usage: npm start -- [-n] [-f smtpd.conf] [-p pipeline.conf] [-d data] [-D name=value] [service ...]
+export const usage = `usage: npm start -- [-n] [-f smtpd.conf] [-p pipeline.conf] [-d data] [-i count] [-D name=value] [service ...]
   -f FILE        smtpd.conf                        (SMTPD_CONF; default deploy/local/smtpd.conf)
   -p FILE        pipeline.conf                     (PIPELINE_CONF)
   -d FOLDER      spool, keys, Redis                (SLUICE_DATA; default ./var)
   -n             check the configuration and stop
   -D name=value  define a macro
+  -i COUNT       processes that share the SMTP ports (SLUICE_INBOUND_PROCESSES; default 1)
   Redis: REDIS_URL; without it Sluice starts one of its own in the data folder.
   Services: ledger delivery relay signer filter dashboard inbound (default: all)`
 
@@ -43,6 +46,7 @@ export function readCommandLine(args: readonly string[], env: NodeJS.ProcessEnv)
     checkOnly: values.n ?? false,
     help: values.help ?? false,
     services: positionals,
+    inboundProcesses: count(values.i ?? nonEmpty(env['SLUICE_INBOUND_PROCESSES']) ?? '1'),
     dataFolder: values.d ?? nonEmpty(env['SLUICE_DATA']) ?? 'var',
     definitions: {
       ...environmentDefinitions(env),
@@ -61,6 +65,7 @@ function parse(args: readonly string[]) {
         p: { type: 'string', short: 'p' },
         d: { type: 'string', short: 'd' },
         n: { type: 'boolean', short: 'n' },
+        i: { type: 'string', short: 'i' },
         D: { type: 'string', short: 'D', multiple: true },
         help: { type: 'boolean', short: 'h' },
       },
@@ -72,6 +77,13 @@ function parse(args: readonly string[]) {
 
 function nonEmpty(text: string | undefined): string | undefined {
   return text === undefined || text === '' ? undefined : text
+}
+
+function count(text: string): number {
+  const number = Number(text)
+  if (!Number.isInteger(number) || number < 1 || number > 64)
+    throw new UsageError(`-i ${text}: write a number from 1 to 64`)
+  return number
 }
 
 function definition(text: string): [string, string] {
