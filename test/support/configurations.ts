@@ -1,3 +1,7 @@
+import { readFileSync } from 'node:fs'
+
+import { fixture } from './fixtures.ts'
+
 /** Passwords of the accounts in `standardConf`, hashed there by bcrypt (jane) and SHA-512 crypt (joe). */
 export const passwords = { jane: 'secret-jane', joe: 'secret-joe' } as const
 
@@ -52,4 +56,15 @@ dkim domain "sluice.test" selector "test" key "{{fixtures}}/dkim/rsa.key"
 log level debug
 ${more}
 `
+}
+
+/** The DKIM key record of `standardPipeline`, by name. */
+export function dkimRecords(): Readonly<Record<string, string>> {
+  const key = readFileSync(fixture('dkim/rsa.pub'), 'utf8').trim()
+  return { 'test._domainkey.sluice.test': `v=DKIM1; k=rsa; p=${key}` }
+}
+
+/** Lines of pipeline.conf: ask this resolver, and find remote MTAs on this port instead of 25. */
+export function remoteWorld(resolver: string, relayPort: number): string {
+  return `resolver "${resolver}"\nrelay port ${relayPort}\n`
 }

@@ -1,0 +1,34 @@
+import { run } from './process.ts'
+
+/**
+ * What dkimpy (Debian's python3-dkim) says about each DKIM-Signature of a message, with keys from the given texts instead of
+ * the DNS: `name -> TXT`.
+ */
+export async function verifyDkim(
+  content: Buffer,
+  keys: Readonly<Record<string, string>>,
+): Promise<{ readonly valid: boolean; readonly detail: string }> {
+  const finished = await run('/usr/bin/python3', ['-c', program, JSON.stringify(keys)], { input: content })
+  return { valid: finished.code === 0, detail: `${finished.stdout}${finished.stderr}`.trim() }
+}
+
+const program = `
+import json, sys, dkim
+keys = json.loads(sys.argv[1])
+def txt(name, timeout=5):
+    value = keys.get(name.decode('ascii').rstrip('.').lower())
+    return value.encode('ascii') if value is not None else None
+message = sys.stdin.buffer.read()
+d = dkim.DKIM(message)
+count = len([1 for name, _ in d.headers if name.lower() == b'dkim-signature'])
+print('signatures:', count)
+ok = count > 0
+for i in range(count):
+    try:
+        good = dkim.DKIM(message).verify(idx=i, dnsfunc=txt)
+    except dkim.DKIMException as e:
+        print(e)
+        good = False
+    ok = ok and good
+sys.exit(0 if ok else 1)
+`
