@@ -17,6 +17,7 @@ const cases: readonly (readonly [string, readonly string[]])[] = [
   ['undisclosed-recipients:;', []],
   ['nobody', []],
   ['', []],
+  [Buffer.from('José <j@Bücher.example>').toString('latin1'), ['xn--bcher-kva.example']],
   ['Unclosed <x@example.org', ['example.org']],
 ]
 

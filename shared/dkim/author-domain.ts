@@ -1,8 +1,10 @@
+import { domainToASCII } from 'node:url'
+
 import { trimBlanks } from './raw-field.ts'
 
 /**
- * Domains of the mailboxes in a From field's value (RFC 5322 §3.4, latin1 or UTF-16 text), lower case, in order, each
- * once. Comments and quoted strings hide nothing: `"a@b" <c@d>` has the domain `d` alone. Linear.
+ * Domains of the mailboxes in a From field's value (RFC 5322 §3.4; octets as latin1), in lower case and ASCII (A-labels), in
+ * order, each once. Comments and quoted strings hide nothing: `"a@b" <c@d>` has the domain `d` alone. Linear.
  */
 export function authorDomains(value: string): readonly string[] {
   const domains = new Set<string>()
@@ -11,15 +13,17 @@ export function authorDomains(value: string): readonly string[] {
     const close = mailbox.indexOf('>', angle)
     const address = angle < 0 ? mailbox : mailbox.slice(angle + 1, close < 0 ? undefined : close)
     const at = address.lastIndexOf('@')
-    const domain =
-      at < 0
-        ? ''
-        : trimBlanks(address.slice(at + 1))
-            .toLowerCase()
-            .replace(/\.$/, '')
+    const domain = at < 0 ? '' : asciiDomain(trimBlanks(address.slice(at + 1)))
     if (domain !== '') domains.add(domain)
   }
   return [...domains]
+}
+
+/** An international name in UTF-8 (RFC 6532) becomes A-labels; what cannot stays as it is and matches nothing. */
+function asciiDomain(octets: string): string {
+  const domain = octets.toLowerCase().replace(/\.$/, '')
+  if (!/[\u0080-\u00ff]/.test(domain)) return domain
+  return domainToASCII(Buffer.from(octets, 'latin1').toString('utf8')) || domain
 }
 
 /** The mailboxes without comments and quoted strings; group names and closing semicolons fall away. */
