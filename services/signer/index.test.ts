@@ -1,0 +1,278 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { after, before, test } from 'node:test'
+
+import fc from 'fast-check'
+import { dkimVerify } from 'mailauth/lib/dkim/verify.js'
+
+import type { DkimKey } from '../../shared/config/model.ts'
+import { dkimRecord } from '../../shared/dkim/dns-record.ts'
+import { generateKey } from '../../shared/dkim/generate-key.ts'
+import { silentLog } from '../../shared/log.ts'
+import type { Mailbox } from '../../shared/mail/address.ts'
+import type { Disposition } from '../../shared/mail/disposition.ts'
+import { applyEdits } from '../../shared/mail/header-edit.ts'
+import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
+import { newMessageId } from '../../shared/mail/message-id.ts'
+import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
+import { openSigner } from './index.ts'
+
+let folder = ''
+const pems: Record<string, string> = {}
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'signer-'))
+  pems['rsa'] = await generateKey(join(folder, 'rsa.pem'), 'rsa')
+  pems['ed'] = await generateKey(join(folder, 'ed.pem'), 'ed25519')
+})
+after(() => rm(folder, { recursive: true, force: true }))
+
+const receivedAt = 1_700_000_000_000
+
+function entry(domain: string, selector = 'rsa', canonicalization = 'relaxed/simple', expireMs?: number): DkimKey {
+  const keyFile = join(folder, `${selector}.pem`)
+  return { domain, selector, keyFile, canonicalization, ...(expireMs === undefined ? {} : { expireMs }) }
+}
+
+interface Signer {
+  readonly events: object[]
+  readonly clock: { at: number }
+  sign(content: string | Buffer, edits?: readonly HeaderEdit[], reversePath?: string): Promise<Disposition>
+  health(): Promise<readonly string[]>
+  close(): Promise<void>
+}
+
+async function signer(...dkim: readonly DkimKey[]): Promise<Signer> {
+  const events: object[] = []
+  const clock = { at: receivedAt }
+  const context = {
+    configuration: { pipeline: { dkim, queues: new Map([['sign', { tag: 'Signed' }]]) } },
+    clock: { now: () => clock.at },
+    log: silentLog(),
+    events: { signed: (fields: object) => events.push(fields) },
+    signal: new AbortController().signal,
+  } as unknown as StageContext
+  const stage = await openSigner(context)
+  return {
+    events,
+    clock,
+    sign: (content, edits = [], reversePath = 'jane@example.org') =>
+      stage.handle(stageMessage(Buffer.from(content as string), edits, reversePath as Mailbox), context),
+    health: () => stage.health(),
+    close: () => stage.close(),
+  }
+}
+
+function stageMessage(content: Buffer, edits: readonly HeaderEdit[], reversePath: Mailbox): StageMessage {
+  const headerBytes = headerLength(content)
+  const envelope = {
+    id: newMessageId(receivedAt),
+    reversePath,
+    recipients: [{ mailbox: 'x@y.example' as Mailbox }],
+    tags: [],
+    origin: { kind: 'local' as const },
+    receivedAt,
+  }
+  return {
+    envelope,
+    pending: [0],
+    edits,
+    sizeBytes: content.length,
+    attempts: 0,
+    stored: {
+      envelope,
+      edits: [],
+      revision: '',
+      locator: { segment: '', offset: 0, recordBytes: 0, sizeBytes: content.length, headerBytes },
+      header: async () => content.subarray(0, headerBytes),
+      content: async () => content,
+      stream: () => Readable.from([content]),
+    },
+  }
+}
+
+function headerLength(content: Buffer): number {
+  const end = content.indexOf('\r\n\r\n')
+  return end < 0 ? content.length : end + 4
+}
+
+function editsOf(disposition: Disposition): readonly HeaderEdit[] {
+  assert.equal(disposition.kind, 'pass')
+  return disposition.kind === 'pass' ? (disposition.edits ?? []) : []
+}
+
+/** The message as the next hop gets it. */
+function leaving(content: string | Buffer, edits: readonly HeaderEdit[]): Buffer {
+  const octets = Buffer.from(content as string)
+  const end = headerLength(octets)
+  return Buffer.concat([applyEdits(octets.subarray(0, end), edits), octets.subarray(end)])
+}
+
+async function mailauthSays(message: Buffer): Promise<readonly string[]> {
+  const { results } = await dkimVerify(message, { resolver: async (name) => [[recordOf(name)]] })
+  return results.map(({ status }) => status.result)
+}
+
+function recordOf(name: string): string {
+  const selector = name.split('.')[0] ?? ''
+  return dkimRecord(pems[selector] ?? '', selector, '').value
+}
+
+const plain = 'From: Jane <jane@example.org>\r\nTo: x@y.example\r\nSubject: Hello\r\n\r\nHello\r\n'
+
+test('a signed message is accepted by mailauth, RSA and Ed25519 together, short and long', async () => {
+  const stage = await signer(entry('example.org'), entry('example.org', 'ed', 'relaxed/relaxed', 1e12))
+  for (const content of [plain, plain + 'A line of text.\r\n'.repeat(20_000)]) {
+    const edits = editsOf(await stage.sign(content))
+    assert.deepEqual(await mailauthSays(leaving(content, edits)), ['pass', 'pass'])
+  }
+  assert.equal(stage.events.length, 4)
+  await stage.close()
+})
+
+test('what is signed is the message with its edits applied', async () => {
+  const stage = await signer(entry('example.org'))
+  const edits: HeaderEdit[] = [
+    { kind: 'prepend', fields: 'Received: from a by b;\r\n\tSat, 1 Jan 2000 00:00:00 +0000\r\n' },
+    { kind: 'replace', name: 'Subject', field: 'Subject: ***SPAM*** Hello\r\n' },
+    { kind: 'remove', name: 'To' },
+  ]
+  const all = [...edits, ...editsOf(await stage.sign(plain, edits))]
+  assert.deepEqual(await mailauthSays(leaving(plain, all)), ['pass'])
+  await stage.close()
+})
+
+test('signing twice gives the same signature, and a signed message is not signed again', async () => {
+  const stage = await signer(entry('example.org'), entry('example.org', 'ed'))
+  const first = editsOf(await stage.sign(plain))
+  assert.deepEqual(editsOf(await stage.sign(plain)), first)
+  assert.deepEqual(editsOf(await stage.sign(plain, first)), [])
+  await stage.close()
+})
+
+test('the key of the longest matching domain signs; the reverse-path counts when the author has none', async () => {
+  const stage = await signer(entry('example.org'), entry('sub.example.org', 'ed'))
+  const domainFor = async (from: string, reversePath?: string): Promise<unknown> => {
+    stage.events.length = 0
+    await stage.sign(`From: ${from}\r\n\r\n`, [], reversePath)
+    return stage.events.map((event) => (event as { domain: string }).domain)
+  }
+  assert.deepEqual(await domainFor('a@sub.example.org'), ['sub.example.org'])
+  assert.deepEqual(await domainFor('a@deep.sub.example.org'), ['sub.example.org'])
+  assert.deepEqual(await domainFor('a@other.example.org'), ['example.org'])
+  assert.deepEqual(await domainFor('a@notexample.org', 'b@example.org'), ['example.org'])
+  assert.deepEqual(await domainFor('a@elsewhere.example', 'b@elsewhere.example'), [])
+  await stage.close()
+})
+
+test('the default key signs for any domain, as that domain', async () => {
+  const stage = await signer(entry('*'), entry('example.org', 'ed'))
+  await stage.sign(plain)
+  await stage.sign('From: a@other.example\r\n\r\n')
+  assert.deepEqual(
+    stage.events.map((event) => {
+      const { domain, selector } = event as { domain: string; selector: string }
+      return `${selector} ${domain}`
+    }),
+    ['ed example.org', 'rsa other.example'],
+  )
+  await stage.close()
+})
+
+test('a message of a domain without a key passes unsigned', async () => {
+  const stage = await signer(entry('other.example'))
+  assert.deepEqual(await stage.sign(plain), { kind: 'pass', tag: 'Signed', edits: [] })
+  await stage.close()
+})
+
+test('while the key file is missing messages wait, and it is picked up when it is there', async () => {
+  const stage = await signer(entry('example.org', 'late'))
+  const refused = await stage.sign(plain)
+  assert.equal(refused.kind === 'reject' && refused.reply.code, 451)
+  assert.match((await stage.health()).join(), /late\.pem/)
+  pems['late'] = await generateKey(join(folder, 'late.pem'), 'ed25519')
+  stage.clock.at += 2_000
+  assert.deepEqual(await mailauthSays(leaving(plain, editsOf(await stage.sign(plain)))), ['pass'])
+  assert.deepEqual(await stage.health(), [])
+  await stage.close()
+})
+
+test('a changed key file is read again, a broken one is trouble and not a wrong signature', async () => {
+  const file = join(folder, 'turn.pem')
+  pems['turn'] = await generateKey(file, 'ed25519')
+  const stage = await signer(entry('example.org', 'turn'))
+  await stage.sign(plain)
+  await writeFile(file, 'no key')
+  stage.clock.at += 2_000
+  assert.equal((await stage.sign(plain)).kind, 'reject')
+  await rm(file)
+  pems['turn'] = await generateKey(file, 'rsa')
+  await chmod(file, 0o644)
+  stage.clock.at += 2_000
+  assert.deepEqual(await mailauthSays(leaving(plain, editsOf(await stage.sign(plain)))), ['pass'])
+  await stage.close()
+})
+
+const oddBodies = fc.array(fc.constantFrom('a', ' ', '  ', '\t', '\r\n', '.', '=\r\n', 'ä', 'x'.repeat(1100)), {
+  maxLength: 30,
+})
+const oddFields = fc.array(
+  fc.tuple(
+    fc.constantFrom('Subject', 'To', 'X-Any', 'Content-Type', 'Cc', 'reply-to'),
+    fc.array(fc.constantFrom('a', ' ', '\t', '\r\n ', ';', ':', '=', 'ä', '"'), { maxLength: 10 }),
+  ),
+  { maxLength: 6 },
+)
+
+test('mailauth accepts the signature of any header and body', async () => {
+  for (const form of ['relaxed/simple', 'relaxed/relaxed', 'simple/simple']) {
+    const stage = await signer(entry('example.org', 'ed', form))
+    await fc.assert(
+      fc.asyncProperty(oddFields, oddBodies, async (fields, body) => {
+        const header = fields.map(([name, words]) => `${name}: x${words.join('')}\r\n`).join('')
+        const content = `From: jane@example.org\r\n${header}\r\n${body.join('')}\r\n`
+        const message = leaving(content, editsOf(await stage.sign(content)))
+        assert.deepEqual(await mailauthSays(message), ['pass'])
+      }),
+      { numRuns: 100 },
+    )
+    await stage.close()
+  }
+})
+
+/** dkimpy: an independent verifier, one process for many messages. */
+const verifier = `
+import dkim, json, sys
+for line in sys.stdin:
+    task = json.loads(line)
+    dns = lambda name, timeout=5: task['records'].get(name.decode().split('.')[0], '').encode()
+    message = dkim.DKIM(bytes.fromhex(task['message']))
+    print(all(message.verify(idx=i, dnsfunc=dns) for i in range(task['signatures'])))
+`
+const python = spawnSync('/usr/bin/python3', ['-c', 'import dkim'])
+const skip = python.status === 0 ? false : 'python3-dkim is missing'
+
+test('dkimpy accepts what we sign, RSA and Ed25519', { skip }, async () => {
+  const contents = [
+    plain,
+    'From: jane@example.org\r\n\r\n',
+    'From: jane@example.org\r\nSubject: a\r\n\tfolded  one\r\nTo:\r\n x@y.example\r\n\r\n\r\n\r\n',
+    'From: jane@example.org\r\nSubject: caf\u00e9 \u00e0\r\n\r\nblanks \t at the end \t\r\n \r\n\r\nand none',
+    `From: jane@example.org\r\n${'To: x@y.example\r\n'.repeat(12)}\r\n${'long '.repeat(900)}\r\n\r\n\r\n`,
+  ]
+  const tasks: string[] = []
+  for (const form of ['relaxed/simple', 'relaxed/relaxed', 'simple/simple', 'simple/relaxed']) {
+    const stage = await signer(entry('example.org', 'rsa', form, 1e12), entry('example.org', 'ed', form))
+    for (const content of contents) {
+      const message = leaving(content, editsOf(await stage.sign(content)))
+      const records = { rsa: recordOf('rsa'), ed: recordOf('ed') }
+      tasks.push(JSON.stringify({ message: message.toString('hex'), signatures: 2, records }))
+    }
+    await stage.close()
+  }
+  const { stdout, stderr } = spawnSync('/usr/bin/python3', ['-c', verifier], { input: tasks.join('\n') })
+  assert.equal(stdout.toString(), 'True\n'.repeat(tasks.length), stderr.toString())
+})
