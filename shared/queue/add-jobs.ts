@@ -28,10 +28,14 @@ export class JobAdder {
     this.#producer = producer
   }
 
-  /** Resolves when Redis has all jobs. @throws QueueUnavailableError within 4 s; some of them may be there then. */
-  add(jobs: readonly NewJob[]): Promise<void> {
-    if (jobs.length === 0) return Promise.resolve()
-    return new Promise((resolve, reject) => {
+  /**
+   * Resolves when Redis has all jobs.
+   * @throws QueueUnavailableError within 4 s; some of them may be there then. TypeError for a job id that cannot be one.
+   */
+  async add(jobs: readonly NewJob[]): Promise<void> {
+    for (const { jobId } of jobs) checkJobId(jobId)
+    if (jobs.length === 0) return
+    await new Promise<void>((resolve, reject) => {
       this.#waiting.push({ jobs, resolve, reject })
       this.#schedule()
     })
@@ -92,11 +96,15 @@ export class JobAdder {
   }
 }
 
+/** BullMQ gives both a meaning of its own. */
+function checkJobId(jobId: string): void {
+  if (jobId.includes(':') || /^\d*$/.test(jobId)) throw new TypeError(`'${jobId}' is no job id: a ':' or only digits`)
+}
+
 type Transaction = Parameters<RedisQueueBackend['addJobToTransaction']>[0]
 
 /** Only what the add script stores; attempts and clean-up are set by the worker, so that each job's record stays small. */
 function jobRecord({ queue, jobId, data, delayMs = 0 }: NewJob): JobJson {
-  if (jobId.includes(':') || /^\d+$/.test(jobId)) throw new TypeError(`'${jobId}' is no job id: ':' or digits only`)
   return {
     id: jobId,
     name: queue,

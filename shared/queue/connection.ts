@@ -62,12 +62,12 @@ export async function connectOnce(address: RedisAddress, name: string, timeoutMs
 /** Ends the connection politely, or by force after a second. Never throws. */
 export async function disconnect(redis: Redis): Promise<void> {
   if (redis.status === 'end') return
+  if (redis.status !== 'ready') return redis.disconnect()
   const ended = new Promise<void>((resolve) => {
     redis.once('end', resolve)
   })
   const timer = setTimeout(() => redis.disconnect(), 1000)
-  if (redis.status === 'ready') redis.quit().catch(() => redis.disconnect())
-  else redis.disconnect()
+  redis.quit().catch(() => redis.disconnect())
   await ended
   clearTimeout(timer)
 }

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { Redis } from 'ioredis'
 
@@ -78,14 +79,60 @@ async function ensureOwn(settings: EnsureRedisSettings): Promise<RedisEndpoint> 
   const folder = join(dataFolder, 'redis')
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const address: RedisAddress = { kind: 'socket', path: socketPathOf(folder) }
-  const lockPath = join(folder, 'start.lock')
-  const presence = await withFileLock(lockPath, async () => {
-    await adoptOrStart(settings, dataFolder, address.path)
-    return announcePresence(address)
-  })
-  let released: Promise<void> | undefined
-  const release = () => (released ??= withFileLock(lockPath, () => leave(presence, address, settings.log)))
-  return { address, kind: 'own', release: () => release().catch(() => {}) }
+  const own = new OwnRedis(join(folder, 'start.lock'), address, settings.log, () =>
+    adoptOrStart(settings, dataFolder, address.path),
+  )
+  await own.join()
+  return { address, kind: 'own', release: () => own.release() }
+}
+
+/** Our part in a Redis of our own: we say that we use it, start it again when it dies, and stop it when nobody is left. */
+class OwnRedis {
+  readonly #lockPath: string
+  readonly #address: RedisAddress
+  readonly #log: Logger
+  readonly #adoptOrStart: () => Promise<void>
+  #presence: Redis | undefined
+  #released: Promise<void> | undefined
+
+  constructor(lockPath: string, address: RedisAddress, log: Logger, start: () => Promise<void>) {
+    this.#lockPath = lockPath
+    this.#address = address
+    this.#log = log
+    this.#adoptOrStart = start
+  }
+
+  async join(): Promise<void> {
+    await withFileLock(this.#lockPath, async () => {
+      if (this.#released !== undefined) return
+      await this.#adoptOrStart()
+      const presence = await announcePresence(this.#address)
+      this.#presence = presence
+      presence.once('end', () => void this.#revive())
+    })
+  }
+
+  release(): Promise<void> {
+    return (this.#released ??= this.#release().catch(() => {}))
+  }
+
+  async #revive(): Promise<void> {
+    for (let waitMs = 100; this.#released === undefined; waitMs = Math.min(waitMs * 2, 10_000)) {
+      try {
+        await this.join()
+        return
+      } catch (error) {
+        this.#log.error({ error: String(error) }, 'our Redis is gone and does not start; trying again')
+        await sleep(waitMs, undefined, { ref: false })
+      }
+    }
+  }
+
+  async #release(): Promise<void> {
+    await withFileLock(this.#lockPath, async () => {
+      if (this.#presence !== undefined) await leave(this.#presence, this.#address, this.#log)
+    })
+  }
 }
 
 async function adoptOrStart(settings: EnsureRedisSettings, dataFolder: string, socketPath: string): Promise<void> {
@@ -107,7 +154,7 @@ async function endsSoon(folder: string, socketPath: string): Promise<boolean> {
   for (let tries = 0; tries < 100; tries++) {
     if ((await runningServer(folder)) === undefined) return true
     if (await answers(socketPath)) return false
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await sleep(100)
   }
   return false
 }

@@ -93,6 +93,8 @@ type BullJob = Job<StageJob, void>
 interface Engine {
   readonly worker: BullWorker
   readonly redis: Redis
+  /** Ends when the worker was paused and all results in hand are stored. */
+  readonly loop: Promise<void>
   readonly startedAt: number
 }
 
@@ -170,13 +172,12 @@ export class BullStageWorker implements StageWorker {
         // Kept for a while, so that adding the same job again is ignored.
         removeOnComplete: { age: 3600, count: 10_000 },
         autorun: false,
-        skipVersionCheck: true,
       },
     )
-    const engine: Engine = { worker, redis, startedAt: Date.now() }
     worker.on('error', (error) => this.#report(error))
     worker.on('stalled', (jobId) => this.#log.warn({ jobId }, 'a job was started and never finished; it runs again'))
-    worker.run().catch((error: unknown) => this.#report(error))
+    const loop = worker.run().catch((error: unknown) => this.#report(error))
+    const engine: Engine = { worker, redis, loop, startedAt: Date.now() }
     return engine
   }
 
@@ -336,7 +337,7 @@ export class BullStageWorker implements StageWorker {
   async #retire(engine: Engine): Promise<void> {
     await engine.worker.pause(true).catch(() => {})
     while ([...this.#running].some((running) => running.engine === engine)) await sleep(50)
-    await stopEngine(engine)
+    await stopEngine(engine, 2000)
   }
 
   async #close(limitMs: number): Promise<void> {
@@ -345,8 +346,9 @@ export class BullStageWorker implements StageWorker {
     await this.#idleWithin(limitMs)
     for (const running of this.#running) running.controller.abort()
     await this.#idleWithin(250)
-    await Promise.all([...this.#running].map((running) => this.#abandon(running)))
-    await Promise.all([stopEngine(this.#engine), ...this.#retiring])
+    const abandoned = [...this.#running]
+    await Promise.all(abandoned.map((running) => this.#abandon(running)))
+    await Promise.all([stopEngine(this.#engine, abandoned.length === 0 ? 2000 : 100), ...this.#retiring])
   }
 
   async #abandon(running: Running): Promise<void> {
@@ -379,12 +381,21 @@ function jobIdOf(job: BullJob): string {
   return job.id
 }
 
-/** Politely within 2 s: the last results are stored. Then by force. */
-async function stopEngine({ worker, redis }: Engine): Promise<void> {
-  const gone = worker.close(redis.status !== 'ready').catch(() => {})
-  const timer = new AbortController()
-  await Promise.race([gone, sleep(2000, undefined, { signal: timer.signal }).catch(() => {})])
-  timer.abort()
-  await worker.disconnect().catch(() => {})
+/** The worker is paused. Lets it store the last results, then ends its connections and timers, whatever state they are in. */
+async function stopEngine({ worker, redis, loop }: Engine, resultsLimitMs: number): Promise<void> {
+  if (redis.status === 'ready') {
+    // Wakes the loop from its wait for the next job.
+    const woken = worker.getBackend().disconnectBlocking(false)
+    await within(resultsLimitMs, Promise.all([woken, loop]))
+  }
+  await within(1000, worker.close(true))
   await disconnect(redis)
+}
+
+async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
+  const timer = new AbortController()
+  const limit = sleep(limitMs, undefined, { signal: timer.signal })
+  await Promise.race([work, limit]).catch(() => {})
+  timer.abort()
+  await limit.catch(() => {})
 }

@@ -2,6 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import type { Mailbox } from '../mail/address.ts'
+import { newMessageId } from '../mail/message-id.ts'
+import type { NewJob, StageJob } from './job.ts'
 import type { RedisAddress } from './redis-address.ts'
 import { findInPath } from './redis-engine.ts'
 import type { ServerProgram } from './redis-server.ts'
@@ -100,4 +103,33 @@ async function end(pid: number, signal: NodeJS.Signals): Promise<void> {
   } catch {
     // ESRCH: it is gone.
   }
+}
+
+/** A job as inbound makes them; `step` becomes part of the job id. */
+export function testJob(queue: string, change: Partial<StageJob> = {}, step = queue): NewJob {
+  const id = change.id ?? newMessageId(Date.now())
+  const data: StageJob = {
+    v: 1,
+    id,
+    at: { segment: 'main/000001.msg', offset: 0, recordBytes: 700, sizeBytes: 500, headerBytes: 100 },
+    from: 'sender@example.org' as Mailbox,
+    rcpt: [0],
+    to: ['recipient@example.net' as Mailbox],
+    tags: [],
+    edits: [],
+    receivedAt: Date.now(),
+    path: [],
+    attempts: 0,
+    ...change,
+  }
+  return { queue, jobId: `${id}.${step}.0`, data }
+}
+
+/** A promise and the function that resolves it. */
+export function signalOf<T = void>(): { readonly promise: Promise<T>; resolve(value: T): void } {
+  let resolve: (value: T) => void = () => {}
+  const promise = new Promise<T>((settle) => {
+    resolve = settle
+  })
+  return { promise, resolve: (value) => resolve(value) }
 }

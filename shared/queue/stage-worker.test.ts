@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { after, before, beforeEach, test } from 'node:test'
+
+import { silentLog } from '../log.ts'
+import { connectOnce } from './connection.ts'
+import { heldQueue, openQueues } from './queues.ts'
+import type { JobControl, JobResult, Queues, WorkOptions } from './queues.ts'
+import type { StageJob } from './job.ts'
+import { redisMissing, signalOf, startTestRedis, testJob } from './testing.ts'
+import type { TestRedis } from './testing.ts'
+
+const skip = await redisMissing()
+let redis: TestRedis
+let queues: Queues
+
+before(async () => {
+  if (!skip) redis = await startTestRedis()
+})
+beforeEach(async () => {
+  if (skip) return
+  await command('flushall')
+  queues = openQueues({ endpoint: redis.endpoint, prefix: 'sluice', names: ['filter'], log: silentLog() })
+})
+after(async () => {
+  if (!skip) await redis.close()
+})
+
+test('a retry keeps its new data and runs when it is due, counted as no failure', { skip }, async () => {
+  const job = testJob('filter')
+  await queues.add([job])
+  const runs = await runTimes(2, (data) => {
+    if (data.attempts > 0) return { kind: 'done' }
+    return {
+      kind: 'later',
+      data: { ...data, attempts: 1, lastReply: '451 4.7.1 later' },
+      delayMs: 50,
+      reason: 'greylisted',
+    }
+  })
+  assert.deepEqual(
+    runs.map(({ data, control }) => [data.attempts, data.lastReply, control.starts]),
+    [
+      [0, undefined, 1],
+      [1, '451 4.7.1 later', 2],
+    ],
+  )
+  await queues.close()
+})
+
+test('an operator reads the reason of a retry beside its time', { skip }, async () => {
+  const job = testJob('filter')
+  await queues.add([job])
+  await runTimes(1, (data) => ({ kind: 'later', data, delayMs: 60_000, reason: '451 try later' }))
+  await closeWorkers()
+  const seen = await queues.job('filter', job.jobId)
+  assert.equal(seen?.state, 'delayed')
+  assert.equal(seen.reason, '451 try later')
+  assert.ok((seen.nextAt ?? 0) > Date.now() + 50_000)
+  await queues.close()
+})
+
+test('a handler that throws never loses the job: it runs again later', { skip }, async () => {
+  const job = testJob('filter')
+  await queues.add([job])
+  await runTimes(1, () => {
+    throw new Error('cannot parse')
+  })
+  await closeWorkers()
+  const seen = await queues.job('filter', job.jobId)
+  assert.deepEqual([seen?.state, seen?.reason], ['delayed', 'cannot parse'])
+  await queues.close()
+})
+
+test('a held job keeps its data and the evidence, once, and leaves its queue', { skip }, async () => {
+  const job = testJob('filter')
+  await queues.add([job])
+  await runTimes(1, (data) => ({ kind: 'park', data: { ...data, attempts: 3 }, reason: 'virus' }))
+  await closeWorkers()
+  const [held, ...more] = await queues.list(heldQueue, ['waiting'], 0, 9)
+  assert.equal(more.length, 0)
+  assert.deepEqual(
+    [held?.jobId, held?.attempts, held?.data.held?.queue, held?.data.held?.reason],
+    [job.jobId, 3, 'filter', 'virus'],
+  )
+  assert.equal(await queues.job('filter', job.jobId), undefined)
+  await queues.close()
+})
+
+test('a job that was started five times and never finished is held as poison, others go on', { skip }, async () => {
+  const [poison, other] = [testJob('filter'), testJob('filter')]
+  await queues.add([poison, other])
+  await command('hset', `sluice:filter:${poison.jobId}`, 'stc', '5', 'solo', '4', 'ats', '5')
+  const runs = await runTimes(1, () => ({ kind: 'done' }))
+  assert.equal(runs[0]?.control.jobId, other.jobId)
+  await closeWorkers()
+  const held = await queues.job(heldQueue, poison.jobId)
+  assert.match(held?.reason ?? '', /poison: started 5 times/)
+  assert.equal(held?.data.held?.crashes, 5)
+  await queues.close()
+})
+
+test('a job that crashed a worker once gets another chance', { skip }, async () => {
+  const job = testJob('filter')
+  await queues.add([job])
+  await command('hset', `sluice:filter:${job.jobId}`, 'stc', '1', 'ats', '1')
+  const runs = await runTimes(1, () => ({ kind: 'done' }))
+  assert.equal(runs[0]?.control.starts, 2)
+  await queues.close()
+})
+
+test('the job of a worker that was killed is run by another', { skip }, async () => {
+  const lockMs = 1000
+  const job = testJob('filter')
+  await queues.add([job])
+  const child = spawn(process.execPath, ['--import', 'tsx', workerPath, redis.url, 'filter', String(lockMs)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  await once(child.stdout, 'data')
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  const [run] = await runTimes(1, () => ({ kind: 'done' }), { lockMs, stalledIntervalMs: lockMs / 2 })
+  assert.equal(run?.control.jobId, job.jobId)
+  assert.equal(run?.control.starts, 2, 'the handler knows to read the outcome log')
+  await queues.close()
+})
+
+test('a worker that closes gives back what it cannot finish: another takes it at once', { skip }, async () => {
+  const job = testJob('filter')
+  await queues.add([job])
+  const taken = signalOf()
+  const aborted = signalOf()
+  const worker = queues.work('filter', {
+    concurrency: 1,
+    handler: (_data, { signal }) => {
+      signal.addEventListener('abort', () => aborted.resolve())
+      taken.resolve()
+      return new Promise(() => {})
+    },
+  })
+  await taken.promise
+  await worker.close(10)
+  await aborted.promise
+  assert.equal((await queues.job('filter', job.jobId))?.state, 'waiting', 'no lock to wait for')
+  await runTimes(1, () => ({ kind: 'done' }))
+  await queues.close()
+})
+
+test('a handler that ends in time is waited for when the worker closes', { skip }, async () => {
+  const job = testJob('filter')
+  await queues.add([job])
+  const [taken, finish] = [signalOf(), signalOf()]
+  const worker = queues.work('filter', {
+    concurrency: 1,
+    async handler() {
+      taken.resolve()
+      await finish.promise
+      return { kind: 'done' }
+    },
+  })
+  await taken.promise
+  const closing = worker.close(60_000)
+  finish.resolve()
+  await closing
+  assert.equal((await queues.job('filter', job.jobId))?.state, 'completed')
+  await queues.close()
+})
+
+test('no more handlers run at a time than asked for', { skip }, async () => {
+  await queues.add(Array.from({ length: 40 }, () => testJob('filter')))
+  let now = 0
+  let most = 0
+  await runTimes(
+    40,
+    async () => {
+      most = Math.max(most, ++now)
+      await new Promise((resolve) => setImmediate(resolve))
+      now--
+      return { kind: 'done' }
+    },
+    { concurrency: 4 },
+  )
+  assert.equal(most, 4)
+  await queues.close()
+})
+
+const workerPath = new URL('testing-worker.ts', import.meta.url).pathname
+
+interface Run {
+  readonly data: StageJob
+  readonly control: JobControl
+}
+
+let closeWorkers: () => Promise<void>
+
+/** Works on `filter` until the handler ran `times` times. */
+async function runTimes(
+  times: number,
+  handler: (data: StageJob) => JobResult | Promise<JobResult>,
+  options: Partial<WorkOptions> = {},
+): Promise<readonly Run[]> {
+  const runs: Run[] = []
+  const enough = signalOf()
+  const worker = queues.work('filter', {
+    concurrency: 1,
+    ...options,
+    async handler(data, control) {
+      runs.push({ data, control })
+      if (runs.length === times) setImmediate(enough.resolve)
+      return handler(data)
+    },
+  })
+  await enough.promise
+  closeWorkers = () => worker.close()
+  return runs
+}
+
+async function command(name: string, ...words: readonly string[]): Promise<void> {
+  const client = await connectOnce(redis.address, 'test', 2000)
+  await client.call(name, ...words)
+  client.disconnect()
+}
