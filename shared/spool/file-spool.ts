@@ -1,0 +1,170 @@
+import { mkdir } from 'node:fs/promises'
+
+import { systemClock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
+import type { MessageId } from '../mail/message-id.ts'
+import { AppendLog } from './append-log.ts'
+import { FreeSpace } from './free-space.ts'
+import { Incoming } from './incoming.ts'
+import { heartbeatMs } from './liveness.ts'
+import { encodeOutcomes } from './outcome-record.ts'
+import { OutcomeIndex } from './outcome-index.ts'
+import { RecordReader } from './record-reader.ts'
+import type { Damage } from './scan.ts'
+import type { IncomingContent, Locator, OutcomeRecord, Spool, SpooledMessage, StoredMessage } from './spool.ts'
+import { WriterFolder } from './writer-folder.ts'
+
+export interface SpoolOptions {
+  /** The spool folder; made when it is missing. */
+  readonly path: string
+  /** What the names of this process's folders begin with, e.g. `inbound`. */
+  readonly writer: string
+  /** Octets of the disk that new mail must leave free; outcomes may use them. */
+  readonly reserveBytes: number
+  /** Content beyond this size goes into a file of its own while it comes in. */
+  readonly streamThresholdBytes?: number
+  readonly segmentBytes?: number
+  /** A segment with records is closed at this age, so that it can be cleaned up. */
+  readonly segmentAgeMs?: number
+  /** Outcomes whose place is kept in memory, about 40 octets each. */
+  readonly outcomeLimit?: number
+  readonly clock?: Clock
+  /** Somebody or something changed what was written. To be logged loudly; also counted in `damageCount`. */
+  onDamage?(damage: Damage): void
+}
+
+/** Opens the spool for reading and writing. Rejects when its folder cannot be written. */
+export async function openSpool(options: SpoolOptions): Promise<FileSpool> {
+  const { path, writer, clock = systemClock } = options
+  await mkdir(path, { recursive: true, mode: 0o750 })
+  return new FileSpool(options, await WriterFolder.create(path, writer, clock))
+}
+
+/** The spool in a folder of the file system: segments of one writer each, read by all. */
+export class FileSpool implements Spool {
+  readonly path: string
+  readonly #options: SpoolOptions
+  readonly #clock: Clock
+  readonly #space: FreeSpace
+  readonly #messages: AppendLog
+  readonly #outcomes: AppendLog
+  readonly #reader: RecordReader
+  readonly #outcomeIndex: OutcomeIndex
+  readonly #heartbeat: NodeJS.Timeout
+  #folder: WriterFolder | undefined
+  #makingFolder: Promise<WriterFolder> | undefined
+  #largeFiles = 0
+  #damages = 0
+  #isClosed = false
+
+  constructor(options: SpoolOptions, folder: WriterFolder) {
+    const { path, reserveBytes, segmentBytes = 64 * 1024 * 1024, clock = systemClock } = options
+    this.path = path
+    this.#options = options
+    this.#clock = clock
+    this.#folder = folder
+    this.#space = new FreeSpace(path, reserveBytes, clock)
+    const log = {
+      clock,
+      folder: () => this.#writerFolder(),
+      onDeclaredDead: (dead: WriterFolder) => {
+        if (this.#folder === dead) this.#folder = undefined
+      },
+    }
+    this.#messages = new AppendLog({ ...log, extension: 'msg', segmentBytes })
+    this.#outcomes = new AppendLog({
+      ...log,
+      extension: 'out',
+      segmentBytes: Math.min(segmentBytes, outcomeSegmentBytes),
+    })
+    this.#reader = new RecordReader(path)
+    this.#outcomeIndex = new OutcomeIndex({
+      path,
+      limit: options.outcomeLimit ?? 2_000_000,
+      onDamage: (damage) => {
+        this.#damages += 1
+        options.onDamage?.(damage)
+      },
+    })
+    this.#heartbeat = setInterval(() => void this.#beat(), heartbeatMs)
+    this.#heartbeat.unref()
+  }
+
+  /** Damages seen by this process since it opened the spool. */
+  get damageCount(): number {
+    return this.#damages
+  }
+
+  receive(): IncomingContent {
+    if (this.#isClosed) throw new Error('the spool is closed')
+    return new Incoming({
+      log: this.#messages,
+      space: this.#space,
+      streamThresholdBytes: this.#options.streamThresholdBytes ?? 256 * 1024,
+      folder: () => this.#writerFolder(),
+      nextLargeFile: () => (this.#largeFiles += 1),
+    })
+  }
+
+  async store(message: StoredMessage, content: Buffer): Promise<Locator> {
+    const incoming = this.receive()
+    try {
+      await incoming.write(content)
+    } catch (error) {
+      await incoming.abort()
+      throw error
+    }
+    return incoming.commit(message)
+  }
+
+  read(locator: Locator): Promise<SpooledMessage> {
+    return this.#reader.read(locator)
+  }
+
+  async settle(outcomes: readonly OutcomeRecord[]): Promise<void> {
+    if (this.#isClosed) throw new Error('the spool is closed')
+    if (outcomes.length === 0) return
+    await this.#outcomes.append(encodeOutcomes(outcomes))
+  }
+
+  outcomesOf(ids: readonly MessageId[]): Promise<ReadonlyMap<MessageId, readonly OutcomeRecord[]>> {
+    return this.#outcomeIndex.outcomesOf(ids)
+  }
+
+  freeBytes(): Promise<number> {
+    return this.#space.freeBytes()
+  }
+
+  /** Waits for what is being written. Content still on its way in is lost with its session. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    clearInterval(this.#heartbeat)
+    await this.#messages.close()
+    await this.#outcomes.close()
+    this.#reader.close()
+    await this.#makingFolder?.catch(() => undefined)
+    await this.#folder?.close()
+  }
+
+  /** The folder to write to: a new one after another process declared the last one dead. */
+  async #writerFolder(): Promise<WriterFolder> {
+    if (this.#folder !== undefined) return this.#folder
+    this.#makingFolder ??= WriterFolder.create(this.path, this.#options.writer, this.#clock).finally(() => {
+      this.#makingFolder = undefined
+    })
+    this.#folder = await this.#makingFolder
+    return this.#folder
+  }
+
+  /** Never rejects: a heartbeat that fails is noticed by others, or by the next write. */
+  async #beat(): Promise<void> {
+    this.#reader.closeIdle()
+    const ageMs = this.#options.segmentAgeMs ?? 600_000
+    await this.#folder?.beat().catch(() => undefined)
+    await this.#messages.rotate(this.#clock.now(), ageMs).catch(() => undefined)
+    await this.#outcomes.rotate(this.#clock.now(), ageMs).catch(() => undefined)
+  }
+}
+
+const outcomeSegmentBytes = 16 * 1024 * 1024

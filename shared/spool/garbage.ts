@@ -1,0 +1,311 @@
+import { readdir, rm, rmdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { systemClock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
+import { hasCode, isFull } from './free-space.ts'
+import type { LiveIndex } from './live-index.ts'
+import { declareDead, isWriterAlive } from './liveness.ts'
+import { cleanOutcomeLog } from './outcome-garbage.ts'
+import type { ClosedOutcomeLog } from './outcome-garbage.ts'
+import { relocateRecords } from './relocate.ts'
+import type { OnStep } from './relocate.ts'
+import { parseSegmentPath, relocatedFolder, relocatedRecord, segmentPath } from './segment-name.ts'
+import type { SegmentState } from './segment-state.ts'
+import { listSpool } from './spool-files.ts'
+import type { SpoolListing } from './spool-files.ts'
+import { SpoolReadError } from './spool.ts'
+import { syncDirectory } from './sync-directory.ts'
+
+export interface GarbageOptions {
+  /** Nothing is deleted before its last message was settled for this long. */
+  readonly olderThanMs: number
+  /** Live messages are moved out of segments that were not written for this long. 10 minutes when absent. */
+  readonly relocateAfterMs?: number
+  /** Outcomes stay for at least this long. 1 hour when absent. */
+  readonly outcomesMs?: number
+  /** Content that was not finished and not written for this long was given up. 1 hour when absent. */
+  readonly unfinishedMs?: number
+  readonly clock?: Clock
+  readonly onStep?: OnStep
+}
+
+export interface GarbageReport {
+  readonly freedBytes: number
+  readonly segments: number
+  readonly largeFiles: number
+  readonly outcomeLogs: number
+  readonly relocated: number
+  readonly writers: number
+  /** What was left where it is and needs a look, one sentence each. */
+  readonly troubles: readonly string[]
+}
+
+/**
+ * Frees what no live message needs: settled segments and contents, outcome logs, folders of dead writers. Live messages are
+ * moved out of old segments that are mostly settled. Whatever it is stopped at, nothing live is lost and the next run goes
+ * on from there:
+ * 1. Dead writers are declared dead, so that they acknowledge nothing that this run does not see.
+ * 2. The folders are listed: what is closed now is complete.
+ * 3. The index is refreshed: it knows each record in what is closed.
+ * 4. Copies are on disk before originals go; deleted records are on disk as deleted before their outcomes go.
+ */
+export async function collectGarbage(index: LiveIndex, options: GarbageOptions): Promise<GarbageReport> {
+  const run = new GarbageRun(index, options)
+  await run.declareDeadWriters()
+  const listing = await listSpool(index.path)
+  await index.refresh()
+  await run.removeLargeFiles(listing)
+  await run.removeSegments(listing)
+  await run.relocate(listing)
+  await run.removeRelocated(listing)
+  await run.removeOutcomeLogs(listing)
+  await run.removeWriters(listing)
+  return run.report()
+}
+
+/** A segment is relocated when at most this share of it is live. */
+const relocateBelowShare = 0.2
+
+class GarbageRun {
+  readonly #index: LiveIndex
+  readonly #olderThanMs: number
+  readonly #relocateAfterMs: number
+  readonly #outcomesMs: number
+  readonly #unfinishedMs: number
+  readonly #clock: Clock
+  readonly #onStep: OnStep
+  readonly #troubles: string[] = []
+  #freedBytes = 0
+  #segments = 0
+  #largeFiles = 0
+  #outcomeLogs = 0
+  #relocated = 0
+  #writers = 0
+
+  constructor(index: LiveIndex, options: GarbageOptions) {
+    this.#index = index
+    this.#olderThanMs = options.olderThanMs
+    this.#relocateAfterMs = options.relocateAfterMs ?? Math.max(600_000, options.olderThanMs)
+    this.#outcomesMs = options.outcomesMs ?? 3_600_000
+    this.#unfinishedMs = options.unfinishedMs ?? 3_600_000
+    this.#clock = options.clock ?? systemClock
+    this.#onStep = options.onStep ?? (() => undefined)
+  }
+
+  report(): GarbageReport {
+    return {
+      freedBytes: this.#freedBytes,
+      segments: this.#segments,
+      largeFiles: this.#largeFiles,
+      outcomeLogs: this.#outcomeLogs,
+      relocated: this.#relocated,
+      writers: this.#writers,
+      troubles: this.#troubles,
+    }
+  }
+
+  async declareDeadWriters(): Promise<void> {
+    const { writers } = await listSpool(this.#index.path)
+    for (const { name, hasAlive } of writers) {
+      const folder = join(this.#index.path, name)
+      if (!hasAlive || (await isWriterAlive(folder, this.#clock))) continue
+      await this.#onStep('declare dead')
+      await declareDead(folder)
+    }
+  }
+
+  /** Contents before the segments that name them: once a segment is gone, nobody knows that its contents are settled. */
+  async removeLargeFiles({ writers }: SpoolListing): Promise<void> {
+    const live = this.#contents('liveLargeFiles')
+    const settled = this.#contents('settledLargeFiles')
+    const damaged = this.#damagedWriters()
+    for (const { name, hasAlive, files } of writers) {
+      for (const { sequence, extension } of files) {
+        const path = segmentPath(name, sequence, extension)
+        if (extension !== 'big' || live.has(path) || damaged.has(name)) continue
+        const quietMs = settled.has(path) ? this.#olderThanMs : hasAlive ? this.#unfinishedMs : 0
+        if (await this.#removeWhenQuiet(path, quietMs)) this.#largeFiles += 1
+      }
+    }
+  }
+
+  async removeSegments(listing: SpoolListing): Promise<void> {
+    for (const segment of this.#closedSegments(listing)) {
+      if (segment.live > 0) continue
+      if (this.#clock.now() - segment.settledAt < this.#olderThanMs) continue
+      if (await this.#removeWhenQuiet(segment.path, this.#olderThanMs)) this.#segments += 1
+    }
+  }
+
+  async relocate(listing: SpoolListing): Promise<void> {
+    const old = new Set<SegmentState>()
+    for (const segment of this.#closedSegments(listing)) {
+      if (segment.live === 0 || segment.liveBytes > segment.sizeBytes * relocateBelowShare) continue
+      const ageMs = await this.#quietMs(segment.path)
+      if (ageMs !== undefined && ageMs >= this.#relocateAfterMs) old.add(segment)
+    }
+    if (old.size === 0) return
+    for (const [segment, records] of this.#index.liveRecords(old)) {
+      try {
+        await relocateRecords(this.#index.path, records, this.#onStep)
+      } catch (error) {
+        if (!isFull(error) && !(error instanceof SpoolReadError)) throw error
+        this.#troubles.push(`${segment.path} stays: ${String(error)}`)
+        continue
+      }
+      this.#relocated += records.length
+      if (await this.#removeWhenQuiet(segment.path, 0)) this.#segments += 1
+    }
+  }
+
+  async removeRelocated({ relocated }: SpoolListing): Promise<void> {
+    const segments = new Set<SegmentState>()
+    for (const { origin } of relocated) {
+      const segment = origin.kind === 'record' ? this.#index.segment(origin.segment) : undefined
+      if (segment !== undefined) segments.add(segment)
+    }
+    const liveRecords = this.#index.liveRecords(segments)
+    const needed = new Set<string>()
+    for (const [segment, records] of liveRecords) {
+      for (const { locator } of records) needed.add(relocatedRecord(segment.path, locator.offset))
+    }
+    const contents = this.#contents('liveLargeFiles')
+    const damaged = this.#damagedWriters()
+    for (const { file, origin } of relocated) {
+      const path = `${relocatedFolder}/${file}`
+      const isNeeded =
+        origin.kind === 'record' ? needed.has(path) : origin.kind === 'out' || contents.has(origin.segment)
+      if (isNeeded || damaged.has(writerOf(origin.segment))) continue
+      await this.#removeWhenQuiet(path, this.#olderThanMs)
+    }
+    await this.#removeUnfinished(relocatedFolder)
+  }
+
+  async removeOutcomeLogs(listing: SpoolListing): Promise<void> {
+    const logs = await this.#oldOutcomeLogs(listing)
+    if (logs.length === 0) return
+    await this.#syncFolders(listing)
+    for (const log of logs) {
+      try {
+        const freed = await cleanOutcomeLog(this.#index, log, this.#onStep)
+        this.#freedBytes += freed
+        if (freed > 0) this.#outcomeLogs += 1
+      } catch (error) {
+        if (hasCode(error, 'ENOENT')) continue
+        if (!isFull(error) && !(error instanceof SpoolReadError)) throw error
+        this.#troubles.push(`${log.file} stays: ${String(error)}`)
+      }
+    }
+  }
+
+  async removeWriters({ writers }: SpoolListing): Promise<void> {
+    for (const { name, hasAlive, files } of writers) {
+      if (hasAlive || files.length > 0) continue
+      await this.#onStep('remove folder')
+      await rm(join(this.#index.path, name, 'dead'), { force: true })
+      const isRemoved = await rmdir(join(this.#index.path, name)).then(
+        () => true,
+        () => false,
+      )
+      if (isRemoved) this.#writers += 1
+    }
+    await this.#removeUnfinished('.')
+  }
+
+  /** Segments that nobody writes any more and that are sound. */
+  *#closedSegments(listing: SpoolListing): Generator<SegmentState> {
+    for (const path of closedFiles(listing, 'msg')) {
+      const segment = this.#index.segment(path)
+      if (segment === undefined) continue
+      if (segment.damages === 0) yield segment
+      else this.#troubles.push(`${path} is damaged: it stays for the operator`)
+    }
+  }
+
+  #contents(state: 'liveLargeFiles' | 'settledLargeFiles'): ReadonlySet<string> {
+    const contents = new Set<string>()
+    for (const segment of this.#index.segments()) {
+      for (const sequence of segment[state]) contents.add(segmentPath(writerOf(segment.path), sequence, 'big'))
+    }
+    return contents
+  }
+
+  /** Writers of whom something is damaged: nobody knows what it referred to. */
+  #damagedWriters(): ReadonlySet<string> {
+    const writers = new Set<string>()
+    for (const segment of this.#index.segments()) if (segment.damages > 0) writers.add(writerOf(segment.path))
+    return writers
+  }
+
+  async #oldOutcomeLogs(listing: SpoolListing): Promise<readonly ClosedOutcomeLog[]> {
+    const logs: ClosedOutcomeLog[] = []
+    for (const file of closedFiles(listing, 'out')) logs.push({ file, origin: file })
+    for (const { file, origin } of listing.relocated) {
+      if (origin.kind === 'out') logs.push({ file: `${relocatedFolder}/${file}`, origin: origin.segment })
+    }
+    const old: ClosedOutcomeLog[] = []
+    for (const log of logs) {
+      const quietMs = await this.#quietMs(log.file)
+      if (quietMs !== undefined && quietMs >= this.#outcomesMs) old.push(log)
+    }
+    return old
+  }
+
+  /** What was deleted before must not come back after a power cut when its outcomes are gone. */
+  async #syncFolders({ writers }: SpoolListing): Promise<void> {
+    for (const folder of [...writers.map(({ name }) => name), relocatedFolder]) {
+      await syncDirectory(join(this.#index.path, folder)).catch((error: unknown) => {
+        if (!hasCode(error, 'ENOENT')) throw error
+      })
+    }
+  }
+
+  /** Files and folders that were being made, and whose maker is gone: their names begin with a dot. */
+  async #removeUnfinished(folder: string): Promise<void> {
+    const names = await readdir(join(this.#index.path, folder)).catch(() => [])
+    for (const name of names.filter((one) => one.startsWith('.'))) {
+      const path = join(folder, name)
+      const quietMs = await this.#quietMs(path)
+      if (quietMs === undefined || quietMs < this.#unfinishedMs) continue
+      await this.#onStep('remove unfinished')
+      await rm(join(this.#index.path, path), { force: true, recursive: true })
+    }
+  }
+
+  async #removeWhenQuiet(path: string, quietMs: number): Promise<boolean> {
+    const stats = await this.#stat(path)
+    if (stats === undefined || this.#clock.now() - stats.mtimeMs < quietMs) return false
+    await this.#onStep(`delete ${path}`)
+    await rm(join(this.#index.path, path), { force: true })
+    this.#freedBytes += stats.size
+    return true
+  }
+
+  async #quietMs(path: string): Promise<number | undefined> {
+    const stats = await this.#stat(path)
+    return stats === undefined ? undefined : this.#clock.now() - stats.mtimeMs
+  }
+
+  async #stat(path: string): Promise<{ readonly size: number; readonly mtimeMs: number } | undefined> {
+    try {
+      return await stat(join(this.#index.path, path))
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return undefined
+      throw error
+    }
+  }
+}
+
+/** The logs of dead writers, and of living ones all but the last: that one may be written. */
+function* closedFiles({ writers }: SpoolListing, extension: 'msg' | 'out'): Generator<string> {
+  for (const { name, hasAlive, files } of writers) {
+    const sequences = files.filter((file) => file.extension === extension).map(({ sequence }) => sequence)
+    const closed = hasAlive ? sequences.slice(0, -1) : sequences
+    for (const sequence of closed) yield segmentPath(name, sequence, extension)
+  }
+}
+
+function writerOf(segment: string): string {
+  return parseSegmentPath(segment)?.writer ?? ''
+}

@@ -1,0 +1,136 @@
+import { crc32 } from 'node:zlib'
+
+import type { AppendLog } from './append-log.ts'
+import { headBytes } from './frame.ts'
+import type { FreeSpace } from './free-space.ts'
+import { HeaderEnd } from './header-end.ts'
+import { LargeFile } from './large-file.ts'
+import type { IncomingContent, Locator, StoredMessage } from './spool.ts'
+import type { WriterFolder } from './writer-folder.ts'
+
+export interface IncomingOptions {
+  readonly log: AppendLog
+  readonly space: FreeSpace
+  readonly streamThresholdBytes: number
+  folder(): Promise<WriterFolder>
+  nextLargeFile(): number
+}
+
+/** One message on its way in: collected in memory, beyond the threshold streamed into a file of its own. */
+export class Incoming implements IncomingContent {
+  readonly #options: IncomingOptions
+  readonly #header = new HeaderEnd()
+  #sizeBytes = 0
+  #headerCrc = 0
+  #bodyCrc = 0
+  #chunks: Buffer[] = []
+  #large: LargeFile | undefined
+  #becomingLarge: Promise<void> | undefined
+  #state: 'open' | 'committing' | 'stored' | 'given up' = 'open'
+
+  constructor(options: IncomingOptions) {
+    this.#options = options
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes
+  }
+
+  write(chunk: Buffer): void | Promise<void> {
+    if (this.#state !== 'open') throw new Error(`content that is ${this.#state} takes no more octets`)
+    if (chunk.length === 0) return
+    this.#sizeBytes += chunk.length
+    this.#count(chunk)
+    if (this.#large !== undefined) return this.#writeLarge(this.#large, chunk)
+    this.#chunks.push(chunk)
+    if (this.#becomingLarge !== undefined) return this.#becomingLarge
+    if (this.#sizeBytes > this.#options.streamThresholdBytes) return this.#becomeLarge()
+  }
+
+  async commit(message: StoredMessage): Promise<Locator> {
+    if (this.#state !== 'open') throw new Error(`content that is ${this.#state} cannot be committed`)
+    this.#state = 'committing'
+    try {
+      const locator = await this.#append(message)
+      this.#state = 'stored'
+      return locator
+    } catch (error) {
+      await this.#giveUp()
+      throw error
+    }
+  }
+
+  async abort(): Promise<void> {
+    if (this.#state === 'open') await this.#giveUp()
+  }
+
+  async #append(message: StoredMessage): Promise<Locator> {
+    await this.#becomingLarge
+    const large = this.#large
+    const meta = Buffer.from(JSON.stringify(message))
+    const contentBytes = large === undefined ? this.#sizeBytes : 0
+    const recordBytes = headBytes + meta.length + contentBytes
+    const wait = this.#options.space.claim(recordBytes)
+    if (wait !== undefined) await wait
+    await large?.finish()
+    const { headerBytes } = this.#header
+    const position = await this.#options.log.append({
+      head: {
+        kind: large === undefined ? 'message' : 'large',
+        metaBytes: meta.length,
+        contentBytes,
+        headerBytes,
+        metaCrc: crc32(meta),
+        headerCrc: this.#headerCrc,
+        bodyCrc: this.#bodyCrc,
+        count: message.envelope.recipients.length,
+        largeFile: large?.sequence ?? 0,
+        at: message.envelope.receivedAt,
+        sizeBytes: this.#sizeBytes,
+        id: message.envelope.id,
+      },
+      meta,
+      content: this.#chunks,
+      ...(large !== undefined && { folder: large.folder }),
+    })
+    this.#chunks = []
+    return { ...position, recordBytes, sizeBytes: this.#sizeBytes, headerBytes }
+  }
+
+  #count(chunk: Buffer): void {
+    const inHeader = this.#header.take(chunk)
+    if (inHeader > 0) this.#headerCrc = crc32(chunk.subarray(0, inHeader), this.#headerCrc)
+    if (inHeader < chunk.length) this.#bodyCrc = crc32(chunk.subarray(inHeader), this.#bodyCrc)
+  }
+
+  #becomeLarge(): Promise<void> {
+    this.#becomingLarge = this.#openLarge().finally(() => {
+      this.#becomingLarge = undefined
+    })
+    return this.#becomingLarge
+  }
+
+  async #openLarge(): Promise<void> {
+    const folder = await this.#options.folder()
+    const large = new LargeFile(folder, this.#options.nextLargeFile())
+    await this.#options.space.claim(this.#sizeBytes)
+    const wait = large.write(this.#chunks)
+    this.#large = large
+    this.#chunks = []
+    if (wait !== undefined) await wait
+  }
+
+  #writeLarge(large: LargeFile, chunk: Buffer): void | Promise<void> {
+    const space = this.#options.space.claim(chunk.length)
+    const disk = large.write([chunk])
+    return space === undefined ? disk : space.then(() => disk)
+  }
+
+  async #giveUp(): Promise<void> {
+    this.#state = 'given up'
+    await this.#becomingLarge?.catch(() => undefined)
+    this.#chunks = []
+    // In a folder that was declared dead the record may stand: then another process delivers it and needs the content.
+    if (this.#large?.folder.isOwn() === true) await this.#large.remove()
+  }
+}

@@ -1,0 +1,93 @@
+import { join } from 'node:path'
+
+import { closeFile, hasName, openFile, syncFile, writeFully } from './file-io.ts'
+import { isFull } from './free-space.ts'
+import { fileName } from './segment-name.ts'
+import { SpoolFullError } from './spool.ts'
+import type { WriterFolder } from './writer-folder.ts'
+
+/** The content of a large message on its way into a file of its own, so that a slow client never blocks the log. */
+export class LargeFile {
+  readonly folder: WriterFolder
+  readonly sequence: number
+  readonly #file: string
+  #fd: number | undefined
+  #waiting: Buffer[] = []
+  #waitingBytes = 0
+  #writtenBytes = 0
+  #running: Promise<void> | undefined
+  #failure: Error | undefined
+
+  constructor(folder: WriterFolder, sequence: number) {
+    this.folder = folder
+    this.sequence = sequence
+    this.#file = fileName(sequence, 'big')
+  }
+
+  /** Takes octets; the promise, if any, is for the caller to wait when the disk is slower than the client. */
+  write(chunks: readonly Buffer[]): void | Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure
+    for (const chunk of chunks) {
+      this.#waiting.push(chunk)
+      this.#waitingBytes += chunk.length
+    }
+    this.#running ??= this.#drain()
+    if (this.#waitingBytes > highWaterBytes) return this.#settled()
+  }
+
+  /** Resolves when content and name are on disk. */
+  async finish(): Promise<void> {
+    await this.#settled()
+    const fd = this.#fd ?? (await this.#open())
+    await Promise.all([syncFile(fd), this.folder.sync()])
+    if (!(await hasName(fd))) throw new Error(`${this.#file} was deleted while its content came in`)
+    this.#fd = undefined
+    await closeFile(fd)
+  }
+
+  /** Deletes what was written. */
+  async remove(): Promise<void> {
+    this.#failure ??= new Error('the content was given up')
+    this.#waiting = []
+    await this.#running
+    if (this.#fd !== undefined) await closeFile(this.#fd)
+    this.#fd = undefined
+    await this.folder.removeFile(this.#file)
+  }
+
+  async #settled(): Promise<void> {
+    await this.#running
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  /** Never rejects: what goes wrong is thrown to the next caller. */
+  async #drain(): Promise<void> {
+    try {
+      this.#fd ??= await this.#open()
+      while (this.#waiting.length > 0) await this.#writeWaiting(this.#fd)
+    } catch (error) {
+      this.#failure ??= isFull(error) ? new SpoolFullError('the disk is full', { cause: error }) : asError(error)
+    } finally {
+      this.#running = undefined
+    }
+  }
+
+  async #writeWaiting(fd: number): Promise<void> {
+    const chunks = this.#waiting
+    this.#waiting = []
+    this.#waitingBytes = 0
+    const { bytes, error } = await writeFully(fd, chunks, this.#writtenBytes)
+    this.#writtenBytes += bytes
+    if (error !== undefined) throw asError(error)
+  }
+
+  #open(): Promise<number> {
+    return openFile(join(this.folder.path, this.#file), 'wx')
+  }
+}
+
+const highWaterBytes = 512 * 1024
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
+}

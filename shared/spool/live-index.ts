@@ -1,0 +1,294 @@
+import { join } from 'node:path'
+
+import { systemClock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
+import type { MessageId } from '../mail/message-id.ts'
+import { closeFile, fileSize, openFile } from './file-io.ts'
+import { hasCode } from './free-space.ts'
+import { MessageTable } from './message-table.ts'
+import type { LiveRecord, SpoolCounts } from './message-table.ts'
+import { decodeKeys } from './outcome-record.ts'
+import { scanSegment } from './scan.ts'
+import type { Damage, ScannedFrame } from './scan.ts'
+import { relocatedFolder, relocatedRecord, segmentPath } from './segment-name.ts'
+import { SegmentState } from './segment-state.ts'
+import { listSpool } from './spool-files.ts'
+import type { SpoolListing } from './spool-files.ts'
+import type { LiveMessage } from './spool.ts'
+
+export interface LiveIndexOptions {
+  readonly clock?: Clock
+  /** How long a settled message stays known after its record was deleted, so that a copy written late is none. */
+  readonly rememberMs?: number
+  onDamage?(damage: Damage): void
+}
+
+/**
+ * Every message that is not settled, from the logs alone. Each `refresh` reads what was written since the last: afterwards
+ * the index knows everything that was on disk when it was called.
+ */
+export class LiveIndex {
+  readonly path: string
+  readonly #options: LiveIndexOptions
+  readonly #clock: Clock
+  readonly #table = new MessageTable()
+  readonly #segments = new Map<string, SegmentState>()
+  readonly #outcomeLogs = new Map<string, OutcomeLogState>()
+  /** Files of moved records, with the segment they came from. */
+  readonly #relocated = new Map<string, SegmentState>()
+  #running: Promise<void> | undefined
+  #next: Promise<void> | undefined
+  #damages = 0
+
+  /** Reads the whole spool. Records in the middle are checked when they are read, not here. */
+  static async open(path: string, options: LiveIndexOptions = {}): Promise<LiveIndex> {
+    const index = new LiveIndex(path, options)
+    await index.refresh()
+    return index
+  }
+
+  private constructor(path: string, options: LiveIndexOptions) {
+    this.path = path
+    this.#options = options
+    this.#clock = options.clock ?? systemClock
+  }
+
+  /** Live messages. */
+  get size(): number {
+    return this.#table.live
+  }
+
+  /** Damages seen since `open`. */
+  get damageCount(): number {
+    return this.#damages
+  }
+
+  entries(): Iterable<LiveMessage> {
+    return this.#table.liveMessages()
+  }
+
+  get(id: MessageId): LiveMessage | undefined {
+    return this.#table.get(id)
+  }
+
+  /** For the ledger: everything accepted is pending or has its final outcome. */
+  counts(): SpoolCounts {
+    return this.#table.counts()
+  }
+
+  /** True while a record of the message, live or settled, is on disk: without its outcomes it would come back to life. */
+  hasRecord(id: MessageId): boolean {
+    return this.#table.hasRecord(id)
+  }
+
+  /** The message found last for whose sake this outcome log is kept. */
+  keptFor(outcomeLog: string): MessageId | undefined {
+    return this.#outcomeLogs.get(outcomeLog)?.keptFor
+  }
+
+  keepFor(outcomeLog: string, id: MessageId): void {
+    const log = this.#outcomeLogs.get(outcomeLog)
+    if (log !== undefined) log.keptFor = id
+  }
+
+  /** What is known of the segments with message records that are on disk. */
+  segments(): Iterable<SegmentState> {
+    return this.#segments.values()
+  }
+
+  segment(path: string): SegmentState | undefined {
+    return this.#segments.get(path)
+  }
+
+  /** Is a copy of this record in the folder of moved records? */
+  isRelocated(segment: string, offset: number): boolean {
+    return this.#relocated.has(relocatedRecord(segment, offset))
+  }
+
+  liveRecords(segments: ReadonlySet<SegmentState>): ReadonlyMap<SegmentState, readonly LiveRecord[]> {
+    return this.#table.liveRecords(segments)
+  }
+
+  /** Resolves after a look that began after this call; those who wait together share it. */
+  refresh(): Promise<void> {
+    if (this.#running === undefined) return this.#start()
+    this.#next ??= this.#running.then(
+      () => this.#start(),
+      () => this.#start(),
+    )
+    return this.#next
+  }
+
+  /** Waits for a look that is under way. */
+  async close(): Promise<void> {
+    await this.#next?.catch(() => undefined)
+    await this.#running?.catch(() => undefined)
+  }
+
+  #start(): Promise<void> {
+    this.#next = undefined
+    const running = this.#look().finally(() => {
+      if (this.#running === running) this.#running = undefined
+    })
+    this.#running = running
+    return running
+  }
+
+  /**
+   * Messages first, then outcomes. Outcomes of messages that were recorded in between wait in the table for the next look.
+   * One listing serves both: what it lacks was not there when `refresh` was called.
+   */
+  async #look(): Promise<void> {
+    const recordsReadAt = this.#clock.now() - clockSkewMs
+    const listing = await listSpool(this.path)
+    for (const { files } of listing.writers) {
+      for (const { writer, sequence, extension } of files) {
+        if (extension === 'msg') await this.#readMessages(segmentPath(writer, sequence, extension))
+      }
+    }
+    await this.#readRelocated(listing)
+    for (const [file, origin] of outcomeFiles(listing)) await this.#readOutcomes(file, origin, recordsReadAt)
+    this.#forgetDeleted(listing)
+    this.#table.forgetBefore(this.#clock.now() - (this.#options.rememberMs ?? 3_600_000))
+  }
+
+  async #readMessages(path: string): Promise<void> {
+    const segment = this.#segments.get(path) ?? new SegmentState(path)
+    this.#segments.set(path, segment)
+    await this.#withFile(path, async (fd) => {
+      const size = await fileSize(fd)
+      if (size < segment.end) {
+        this.#table.dropFrom(segment, size)
+        segment.end = size
+      }
+      if (size === segment.sizeBytes) return
+      const scanned = await scanSegment({
+        fd,
+        segment: path,
+        from: segment.end,
+        visit: ({ head, offset }) => this.#table.addRecord(segment, offset, head),
+        onDamage: (damage) => {
+          segment.damages += 1
+          this.#damaged(damage)
+        },
+      })
+      segment.end = scanned.end
+      segment.sizeBytes = scanned.size
+    })
+  }
+
+  /** A moved record counts for the segment it came from: its locator stays what it was. */
+  async #readRelocated({ relocated }: SpoolListing): Promise<void> {
+    for (const { file, origin } of relocated) {
+      const path = `${relocatedFolder}/${file}`
+      if (origin.kind !== 'record' || this.#relocated.has(path)) continue
+      const segment = this.#segments.get(origin.segment) ?? new SegmentState(origin.segment)
+      this.#segments.set(origin.segment, segment)
+      this.#relocated.set(path, segment)
+      const visit = ({ head }: ScannedFrame): void => this.#table.addRecord(segment, origin.offset, head)
+      await this.#withFile(path, async (fd) => {
+        const onDamage = (damage: Damage): void => this.#damaged(damage)
+        const { end } = await scanSegment({ fd, segment: origin.segment, from: 0, visit, onDamage })
+        if (end > 0) return
+        segment.damages += 1
+        onDamage({ segment: path, offset: 0, bytes: 0, reason: 'the moved record is damaged' })
+      })
+    }
+  }
+
+  async #readOutcomes(file: string, origin: string, recordsReadAt: number): Promise<void> {
+    const log: OutcomeLogState = this.#outcomeLogs.get(file) ?? { end: 0, sizeBytes: 0 }
+    this.#outcomeLogs.set(file, log)
+    await this.#withFile(file, async (fd) => {
+      if ((await fileSize(fd)) === log.sizeBytes) return
+      const scanned = await scanSegment({
+        fd,
+        segment: origin,
+        from: log.end,
+        withContent: true,
+        visit: ({ content }) => {
+          for (const outcome of decodeKeys(content)) this.#table.addOutcome(outcome, recordsReadAt)
+        },
+        onDamage: (damage) => this.#damaged(damage),
+      })
+      log.end = scanned.end
+      log.sizeBytes = scanned.size
+    })
+  }
+
+  /** Forgets files that are gone. A segment stays known while a record that was moved out of it is on disk. */
+  #forgetDeleted({ writers, relocated }: SpoolListing): void {
+    const present = new Set<string>()
+    for (const { files } of writers) {
+      for (const { writer, sequence, extension } of files) present.add(segmentPath(writer, sequence, extension))
+    }
+    const moved = new Set(relocated.map(({ file }) => `${relocatedFolder}/${file}`))
+    const origins = new Set(relocated.map(({ origin }) => origin.segment))
+    const changed = new Set<SegmentState>()
+    for (const segment of this.#segments.values()) {
+      if (segment.isDeleted || present.has(segment.path)) continue
+      segment.isDeleted = true
+      changed.add(segment)
+    }
+    for (const [file, segment] of this.#relocated) {
+      if (moved.has(file)) continue
+      this.#relocated.delete(file)
+      if (segment.isDeleted) changed.add(segment)
+    }
+    if (changed.size > 0) {
+      this.#table.forgetRecords(
+        changed,
+        ({ path, isDeleted }, offset) => isDeleted && !moved.has(relocatedRecord(path, offset)),
+      )
+    }
+    for (const segment of changed) {
+      if (segment.live > 0 || origins.has(segment.path)) continue
+      this.#segments.delete(segment.path)
+      this.#table.removeSegment(segment)
+    }
+    for (const file of this.#outcomeLogs.keys()) {
+      if (!present.has(file) && !moved.has(file)) this.#outcomeLogs.delete(file)
+    }
+  }
+
+  /** A file that was deleted since it was listed has nothing new. */
+  async #withFile(path: string, use: (fd: number) => Promise<void>): Promise<void> {
+    const fd = await openFile(join(this.path, path), 'r').catch((error: unknown) => {
+      if (hasCode(error, 'ENOENT')) return undefined
+      throw error
+    })
+    if (fd === undefined) return
+    try {
+      await use(fd)
+    } finally {
+      await closeFile(fd)
+    }
+  }
+
+  #damaged(damage: Damage): void {
+    this.#damages += 1
+    this.#options.onDamage?.(damage)
+  }
+}
+
+/** Clocks of the hosts that share a spool may differ by this much. */
+const clockSkewMs = 600_000
+
+interface OutcomeLogState {
+  end: number
+  sizeBytes: number
+  keptFor?: MessageId
+}
+
+/** Each outcome log with the segment it was written as. */
+function* outcomeFiles({ writers, relocated }: SpoolListing): Generator<readonly [string, string]> {
+  for (const { files } of writers) {
+    for (const { writer, sequence, extension } of files) {
+      const path = segmentPath(writer, sequence, extension)
+      if (extension === 'out') yield [path, path]
+    }
+  }
+  for (const { file, origin } of relocated) {
+    if (origin.kind === 'out') yield [`${relocatedFolder}/${file}`, origin.segment]
+  }
+}

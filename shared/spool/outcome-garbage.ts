@@ -1,0 +1,107 @@
+import { rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import type { MessageId } from '../mail/message-id.ts'
+import { closeFile, openFile, readFully } from './file-io.ts'
+import { frameBytes } from './frame.ts'
+import type { LiveIndex } from './live-index.ts'
+import { decodeKeys } from './outcome-record.ts'
+import { writeRelocated } from './relocate.ts'
+import type { OnStep } from './relocate.ts'
+import { scanSegment } from './scan.ts'
+import { relocatedFile, relocatedFolder } from './segment-name.ts'
+import { SpoolReadError } from './spool.ts'
+import { syncDirectory } from './sync-directory.ts'
+
+/** An outcome log that is not written any more. */
+export interface ClosedOutcomeLog {
+  /** Where it lies, and the segment it was written as. */
+  readonly file: string
+  readonly origin: string
+}
+
+/**
+ * Deletes an outcome log when none of the messages it speaks of has a record on disk. When few do, their outcomes are
+ * copied and the rest deleted: deferred mail does not pin a log. Returns the octets that were freed.
+ */
+export async function cleanOutcomeLog(index: LiveIndex, log: ClosedOutcomeLog, onStep: OnStep): Promise<number> {
+  const keptFor = index.keptFor(log.file)
+  if (keptFor !== undefined && index.hasRecord(keptFor)) return 0
+  const path = join(index.path, log.file)
+  const { size } = await stat(path)
+  const needed = await findNeeded(index, log, path)
+  const [first] = needed
+  if (first === undefined) {
+    await onStep('delete outcome log')
+    await rm(path, { force: true })
+    return size
+  }
+  const neededBytes = needed.reduce((sum, { bytes }) => sum + bytes, 0)
+  if (log.file !== log.origin || neededBytes > size * copyBelowShare) {
+    index.keepFor(log.file, first.id)
+    return 0
+  }
+  await onStep('copy outcomes')
+  await copyOutcomes(index.path, log.origin, path, needed)
+  await onStep('delete copied outcome log')
+  await rm(path, { force: true })
+  return size - neededBytes
+}
+
+interface NeededRecord {
+  readonly id: MessageId
+  readonly offset: number
+  readonly bytes: number
+}
+
+const copyBelowShare = 0.2
+
+async function findNeeded(index: LiveIndex, log: ClosedOutcomeLog, path: string): Promise<readonly NeededRecord[]> {
+  const needed: NeededRecord[] = []
+  let isDamaged = false
+  const fd = await openFile(path, 'r')
+  try {
+    const { size } = await scanSegment({
+      fd,
+      segment: log.origin,
+      from: 0,
+      withContent: true,
+      visit: ({ head, offset, content }) => {
+        for (const { id } of decodeKeys(content)) {
+          if (!index.hasRecord(id)) continue
+          needed.push({ id, offset, bytes: frameBytes(head) })
+          return
+        }
+      },
+      onDamage: () => {
+        isDamaged = true
+      },
+    })
+    if (isDamaged) throw new SpoolReadError(`${log.file} is damaged (${size} octets): it stays for the operator`)
+  } finally {
+    await closeFile(fd)
+  }
+  return needed
+}
+
+/** Copies whole records, so that their checksums stand. */
+async function copyOutcomes(
+  spoolPath: string,
+  origin: string,
+  path: string,
+  needed: readonly NeededRecord[],
+): Promise<void> {
+  const fd = await openFile(path, 'r')
+  try {
+    const frames: Buffer[] = []
+    for (const { offset, bytes } of needed) {
+      const frame = Buffer.allocUnsafe(bytes)
+      await readFully(fd, frame, offset)
+      frames.push(frame)
+    }
+    await writeRelocated(spoolPath, relocatedFile(origin), [Buffer.concat(frames)])
+  } finally {
+    await closeFile(fd)
+  }
+  await syncDirectory(join(spoolPath, relocatedFolder))
+}

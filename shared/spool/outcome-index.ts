@@ -1,0 +1,256 @@
+import { join } from 'node:path'
+
+import { acceptedAtOf } from '../mail/message-id.ts'
+import type { MessageId } from '../mail/message-id.ts'
+import { closeFile, openFile, readFully } from './file-io.ts'
+import { decodeHead, frameBytes, headBytes, isSound, segmentSeed } from './frame.ts'
+import { hasCode } from './free-space.ts'
+import { IdTable } from './id-table.ts'
+import { decodeKeys, decodeOutcomes } from './outcome-record.ts'
+import { scanSegment } from './scan.ts'
+import type { Damage } from './scan.ts'
+import { relocatedFolder, segmentPath } from './segment-name.ts'
+import { listSpool } from './spool-files.ts'
+import type { OutcomeRecord } from './spool.ts'
+
+export interface OutcomeIndexOptions {
+  readonly path: string
+  /** Outcomes kept in the index; those of older logs are looked up on disk again when they are asked for. */
+  readonly limit: number
+  onDamage(damage: Damage): void
+}
+
+/**
+ * Follows the outcome logs of all writers: of each log only the octets since the last look are read. In memory are ids and
+ * offsets (about 40 octets an outcome); the outcomes themselves are read from disk when somebody asks.
+ */
+export class OutcomeIndex {
+  readonly #options: OutcomeIndexOptions
+  readonly #logs = new Map<string, OutcomeLog>()
+  #running: Promise<void> | undefined
+  #next: Promise<void> | undefined
+
+  constructor(options: OutcomeIndexOptions) {
+    this.#options = options
+  }
+
+  /** All outcomes of these messages that were on disk before the call, oldest first. */
+  async outcomesOf(ids: readonly MessageId[]): Promise<ReadonlyMap<MessageId, readonly OutcomeRecord[]>> {
+    for (;;) {
+      await this.#refresh()
+      const found = await this.#look(ids)
+      if (found !== undefined) return found
+    }
+  }
+
+  /** `undefined` when a log was moved away in between. */
+  async #look(ids: readonly MessageId[]): Promise<ReadonlyMap<MessageId, readonly OutcomeRecord[]> | undefined> {
+    const wanted = new Set(ids)
+    const outcomes = new Map<MessageId, OutcomeRecord[]>(ids.map((id) => [id, []]))
+    try {
+      for (const log of this.#logs.values()) {
+        for (const outcome of await this.#readLog(log, ids)) {
+          if (wanted.has(outcome.id)) addOnce(outcomes.get(outcome.id) ?? [], outcome)
+        }
+      }
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return undefined
+      throw error
+    }
+    for (const ofMessage of outcomes.values()) ofMessage.sort((one, other) => one.at - other.at)
+    return outcomes
+  }
+
+  async #readLog(log: OutcomeLog, ids: readonly MessageId[]): Promise<readonly OutcomeRecord[]> {
+    const possible = ids.filter((id) => acceptedAtOf(id) <= log.newestAt + clockSkewMs)
+    if (possible.length === 0) return []
+    if (log.index === undefined) await this.#scan(log)
+    const offsets = new Set(possible.flatMap((id) => log.index?.offsetsOf(id) ?? []))
+    this.#shrink(log)
+    return offsets.size === 0 ? [] : readRecords(join(this.#options.path, log.file), log.origin, [...offsets])
+  }
+
+  /** Resolves after a look that began after this call; those who wait together share it. */
+  #refresh(): Promise<void> {
+    if (this.#running === undefined) return this.#start()
+    this.#next ??= this.#running.then(
+      () => this.#start(),
+      () => this.#start(),
+    )
+    return this.#next
+  }
+
+  #start(): Promise<void> {
+    this.#next = undefined
+    const running = this.#follow().finally(() => {
+      if (this.#running === running) this.#running = undefined
+    })
+    this.#running = running
+    return running
+  }
+
+  async #follow(): Promise<void> {
+    const seen = new Set<string>()
+    for (const { file, origin } of await this.#listLogs()) {
+      seen.add(file)
+      const log = this.#logs.get(file) ?? { file, origin, size: 0, end: 0, newestAt: 0, index: new OutcomeLogIndex() }
+      this.#logs.set(file, log)
+      await this.#scan(log)
+      this.#shrink(log)
+    }
+    for (const file of this.#logs.keys()) if (!seen.has(file)) this.#logs.delete(file)
+  }
+
+  async #listLogs(): Promise<readonly LogFile[]> {
+    const { writers, relocated } = await listSpool(this.#options.path)
+    const logs: LogFile[] = []
+    for (const { files } of writers) {
+      for (const { writer, sequence, extension } of files) {
+        const file = segmentPath(writer, sequence, extension)
+        if (extension === 'out') logs.push({ file, origin: file })
+      }
+    }
+    for (const { file, origin } of relocated) {
+      if (origin.kind === 'out') logs.push({ file: `${relocatedFolder}/${file}`, origin: origin.segment })
+    }
+    return logs
+  }
+
+  /** Reads what is new in a log, or all of it when its index was dropped. A log that is gone has nothing new. */
+  async #scan(log: OutcomeLog): Promise<void> {
+    const fd = await openFile(join(this.#options.path, log.file), 'r').catch((error: unknown) => {
+      if (hasCode(error, 'ENOENT')) return undefined
+      throw error
+    })
+    if (fd === undefined) return
+    try {
+      await this.#scanOpen(log, fd)
+    } finally {
+      await closeFile(fd)
+    }
+  }
+
+  async #scanOpen(log: OutcomeLog, fd: number): Promise<void> {
+    const index = log.index ?? new OutcomeLogIndex()
+    const { end, size } = await scanSegment({
+      fd,
+      segment: log.origin,
+      from: log.index === undefined ? 0 : log.end,
+      withContent: true,
+      visit: ({ head, offset, content }) => {
+        log.newestAt = Math.max(log.newestAt, head.at)
+        for (const { id } of decodeKeys(content)) index.add(id, offset)
+      },
+      onDamage: this.#options.onDamage,
+    })
+    log.index = index
+    log.end = end
+    log.size = size
+  }
+
+  /** Drops the indexes of the oldest logs, but for `kept`, until the limit holds. */
+  #shrink(kept: OutcomeLog): void {
+    let count = 0
+    for (const { index } of this.#logs.values()) count += index?.count ?? 0
+    for (const log of [...this.#logs.values()].sort((one, other) => one.newestAt - other.newestAt)) {
+      if (count <= this.#options.limit) return
+      if (log === kept || log.index === undefined) continue
+      count -= log.index.count
+      log.index = undefined
+    }
+  }
+}
+
+interface LogFile {
+  /** Where it lies, below the spool folder. */
+  readonly file: string
+  /** The segment it was written as: what its checksums start from. */
+  readonly origin: string
+}
+
+interface OutcomeLog extends LogFile {
+  size: number
+  end: number
+  /** Time of the newest outcome. */
+  newestAt: number
+  /** Absent while it is not kept in memory. */
+  index: OutcomeLogIndex | undefined
+}
+
+/** Which records of one log speak of a message: the offset of the last one, and of each one that before it. */
+class OutcomeLogIndex {
+  readonly #ids = new IdTable()
+  /** Entry + 1 of the last record, by slot; 0 is none. */
+  #last = new Uint32Array(256)
+  #offsets = new Uint32Array(256)
+  /** Entry + 1 of the record before. */
+  #before = new Uint32Array(256)
+  #count = 0
+
+  get count(): number {
+    return this.#count
+  }
+
+  add(id: MessageId, offset: number): void {
+    const slot = this.#ids.add(id)
+    this.#last = withRoom(this.#last, slot)
+    this.#offsets = withRoom(this.#offsets, this.#count)
+    this.#before = withRoom(this.#before, this.#count)
+    this.#offsets[this.#count] = offset
+    this.#before[this.#count] = this.#last[slot] ?? 0
+    this.#count += 1
+    this.#last[slot] = this.#count
+  }
+
+  offsetsOf(id: MessageId): readonly number[] {
+    const slot = this.#ids.find(id)
+    const offsets: number[] = []
+    if (slot === undefined) return offsets
+    for (let entry = this.#last[slot] ?? 0; entry !== 0; entry = this.#before[entry - 1] ?? 0) {
+      offsets.push(this.#offsets[entry - 1] ?? 0)
+    }
+    return offsets
+  }
+}
+
+/** Clocks of the hosts that share a spool may differ by this much. */
+const clockSkewMs = 3_600_000
+
+function withRoom(column: Uint32Array<ArrayBuffer>, index: number): Uint32Array<ArrayBuffer> {
+  if (index < column.length) return column
+  const larger = new Uint32Array(column.length * 2)
+  larger.set(column)
+  return larger
+}
+
+function addOnce(outcomes: OutcomeRecord[], added: OutcomeRecord): void {
+  const isKnown = outcomes.some(
+    ({ recipient, kind, at }) => recipient === added.recipient && kind === added.kind && at === added.at,
+  )
+  if (!isKnown) outcomes.push(added)
+}
+
+async function readRecords(
+  path: string,
+  origin: string,
+  offsets: readonly number[],
+): Promise<readonly OutcomeRecord[]> {
+  const fd = await openFile(path, 'r')
+  const seed = segmentSeed(origin)
+  const outcomes: OutcomeRecord[] = []
+  try {
+    for (const offset of offsets) {
+      const start = Buffer.allocUnsafe(headBytes)
+      await readFully(fd, start, offset)
+      const head = decodeHead(start, seed)
+      if (head === undefined) continue
+      const frame = Buffer.allocUnsafe(frameBytes(head))
+      await readFully(fd, frame, offset)
+      if (!isSound(head, frame)) continue
+      outcomes.push(...decodeOutcomes(frame.subarray(headBytes, headBytes + head.metaBytes)))
+    }
+  } finally {
+    await closeFile(fd)
+  }
+  return outcomes
+}

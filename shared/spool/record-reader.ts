@@ -1,0 +1,207 @@
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { crc32 } from 'node:zlib'
+
+import { FileCache } from './file-cache.ts'
+import { readFully } from './file-io.ts'
+import { decodeHead, frameBytes, headBytes, isSound, segmentSeed } from './frame.ts'
+import type { FrameHead } from './frame.ts'
+import { hasCode } from './free-space.ts'
+import { parseSegmentPath, relocatedFile, relocatedRecord, segmentPath } from './segment-name.ts'
+import { SpoolReadError } from './spool.ts'
+import type { Locator, SpooledMessage, StoredMessage } from './spool.ts'
+
+/** Reads message records of all writers by their locators, wherever the cleaning moved them. */
+export class RecordReader {
+  readonly #path: string
+  readonly #files: FileCache
+
+  constructor(path: string, openFiles = 128) {
+    this.#path = path
+    this.#files = new FileCache(openFiles)
+  }
+
+  /** One pread for a small message. @throws SpoolReadError when the record is gone or damaged. */
+  async read(locator: Locator): Promise<SpooledMessage> {
+    const frame = await this.frame(locator)
+    const head = soundHead(locator, frame)
+    const meta = frame.subarray(headBytes, headBytes + head.metaBytes)
+    const stored = JSON.parse(meta.toString()) as StoredMessage
+    const place = { ...locator, sizeBytes: head.sizeBytes, headerBytes: head.headerBytes }
+    if (head.kind === 'message') {
+      return new SmallMessage(stored, place, frame.subarray(headBytes + head.metaBytes))
+    }
+    return new LargeMessage(stored, place, head, this.#contentFile(locator, head))
+  }
+
+  /** The record as it lies on disk, unchecked. @throws SpoolReadError when it is gone. */
+  async frame(locator: Locator): Promise<Buffer> {
+    if (parseSegmentPath(locator.segment)?.extension !== 'msg' || locator.recordBytes < headBytes) {
+      throw new SpoolReadError(`${locator.segment} is not a place in the spool`)
+    }
+    try {
+      return await this.#readAt(locator.segment, locator.offset, locator.recordBytes)
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error
+    }
+    try {
+      return await this.#readAt(relocatedRecord(locator.segment, locator.offset), 0, locator.recordBytes)
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error
+      throw new SpoolReadError(`${locator.segment} is gone`, { cause: error })
+    }
+  }
+
+  closeIdle(): void {
+    this.#files.closeIdle()
+  }
+
+  close(): void {
+    this.#files.close()
+  }
+
+  #readAt(path: string, offset: number, bytes: number): Promise<Buffer> {
+    return this.#files.with(join(this.#path, path), async (fd) => {
+      const buffer = Buffer.allocUnsafe(bytes)
+      return buffer.subarray(0, await readFully(fd, buffer, offset))
+    })
+  }
+
+  #contentFile(locator: Locator, head: FrameHead): ContentFile {
+    const writer = parseSegmentPath(locator.segment)?.writer ?? ''
+    const path = segmentPath(writer, head.largeFile, 'big')
+    return async (use) => {
+      try {
+        return await this.#files.with(join(this.#path, path), use)
+      } catch (error) {
+        if (!hasCode(error, 'ENOENT')) throw error
+      }
+      try {
+        return await this.#files.with(join(this.#path, relocatedFile(path)), use)
+      } catch (error) {
+        if (!hasCode(error, 'ENOENT')) throw error
+        throw new SpoolReadError(`${path} is gone`, { cause: error })
+      }
+    }
+  }
+}
+
+class SmallMessage implements SpooledMessage {
+  readonly envelope: StoredMessage['envelope']
+  readonly edits: StoredMessage['edits']
+  readonly revision: string
+  readonly locator: Locator
+  readonly #content: Buffer
+
+  constructor(stored: StoredMessage, locator: Locator, content: Buffer) {
+    this.envelope = stored.envelope
+    this.edits = stored.edits
+    this.revision = stored.revision
+    this.locator = locator
+    this.#content = content
+  }
+
+  async header(): Promise<Buffer> {
+    return this.#content.subarray(0, this.locator.headerBytes)
+  }
+
+  async content(): Promise<Buffer> {
+    return this.#content
+  }
+
+  stream(start = 0): Readable {
+    const rest = this.#content.subarray(start)
+    return Readable.from(rest.length > 0 ? [rest] : [], { objectMode: false })
+  }
+}
+
+class LargeMessage implements SpooledMessage {
+  readonly envelope: StoredMessage['envelope']
+  readonly edits: StoredMessage['edits']
+  readonly revision: string
+  readonly locator: Locator
+  readonly #head: FrameHead
+  readonly #withFile: ContentFile
+
+  constructor(stored: StoredMessage, locator: Locator, head: FrameHead, withFile: ContentFile) {
+    this.envelope = stored.envelope
+    this.edits = stored.edits
+    this.revision = stored.revision
+    this.locator = locator
+    this.#head = head
+    this.#withFile = withFile
+  }
+
+  async header(): Promise<Buffer> {
+    const header = await this.#read(0, this.#head.headerBytes)
+    this.#check(header, this.#head.headerCrc)
+    return header
+  }
+
+  async content(): Promise<Buffer> {
+    const content = await this.#read(0, this.#head.sizeBytes)
+    this.#check(content.subarray(0, this.#head.headerBytes), this.#head.headerCrc)
+    this.#check(content.subarray(this.#head.headerBytes), this.#head.bodyCrc)
+    return content
+  }
+
+  /** Checks the header section, the body, or both, when it begins at their start; a mismatch destroys the stream. */
+  stream(start = 0): Readable {
+    return Readable.from(this.#chunks(start), { objectMode: false, highWaterMark: chunkBytes })
+  }
+
+  async *#chunks(start: number): AsyncGenerator<Buffer> {
+    const { headerBytes, headerCrc, sizeBytes, bodyCrc } = this.#head
+    yield* this.#part(start, headerBytes, start === 0 ? headerCrc : undefined)
+    const bodyStart = Math.max(start, headerBytes)
+    yield* this.#part(bodyStart, sizeBytes, bodyStart === headerBytes ? bodyCrc : undefined)
+  }
+
+  async *#part(start: number, end: number, expectedCrc: number | undefined): AsyncGenerator<Buffer> {
+    let crc = 0
+    for (let offset = start; offset < end;) {
+      const chunk = await this.#read(offset, Math.min(chunkBytes, end - offset))
+      if (expectedCrc !== undefined) crc = crc32(chunk, crc)
+      offset += chunk.length
+      if (offset === end && expectedCrc !== undefined && crc !== expectedCrc) throw this.#damaged()
+      yield chunk
+    }
+  }
+
+  async #read(offset: number, bytes: number): Promise<Buffer> {
+    const buffer = Buffer.allocUnsafeSlow(bytes)
+    const count = await this.#withFile((fd) => readFully(fd, buffer, offset))
+    if (count < bytes) throw this.#damaged()
+    return buffer
+  }
+
+  #check(octets: Buffer, expectedCrc: number): void {
+    if (crc32(octets) !== expectedCrc) throw this.#damaged()
+  }
+
+  #damaged(): SpoolReadError {
+    return new SpoolReadError(`the content of ${this.envelope.id} is damaged`)
+  }
+}
+
+/** Runs something with the open content file, wherever it lies now. */
+type ContentFile = <T>(use: (fd: number) => Promise<T>) => Promise<T>
+
+const chunkBytes = 128 * 1024
+
+function soundHead(locator: Locator, frame: Buffer): FrameHead {
+  const place = `the record at ${locator.offset} of ${locator.segment}`
+  const head = readHead(place, frame, segmentSeed(locator.segment))
+  if (head === undefined || head.kind === 'outcomes' || frame.length !== frameBytes(head) || !isSound(head, frame)) {
+    throw new SpoolReadError(`${place} is damaged`)
+  }
+  return head
+}
+
+function readHead(place: string, frame: Buffer, seed: number): FrameHead | undefined {
+  try {
+    return decodeHead(frame, seed)
+  } catch (error) {
+    throw new SpoolReadError(`${place} cannot be read`, { cause: error })
+  }
+}
