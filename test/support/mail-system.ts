@@ -5,7 +5,15 @@ import { dirname, join } from 'node:path'
 import { fixture, root } from './fixtures.ts'
 import { freePorts } from './free-port.ts'
 import { Maildir } from './maildir.ts'
-import { describeExit, type Exit, type Finished, run, type RunningProcess, startProcess } from './process.ts'
+import {
+  describeExit,
+  type Exit,
+  type Finished,
+  run,
+  type RunningProcess,
+  startProcess,
+  waitForPort,
+} from './process.ts'
 import { ownRedisSocket, redisCommand } from './redis.ts'
 import { tempFolder } from './temp-folder.ts'
 import { Changes } from './until.ts'
@@ -35,6 +43,8 @@ export interface MailSystemOptions {
   readonly dataFolder?: string
   /** Arguments of node, e.g. `--cpu-prof`. */
   readonly nodeArguments?: readonly string[]
+  /** The log goes there and is not read: for measurements. Ready then means that `{{smtp}}` listens. */
+  readonly logFile?: string
 }
 
 /** One line of the product's log. Lines that are no JSON have only `msg`. */
@@ -198,7 +208,9 @@ export class MailSystem {
         }
       }
     }
-    await Promise.all(this.#instances.map((instance) => ready(instance.process)))
+    if (this.#options.logFile === undefined) {
+      await Promise.all(this.#instances.map((instance) => ready(instance.process)))
+    } else await waitForPort({ port: this.port('smtp') }, this.#instances.at(-1)?.process)
   }
 
   #add(label: string, services: readonly ServiceName[], process: RunningProcess): void {
@@ -210,7 +222,12 @@ export class MailSystem {
     const child = startProcess(
       process.execPath,
       [...(this.#options.nodeArguments ?? []), '--import', 'tsx', entry, ...named],
-      { name: `sluice ${named.join(' ')}`, cwd: root, env: this.#environment },
+      {
+        name: `sluice ${named.join(' ')}`,
+        cwd: root,
+        env: this.#environment,
+        ...(this.#options.logFile === undefined ? {} : { outputFile: this.#options.logFile }),
+      },
     )
     child.onLine((line) => {
       this.log.push(parseLine(line))
