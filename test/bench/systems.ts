@@ -41,7 +41,7 @@ async function sluice(options: SystemOptions, services: 'embedded' | 'processes'
   const { profileFolder } = options
   const system = await MailSystem.start({
     conf: options.job === 'relay' ? relayConf(options.sinkPort) : inboundConf(options.sinkPort),
-    pipeline: `queue "filter" tag Filtered\nusers any\nresolver "${options.dns.address}"\n`,
+    pipeline: `queue "filter" tag Filtered\nusers from any\nresolver "${options.dns.address}"\n`,
     services,
     processes: options.job === 'relay' ? { filter: 0, signer: 0, delivery: 0 } : { signer: 0, relay: 0 },
     logFile: options.logFile,

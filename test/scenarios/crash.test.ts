@@ -129,7 +129,7 @@ async function stormSystem(t: Cleaning): Promise<{ readonly system: MailSystem; 
       deliver: `lmtp "127.0.0.1:${sink.port}" rcpt-to userbase <people>`,
       more: 'smtp limit max-mails 100000',
     }),
-    pipeline: standardPipeline('log level info'),
+    pipeline: standardPipeline(),
     services: 'processes',
     processes: { filter: 2, signer: 0, relay: 0 },
   })

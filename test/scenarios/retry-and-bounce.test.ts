@@ -95,7 +95,7 @@ describe('retries and reports', () => {
     const content = testMessage({ id: 'double', from: 'joe@sluice.test', to: 'never2@elsewhere.test' })
     const id = idOf(await client.send({ from: '', to: ['never2@elsewhere.test'], content }))
     await client.quit()
-    await system.waitForEvent('doubleBounced', id)
+    await system.waitForEvent('double bounce', id)
     assert.ok(!system.log.some((line) => line.event === 'reported' && line['about'] === id))
   })
 })

@@ -53,7 +53,6 @@ export function standardPipeline(more = ''): string {
   return `queue "filter" tag Filtered
 queue "sign" tag Signed
 dkim domain "sluice.test" selector "test" key "{{fixtures}}/dkim/rsa.key"
-log level debug
 ${more}
 `
 }
