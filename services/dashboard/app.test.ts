@@ -1,0 +1,275 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { get } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+
+import type { FastifyInstance } from 'fastify'
+import { Registry } from 'prom-client'
+
+import { systemClock } from '../../shared/clock.ts'
+import { silentLog } from '../../shared/log.ts'
+import type { Mailbox } from '../../shared/mail/address.ts'
+import { createApp } from './app.ts'
+import { readAssets } from './assets.ts'
+import { registerQueueGauges } from './queue-gauges.ts'
+import {
+  sampleAt,
+  sampleId,
+  sampleJob,
+  sampleMessage,
+  sampleOverview,
+  sampleQueue,
+  sampleSource,
+} from './sample-source.ts'
+import { isHostAllowed } from './security.ts'
+import type { Source } from './source.ts'
+
+const hostile = `<script>alert(1)</script>"'><img src=x onerror=alert(1)>&amp;\u202e\u0000`
+
+async function appWith(t: TestContext, source: Source, host = '127.0.0.1'): Promise<FastifyInstance> {
+  const app = createApp({
+    source,
+    registry: new Registry(),
+    assets: await readAssets(),
+    clock: systemClock,
+    log: silentLog(),
+    host,
+    tickEveryMs: 20,
+  })
+  t.after(() => app.close())
+  return app
+}
+
+async function read(app: FastifyInstance, url: string, host = 'localhost:8080') {
+  return app.inject({ method: 'GET', url, headers: { host } })
+}
+
+test('the overview shows each queue with its numbers and links to it', async (t) => {
+  const queues = [
+    sampleQueue('filter', { waiting: 128, active: 20, oldestAgeMs: 83_000 }),
+    sampleQueue('sign'),
+    sampleQueue('deliver', { paused: true }),
+    sampleQueue('relay', { delayed: 7, held: 2 }),
+    sampleQueue('greylist', { waiting: 3 }),
+  ]
+  const app = await appWith(t, sampleSource({ overview: sampleOverview({ queues: { kind: 'seen', value: queues } }) }))
+  const page = await read(app, '/')
+  assert.equal(page.statusCode, 200)
+  for (const text of ['128', '1 min 23 s', 'paused', '2 messages held for you', 'Further stages', 'mx.example.org'])
+    assert.ok(page.body.includes(text), text)
+  for (const queue of queues) assert.ok(page.body.includes(`href="/queues/${queue.name}"`))
+})
+
+test('while Redis is away every page still answers and says so', async (t) => {
+  const away = { kind: 'away', reason: 'Redis did not answer within 1500 ms' } as const
+  const overview = sampleOverview({ queues: away, attention: away })
+  const app = await appWith(t, sampleSource({ overview, message: sampleMessage({ jobs: away }), healthy: false }))
+  for (const url of ['/', '/queues', '/queues/relay', `/messages/${sampleId}`]) {
+    const page = await read(app, url)
+    assert.equal(page.statusCode, 200, url)
+    assert.match(page.body, /Redis is away/, url)
+  }
+  assert.equal((await read(app, '/health')).statusCode, 503)
+  assert.equal((await read(app, '/api/queues')).statusCode, 503)
+  assert.equal((await read(app, '/api/queues/relay')).statusCode, 503)
+})
+
+test('hostile text of a message stays text on every page', async (t) => {
+  const job = sampleJob({
+    queue: 'relay',
+    from: `"${hostile}"@example.org` as Mailbox,
+    to: [hostile as Mailbox],
+    lastReply: hostile,
+    reason: hostile,
+  })
+  const overview = sampleOverview({
+    attention: { kind: 'seen', value: [job] },
+    hostname: hostile,
+    services: [
+      {
+        name: hostile,
+        host: hostile,
+        pid: 1,
+        startedAt: 0,
+        beatAt: 0,
+        silent: true,
+        listens: [hostile],
+        troubles: [hostile],
+      },
+    ],
+  })
+  const message = sampleMessage({
+    tags: [hostile],
+    edits: [hostile],
+    origin: [{ name: hostile, value: hostile }],
+    recipients: [{ mailbox: hostile, original: hostile, state: 'failed', detail: hostile }],
+    jobs: { kind: 'seen', value: [job] },
+    story: [{ at: sampleAt, event: 'delivered', text: hostile, tone: 'good' }],
+  })
+  const app = await appWith(t, sampleSource({ overview, jobs: [job], message }))
+  const urls = ['/', '/queues/relay', `/messages/${sampleId}`, `/messages?id=${encodeURIComponent(hostile)}`]
+  for (const url of [...urls, `/messages/${encodeURIComponent(hostile.slice(0, 40))}`]) {
+    const page = await read(app, url)
+    assert.doesNotMatch(page.body, /<script>|<img|onerror=alert\(1\)>|[\u0000\u202e]/, url)
+  }
+})
+
+test('every response forbids what is not ours, and pages have nothing inline', async (t) => {
+  const app = await appWith(t, sampleSource({ message: sampleMessage() }))
+  const urls = [
+    '/',
+    '/queues',
+    '/queues/relay',
+    `/messages/${sampleId}`,
+    '/nowhere',
+    '/health',
+    '/metrics',
+    '/assets/live.js',
+  ]
+  for (const url of urls) {
+    const { headers, body } = await read(app, url)
+    assert.match(
+      String(headers['content-security-policy']),
+      /^default-src 'none'; script-src 'self'; style-src 'self';/,
+      url,
+    )
+    assert.doesNotMatch(String(headers['content-security-policy']), /unsafe/)
+    assert.equal(headers['x-content-type-options'], 'nosniff')
+    assert.doesNotMatch(body, /\sstyle="|<style|<script>|\son[a-z]+="|javascript:/, url)
+    assert.doesNotMatch(body, /(?:src|href)="(?:https?:)?\/\//, url)
+  }
+})
+
+test('on a loopback address only local names are answered', async (t) => {
+  const app = await appWith(t, sampleSource({}))
+  const table: readonly (readonly [string, number])[] = [
+    ['localhost:8080', 200],
+    ['127.0.0.1', 200],
+    ['[::1]:8080', 200],
+    ['sluice.localhost', 200],
+    ['LOCALHOST', 200],
+    ['evil.example', 421],
+    ['127.0.0.1.evil.example', 421],
+    ['localhost.evil.example:8080', 421],
+    ['192.0.2.1', 421],
+  ]
+  for (const [host, code] of table) {
+    for (const url of ['/', '/api/queues', '/health', '/nowhere'])
+      assert.ok(((await read(app, url, host)).statusCode === 421) === (code === 421), `${host} ${url}`)
+  }
+  assert.equal(isHostAllowed(undefined, '::1'), false)
+  assert.equal(isHostAllowed('', 'localhost'), false)
+  const open = await appWith(t, sampleSource({}), '0.0.0.0')
+  assert.equal((await read(open, '/', 'mail.example.org')).statusCode, 200)
+})
+
+test('nothing can be changed: every route answers to GET and HEAD only', async (t) => {
+  const app = await appWith(t, sampleSource({ message: sampleMessage() }))
+  for (const method of ['POST', 'PUT', 'DELETE', 'PATCH'] as const) {
+    for (const url of ['/', '/queues/relay', `/messages/${sampleId}`, '/api/queues']) {
+      const { statusCode } = await app.inject({ method, url, headers: { host: 'localhost' } })
+      assert.equal(statusCode, 404, `${method} ${url}`)
+    }
+  }
+})
+
+test('a message is found by its id, whatever its case, and a wrong id gets a page that helps', async (t) => {
+  const app = await appWith(t, sampleSource({ message: sampleMessage() }))
+  const found = await read(app, `/messages?id=%20${sampleId.toUpperCase()}%20`)
+  assert.equal(found.statusCode, 303)
+  assert.equal(found.headers['location'], `/messages/${sampleId}`)
+  for (const url of [
+    '/messages?id=abc',
+    '/messages',
+    '/messages/abc',
+    '/messages/0mi8v2c4bm99999999',
+    '/queues/none',
+  ]) {
+    const page = await read(app, url)
+    assert.equal(page.statusCode, 404, url)
+    assert.match(String(page.headers['content-type']), /^text\/html/, url)
+  }
+})
+
+test('the API says the same as the pages', async (t) => {
+  const jobs = [sampleJob()]
+  const app = await appWith(t, sampleSource({ jobs, message: sampleMessage() }))
+  const queues = (await read(app, '/api/queues')).json<{ queues: { name: string }[] }>()
+  assert.deepEqual(
+    queues.queues.map((queue) => queue.name),
+    ['filter', 'sign', 'deliver', 'relay'],
+  )
+  const queue = (await read(app, '/api/queues/relay?state=delayed&start=-3')).json<{
+    name: string
+    start: number
+    jobs: unknown[]
+  }>()
+  assert.equal(queue.name, 'relay')
+  assert.equal(queue.start, 0)
+  assert.deepEqual(queue.jobs, JSON.parse(JSON.stringify(jobs)))
+  const message = (await read(app, `/api/messages/${sampleId}`)).json<{ id: string }>()
+  assert.equal(message.id, sampleId)
+  assert.equal((await read(app, '/api/messages/none')).statusCode, 404)
+})
+
+test('a page of jobs links to the next and the previous one', async (t) => {
+  const jobs = Array.from({ length: 100 }, () => sampleJob())
+  const app = await appWith(t, sampleSource({ jobs }))
+  const page = (await read(app, '/queues/relay?state=delayed&start=100')).body
+  assert.match(page, /rel="prev" href="\/queues\/relay\?state=delayed&amp;start=0"/)
+  assert.match(page, /rel="next" href="\/queues\/relay\?state=delayed&amp;start=200"/)
+})
+
+test('an error of the source is a page without its details', async (t) => {
+  const broken: Source = { ...sampleSource({}), overview: () => Promise.reject(new Error('secret path')) }
+  const app = await appWith(t, broken)
+  const page = await read(app, '/')
+  assert.equal(page.statusCode, 500)
+  assert.doesNotMatch(page.body, /secret path/)
+  assert.doesNotMatch((await read(app, '/api/queues')).body, /secret path/)
+})
+
+test('live pages are told to refresh, and closing ends them', async (t) => {
+  const app = await appWith(t, sampleSource({}))
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  const request = get({ host: '127.0.0.1', port, path: '/live' })
+  const [response] = (await once(request, 'response')) as [IncomingMessage]
+  assert.equal(response.headers['content-type'], 'text/event-stream')
+  let text = ''
+  response.on('data', (chunk: Buffer) => {
+    text += chunk.toString()
+  })
+  while (!text.includes('event: tick')) await once(response, 'data')
+  const ended = once(response, 'end')
+  await app.close()
+  await ended
+})
+
+test('the gauges of a scrape are of one look, and absent while Redis is away', async () => {
+  let away = false
+  const registry = new Registry()
+  const refuse = <T>(value: T): Promise<T> => (away ? Promise.reject(new Error('away')) : Promise.resolve(value))
+  registerQueueGauges(registry, {
+    names: ['filter', 'held'],
+    counts: () => refuse(new Map([['filter', { waiting: 5, active: 1, delayed: 0, paused: true }]])),
+    list: () => refuse([]),
+    jobsOf: () => refuse([]),
+    oldestAgeMs: () => refuse(1500),
+  })
+  const first = await registry.metrics()
+  for (const line of [
+    'sluice_queue_messages{queue="filter",state="waiting"} 5',
+    'sluice_queue_oldest_seconds{queue="filter"} 1.5',
+    'sluice_queue_paused{queue="filter"} 1',
+    'sluice_redis_up 1',
+  ])
+    assert.ok(first.includes(line), line)
+  away = true
+  const second = await registry.metrics()
+  assert.doesNotMatch(second, /queue="filter"/)
+  assert.match(second, /sluice_redis_up 0/)
+})

@@ -1,0 +1,50 @@
+// Keeps the page up to date: at each tick of the server the page is fetched anew and its <main> is put in place of the old
+// one. Without this module the page is complete and reloads by itself.
+const main = document.querySelector('main')
+const freshness = document.querySelector('#freshness')
+let loading = false
+
+function isBusy() {
+  const selection = document.getSelection()
+  return (
+    document.hidden || loading || (selection !== null && !selection.isCollapsed && main.contains(selection.anchorNode))
+  )
+}
+
+/** The place of the focused element in the page, so that a keyboard user does not lose it. */
+function focusedLink() {
+  const focused = document.activeElement
+  return focused !== null && main.contains(focused) ? focused.getAttribute('href') : null
+}
+
+async function refresh() {
+  if (isBusy()) return
+  loading = true
+  try {
+    const response = await fetch(location.href, { headers: { accept: 'text/html' } })
+    const page = new DOMParser().parseFromString(await response.text(), 'text/html')
+    const next = page.querySelector('main')
+    if (next === null || isSelecting()) return
+    const href = focusedLink()
+    main.replaceChildren(...next.childNodes)
+    if (href !== null) main.querySelector(`[href="${CSS.escape(href)}"]`)?.focus({ preventScroll: true })
+    document.title = page.title
+    freshness.replaceChildren(...page.querySelector('#freshness').childNodes)
+  } catch {
+    freshness.textContent = 'The dashboard does not answer; this page may be out of date.'
+  } finally {
+    loading = false
+  }
+}
+
+function isSelecting() {
+  const selection = document.getSelection()
+  return selection !== null && !selection.isCollapsed
+}
+
+const ticks = new EventSource('/live')
+ticks.addEventListener('tick', () => void refresh())
+ticks.addEventListener('error', () => {
+  freshness.textContent = 'No connection to the dashboard; trying again.'
+})
+document.addEventListener('visibilitychange', () => void refresh())

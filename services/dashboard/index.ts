@@ -1,0 +1,54 @@
+import { constants } from 'node:fs'
+import { access } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { storyOf } from '../../shared/journal.ts'
+import type { MessageId } from '../../shared/mail/message-id.ts'
+import type { RunningService, Service, ServiceContext } from '../../shared/service.ts'
+import { StartError } from '../../shared/start/start-error.ts'
+import { findMessage } from '../../shared/spool/list-messages.ts'
+import { createApp } from './app.ts'
+import { readAssets } from './assets.ts'
+import { registerQueueGauges } from './queue-gauges.ts'
+import { createSource } from './system-source.ts'
+
+/** Pages, JSON and metrics for the operator. Reads only. */
+const dashboard: Service = { name: 'dashboard', start: startDashboard }
+export default dashboard
+
+async function startDashboard(context: ServiceContext): Promise<RunningService> {
+  const { configuration, queues, spool, metrics, clock, log, dataFolder } = context
+  const { host, port } = configuration.pipeline.dashboard
+  const events = join(dataFolder, 'events')
+  const source = createSource({
+    configuration,
+    queues,
+    clock,
+    dataFolder,
+    spoolFreeBytes: async () => {
+      await access(spool.path, constants.W_OK | constants.X_OK)
+      return spool.freeBytes()
+    },
+    messages: {
+      find: (id) => findMessage(spool.path, id),
+      outcomesOf: async (id: MessageId) => (await spool.outcomesOf([id])).get(id) ?? [],
+      story: (id) => storyOf(events, id),
+    },
+  })
+  registerQueueGauges(metrics.registry, queues)
+  const app = createApp({ source, registry: metrics.registry, assets: await readAssets(), clock, log, host })
+  const url = await app.listen({ host, port }).catch((error: unknown) => {
+    throw cannotListen(host, port, error as NodeJS.ErrnoException)
+  })
+  return {
+    listens: [`${url} (dashboard)`],
+    close: () => app.close(),
+  }
+}
+
+function cannotListen(host: string, port: number, error: NodeJS.ErrnoException): StartError {
+  const reason = error.code === 'EADDRINUSE' ? 'the port is in use' : error.message
+  return new StartError(`dashboard cannot listen on ${host}:${port}: ${reason}; see 'dashboard' in pipeline.conf`, {
+    cause: error,
+  })
+}

@@ -1,0 +1,59 @@
+import { formatSecond } from '../../../shared/report/units.ts'
+import { html } from '../html.ts'
+import type { Html } from '../html.ts'
+
+export interface Page {
+  readonly title: string
+  /** Path of the navigation entry this page belongs to. */
+  readonly section: '/' | '/queues' | 'none'
+  readonly at: number
+  readonly main: Html
+}
+
+/** Seconds between two loads of a page in a browser without scripts. */
+const reloadSeconds = 10
+
+/** The frame of all pages. Reads well without scripts; with them, `main` is kept up to date. */
+export function layout(page: Page): Html {
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>${page.title} · Sluice</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="robots" content="noindex">
+<link rel="icon" href="/assets/icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="/assets/sluice.css">
+<script type="module" src="/assets/live.js"></script>
+<noscript><meta http-equiv="refresh" content="${reloadSeconds}"></noscript>
+</head>
+<body>
+<a class="skip" href="#main">Skip to content</a>
+<header class="top">
+  <a class="brand" href="/">${logo}<span>Sluice</span></a>
+  <nav aria-label="Pages">
+    <a href="/"${page.section === '/' && html` aria-current="page"`}>Overview</a>
+    <a href="/queues"${page.section === '/queues' && html` aria-current="page"`}>Queues</a>
+  </nav>
+  <form class="find" action="/messages" method="get" role="search">
+    <label for="id" class="quiet">Message</label>
+    <input id="id" name="id" type="search" placeholder="message id" autocomplete="off" spellcheck="false" maxlength="64">
+    <button>Find</button>
+  </form>
+</header>
+<main id="main" tabindex="-1">
+${page.main}
+</main>
+<footer class="bottom">
+  <span id="freshness">As of <time datetime="${new Date(page.at).toISOString()}">${formatSecond(page.at)}</time></span>
+  <span><a href="/health">health</a> <a href="/metrics">metrics</a> <a href="/api/queues">api</a></span>
+</footer>
+</body>
+</html>
+`
+}
+
+const logo = html`<svg class="logo" viewBox="0 0 24 24" width="24" height="24" aria-hidden="true"><path d="M2 7h9v3H2zM2 13h9M13 3v18M15 14h7M15 17h7M15 20h7" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round"/></svg>`
+
+export const iconSvg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><rect width="24" height="24" rx="5" fill="#0d6b60"/><path d="M3 8h8M3 12h8M13 4v16M15 14h6M15 18h6" fill="none" stroke="#fff" stroke-width="2" stroke-linecap="round"/></svg>\n`

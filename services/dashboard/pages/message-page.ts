@@ -1,0 +1,89 @@
+import { formatInstant, formatSecond, formatSize, plural } from '../../../shared/report/units.ts'
+import type { MessageView, RecipientView } from '../../../shared/report/views.ts'
+import { html } from '../html.ts'
+import type { Html, HtmlValue } from '../html.ts'
+import { jobTable } from './job-table.ts'
+import { layout } from './layout.ts'
+import { badge, dataTable, notice } from './parts.ts'
+import type { Tone } from './parts.ts'
+
+/** One message: who to whom, where each copy is, and its story. */
+export function messagePage(message: MessageView, at: number): Html {
+  const main = html`<div class="headline"><h1 class="id">${message.id}</h1>
+<p><span class="address">${message.from ?? '<>'}</span> to ${plural(message.recipients.length, 'recipient')}${message.sizeBytes !== undefined && html`, ${formatSize(message.sizeBytes)}`}, accepted ${formatSecond(message.acceptedAt)} ${message.tags.map((tag) => badge('plain', tag))}</p></div>
+${message.knownFrom === 'journal' && notice('plain', 'It has left the spool.', 'What follows is from the journal.')}
+${message.jobs.kind === 'away' && notice('bad', 'Redis is away.', `${message.jobs.reason}. Where the message waits is not shown.`)}
+<section aria-labelledby="recipients"><h2 id="recipients">Recipients</h2>${recipientTable(message.recipients)}</section>
+<section aria-labelledby="story"><h2 id="story">Story</h2>${story(message, at)}</section>
+${jobs(message, at)}
+<div class="columns">
+<section aria-labelledby="origin"><h2 id="origin">Origin</h2>${origin(message)}</section>
+<section aria-labelledby="edits"><h2 id="edits">Header edits</h2>${message.edits.length === 0 ? html`<p class="empty">None known.</p>` : html`<ol class="edits">${message.edits.map((edit) => html`<li><code>${edit}</code></li>`)}</ol>`}</section>
+</div>`
+  return layout({ title: message.id, section: 'none', at, main })
+}
+
+/** For an id nothing is known about, and for what is not an id. */
+export function messageNotFoundPage(given: string, at: number): Html {
+  const main = html`<div class="headline"><h1>No such message</h1></div>
+<p>Nothing is known under <code>${given}</code>. The id is the 18 characters the 250 reply ended with; the story of a message is kept for some time after it is done.</p>`
+  return layout({ title: 'No such message', section: 'none', at, main })
+}
+
+const recipientTones = {
+  delivered: 'good',
+  relayed: 'good',
+  failed: 'bad',
+  discarded: 'bad',
+  removed: 'bad',
+  held: 'bad',
+  delayed: 'waiting',
+  active: 'plain',
+  waiting: 'plain',
+  accepted: 'plain',
+} as const satisfies Record<RecipientView['state'], Tone>
+
+function recipientTable(recipients: readonly RecipientView[]): Html {
+  return dataTable(
+    'Recipients and the state of their copies',
+    [
+      { title: 'Recipient', cell: recipientAddress },
+      { title: 'State', cell: (recipient) => badge(recipientTones[recipient.state], recipient.state) },
+      { title: 'Reply or reason', cell: (recipient) => html`<span class="reply">${recipient.detail}</span>` },
+      { title: 'Since', cell: (recipient) => (recipient.at === undefined ? '' : formatSecond(recipient.at)) },
+    ],
+    recipients,
+  )
+}
+
+function recipientAddress(recipient: RecipientView): Html {
+  return html`<span class="address">${recipient.mailbox}</span>${recipient.original !== undefined && html` <small>given as ${recipient.original}</small>`}`
+}
+
+function story(message: MessageView, at: number): HtmlValue {
+  if (message.story.length === 0) return html`<p class="empty">The journal has no lines about it.</p>`
+  return html`<ol class="story">${message.story.map(
+    (line) => html`
+<li data-tone="${line.tone}"><time datetime="${new Date(line.at).toISOString()}" title="${formatInstant(line.at)}">${offset(line.at, message.acceptedAt)}</time><p>${line.text}</p></li>`,
+  )}
+</ol><p class="quiet-text">Times since acceptance, ${formatInstant(message.acceptedAt)}; now ${formatInstant(at)}.</p>`
+}
+
+/** `+1.204 s`, `+2:03:04` */
+export function offset(at: number, since: number): string {
+  const durationMs = Math.max(0, at - since)
+  if (durationMs < 60_000) return `+${(durationMs / 1000).toFixed(3)} s`
+  const seconds = Math.trunc(durationMs / 1000)
+  const two = (value: number): string => String(value).padStart(2, '0')
+  return `+${Math.trunc(seconds / 3600)}:${two(Math.trunc(seconds / 60) % 60)}:${two(seconds % 60)}`
+}
+
+function jobs(message: MessageView, at: number): HtmlValue {
+  if (message.jobs.kind === 'away' || message.jobs.value.length === 0) return undefined
+  return html`<section aria-labelledby="jobs"><h2 id="jobs">In the queues</h2>${jobTable('Jobs of this message', message.jobs.value, at, { queue: true })}</section>`
+}
+
+function origin(message: MessageView): HtmlValue {
+  if (message.origin.length === 0) return html`<p class="empty">Not known.</p>`
+  return html`<dl class="facts">${message.origin.map((field) => html`<div><dt>${field.name}</dt><dd>${field.value}</dd></div>`)}</dl>`
+}

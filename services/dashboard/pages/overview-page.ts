@@ -1,0 +1,76 @@
+import { formatDuration, plural } from '../../../shared/report/units.ts'
+import { html } from '../html.ts'
+import type { Html, HtmlValue } from '../html.ts'
+import type { Overview, ServiceView } from '../source.ts'
+import { jobTable } from './job-table.ts'
+import { layout } from './layout.ts'
+import { ago, badge, dataTable, notice } from './parts.ts'
+import { pipelineDrawing } from './pipeline-drawing.ts'
+
+export function overviewPage(overview: Overview): Html {
+  const { at, queues, attention, services, listeners } = overview
+  const seen = queues.kind === 'seen' ? queues.value : []
+  const main = html`<div class="headline"><h1>${headline(overview)}</h1><p class="quiet-text">${overview.hostname} · configuration ${overview.revision}</p></div>
+${queues.kind === 'away' && notice('bad', 'Redis is away.', `${queues.reason}. Mail is still accepted and waits in the spool; its jobs are added when Redis is back.`)}
+${services
+  .filter((service) => service.silent)
+  .map((service) =>
+    notice(
+      'bad',
+      `Service ${service.name} is silent`,
+      `for ${formatDuration(at - service.beatAt)} (process ${service.pid} on ${service.host}). Other processes take over its work when there are any.`,
+    ),
+  )}
+<section aria-labelledby="pipeline"><h2 id="pipeline">Pipeline</h2>${pipelineDrawing(listeners, seen)}</section>
+<section aria-labelledby="attention"><h2 id="attention">Needs a look</h2>${attentionList(attention, at)}</section>
+<section aria-labelledby="services"><h2 id="services">Services</h2>${servicesTable(services, at)}</section>`
+  return layout({ title: 'Overview', section: '/', at, main })
+}
+
+/** The state of the whole in one sentence. */
+export function headline(overview: Overview): string {
+  const { queues, services } = overview
+  if (queues.kind === 'away') return 'Redis is away'
+  if (services.some((service) => service.silent)) return 'A service is silent'
+  if (services.some((service) => service.troubles.length > 0)) return 'A service reports trouble'
+  const held = queues.value.reduce((sum, queue) => sum + queue.held, 0)
+  if (held > 0) return `${plural(held, 'message')} held for you`
+  const inside = queues.value.reduce((sum, queue) => sum + queue.waiting + queue.active + queue.delayed, 0)
+  return inside === 0 ? 'All mail is out' : `${plural(inside, 'message')} on the way`
+}
+
+function attentionList(attention: Overview['attention'], at: number): HtmlValue {
+  if (attention.kind === 'away') return html`<p class="empty">Unknown while Redis is away.</p>`
+  if (attention.value.length === 0)
+    return html`<p class="empty">Nothing is held, nothing waits for another attempt.</p>`
+  return jobTable('Held messages and the oldest that wait for another attempt', attention.value, at, {
+    queue: true,
+    message: true,
+  })
+}
+
+function servicesTable(services: readonly ServiceView[], at: number): Html {
+  if (services.length === 0) return html`<p class="empty">No service has reported yet.</p>`
+  return dataTable(
+    'Services and the processes they run in',
+    [
+      { title: 'Service', cell: (service) => html`<strong>${service.name}</strong>` },
+      { title: 'State', cell: serviceState },
+      {
+        title: 'Last job',
+        cell: ({ lastJobAt }) =>
+          lastJobAt === undefined ? '–' : html`<span class="whole">${ago(lastJobAt, at)} ago</span>`,
+      },
+      { title: 'Listens', cell: ({ listens }) => listens.map((one) => html`<span class="address">${one}</span> `) },
+      { title: 'Process', cell: (service) => html`<span class="whole">${service.pid} on ${service.host}</span>` },
+      { title: 'Up', cell: (service) => ago(service.startedAt, at) },
+    ],
+    services,
+  )
+}
+
+function serviceState(service: ServiceView): HtmlValue {
+  if (service.silent) return badge('bad', 'silent')
+  if (service.troubles.length === 0) return badge('good', 'working')
+  return html`${badge('bad', 'trouble')} ${service.troubles.join('; ')}`
+}

@@ -1,0 +1,66 @@
+import { Gauge } from 'prom-client'
+import type { Registry } from 'prom-client'
+
+import { readQueues } from '../../shared/report/read-queues.ts'
+import type { ReadableQueues } from '../../shared/report/read-queues.ts'
+import { withTimeLimit } from '../../shared/report/time-limit.ts'
+import type { QueueView } from '../../shared/report/views.ts'
+
+const limitMs = 1_500
+const states = ['waiting', 'active', 'delayed', 'held'] as const
+
+/**
+ * Gauges of all queues, read when metrics are asked for. While Redis is away the numbers are absent, not old, and
+ * `sluice_redis_up` is 0.
+ */
+export function registerQueueGauges(registry: Registry, queues: ReadableQueues): void {
+  const registers = [registry]
+  const look = shared(() => withTimeLimit(limitMs, 'Redis', readQueues(queues)).catch(() => undefined))
+
+  function gauge(name: string, help: string, set: (gauge: Gauge<'queue' | 'state'>, queue: QueueView) => void): Gauge {
+    return new Gauge({
+      name,
+      help,
+      labelNames: ['queue', 'state'],
+      registers,
+      async collect() {
+        const views = await look()
+        this.reset()
+        for (const view of views ?? []) set(this, view)
+      },
+    })
+  }
+
+  gauge('sluice_queue_messages', 'Messages in a queue by state (waiting, active, delayed, held)', (one, queue) => {
+    for (const state of states) one.set({ queue: queue.name, state }, queue[state])
+  })
+  gauge('sluice_queue_oldest_seconds', 'How long the next waiting message of a queue has been due', (one, queue) => {
+    one.set({ queue: queue.name }, (queue.oldestAgeMs ?? 0) / 1000)
+  })
+  gauge('sluice_queue_paused', '1 while the queue is paused', (one, queue) => {
+    one.set({ queue: queue.name }, queue.paused ? 1 : 0)
+  })
+  registerUp(registry, async () => (await look()) !== undefined)
+}
+
+/** One look for all who ask at the same moment: the gauges of one scrape. */
+function shared<T>(look: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | undefined
+  return () => {
+    running ??= look().finally(() => {
+      running = undefined
+    })
+    return running
+  }
+}
+
+function registerUp(registry: Registry, isUp: () => Promise<boolean>): Gauge {
+  return new Gauge({
+    name: 'sluice_redis_up',
+    help: '1 when Redis answered to this scrape',
+    registers: [registry],
+    async collect() {
+      this.set((await isUp()) ? 1 : 0)
+    },
+  })
+}

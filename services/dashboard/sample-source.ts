@@ -1,0 +1,101 @@
+import { parseMailbox } from '../../shared/mail/address.ts'
+import type { Mailbox } from '../../shared/mail/address.ts'
+import type { MessageId } from '../../shared/mail/message-id.ts'
+import type { JobView, MessageView, QueueView } from '../../shared/report/views.ts'
+import type { Overview, Source } from './source.ts'
+
+/** A made-up state of affairs, for tests of the pages. */
+export const sampleAt = Date.UTC(2026, 10, 21, 12, 0, 0)
+export const sampleId = '0mi8v2c4bm00000001' as MessageId
+
+export function sampleQueue(name: string, numbers: Partial<QueueView> = {}): QueueView {
+  return { name, paused: false, waiting: 0, active: 0, delayed: 0, held: 0, ...numbers }
+}
+
+export function sampleJob(fields: Partial<JobView> = {}): JobView {
+  return {
+    queue: 'relay',
+    jobId: `${sampleId}.relay.0`,
+    id: sampleId,
+    state: 'delayed',
+    receivedAt: sampleAt - 3_725_000,
+    sizeBytes: 48_213,
+    from: mailbox('jane@example.org'),
+    to: [mailbox('joe@example.net')],
+    rcpt: [0],
+    tags: ['Signed'],
+    path: ['sign'],
+    edits: [],
+    attempts: 2,
+    nextAt: sampleAt + 400_000,
+    lastReply: '451 4.7.1 Greylisted, please try again in 300 seconds',
+    ...fields,
+  }
+}
+
+export function sampleMessage(fields: Partial<MessageView> = {}): MessageView {
+  return {
+    id: sampleId,
+    acceptedAt: sampleAt - 3_725_000,
+    knownFrom: 'spool',
+    from: mailbox('jane@example.org'),
+    recipients: [{ mailbox: 'joe@example.net', state: 'delayed', detail: '451 4.7.1 Greylisted' }],
+    sizeBytes: 48_213,
+    origin: [{ name: 'client', value: '192.0.2.1' }],
+    tags: ['Signed'],
+    edits: ['add Received: from laptop (192.0.2.1) by mx.example.org'],
+    jobs: { kind: 'seen', value: [sampleJob()] },
+    story: [{ at: sampleAt - 3_725_000, event: 'received', text: 'received from jane@example.org', tone: 'plain' }],
+    ...fields,
+  }
+}
+
+export function sampleOverview(fields: Partial<Overview> = {}): Overview {
+  return {
+    at: sampleAt,
+    hostname: 'mx.example.org',
+    revision: '4f2a90c1d7e3',
+    listeners: [
+      { address: '127.0.0.1:2525', purpose: 'mta', tls: 'offered' },
+      { address: '127.0.0.1:2587', purpose: 'submission', tls: 'required' },
+      { address: '127.0.0.1:2465', purpose: 'submission', tls: 'implicit' },
+    ],
+    queues: { kind: 'seen', value: ['filter', 'sign', 'deliver', 'relay'].map((name) => sampleQueue(name)) },
+    services: [],
+    attention: { kind: 'seen', value: [] },
+    ...fields,
+  }
+}
+
+/** Answers from what it is given. */
+export function sampleSource(parts: {
+  readonly overview?: Overview
+  readonly jobs?: readonly JobView[]
+  readonly message?: MessageView
+  readonly healthy?: boolean
+}): Source {
+  const { overview = sampleOverview(), jobs = [], message, healthy = true } = parts
+  return {
+    overview: async () => overview,
+    async queue(name, question) {
+      const { queues } = overview
+      if (queues.kind === 'away') return { queue: queues, jobs: queues, question, at: sampleAt }
+      const value = queues.value.find((one) => one.name === name)
+      if (value === undefined) return undefined
+      return { queue: { kind: 'seen', value }, jobs: { kind: 'seen', value: jobs }, question, at: sampleAt }
+    },
+    message: async (id) => (message?.id === id ? message : undefined),
+    health: async () => ({
+      healthy,
+      checks: [
+        { name: 'redis', healthy, tookMs: 1, detail: healthy ? '5 queues' : 'Redis did not answer within 1500 ms' },
+      ],
+    }),
+  }
+}
+
+function mailbox(text: string): Mailbox {
+  const parsed = parseMailbox(text)
+  if (parsed === undefined) throw new TypeError(text)
+  return parsed
+}

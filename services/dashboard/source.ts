@@ -1,0 +1,75 @@
+import type { JobState, JobView, MessageView, QueueView, Seen } from '../../shared/report/views.ts'
+import type { MessageId } from '../../shared/mail/message-id.ts'
+
+/** What the pages show, read anew for each request. Every answer comes within the time limit, also when Redis is away. */
+export interface Source {
+  overview(): Promise<Overview>
+  /** `undefined`: there is no queue of that name. */
+  queue(name: string, question: JobQuestion): Promise<QueueDetail | undefined>
+  /** `undefined`: nothing is known under that id. */
+  message(id: MessageId): Promise<MessageView | undefined>
+  health(): Promise<Health>
+}
+
+export interface Overview {
+  readonly at: number
+  readonly hostname: string
+  readonly revision: string
+  /** Where mail comes in, as configured. */
+  readonly listeners: readonly ListenerView[]
+  readonly queues: Seen<readonly QueueView[]>
+  readonly services: readonly ServiceView[]
+  /** Held messages and those that wait longest for their next attempt. */
+  readonly attention: Seen<readonly JobView[]>
+}
+
+export interface ListenerView {
+  readonly address: string
+  /** `mta`: mail from anybody; `submission`: users sign in. */
+  readonly purpose: 'mta' | 'submission'
+  readonly tls: 'none' | 'offered' | 'required' | 'implicit'
+}
+
+/** A service in a process, by its last heartbeat. */
+export interface ServiceView {
+  readonly name: string
+  readonly host: string
+  readonly pid: number
+  readonly startedAt: number
+  readonly beatAt: number
+  /** It said nothing for some time: dead, or its machine is. */
+  readonly silent: boolean
+  readonly listens: readonly string[]
+  readonly troubles: readonly string[]
+  readonly lastJobAt?: number
+}
+
+/** Which jobs of a queue: a state or all, a page of them. */
+export interface JobQuestion {
+  readonly state?: JobState
+  readonly start: number
+  readonly limit: number
+}
+
+export interface QueueDetail {
+  readonly queue: Seen<QueueView>
+  readonly jobs: Seen<readonly JobView[]>
+  readonly question: JobQuestion
+  readonly at: number
+}
+
+export interface Health {
+  readonly healthy: boolean
+  readonly checks: readonly HealthCheck[]
+}
+
+export interface HealthCheck {
+  readonly name: string
+  readonly healthy: boolean
+  /** Milliseconds the question took. */
+  readonly tookMs: number
+  /** What is wrong, or what was found. */
+  readonly detail: string
+  /** Services: since their last job; absent before the first. */
+  readonly lastJobAgeMs?: number
+}

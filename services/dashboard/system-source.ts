@@ -1,0 +1,176 @@
+import { readHeartbeats, deadAfterMs } from '../../shared/heartbeat.ts'
+import type { Clock } from '../../shared/clock.ts'
+import type { Configuration, Listener } from '../../shared/config/model.ts'
+import type { MessageId } from '../../shared/mail/message-id.ts'
+import { viewMessage } from '../../shared/report/message-view.ts'
+import type { MessageSources } from '../../shared/report/message-view.ts'
+import { readHeld, readJobs, readJobsOf, readQueues, workQueues } from '../../shared/report/read-queues.ts'
+import type { ReadableQueues } from '../../shared/report/read-queues.ts'
+import { withTimeLimit } from '../../shared/report/time-limit.ts'
+import { formatDuration, formatSize, plural } from '../../shared/report/units.ts'
+import type { JobView, Seen } from '../../shared/report/views.ts'
+import { jobStates } from './pages/queue-page.ts'
+import type {
+  Health,
+  HealthCheck,
+  JobQuestion,
+  ListenerView,
+  Overview,
+  QueueDetail,
+  ServiceView,
+  Source,
+} from './source.ts'
+
+export interface SourceParts {
+  readonly configuration: Configuration
+  readonly queues: ReadableQueues
+  readonly messages: Pick<MessageSources, 'find' | 'outcomesOf' | 'story'>
+  /** Free octets of the spool; rejects when it cannot be written to. */
+  spoolFreeBytes(): Promise<number>
+  readonly dataFolder: string
+  readonly clock: Clock
+}
+
+const redisLimitMs = 1_500
+const spoolLimitMs = 2_000
+/** Longer: a message that is neither queued nor young is looked for in the whole spool. */
+const messageLimitMs = 10_000
+const attentionRows = 12
+
+/** Reads queues, spool, journal and heartbeats; Redis may be away at any time. */
+export function createSource(parts: SourceParts): Source {
+  const { configuration, queues, messages, clock, dataFolder } = parts
+
+  function asked<T>(work: Promise<T>): Promise<Seen<T>> {
+    return seen('Redis', redisLimitMs, work)
+  }
+
+  return {
+    async overview(): Promise<Overview> {
+      const [views, attention, services] = await Promise.all([
+        asked(readQueues(queues)),
+        asked(readAttention(queues)),
+        readServices(dataFolder, clock.now()),
+      ])
+      return {
+        at: clock.now(),
+        hostname: configuration.hostname,
+        revision: configuration.revision,
+        listeners: configuration.listeners.map(listenerView),
+        queues: views,
+        services,
+        attention,
+      }
+    },
+
+    async queue(name: string, question: JobQuestion): Promise<QueueDetail | undefined> {
+      if (!workQueues(queues).includes(name)) return undefined
+      const states = question.state === undefined ? jobStates : [question.state]
+      const [views, jobs] = await Promise.all([
+        asked(readQueues(queues)),
+        asked(readJobs(queues, name, states, question)),
+      ])
+      const queue =
+        views.kind === 'away' ? views : ({ kind: 'seen', value: views.value.find((one) => one.name === name) } as const)
+      if (queue.kind === 'seen' && queue.value === undefined) return undefined
+      return { queue: queue as QueueDetail['queue'], jobs, question, at: clock.now() }
+    },
+
+    message(id: MessageId) {
+      const sources: MessageSources = { ...messages, jobsOf: (one) => asked(readJobsOf(queues, one)) }
+      return withTimeLimit(messageLimitMs, 'the spool', viewMessage(sources, id))
+    },
+
+    async health(): Promise<Health> {
+      const [dependencies, services] = await Promise.all([
+        Promise.all([
+          check('redis', redisLimitMs, clock, async () => plural((await queues.counts()).size, 'queue')),
+          check('spool', spoolLimitMs, clock, async () => `${formatSize(await parts.spoolFreeBytes())} free`),
+        ]),
+        readServices(dataFolder, clock.now()),
+      ])
+      const checks = [...dependencies, ...services.map((service) => serviceCheck(service, clock.now()))]
+      return { healthy: checks.every((one) => one.healthy), checks }
+    },
+  }
+}
+
+async function seen<T>(what: string, limitMs: number, work: Promise<T>): Promise<Seen<T>> {
+  try {
+    return { kind: 'seen', value: await withTimeLimit(limitMs, what, work) }
+  } catch (error) {
+    return { kind: 'away', reason: (error as Error).message }
+  }
+}
+
+/** Held messages first, then those whose next attempt is due first. */
+async function readAttention(queues: ReadableQueues): Promise<readonly JobView[]> {
+  const held = await readHeld(queues, attentionRows)
+  const delayed = await Promise.all(
+    workQueues(queues).map((name) => readJobs(queues, name, ['delayed'], { start: 0, limit: attentionRows })),
+  )
+  const byAge = delayed.flat().toSorted((one, other) => one.receivedAt - other.receivedAt)
+  return [...held, ...byAge].slice(0, attentionRows)
+}
+
+async function readServices(dataFolder: string, nowAt: number): Promise<readonly ServiceView[]> {
+  const beats = await readHeartbeats(dataFolder, nowAt)
+  const views = beats.map((beat) => ({
+    name: beat.service,
+    host: beat.host,
+    pid: beat.pid,
+    startedAt: beat.startedAt,
+    beatAt: beat.at,
+    silent: nowAt - beat.at > deadAfterMs,
+    listens: beat.listens,
+    troubles: beat.troubles,
+    ...(beat.lastJobAt === undefined ? {} : { lastJobAt: beat.lastJobAt }),
+  }))
+  return withoutReplaced(views).toSorted((one, other) => one.name.localeCompare(other.name) || one.pid - other.pid)
+}
+
+/** A dead service that a living one of the same name on the same host replaced is no longer news. */
+function withoutReplaced(services: readonly ServiceView[]): readonly ServiceView[] {
+  return services.filter(
+    (one) =>
+      !one.silent ||
+      !services.some(
+        (other) =>
+          !other.silent && other.name === one.name && other.host === one.host && other.startedAt > one.startedAt,
+      ),
+  )
+}
+
+async function check(name: string, limitMs: number, clock: Clock, ask: () => Promise<string>): Promise<HealthCheck> {
+  const startedAt = clock.now()
+  try {
+    const detail = await withTimeLimit(limitMs, name, ask())
+    return { name, healthy: true, tookMs: clock.now() - startedAt, detail }
+  } catch (error) {
+    return { name, healthy: false, tookMs: clock.now() - startedAt, detail: (error as Error).message }
+  }
+}
+
+function serviceCheck(service: ServiceView, nowAt: number): HealthCheck {
+  const name = `service ${service.name} (${service.pid} on ${service.host})`
+  const { lastJobAt } = service
+  const work = lastJobAt === undefined ? 'no job yet' : `last job ${formatDuration(Math.max(0, nowAt - lastJobAt))} ago`
+  const detail = service.silent
+    ? `silent for ${formatDuration(nowAt - service.beatAt)}`
+    : [...service.troubles, work].join('; ')
+  return {
+    name,
+    healthy: !service.silent && service.troubles.length === 0,
+    tookMs: 0,
+    detail,
+    ...(lastJobAt === undefined ? {} : { lastJobAgeMs: Math.max(0, nowAt - lastJobAt) }),
+  }
+}
+
+function listenerView(listener: Listener): ListenerView {
+  return {
+    address: `${listener.on}:${listener.port}`,
+    purpose: listener.auth.kind === 'required' ? 'submission' : 'mta',
+    tls: listener.tls,
+  }
+}

@@ -1,0 +1,99 @@
+import { heldQueue } from '../queue/queues.ts'
+import type { JobSummary, Queues } from '../queue/queues.ts'
+import type { JobState, JobView, QueueView } from './views.ts'
+
+/** The calls of `Queues` a report is made of: they read only. */
+export type ReadableQueues = Pick<Queues, 'names' | 'counts' | 'list' | 'jobsOf' | 'oldestAgeMs'>
+
+/** Held jobs looked at to tell how many belong to each queue. */
+const mostHeld = 2_000
+
+/** All queues with their numbers; held messages count for the queue they came from. */
+export async function readQueues(queues: ReadableQueues): Promise<readonly QueueView[]> {
+  const names = workQueues(queues)
+  const [counts, held, ages] = await Promise.all([
+    queues.counts(),
+    queues.list(heldQueue, ['waiting'], 0, mostHeld - 1),
+    Promise.all(names.map((name) => queues.oldestAgeMs(name))),
+  ])
+  return names.map((name, index) => {
+    const { waiting = 0, active = 0, delayed = 0, paused = false } = counts.get(name) ?? {}
+    const age = ages[index]
+    return {
+      name,
+      paused,
+      waiting,
+      active,
+      delayed,
+      held: held.filter((job) => job.data.held?.queue === name).length,
+      heldAtLeast: held.length === mostHeld,
+      ...(waiting === 0 || age === undefined ? {} : { oldestAgeMs: age }),
+    }
+  })
+}
+
+/** Jobs `start` to `start + limit - 1` of each of the states. */
+export async function readJobs(
+  queues: ReadableQueues,
+  queue: string,
+  states: readonly JobState[],
+  page: { readonly start: number; readonly limit: number },
+): Promise<readonly JobView[]> {
+  const { start, limit } = page
+  const own = states.filter((state) => state !== 'held')
+  const [jobs, held] = await Promise.all([
+    own.length === 0 ? [] : queues.list(queue, own, start, start + limit - 1),
+    states.includes('held') ? heldOf(queues, queue) : [],
+  ])
+  return [...held.slice(start, start + limit), ...jobs.map(jobView)]
+}
+
+/** Held messages of all queues, at most `limit`. */
+export async function readHeld(queues: ReadableQueues, limit: number): Promise<readonly JobView[]> {
+  return (await queues.list(heldQueue, ['waiting'], 0, limit - 1)).map(jobView)
+}
+
+/** Unfinished jobs of one message. */
+export async function readJobsOf(queues: ReadableQueues, id: string): Promise<readonly JobView[]> {
+  return (await queues.jobsOf(id)).filter((job) => job.state !== 'completed').map(jobView)
+}
+
+/** Without the queue that keeps held jobs, which belong to the queues they came from. */
+export function workQueues(queues: Pick<Queues, 'names'>): readonly string[] {
+  return queues.names.filter((name) => name !== heldQueue)
+}
+
+async function heldOf(queues: ReadableQueues, queue: string): Promise<readonly JobView[]> {
+  const held = await queues.list(heldQueue, ['waiting'], 0, mostHeld - 1)
+  return held.map(jobView).filter((job) => job.queue === queue)
+}
+
+function jobView(job: JobSummary): JobView {
+  const { data } = job
+  const { held } = data
+  return {
+    queue: held?.queue ?? job.queue,
+    jobId: job.jobId,
+    id: data.id,
+    state: held !== undefined || job.queue === heldQueue ? 'held' : stateOf(job.state),
+    receivedAt: data.receivedAt,
+    sizeBytes: data.at.sizeBytes,
+    from: data.from,
+    to: data.to,
+    rcpt: data.rcpt,
+    tags: data.tags,
+    path: data.path,
+    edits: data.edits,
+    attempts: job.attempts,
+    ...(job.nextAt === undefined ? {} : { nextAt: job.nextAt }),
+    ...(job.lastReply === undefined ? {} : { lastReply: job.lastReply }),
+    ...(data.action === undefined ? {} : { action: data.action }),
+    ...(data.destination === undefined ? {} : { destination: data.destination }),
+    ...(held === undefined ? (job.reason === undefined ? {} : { reason: job.reason }) : { reason: held.reason }),
+  }
+}
+
+/** A finished job is not shown anywhere; between two calls an active one may have become one. */
+function stateOf(state: JobSummary['state']): JobState {
+  return state === 'completed' ? 'active' : state
+}

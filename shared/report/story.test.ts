@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import type { JournalEntry } from '../journal.ts'
+import { tellStory } from './story.ts'
+
+const id = '0mi8v2c4bm00000001'
+const at = Date.UTC(2026, 10, 21, 3, 0, 0)
+
+function told(entries: readonly JournalEntry[]): readonly string[] {
+  return tellStory(entries).map((line) => `+${line.at - at} ${line.tone} ${line.text}`)
+}
+
+test('the story of a filtered message reads from reception to delivery', () => {
+  const to = ['jane@example.org']
+  const lines = told([
+    { at: at + 40, event: 'delivered', id, recipient: to[0], stage: 'deliver', reply: '250 2.0.0 Saved', ageMs: 40 },
+    {
+      at,
+      event: 'received',
+      id,
+      from: 'joe@example.net',
+      to,
+      sizeBytes: 4300,
+      listener: '127.0.0.1:2525',
+      address: '192.0.2.1',
+      helo: 'mx.example.net',
+      tls: 'TLSv1.3',
+    },
+    { at: at + 1, event: 'routed', id, to, rule: 'smtpd.conf:12', queue: 'filter', tags: [] },
+    {
+      at: at + 20,
+      event: 'filtered',
+      id,
+      verdict: 'clean',
+      score: 1.5,
+      symbols: ['SPF_PASS', 'DKIM_NONE'],
+      authentication: 'spf=pass',
+    },
+    { at: at + 21, event: 'passed', id, stage: 'filter', tag: 'Filtered', tookMs: 18 },
+    {
+      at: at + 22,
+      event: 'routed',
+      id,
+      to,
+      rule: 'smtpd.conf:14',
+      queue: 'deliver',
+      action: 'mailbox',
+      tags: ['Filtered'],
+    },
+  ])
+  assert.deepEqual(lines, [
+    '+0 plain received from joe@example.net for jane@example.org, 4.2 KiB, on 127.0.0.1:2525, client 192.0.2.1 (mx.example.net), TLSv1.3',
+    '+1 plain rule smtpd.conf:12 sends jane@example.org to queue filter',
+    '+20 plain filtered: clean, score 1.5 (SPF_PASS, DKIM_NONE); spf=pass',
+    '+21 plain filter done in 18 ms, tag Filtered added',
+    '+22 plain rule smtpd.conf:14 sends jane@example.org to queue deliver, action mailbox (tags Filtered)',
+    '+40 good delivered to jane@example.org: 250 2.0.0 Saved',
+  ])
+})
+
+test('a delay names the reply and the next attempt, a bounce the report that went out', () => {
+  const attempt = { id, recipient: 'jane@example.org', stage: 'relay', remoteMta: 'mx.example.org[192.0.2.9]:25' }
+  const lines = told([
+    { at, event: 'received', id, from: null, to: ['jane@example.org'], sizeBytes: 12 },
+    { at: at + 1, event: 'delayed', ...attempt, reply: '451 4.7.1 Greylisted', nextAt: at + 60_000, attempts: 1 },
+    { at: at + 2, event: 'expired', ...attempt, reply: '554 5.4.7 Expired', ageMs: 4 * 86_400_000 },
+    { at: at + 3, event: 'reported', id: '0mi8v2c4bm00000002', about: id, to: 'joe@example.net', action: 'failed' },
+  ])
+  assert.deepEqual(lines, [
+    '+0 plain received from <> for jane@example.org, 12 B',
+    '+1 waiting not yet delivered to jane@example.org by mx.example.org[192.0.2.9]:25: 451 4.7.1 Greylisted; next attempt at 2026-11-21 03:01:00.000Z (attempts so far: 1)',
+    '+2 bad given up for jane@example.org after 4 d by mx.example.org[192.0.2.9]:25: 554 5.4.7 Expired',
+    '+3 plain report (failed) about 0mi8v2c4bm00000001 sent to joe@example.net as 0mi8v2c4bm00000002',
+  ])
+})
+
+test('an entry of an unknown kind or with fields missing is told by what it has', () => {
+  assert.deepEqual(
+    told([
+      { at, event: 'greylisted', id, first: true, seconds: 300 },
+      { at: at + 1, event: 'delivered' },
+    ]),
+    ['+0 plain greylisted: first true, seconds 300', '+1 good delivered to ?'],
+  )
+})

@@ -1,0 +1,163 @@
+import type { JournalEntry } from '../journal.ts'
+import { formatDuration, formatInstant, formatSize } from './units.ts'
+
+/** How an event is to be taken: mail arrived, mail waits, mail came to grief, or just a step. */
+export type Tone = 'good' | 'waiting' | 'bad' | 'plain'
+
+/** One thing that happened to a message, told in a plain sentence. */
+export interface StoryLine {
+  readonly at: number
+  readonly event: string
+  readonly text: string
+  readonly tone: Tone
+}
+
+/** Tells the journal's entries in the order of time; an entry of an unknown kind is told by its fields. */
+export function tellStory(entries: readonly JournalEntry[]): readonly StoryLine[] {
+  return entries
+    .toSorted((one, other) => one.at - other.at)
+    .map((entry) => ({ at: entry.at, event: entry.event, text: tell(entry), tone: tones.get(entry.event) ?? 'plain' }))
+}
+
+const tones = new Map<string, Tone>([
+  ['received', 'plain'],
+  ['delivered', 'good'],
+  ['relayed', 'good'],
+  ['released', 'good'],
+  ['delayed', 'waiting'],
+  ['deferred', 'waiting'],
+  ['held', 'waiting'],
+  ['rejected', 'bad'],
+  ['failed', 'bad'],
+  ['expired', 'bad'],
+  ['double bounce', 'bad'],
+  ['discarded', 'bad'],
+  ['removed', 'bad'],
+])
+
+function tell(entry: JournalEntry): string {
+  const teller = tellers.get(entry.event)
+  return teller === undefined ? tellFields(entry) : teller(new Fields(entry))
+}
+
+type Teller = (fields: Fields) => string
+
+const tellers = new Map<string, Teller>([
+  ['received', tellReceived],
+  ['routed', tellRouted],
+  ['filtered', tellFiltered],
+  ['signed', (f) => `signed for ${f.text('domain')}, selector ${f.text('selector')} (${f.text('algorithm')})`],
+  ['passed', (f) => `${f.text('stage')} done${f.duration(' in ', 'tookMs')}, tag ${f.text('tag')} added`],
+  ['delivered', (f) => `delivered to ${f.text('recipient')}${hop(f)}`],
+  ['relayed', (f) => `relayed to ${f.text('recipient')}${hop(f)}`],
+  ['delayed', (f) => `not yet delivered to ${f.text('recipient')}${hop(f)}; ${again(f)}`],
+  ['failed', (f) => `failed for ${f.text('recipient')}${hop(f)}`],
+  ['expired', (f) => `given up for ${f.text('recipient')}${f.duration(' after ', 'ageMs')}${hop(f)}`],
+  ['deferred', (f) => `${f.text('stage')} broke off: ${f.text('reason')}; ${again(f)}`],
+  [
+    'reported',
+    (f) => `report (${f.text('action')}) about ${f.text('about')} sent to ${f.text('to')} as ${f.text('id')}`,
+  ],
+  ['double bounce', (f) => `bounce to ${f.text('recipient')} dropped${f.quote(': ', 'reply')}`],
+  ['discarded', (f) => `discarded by ${f.text('stage')}: ${f.text('reason')}`],
+  ['held', (f) => `held by ${f.text('stage')}: ${f.text('reason')}`],
+  ['released', (f) => `released to ${f.text('stage')} by ${f.text('by')}`],
+  ['removed', (f) => `removed by ${f.text('by')}`],
+  ['scheduled', (f) => `scheduled to run now by ${f.text('by')}`],
+  ['requeued', (f) => `queued anew from the spool: ${f.text('reason')}`],
+  ['rejected', (f) => `rejected at ${f.text('stage')}${f.quote(' with ', 'reply')}`],
+])
+
+function tellReceived(f: Fields): string {
+  const size = f.number('sizeBytes')
+  return [
+    `received from ${reversePath(f.value('from'))} for ${f.list('to')}`,
+    size === undefined ? '' : `, ${formatSize(size)}`,
+    f.quote(', on ', 'listener'),
+    f.quote(', client ', 'address'),
+    f.quote(' (', 'helo', ')'),
+    f.quote(', user ', 'user'),
+    f.quote(', ', 'tls'),
+  ].join('')
+}
+
+function tellRouted(f: Fields): string {
+  const queue = f.text('queue')
+  const way = f.quote(', action ', 'action')
+  const tags = f.list('tags')
+  return `rule ${f.text('rule')} sends ${f.list('to')} to queue ${queue}${way}${tags === '' ? '' : ` (tags ${tags})`}`
+}
+
+function tellFiltered(f: Fields): string {
+  const symbols = f.list('symbols')
+  const score = f.number('score')
+  return [
+    `filtered: ${f.text('verdict')}`,
+    score === undefined ? '' : `, score ${score}`,
+    symbols === '' ? '' : ` (${symbols})`,
+    f.quote('; ', 'authentication'),
+  ].join('')
+}
+
+function hop(f: Fields): string {
+  return `${f.quote(' by ', 'remoteMta')}${f.quote(': ', 'reply')}`
+}
+
+function again(f: Fields): string {
+  const nextAt = f.number('nextAt')
+  const attempts = f.number('attempts')
+  const next = nextAt === undefined ? 'tried again later' : `next attempt at ${formatInstant(nextAt)}`
+  return attempts === undefined ? next : `${next} (attempts so far: ${attempts})`
+}
+
+function tellFields(entry: JournalEntry): string {
+  const fields = Object.entries(entry).filter(([name]) => name !== 'at' && name !== 'event' && name !== 'id')
+  return [entry.event, ...fields.map(([name, value]) => `${name} ${plain(value)}`)].join(', ').replace(', ', ': ')
+}
+
+/** What a journal line says in its fields: it was read from a file, so any of them may be missing or of another type. */
+class Fields {
+  readonly #entry: JournalEntry
+
+  constructor(entry: JournalEntry) {
+    this.#entry = entry
+  }
+
+  value(name: string): unknown {
+    return this.#entry[name]
+  }
+
+  text(name: string): string {
+    const value = this.#entry[name]
+    return value === undefined ? '?' : plain(value)
+  }
+
+  number(name: string): number | undefined {
+    const value = this.#entry[name]
+    return typeof value === 'number' && Number.isFinite(value) ? value : undefined
+  }
+
+  list(name: string): string {
+    const value = this.#entry[name]
+    return Array.isArray(value) ? value.map(plain).join(', ') : value === undefined ? '' : plain(value)
+  }
+
+  /** The value between `before` and `after`; nothing when it is absent. */
+  quote(before: string, name: string, after = ''): string {
+    const value = this.#entry[name]
+    return value === undefined || value === '' ? '' : `${before}${plain(value)}${after}`
+  }
+
+  duration(before: string, name: string): string {
+    const durationMs = this.number(name)
+    return durationMs === undefined ? '' : `${before}${formatDuration(durationMs)}`
+  }
+}
+
+function reversePath(value: unknown): string {
+  return value === null || value === undefined ? '<>' : plain(value)
+}
+
+function plain(value: unknown): string {
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value))
+}

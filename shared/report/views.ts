@@ -1,0 +1,93 @@
+import type { Mailbox, ReversePath } from '../mail/address.ts'
+import type { HeaderEdit } from '../mail/header-edit.ts'
+import type { MessageId } from '../mail/message-id.ts'
+import type { StoryLine } from './story.ts'
+
+/** A queue as an operator looks at it. */
+export interface QueueView {
+  readonly name: string
+  readonly paused: boolean
+  readonly waiting: number
+  readonly active: number
+  readonly delayed: number
+  readonly held: number
+  /** So many are held in all queues that `held` counts only some of them. */
+  readonly heldAtLeast?: boolean
+  /** How long the next waiting job has been due; absent when nothing waits. */
+  readonly oldestAgeMs?: number
+}
+
+export type JobState = 'waiting' | 'active' | 'delayed' | 'held'
+
+/** A message in a queue. */
+export interface JobView {
+  readonly queue: string
+  readonly jobId: string
+  readonly id: MessageId
+  readonly state: JobState
+  readonly receivedAt: number
+  readonly sizeBytes: number
+  readonly from: ReversePath
+  readonly to: readonly Mailbox[]
+  /** Indexes into the envelope's recipients. */
+  readonly rcpt: readonly number[]
+  readonly tags: readonly string[]
+  /** Queues it passed before. */
+  readonly path: readonly string[]
+  readonly edits: readonly HeaderEdit[]
+  readonly attempts: number
+  readonly nextAt?: number
+  readonly lastReply?: string
+  readonly action?: string
+  readonly destination?: string
+  /** Why it is held. */
+  readonly reason?: string
+}
+
+/** Something that may not answer: the page then says so instead of failing. */
+export type Seen<T> = { readonly kind: 'seen'; readonly value: T } | { readonly kind: 'away'; readonly reason: string }
+
+/** Everything known about one message, wherever it can still be read. */
+export interface MessageView {
+  readonly id: MessageId
+  readonly acceptedAt: number
+  /** `spool`: the message is there; `journal`: it has left the spool, its story remains. */
+  readonly knownFrom: 'spool' | 'journal'
+  readonly from: ReversePath
+  readonly recipients: readonly RecipientView[]
+  readonly sizeBytes?: number
+  readonly origin: readonly OriginField[]
+  readonly tags: readonly string[]
+  /** What was done to its header section so far, one line each. */
+  readonly edits: readonly string[]
+  readonly jobs: Seen<readonly JobView[]>
+  readonly story: readonly StoryLine[]
+}
+
+export interface RecipientView {
+  readonly mailbox: string
+  /** The forward-path as the client gave it, when it differs. */
+  readonly original?: string
+  readonly state: RecipientState
+  /** The last reply, or the reason. */
+  readonly detail?: string
+  readonly at?: number
+}
+
+export type RecipientState =
+  | 'delivered'
+  | 'relayed'
+  | 'failed'
+  | 'discarded'
+  | 'removed'
+  | 'held'
+  | 'delayed'
+  | 'active'
+  | 'waiting'
+  /** Accepted, and no job is known yet: the sweeper adds it. */
+  | 'accepted'
+
+export interface OriginField {
+  readonly name: string
+  readonly value: string
+}
