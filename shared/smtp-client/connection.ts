@@ -1,0 +1,87 @@
+import type { Capabilities } from './capabilities.ts'
+import type { Channel } from './channel.ts'
+import { lostReply } from './client-error.ts'
+import type { SmtpTimeouts } from './timeouts.ts'
+import { transact } from './transaction.ts'
+import type { Transaction, TransactionResult } from './transaction.ts'
+
+export interface SessionState {
+  readonly capabilities: Capabilities
+  readonly secured: boolean
+  readonly protocol: 'smtp' | 'lmtp'
+  readonly timeouts: SmtpTimeouts
+}
+
+/** How long the answer to a message that was sent completely is awaited after we were told to stop. */
+const stopGraceMs = 5_000
+
+/** A session with a server that is ready for mail; takes any number of messages, one after the other. */
+export class SmtpConnection {
+  readonly capabilities: Capabilities
+  /** TLS is on. */
+  readonly secured: boolean
+  #channel: Channel
+  #session: SessionState
+  #needsReset = false
+  #sentCount = 0
+
+  constructor(channel: Channel, session: SessionState) {
+    this.#channel = channel
+    this.#session = session
+    this.capabilities = session.capabilities
+    this.secured = session.secured
+  }
+
+  /** The other side, for replies and logs: `mx.example.org[192.0.2.1]:25`. */
+  get peer(): string {
+    return this.#channel.peer
+  }
+
+  get isOpen(): boolean {
+    return this.#channel.isOpen
+  }
+
+  /** Messages this connection was used for. */
+  get sentCount(): number {
+    return this.#sentCount
+  }
+
+  /** Called once, when the connection is gone. */
+  set onLost(notify: () => void) {
+    this.#channel.onLost = notify
+  }
+
+  /**
+   * Sends one message. Refusals and a lost connection come back as replies; one transaction at a time.
+   * When `signal` is aborted the connection ends, but the answer to a message already sent is given a moment to come.
+   * @throws what reading the content throws
+   */
+  async send(transaction: Transaction, signal?: AbortSignal): Promise<TransactionResult> {
+    this.#sentCount += 1
+    let graceMs = 0
+    const stop = (): void => {
+      setTimeout(() => this.#channel.lose(lostReply(`stopped while sending to ${this.peer}`)), graceMs).unref()
+    }
+    signal?.addEventListener('abort', stop, { once: true })
+    if (signal?.aborted === true) stop()
+    try {
+      const { needsReset, ...result } = await transact(transaction, {
+        ...this.#session,
+        channel: this.#channel,
+        reset: this.#needsReset,
+        onContentSent: () => {
+          graceMs = stopGraceMs
+        },
+      })
+      this.#needsReset = needsReset
+      return result
+    } finally {
+      signal?.removeEventListener('abort', stop)
+    }
+  }
+
+  /** QUIT, and the end. Resolves when the socket is closed. */
+  close(): Promise<void> {
+    return this.#channel.quit(this.#session.timeouts.quitMs)
+  }
+}

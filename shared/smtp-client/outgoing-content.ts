@@ -1,0 +1,44 @@
+import type { HeaderEdit } from '../mail/header-edit.ts'
+import { applyEdits, prepended } from '../mail/header-edit.ts'
+import type { Content } from './transaction.ts'
+
+/** What is needed of a stored message: a spool record, or a test's. */
+export interface ContentSource {
+  readonly locator: { readonly sizeBytes: number; readonly headerBytes: number }
+  header(): Promise<Buffer>
+  content(): Promise<Buffer>
+  stream(start?: number): AsyncIterable<Buffer>
+}
+
+/** A message as it leaves us: edits applied to the stored octets, trace fields on top. */
+export interface OutgoingContent {
+  readonly sizeBytes: number
+  /** Can be called again for another attempt. */
+  readonly read: () => Content
+}
+
+/** Up to this size a message is sent from memory, in one write. */
+const inMemoryBytes = 262_144
+
+/** @param fields trace fields of the last hop, each with its CRLF; the first on top of all */
+export async function outgoingContent(
+  stored: ContentSource,
+  edits: readonly HeaderEdit[],
+  fields = '',
+): Promise<OutgoingContent> {
+  const { sizeBytes, headerBytes } = stored.locator
+  const onlyPrepends = edits.every((edit) => edit.kind === 'prepend')
+  const skipped = onlyPrepends ? 0 : headerBytes
+  const top = onlyPrepends ? prepended(edits) : applyEdits(await stored.header(), edits)
+  const head = fields === '' ? top : Buffer.concat([Buffer.from(fields), top])
+  const total = head.length + sizeBytes - skipped
+  if (sizeBytes > inMemoryBytes) return { sizeBytes: total, read: () => streamed(head, stored, skipped) }
+  const content = await stored.content()
+  const pieces = [head, skipped === 0 ? content : content.subarray(skipped)]
+  return { sizeBytes: total, read: () => pieces }
+}
+
+async function* streamed(head: Buffer, stored: ContentSource, skipped: number): AsyncIterable<Buffer> {
+  if (head.length > 0) yield head
+  yield* stored.stream(skipped)
+}
