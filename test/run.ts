@@ -10,7 +10,11 @@ import { countTests, type TestReport } from './support/report.ts'
 /** The groups of tests, how many files of each run at a time, and when a file that hangs is given up. */
 const groups = {
   unit: { folders: ['shared', 'services'], concurrency: 2, timeoutMs: 180_000 },
-  scenarios: { folders: ['test/support', 'test/dialogs', 'test/scenarios'], concurrency: 1, timeoutMs: 600_000 },
+  scenarios: {
+    folders: ['test/support', 'test/bench', 'test/dialogs', 'test/scenarios'],
+    concurrency: 1,
+    timeoutMs: 600_000,
+  },
 } as const
 
 type Group = keyof typeof groups

@@ -150,11 +150,12 @@ function explain(where: string, transcript: readonly string[], expected: string,
   return `${where}\n${transcript.map((row) => `    ${row}`).join('\n')}\n  expected: ${expected}\n  got:      ${got}`
 }
 
-/** `{{plain USER PASSWORD}}` and `{{base64 TEXT}}`. */
+/** `{{plain USER PASSWORD}}`, `{{base64 TEXT}}` and `{{repeat TIMES TEXT}}`. */
 function fill(text: string): string {
   return text
     .replaceAll(/\{\{plain (\S+) ([^}]*)\}\}/g, (_whole, user: string, password: string) => plain(user, password))
     .replaceAll(/\{\{base64 ([^}]*)\}\}/g, (_whole, words: string) => Buffer.from(words).toString('base64'))
+    .replaceAll(/\{\{repeat (\d+) ([^}]*)\}\}/g, (_whole, times: string, words: string) => words.repeat(Number(times)))
 }
 
 function unescape(text: string): string {
