@@ -37,7 +37,8 @@ test('a filter killed in the middle of messages: the other takes over within 15 
   await Promise.all(senders.map((name) => dns.waitForQuery(name)))
   await system.kill('filter', 'SIGKILL', 0)
   dns.set(Object.fromEntries(senders.map((name) => [name, {}])))
-  await system.maildir('jane').waitForMessages(senders.length, 15_000)
+  // 15 s to be picked up, and one to be delivered.
+  await system.maildir('jane').waitForMessages(senders.length, 16_000)
   await settled(system)
   const ids = (await system.maildir('jane').messages()).map((mail) => mail.field('X-Test-Id') ?? '')
   assert.deepEqual(ids.toSorted(), senders)
