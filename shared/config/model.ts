@@ -7,6 +7,8 @@ export interface Configuration {
   readonly revision: string
   readonly hostname: string
   readonly listeners: readonly Listener[]
+  /** `listen on socket`: the submission API, always there. */
+  readonly socket: SocketListener
   readonly pkis: ReadonlyMap<string, Pki>
   readonly cas: ReadonlyMap<string, string>
   readonly tables: ReadonlyMap<string, Table>
@@ -20,6 +22,9 @@ export interface Configuration {
   readonly bounceWarnMs: readonly number[]
   /** admd: the authserv-id of Authentication-Results. */
   readonly authservId: string
+  /** `smtp ciphers`: default of listeners and relays, in OpenSSL's notation. */
+  readonly ciphers?: string
+  readonly limits: Limits
   readonly pipeline: PipelineSettings
 }
 
@@ -35,7 +40,8 @@ export interface Table {
   readonly name: string
   readonly source:
     | { readonly kind: 'inline'; readonly list?: readonly string[]; readonly map?: ReadonlyMap<string, string> }
-    | { readonly kind: 'file'; readonly path: string }
+    /** `passwd`: lines `name:hash:uid:gid:gecos:home:shell`. */
+    | { readonly kind: 'file'; readonly path: string; readonly format?: 'passwd' }
   readonly at: Position
 }
 
@@ -65,7 +71,29 @@ export interface Listener {
   readonly receivedAuth: boolean
   readonly noDsn: boolean
   readonly senders?: { readonly table: Table; readonly masquerade: boolean }
+  /** Name of this host by local address. */
+  readonly hostnames?: Table
+  /** `TLSv1.2`, `TLSv1.3` or both with a comma; `secure`. */
+  readonly protocols?: string
+  readonly ciphers?: string
   readonly at: Position
+}
+
+export interface SocketListener {
+  readonly tag?: string
+  readonly maskSource: boolean
+  readonly noDsn: boolean
+}
+
+/** `mta`, `mda` and `scheduler` limits as written; what is not written is absent. Times in the unit of smtpd.conf, seconds. */
+export interface Limits {
+  readonly mta: ReadonlyMap<string, number>
+  readonly mtaFamily?: 4 | 6
+  /** `mta limit for domain`. */
+  readonly mtaDomains: ReadonlyMap<string, { readonly limits: ReadonlyMap<string, number>; readonly family?: 4 | 6 }>
+  readonly mtaMaxDeferred?: number
+  readonly mda: ReadonlyMap<string, number>
+  readonly scheduler: ReadonlyMap<string, number>
 }
 
 export type Action =
@@ -103,6 +131,8 @@ export interface RelayAction {
   readonly backup?: { readonly mx?: string }
   readonly pki?: string
   readonly ca?: string
+  readonly protocols?: string
+  readonly ciphers?: string
   readonly srs: boolean
 }
 

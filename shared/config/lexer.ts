@@ -1,0 +1,387 @@
+import { resolvePath } from './path.ts'
+
+import type { Diagnostic, DiagnosticCode, Span } from './diagnostic.ts'
+
+/** SMTPD_CONF section 2. A quoted string and a word are both names; a number is not. */
+export interface Token {
+  readonly kind: 'word' | 'keyword' | 'string' | 'number' | 'punctuation' | 'newline' | 'end' | 'invalid'
+  readonly text: string
+  readonly span: Span
+  /** Offsets in the text of `span.file`; of the `$name` when a macro gave the token. */
+  readonly from: number
+  readonly to: number
+}
+
+/** The text of a file; throws what the file system throws. */
+export type ReadText = (path: string) => string
+
+export interface LexerOptions {
+  readonly keywords: ReadonlySet<string>
+  readonly read: ReadText
+  /** `smtpd -D`: cannot be defined again by a file. */
+  readonly definitions?: Readonly<Record<string, string>>
+  /** Macros of a file read before. */
+  readonly macros?: ReadonlyMap<string, string>
+  /** Blanks between a backslash and its line end are an error, as in OpenSMTPD, not a warning. */
+  readonly strict?: boolean
+}
+
+const maximumIncludeDepth = 16
+const maximumStringBytes = 8095
+const endsNumber = /[\s),/}=]/
+const wordStart = /[A-Za-z0-9:_]/
+const inWord = /[\x21-\x7e]/
+const neverInWord = new Set('(){}<>!=#,')
+
+interface Frame {
+  readonly kind: 'file' | 'macro'
+  readonly path: string
+  readonly text: string
+  readonly lineStarts: readonly number[]
+  at: number
+}
+
+interface Place {
+  readonly span: Span
+  readonly offset: number
+}
+
+/**
+ * Makes tokens on demand, since a macro or an include changes what follows. Faults are collected in `diagnostics` and yield an
+ * `invalid` token. CRLF and a byte order mark are accepted.
+ */
+export class Lexer {
+  readonly diagnostics: Diagnostic[] = []
+  readonly macros: Map<string, string>
+  readonly #fixed: ReadonlySet<string>
+  readonly #options: LexerOptions
+  readonly #frames: Frame[] = []
+  #lastKind: Token['kind'] = 'newline'
+  /** Where the macro whose text is being read was used. */
+  #macroSite: Place | undefined
+
+  /** @throws what `read` throws for the first file */
+  constructor(path: string, options: LexerOptions) {
+    this.#options = options
+    const definitions = Object.entries(options.definitions ?? {})
+    this.#fixed = new Set(definitions.map(([name]) => name))
+    this.macros = new Map([
+      ...(options.macros ?? []),
+      ...definitions.map(([name, value]) => [name, asLexed(value)] as const),
+    ])
+    this.#frames.push(openFile(path, options.read(path)))
+  }
+
+  /** `name = value`; a later definition wins, but not over `-D`. */
+  define(name: string, value: string): void {
+    if (!this.#fixed.has(name)) this.macros.set(name, value)
+  }
+
+  /** The next tokens come from this file; relative paths start at the folder of the file that says `include`. */
+  include(path: string, at: Span): void {
+    const resolved = resolvePath(path, at.file)
+    if (this.#frames.filter((frame) => frame.kind === 'file').length > maximumIncludeDepth) {
+      this.report('include', `more than ${maximumIncludeDepth} files include each other`, at)
+      return
+    }
+    try {
+      this.#frames.push(openFile(resolved, this.#options.read(resolved)))
+    } catch (error) {
+      this.report('include', `cannot read ${resolved}: ${reasonOf(error)}`, at, 'check the path and the permissions')
+    }
+  }
+
+  next(): Token {
+    const token = this.#scan()
+    this.#lastKind = token.kind
+    return token
+  }
+
+  /** After a fault: goes behind the end of the logical line without further complaints. */
+  skipLine(): void {
+    const known = this.diagnostics.length
+    let token = this.next()
+    while (token.kind !== 'newline' && token.kind !== 'end') token = this.next()
+    const further = this.diagnostics.splice(known)
+    this.diagnostics.push(...further.filter((one) => one.code === 'unterminated-string'))
+  }
+
+  report(code: DiagnosticCode, message: string, span: Span, hint?: string): void {
+    this.diagnostics.push({ severity: 'error', code, message, span, ...(hint === undefined ? {} : { hint }) })
+  }
+
+  warn(code: DiagnosticCode, message: string, span: Span, hint?: string): void {
+    this.diagnostics.push({ severity: 'warning', code, message, span, ...(hint === undefined ? {} : { hint }) })
+  }
+
+  /** The statement between two tokens as its author wrote it, on one line; `undefined` when they are of two files. */
+  textBetween(first: Token, last: Token): string | undefined {
+    const frame = this.#frames.findLast((one) => one.kind === 'file')
+    if (frame === undefined || first.span.file !== frame.path || last.span.file !== frame.path) return undefined
+    return frame.text.slice(first.from, last.to).replaceAll('\\\n', ' ').replaceAll(/\s+/g, ' ')
+  }
+
+  #scan(): Token {
+    this.#skipBlanks()
+    const start = this.#place()
+    const char = this.#peek()
+    if (char === '') return this.#endOfFile(start)
+    if (char === '\n') {
+      this.#advance()
+      return this.#token('newline', '\n', start)
+    }
+    if (char === '#') {
+      this.#skipComment()
+      return this.#scan()
+    }
+    if (char === '"' || char === "'") return this.#quoted(char, start)
+    if (char === '$' && this.#top()?.kind === 'file') return this.#macro(start)
+    if (char === '-' || isDigit(char)) return this.#numberOrWord(start)
+    if (wordStart.test(char)) return this.#word('', start)
+    this.#advance()
+    if (char === '=' && this.#peek() === '>') {
+      this.#advance()
+      return this.#token('punctuation', '=', start)
+    }
+    if (isForbidden(char)) {
+      const shown = char === '\f' ? 'a form feed' : char === '\r' ? 'a carriage return' : `"${char}"`
+      this.report('character', `${shown} may stand only in quotes and comments`, start.span, 'put the word in quotes')
+      return this.#token('invalid', char, start)
+    }
+    return this.#token('punctuation', char, start)
+  }
+
+  #endOfFile(start: Place): Token {
+    if (this.#lastKind !== 'newline') return this.#token('newline', '', start)
+    if (this.#frames.length <= 1) return this.#token('end', '', start)
+    this.#frames.pop()
+    return this.#scan()
+  }
+
+  #quoted(quote: string, start: Place): Token {
+    this.#advance()
+    let text = ''
+    for (;;) {
+      const char = this.#peekRaw()
+      if (char === '') {
+        this.report(
+          'unterminated-string',
+          'the file ends inside a quoted string',
+          start.span,
+          `add the closing ${quote}`,
+        )
+        return this.#token('invalid', text, start)
+      }
+      this.#advanceRaw()
+      if (char === quote) break
+      if (char === '\n') continue
+      if (char !== '\\') {
+        text += char
+        continue
+      }
+      const next = this.#peekRaw()
+      if (next === quote || next === ' ' || next === '\t') text += next
+      if (next === quote || next === ' ' || next === '\t' || next === '\n') this.#advanceRaw()
+      else text += char
+    }
+    if (Buffer.byteLength(text) > maximumStringBytes) {
+      this.report('string-too-long', `a string holds at most ${maximumStringBytes} octets`, start.span)
+      return this.#token('invalid', text, start)
+    }
+    return this.#token('string', text, start)
+  }
+
+  #macro(start: Place): Token {
+    this.#advance()
+    let name = ''
+    while (/[A-Za-z0-9_]/.test(this.#peek())) {
+      name += this.#peek()
+      this.#advance()
+    }
+    const value = this.macros.get(name)
+    if (value !== undefined) {
+      const { path } = this.#file()
+      this.#frames.push({ kind: 'macro', path, text: value, lineStarts: [], at: 0 })
+      this.#macroSite = this.#until(start)
+      return this.#scan()
+    }
+    const hint = name === '' ? 'a macro is used as $name: letters, digits and _' : 'define it before: name = "value"'
+    this.report('undefined-macro', `there is no macro "${name}"`, this.#until(start).span, hint)
+    return this.#token('invalid', name, start)
+  }
+
+  #numberOrWord(start: Place): Token {
+    let text = ''
+    if (this.#peek() === '-') {
+      this.#advance()
+      if (!isDigit(this.#peek())) return this.#token('punctuation', '-', start)
+      text = '-'
+    }
+    while (isDigit(this.#peek())) {
+      text += this.#peek()
+      this.#advance()
+    }
+    const next = this.#peek()
+    if (next === '' || endsNumber.test(next)) return this.#token('number', text, start)
+    if (text.startsWith('-')) {
+      this.#word(text, start)
+      this.report('syntax', 'a word cannot begin with "-"', this.#until(start).span, 'put it in quotes')
+      return this.#token('invalid', text, start)
+    }
+    return this.#word(text, start)
+  }
+
+  #word(begun: string, start: Place): Token {
+    let text = begun
+    for (;;) {
+      const char = this.#peek()
+      if (!inWord.test(char) || neverInWord.has(char)) break
+      text += char
+      this.#advance()
+    }
+    return this.#token(this.#options.keywords.has(text) ? 'keyword' : 'word', text, start)
+  }
+
+  #skipBlanks(): void {
+    while (this.#peek() === ' ' || this.#peek() === '\t') this.#advance()
+  }
+
+  /** Up to the end of the logical line: a backslash at its end hides the next line too. */
+  #skipComment(): void {
+    for (;;) {
+      const char = this.#peekRaw()
+      if (char === '' || char === '\n') return
+      this.#advanceRaw()
+      if (char === '\\' && this.#peekRaw() === '\n') this.#advanceRaw()
+    }
+  }
+
+  /** The character under the cursor; continued lines are joined and a lone backslash is dropped. */
+  #peek(): string {
+    for (;;) {
+      const char = this.#peekRaw()
+      if (char !== '\\') return char
+      const rest = this.#top()
+      const next = rest?.text[rest.at + 1]
+      if (next === '\n') {
+        this.#advanceRaw()
+        this.#advanceRaw()
+        continue
+      }
+      if (next === ' ' || next === '\t') {
+        if (this.#continuesAfterBlanks()) continue
+      }
+      if (next === undefined || next === '\\') return char
+      this.#advanceRaw()
+      return this.#peekRaw()
+    }
+  }
+
+  /** Backslash, blanks, line end: continues here with a warning; OpenSMTPD ends the line. */
+  #continuesAfterBlanks(): boolean {
+    const frame = this.#top()
+    const blanks = /^\\[ \t]+\n/.exec(frame?.text.slice(frame.at, frame.at + 256) ?? '')
+    if (frame === undefined || blanks === null) return false
+    const place = this.#place()
+    const span = { ...place.span, length: blanks[0].length - 1 }
+    const message = 'blanks stand between the backslash and the end of the line'
+    const hint = 'remove them; OpenSMTPD does not continue the line here'
+    if (this.#options.strict === true) this.report('syntax', message, span, hint)
+    else this.warn('portability', message, span, hint)
+    frame.at += blanks[0].length
+    return true
+  }
+
+  #advance(): void {
+    if (this.#peekRaw() !== '') this.#advanceRaw()
+  }
+
+  #peekRaw(): string {
+    for (;;) {
+      const frame = this.#top()
+      if (frame === undefined) return ''
+      const char = frame.text[frame.at]
+      if (char !== undefined) return char
+      if (frame.kind === 'file') return ''
+      this.#frames.pop()
+    }
+  }
+
+  #advanceRaw(): void {
+    const frame = this.#top()
+    if (frame !== undefined) frame.at += 1
+  }
+
+  #top(): Frame | undefined {
+    return this.#frames.at(-1)
+  }
+
+  #file(): Frame {
+    const frame = this.#frames.findLast((one) => one.kind === 'file')
+    if (frame === undefined) throw new Error('a lexer without a file')
+    return frame
+  }
+
+  #place(): Place {
+    if (this.#top()?.kind === 'macro' && this.#macroSite !== undefined) return this.#macroSite
+    const file = this.#file()
+    const line = lineAt(file.lineStarts, file.at)
+    const begins = file.lineStarts[line] ?? 0
+    const sourceLine = file.text.slice(begins, (file.lineStarts[line + 1] ?? file.text.length + 1) - 1)
+    const span = { file: file.path, line: line + 1, column: file.at - begins + 1, length: 1, sourceLine }
+    return { span, offset: file.at }
+  }
+
+  #until(start: Place): Place {
+    const file = this.#file()
+    const length = this.#macroSite === start ? start.span.length : Math.max(1, file.at - start.offset)
+    return { span: { ...start.span, length }, offset: start.offset }
+  }
+
+  #token(kind: Token['kind'], text: string, start: Place): Token {
+    const { span } = this.#until(start)
+    return { kind, text, span, from: start.offset, to: start.offset + span.length }
+  }
+}
+
+/** The text as a quoted string that the lexer reads back as it was. */
+export function quoteString(text: string): string {
+  const inside = text.replaceAll('"', '\\"').replaceAll(/\\(?=[ \t])/g, '\\\\')
+  return `"${inside}${inside.endsWith('\\') ? '\\\n' : ''}"`
+}
+
+/** A definition is lexed in place; a bare path, which could not be, stands for the string it is. */
+function asLexed(value: string): string {
+  return /^(?:\/|\.{1,2}\/|~\/)/.test(value) ? quoteString(value) : value
+}
+
+function openFile(path: string, raw: string): Frame {
+  const text = raw.replace(/^\u{FEFF}/u, '').replaceAll('\r\n', '\n')
+  const lineStarts = [0]
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lineStarts.push(at + 1)
+  return { kind: 'file', path, text, lineStarts, at: 0 }
+}
+
+function lineAt(lineStarts: readonly number[], offset: number): number {
+  let low = 0
+  let high = lineStarts.length - 1
+  while (low < high) {
+    const middle = (low + high + 1) >> 1
+    if ((lineStarts[middle] ?? 0) <= offset) low = middle
+    else high = middle - 1
+  }
+  return low
+}
+
+function isDigit(char: string): boolean {
+  return char >= '0' && char <= '9' && char.length === 1
+}
+
+function isForbidden(char: string): boolean {
+  return char === '\f' || char === '\r' || char < ' ' || char > '~'
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return 'there is no such file'
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,194 @@
+import { createHash } from 'node:crypto'
+import { accessSync, constants, readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+
+import { isDomain } from '../mail/address.ts'
+import { checkConfiguration } from './check.ts'
+import { deepFreeze } from './deep-freeze.ts'
+import { ConfigurationError, fileSpan, type Diagnostic } from './diagnostic.ts'
+import { grammarOf } from './grammar-choice.ts'
+import { findHostname } from './hostname.ts'
+import { modernKeywords, pipelineKeywords } from './keywords.ts'
+import { Lexer, type ReadText } from './lexer.ts'
+import { parseModern } from './modern-grammar.ts'
+import type { Configuration } from './model.ts'
+import { parsePipeline, type PipelineDraft } from './pipeline-grammar.ts'
+import { completePkis, type NamedFile, type PolicyDraft } from './policy-draft.ts'
+import { withReturnTags } from './return-tags.ts'
+import { TokenReader } from './token-reader.ts'
+
+export { ConfigurationError } from './diagnostic.ts'
+
+export interface LoadOptions {
+  readonly smtpdConf: string
+  readonly pipelineConf?: string
+  /** `-D name=value`: macros no file can define again; a bare path stands for itself, other values are lexed in place. */
+  readonly definitions?: Readonly<Record<string, string>>
+  /** Wins over `hostname` of pipeline.conf and over the system's name. */
+  readonly hostname?: string
+  /** What OpenSMTPD refuses and we only warn about is an error. */
+  readonly strict?: boolean
+}
+
+export interface LoadedConfiguration {
+  readonly configuration: Configuration
+  readonly warnings: readonly Diagnostic[]
+}
+
+/**
+ * Reads smtpd.conf and pipeline.conf into one frozen Configuration. Files that they name must be there.
+ * @throws ConfigurationError with everything that is wrong in both files
+ */
+export async function loadConfiguration(options: LoadOptions): Promise<LoadedConfiguration> {
+  const texts = new Map<string, string>()
+  const read: ReadText = (path) => {
+    const text = texts.get(path) ?? readFileSync(path, 'utf8')
+    texts.set(path, text)
+    return text
+  }
+  const smtpdConf = resolve(options.smtpdConf)
+  const policyLexer = openLexer(smtpdConf, { options, read, keywords: modernKeywords })
+  refuseOldGrammar(smtpdConf, read(smtpdConf))
+  const policy = parseModern(new TokenReader(policyLexer), read)
+  const pipelineLexer =
+    options.pipelineConf === undefined
+      ? emptyLexer(policyLexer.macros)
+      : openLexer(resolve(options.pipelineConf), {
+          options,
+          read,
+          keywords: pipelineKeywords,
+          macros: policyLexer.macros,
+        })
+  const pipeline = parsePipeline(new TokenReader(pipelineLexer), policy)
+  const diagnostics = [
+    ...policyLexer.diagnostics,
+    ...pipelineLexer.diagnostics,
+    ...missingFiles([...policy.files, ...pipeline.files]),
+  ]
+  const named = nameOfHost(options, pipeline)
+  if (named.warning !== undefined) diagnostics.push(named.warning)
+  const configuration = withReturnTags(
+    assemble(policy, pipeline, { hostname: named.hostname, revision: revisionOf(texts, options) }),
+    pipeline,
+  )
+  diagnostics.push(...checkConfiguration(configuration, pipeline, (file) => texts.get(file) ?? ''))
+  const errors = diagnostics.filter((one) => one.severity === 'error')
+  if (errors.length > 0) throw new ConfigurationError(diagnostics)
+  return { configuration: deepFreeze(configuration), warnings: diagnostics }
+}
+
+interface LexerSources {
+  readonly options: LoadOptions
+  readonly read: ReadText
+  readonly keywords: ReadonlySet<string>
+  readonly macros?: ReadonlyMap<string, string>
+}
+
+function openLexer(path: string, { options, read, keywords, macros }: LexerSources): Lexer {
+  try {
+    return new Lexer(path, {
+      keywords,
+      read,
+      ...(options.definitions === undefined ? {} : { definitions: options.definitions }),
+      ...(macros === undefined ? {} : { macros }),
+      strict: options.strict ?? false,
+    })
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new ConfigurationError([
+      { severity: 'error', code: 'missing-file', message: `cannot read it: ${reason}`, span: fileSpan(path) },
+    ])
+  }
+}
+
+function emptyLexer(macros: ReadonlyMap<string, string>): Lexer {
+  return new Lexer('pipeline.conf', { keywords: pipelineKeywords, read: () => '', macros })
+}
+
+/** One message for the whole file instead of one for each line. */
+function refuseOldGrammar(path: string, text: string): void {
+  const { grammar, line } = grammarOf(text)
+  if (grammar === 'modern') return
+  const sourceLine = (text.split('\n')[line - 1] ?? '').replace(/\r$/, '')
+  const column = sourceLine.length - sourceLine.trimStart().length + 1
+  const length = sourceLine.trim().split(/\s/)[0]?.length ?? 1
+  throw new ConfigurationError([
+    {
+      severity: 'error',
+      code: 'old-grammar',
+      message: 'this file is written in the grammar of OpenSMTPD 5.3 to 6.0, which this version does not read yet',
+      span: { file: path, line, column, length, sourceLine },
+      hint: 'write it in the grammar of 6.4 and later: `accept ... deliver to X` becomes `action "a" X` and `match ... action "a"`',
+    },
+  ])
+}
+
+function missingFiles(files: readonly NamedFile[]): readonly Diagnostic[] {
+  return files.flatMap(({ path, what, span }): Diagnostic[] => {
+    try {
+      accessSync(path, constants.R_OK)
+      return []
+    } catch (error) {
+      const denied = error instanceof Error && 'code' in error && error.code === 'EACCES'
+      const message = denied ? `${what}, ${path}, cannot be read` : `${what}, ${path}, is not there`
+      const hint = denied ? 'give the user of this process permission to read it' : 'create it or correct the path'
+      return [{ severity: 'error', code: 'missing-file', message, span, hint }]
+    }
+  })
+}
+
+function nameOfHost(
+  options: LoadOptions,
+  pipeline: PipelineDraft,
+): { readonly hostname: string; readonly warning?: Diagnostic } {
+  const stated = options.hostname ?? pipeline.hostname
+  if (stated !== undefined && isDomain(stated)) return { hostname: stated.toLowerCase() }
+  const span = fileSpan(resolve(options.smtpdConf))
+  if (stated !== undefined) {
+    const message = `"${stated}" is not a host name`
+    return { hostname: 'localhost', warning: { severity: 'error', code: 'value', message, span } }
+  }
+  const { hostname, why } = findHostname()
+  if (why === undefined) return { hostname }
+  const message = `${why}: this server calls itself "${hostname}"`
+  const hint = 'set SMTPD_HOSTNAME, or write `hostname "mail.example.org"` in pipeline.conf'
+  return { hostname, warning: { severity: 'warning', code: 'incomplete', message, span, hint } }
+}
+
+function assemble(
+  policy: PolicyDraft,
+  pipeline: PipelineDraft,
+  host: { readonly hostname: string; readonly revision: string },
+): Configuration {
+  return {
+    ...host,
+    listeners: policy.listeners,
+    socket: policy.socket ?? { maskSource: false, noDsn: false },
+    pkis: completePkis(policy),
+    cas: policy.cas,
+    tables: policy.tables,
+    actions: policy.actions,
+    rules: policy.rules,
+    queueTtlMs: policy.queueTtlMs,
+    maxMessageBytes: policy.maxMessageBytes,
+    maxRecipients: policy.maxRecipients,
+    maxMailsPerSession: policy.maxMailsPerSession,
+    subAddressDelimiter: policy.subAddressDelimiter,
+    bounceWarnMs: policy.bounceWarnMs,
+    authservId: policy.admd ?? host.hostname,
+    ...(policy.ciphers === undefined ? {} : { ciphers: policy.ciphers }),
+    limits: policy.limits,
+    pipeline: pipeline.settings,
+  }
+}
+
+/** Of all files read, table files included, and of the definitions. */
+function revisionOf(texts: ReadonlyMap<string, string>, options: LoadOptions): string {
+  const hash = createHash('sha256')
+  for (const [path, text] of [...texts].sort(([one], [other]) => (one < other ? -1 : 1))) {
+    hash.update(`${path}\0${text}\0`)
+  }
+  const definitions = Object.entries(options.definitions ?? {}).sort(([one], [other]) => (one < other ? -1 : 1))
+  for (const [name, value] of definitions) hash.update(`${name}=${value}\0`)
+  return hash.digest('hex').slice(0, 12)
+}

@@ -1,0 +1,233 @@
+import { faultOfFormat } from './format.ts'
+import type { Token } from './lexer.ts'
+import type { Action, LocalAction, RelayAction, Table } from './model.ts'
+import { requireFilters } from './modern-filter.ts'
+import { Once } from './once.ts'
+import type { PolicyDraft } from './policy-draft.ts'
+import { parseRelayUrl, RelayUrlError } from './relay-url.ts'
+import { listOf, parseTables } from './table-grammar.ts'
+import { positionOf } from './token-reader.ts'
+import { refuseUnsupported } from './unsupported.ts'
+
+const methods = ['maildir', 'lmtp', 'mbox', 'mda', 'forward-only', 'expand-only', 'relay']
+const localOptions = ['alias', 'virtual', 'userbase', 'user', 'wrapper', 'ttl']
+const relayOptions = [
+  'host',
+  'domain',
+  'auth',
+  'tls',
+  'helo',
+  'helo-src',
+  'src',
+  'mail-from',
+  'backup',
+  'pki',
+  'ca',
+  'protocols',
+  'ciphers',
+  'filter',
+  'srs',
+  'ttl',
+]
+
+type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] }
+
+/** `action NAME method options [ttl DURATION]`. */
+export function parseAction(draft: PolicyDraft): void {
+  const { reader } = draft
+  const start = reader.next()
+  const name = reader.string('the name of the action')
+  draft.names.declare('action', name)
+  const method = reader.peek()
+  if (method.kind !== 'keyword' || !methods.includes(method.text)) reader.unexpected('a delivery method', methods)
+  const body = method.text === 'relay' ? parseRelay(draft) : parseLocal(draft)
+  const ttlMs = parseTtl(draft)
+  reader.endOfStatement()
+  const action: Action = { ...body, name: name.text, at: positionOf(start), ...(ttlMs === undefined ? {} : { ttlMs }) }
+  draft.actions.set(name.text, action)
+}
+
+/** Strictly last; a repeated one replaces the one before, as upstream. */
+function parseTtl(draft: PolicyDraft): number | undefined {
+  let ttlMs: number | undefined
+  while (draft.reader.accept('ttl')) ttlMs = draft.reader.duration('ttl')
+  return ttlMs
+}
+
+function parseLocal(draft: PolicyDraft): LocalAction {
+  const { reader } = draft
+  const action: Mutable<LocalAction> = { kind: 'local', method: parseMethod(draft) }
+  const once = new Once(reader)
+  while (!reader.atEnd() && !reader.at('ttl')) {
+    const option = knownOption(draft, localOptions)
+    switch (option.text) {
+      case 'alias':
+      case 'virtual':
+        once.check(option, 'alias')
+        action[option.text] = parseTables(draft, 'map', `"${option.text}"`)
+        break
+      case 'userbase':
+        once.check(option)
+        action.userbase = parseTables(draft, 'map', '"userbase"')
+        break
+      case 'user':
+        once.check(option)
+        action.user = reader.string('the name of a user').text
+        break
+      default: {
+        once.check(option)
+        const name = reader.string('the name of a wrapper')
+        draft.names.require('wrapper', name)
+        refuseUnsupported(reader, 'wrapper', option.span)
+      }
+    }
+  }
+  return action
+}
+
+function parseMethod(draft: PolicyDraft): LocalAction['method'] {
+  const { reader } = draft
+  const word = reader.next()
+  switch (word.text) {
+    case 'maildir': {
+      const path = reader.atString() ? reader.next() : undefined
+      if (path !== undefined) checkFormat(draft, path)
+      return { kind: 'maildir', path: path?.text ?? '~/Maildir', junk: reader.accept('junk') }
+    }
+    case 'lmtp': {
+      const destination = reader.string('a socket or host[:port]')
+      return { kind: 'lmtp', destination: destination.text, rcptTo: reader.accept('rcpt-to') }
+    }
+    case 'mda': {
+      const command = reader.string('a command')
+      checkFormat(draft, command)
+      refuseUnsupported(reader, 'mda', word.span)
+      return { kind: 'mda', command: command.text }
+    }
+    case 'forward-only':
+    case 'expand-only':
+      return { kind: word.text }
+    default:
+      refuseUnsupported(reader, 'mbox', word.span)
+      return { kind: 'mbox' }
+  }
+}
+
+function checkFormat(draft: PolicyDraft, format: Token): void {
+  const fault = faultOfFormat(format.text)
+  if (fault !== undefined)
+    draft.reader.report('value', fault, format.span, 'for example %{user.username} or %{dest.domain}')
+}
+
+function parseRelay(draft: PolicyDraft): RelayAction {
+  const { reader } = draft
+  reader.next()
+  const action: Mutable<RelayAction> = { kind: 'relay', srs: false }
+  const once = new Once(reader)
+  while (!reader.atEnd() && !reader.at('ttl')) parseRelayOption(draft, action, once)
+  return action
+}
+
+function parseRelayOption(draft: PolicyDraft, action: Mutable<RelayAction>, once: Once): void {
+  const { reader } = draft
+  const option = knownOption(draft, relayOptions)
+  switch (option.text) {
+    case 'host':
+      once.check(option, 'destination')
+      action.host = parseHosts(draft, 'list')
+      return
+    case 'domain':
+      once.check(option, 'destination')
+      action.domain = parseHosts(draft, 'map')
+      return
+    case 'auth':
+      once.check(option)
+      if (action.host === undefined && action.domain === undefined) {
+        reader.fail(
+          'conflict',
+          'auth needs a host before it',
+          option.span,
+          'write `host smtps://label@host auth <table>`',
+        )
+      }
+      action.auth = parseTables(draft, 'map', '"auth"')
+      return
+    case 'tls':
+      once.check(option)
+      action.tls = reader.accept('no-verify') ? 'no-verify' : 'verify'
+      return
+    case 'helo':
+      once.check(option, 'helo')
+      action.helo = reader.string('a host name').text
+      return
+    case 'helo-src':
+      once.check(option, 'helo')
+      action.heloSrc = parseTables(draft, 'map', '"helo-src"')
+      return
+    case 'src':
+      once.check(option)
+      action.src = parseTables(draft, 'either', '"src"')
+      return
+    case 'mail-from':
+      once.check(option)
+      action.mailFrom = reader.string('an address').text
+      return
+    case 'backup':
+      once.check(option, 'destination')
+      action.backup = reader.accept('mx') ? { mx: reader.string('the name of our MX').text } : {}
+      return
+    case 'pki':
+      once.check(option)
+      action.pki = reader.string('the name of a pki').text.toLowerCase()
+      return
+    case 'ca':
+      once.check(option)
+      action.ca = reader.string('the name of a ca').text
+      return
+    case 'protocols':
+      once.check(option)
+      action.protocols = reader.string('TLS protocols').text
+      return
+    case 'ciphers':
+      once.check(option)
+      action.ciphers = reader.string('TLS ciphers').text
+      return
+    case 'srs':
+      once.check(option)
+      refuseUnsupported(reader, 'srs', option.span)
+      action.srs = true
+      return
+    default:
+      once.check(option)
+      requireFilters(draft)
+      refuseUnsupported(reader, 'filter on a relay', option.span)
+  }
+}
+
+/** A wrong URL fails only at delivery upstream: it is told now. */
+function parseHosts(draft: PolicyDraft, kind: 'list' | 'map'): Table {
+  const { reader } = draft
+  const { span } = reader.peek()
+  const table = parseTables(draft, kind, kind === 'list' ? '"host"' : '"domain"')
+  for (const url of urlsOf(table)) {
+    try {
+      parseRelayUrl(url)
+    } catch (error) {
+      if (!(error instanceof RelayUrlError)) throw error
+      const hint = 'smtp://host, smtp+tls://label@host:587, smtps://host, lmtp://host:24 or queue://name'
+      reader.warn('value', `"${url}" is not a relay URL, delivery will fail: ${error.message}`, span, hint)
+    }
+  }
+  return table
+}
+
+function urlsOf(table: Table): readonly string[] {
+  if (table.source.kind === 'inline' && table.source.map !== undefined) return [...table.source.map.values()]
+  return listOf(table)
+}
+
+function knownOption(draft: PolicyDraft, known: readonly string[]): Token {
+  const token = draft.reader.peek()
+  if (token.kind === 'keyword' && known.includes(token.text)) return draft.reader.next()
+  return draft.reader.unexpected('an option of the action', known)
+}

@@ -1,0 +1,218 @@
+import type { Limits } from './model.ts'
+import { resolvePath } from './path.ts'
+import type { PolicyDraft } from './policy-draft.ts'
+import { parseSize } from './quantity.ts'
+import { positionOf } from './token-reader.ts'
+import { refuseUnsupported } from './unsupported.ts'
+
+const dayMs = 86_400_000
+const maximumWarnings = 4
+const smtpLimits = ['max-mails', 'max-rcpt']
+
+/** `pki NAME cert FILE | key FILE | dhe MODE ...`; statements of one name add up. */
+export function parsePki(draft: PolicyDraft): void {
+  const { reader } = draft
+  reader.next()
+  const name = reader.string('the name of the pki')
+  const folded = name.text.toLowerCase()
+  if (!/^(?:\*|[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?)$/.test(folded)) {
+    reader.fail('value', `"${name.text}" is not a host name or "*"`, name.span)
+  }
+  draft.names.touch('pki', { ...name, text: folded })
+  const pki = draft.pkis.get(folded) ?? { at: positionOf(name), span: name.span }
+  draft.pkis.set(folded, pki)
+  while (!reader.atEnd()) {
+    const option = reader.peek()
+    if (reader.accept('cert') || reader.accept('key')) {
+      const kind = option.text === 'cert' ? 'cert' : 'key'
+      const file = reader.string(`the file of the ${kind === 'cert' ? 'certificate' : 'key'}`)
+      const path = resolvePath(file.text, file.span.file)
+      pki[kind] = path
+      draft.files.push({ path, what: kind === 'cert' ? 'the certificate' : 'the key', span: file.span })
+    } else if (reader.accept('dhe')) {
+      const mode = reader.string('a DHE mode')
+      if (!['none', 'auto', 'legacy'].includes(mode.text)) {
+        reader.fail('value', `"${mode.text}" is not a DHE mode`, mode.span, 'none, auto or legacy')
+      }
+    } else if (reader.at('certificate')) {
+      reader.fail('unknown-keyword', '"certificate" is of the old grammar', option.span, 'write `cert`')
+    } else reader.unexpected('cert, key or dhe', ['cert', 'key', 'dhe'])
+  }
+  reader.endOfStatement()
+}
+
+/** `ca NAME cert FILE`. */
+export function parseCa(draft: PolicyDraft): void {
+  const { reader } = draft
+  reader.next()
+  const name = reader.string('the name of the ca')
+  draft.names.declare('ca', name)
+  reader.expect('cert', 'behind the name of the ca')
+  const file = reader.string('the file of the certificates')
+  const path = resolvePath(file.text, file.span.file)
+  draft.cas.set(name.text, path)
+  draft.files.push({ path, what: 'the CA certificates', span: file.span })
+  reader.endOfStatement()
+}
+
+/** `mda wrapper NAME COMMAND` and `mda limit KEY N ...`. */
+export function parseMda(draft: PolicyDraft): void {
+  const { reader } = draft
+  const start = reader.next()
+  if (reader.accept('wrapper')) {
+    draft.names.declare('wrapper', reader.string('the name of the wrapper'))
+    reader.string('a command')
+    refuseUnsupported(reader, 'mda wrapper', start.span)
+  } else if (reader.accept('limit')) setLimits(draft, { mda: parseLimits(draft, draft.limits.mda) })
+  else reader.unexpected('wrapper or limit', ['wrapper', 'limit'])
+  reader.endOfStatement()
+}
+
+/** `mta max-deferred N` and `mta limit [for domain NAME] ...`. */
+export function parseMta(draft: PolicyDraft): void {
+  const { reader } = draft
+  reader.next()
+  if (reader.accept('max-deferred')) setLimits(draft, { mtaMaxDeferred: reader.number('a number').value })
+  else if (reader.accept('limit')) {
+    if (reader.accept('for')) {
+      reader.expect('domain', 'behind "for"')
+      const domain = reader.string('a domain').text.toLowerCase()
+      const limits = parseMtaLimits(draft, new Map())
+      setLimits(draft, { mtaDomains: new Map([...draft.limits.mtaDomains, [domain, limits]]) })
+    } else {
+      const { limits, family } = parseMtaLimits(draft, draft.limits.mta)
+      setLimits(draft, { mta: limits, ...(family === undefined ? {} : { mtaFamily: family }) })
+    }
+  } else reader.unexpected('max-deferred or limit', ['max-deferred', 'limit'])
+  reader.endOfStatement()
+}
+
+/** `scheduler limit KEY N ...`. */
+export function parseScheduler(draft: PolicyDraft): void {
+  const { reader } = draft
+  reader.next()
+  reader.expect('limit', 'behind "scheduler"')
+  setLimits(draft, { scheduler: parseLimits(draft, draft.limits.scheduler) })
+  reader.endOfStatement()
+}
+
+/** `queue ttl DURATION`; compression and encryption are refused. */
+export function parseQueue(draft: PolicyDraft): void {
+  const { reader } = draft
+  const start = reader.next()
+  if (reader.accept('ttl')) draft.queueTtlMs = reader.duration('queue ttl')
+  else if (reader.accept('compression')) refuseUnsupported(reader, 'queue compression', start.span)
+  else if (reader.accept('encryption')) {
+    if (reader.atString()) {
+      const key = reader.next()
+      if (Buffer.byteLength(key.text) !== 32 && key.text !== '-' && key.text !== 'stdin') {
+        reader.report('value', 'the key must have 32 characters', key.span, 'openssl rand -hex 16')
+      }
+    }
+    refuseUnsupported(reader, 'queue encryption', start.span)
+  } else reader.unexpected('ttl, compression or encryption', ['ttl', 'compression', 'encryption'])
+  reader.endOfStatement()
+}
+
+/** `smtp limit | ciphers | max-message-size | sub-addr-delim`. */
+export function parseSmtp(draft: PolicyDraft): void {
+  const { reader } = draft
+  reader.next()
+  if (reader.accept('max-message-size')) {
+    const size = reader.peek()
+    const octets = size.kind === 'number' || reader.atString() ? parseSize(size.text) : undefined
+    if (octets === undefined || octets < 1) {
+      return reader.fail('value', `"${size.text}" is not a size`, size.span, 'octets, or a number with K, M or G: 35M')
+    }
+    reader.next()
+    draft.maxMessageBytes = octets
+  } else if (reader.accept('ciphers')) draft.ciphers = reader.string('TLS ciphers').text
+  else if (reader.accept('sub-addr-delim')) {
+    const delimiter = reader.string('one character in quotes')
+    if (!/^[\x21-\x7e]$/.test(delimiter.text) || delimiter.text === '@') {
+      reader.fail('value', 'the delimiter is one visible character, and not "@"', delimiter.span)
+    }
+    draft.subAddressDelimiter = delimiter.text
+  } else if (reader.accept('limit')) parseSmtpLimits(draft)
+  else reader.unexpected('a setting of smtp', ['limit', 'ciphers', 'max-message-size', 'sub-addr-delim'])
+  reader.endOfStatement()
+}
+
+/** `srs key [backup] SECRET` and `srs ttl DAYS`. */
+export function parseSrs(draft: PolicyDraft): void {
+  const { reader } = draft
+  const start = reader.next()
+  if (reader.accept('key')) {
+    reader.accept('backup')
+    reader.string('a secret')
+  } else if (reader.accept('ttl')) {
+    const { span } = reader.peek()
+    if (reader.duration('srs ttl') < dayMs) reader.fail('value', 'srs ttl is at least 1d', span)
+  } else reader.unexpected('key or ttl', ['key', 'ttl'])
+  refuseUnsupported(reader, 'srs', start.span)
+  reader.endOfStatement()
+}
+
+/** `bounce warn-interval DURATION, ...`: at most four count. */
+export function parseBounce(draft: PolicyDraft): void {
+  const { reader } = draft
+  reader.next()
+  reader.expect('warn-interval', 'behind "bounce"')
+  const delays: number[] = []
+  do {
+    const { span } = reader.peek()
+    delays.push(reader.duration('warn-interval'))
+    if (delays.length === maximumWarnings + 1) {
+      reader.warn('value', `only the first ${maximumWarnings} warnings are sent`, span, 'remove this one')
+    }
+  } while (reader.accept(','))
+  draft.bounceWarnMs = delays.slice(0, maximumWarnings)
+  reader.endOfStatement()
+}
+
+/** `admd NAME`: the authserv-id. */
+export function parseAdmd(draft: PolicyDraft): void {
+  const { reader } = draft
+  reader.next()
+  draft.admd = reader.string('the name of the domain').text
+  reader.endOfStatement()
+}
+
+function parseSmtpLimits(draft: PolicyDraft): void {
+  const { reader } = draft
+  while (!reader.atEnd()) {
+    const key = reader.string('max-mails or max-rcpt')
+    if (!smtpLimits.includes(key.text)) {
+      reader.fail('unknown-keyword', `there is no limit "${key.text}"`, key.span, 'max-mails or max-rcpt')
+    }
+    const { value } = reader.number('a number')
+    if (key.text === 'max-mails') draft.maxMailsPerSession = value
+    else draft.maxRecipients = value
+  }
+}
+
+function parseLimits(draft: PolicyDraft, before: ReadonlyMap<string, number>): ReadonlyMap<string, number> {
+  const { reader } = draft
+  const limits = new Map(before)
+  while (!reader.atEnd()) limits.set(reader.string('the name of a limit').text, reader.number('a number').value)
+  return limits
+}
+
+function parseMtaLimits(
+  draft: PolicyDraft,
+  before: ReadonlyMap<string, number>,
+): { readonly limits: ReadonlyMap<string, number>; readonly family?: 4 | 6 } {
+  const { reader } = draft
+  const limits = new Map(before)
+  let family: 4 | 6 | undefined
+  while (!reader.atEnd()) {
+    if (reader.accept('inet4')) family = 4
+    else if (reader.accept('inet6')) family = 6
+    else limits.set(reader.string('the name of a limit').text, reader.number('a number').value)
+  }
+  return { limits, ...(family === undefined ? {} : { family }) }
+}
+
+function setLimits(draft: PolicyDraft, change: Partial<Limits>): void {
+  draft.limits = { ...draft.limits, ...change }
+}

@@ -1,0 +1,221 @@
+import { compileExpression, ExpressionError } from './ere.ts'
+import type { Span } from './diagnostic.ts'
+import type { Token } from './lexer.ts'
+import type { Table } from './model.ts'
+import { resolvePath } from './path.ts'
+import type { PolicyDraft } from './policy-draft.ts'
+import { parsePasswdFile, parseTableFile, TableFormatError } from './table-file.ts'
+import { positionOf, spanOf, StatementFault, type TokenReader } from './token-reader.ts'
+
+/** `table NAME { ... }` or `table NAME backend:/path`. */
+export function parseTable(draft: PolicyDraft): void {
+  const { reader } = draft
+  reader.next()
+  const name = reader.string('the name of the table')
+  draft.names.declare('table', name)
+  if (reader.at('{')) {
+    const { source, kind } = parseBody(reader)
+    addTable(draft, { name: name.text, source, at: positionOf(name) }, kind)
+  } else {
+    const where = reader.string('"{" or a file, `file:/path`,')
+    const source = fileSource(reader, where)
+    const table: Table = { name: name.text, source, at: positionOf(name) }
+    addTable(draft, table, source.kind === 'file' ? kindOfFile(draft, source, where.span) : undefined)
+  }
+  reader.endOfStatement()
+}
+
+/** `<name>`, `{ ... }` or one bare entry; checks that the table is a list or a map as wanted. */
+export function parseTables(draft: PolicyDraft, wanted: 'list' | 'map' | 'either', use: string): Table {
+  const { reader } = draft
+  const first = reader.peek()
+  if (reader.accept('<')) {
+    const name = reader.string('the name of a table')
+    const close = reader.expect('>', 'behind the name of the table')
+    const span = spanOf(first, close)
+    const known = draft.names.require('table', name, span)
+    const table = draft.tables.get(name.text)
+    if (!known || table === undefined) throw new StatementFault()
+    checkKind(draft, table, wanted, use, span)
+    return table
+  }
+  const inline = reader.at('{') ? parseBody(reader) : oneEntry(reader, use)
+  const name = `<inline ${draft.inlineTables}>`
+  draft.inlineTables += 1
+  const table: Table = { name, source: inline.source, at: positionOf(first) }
+  draft.tableKinds.set(table, inline.kind)
+  checkKind(draft, table, wanted, use, spanOf(first, reader.last))
+  return table
+}
+
+/** True when tables may follow: for options whose table can be left out. */
+export function atTables(reader: TokenReader): boolean {
+  return reader.atString() || reader.at('<') || reader.at('{')
+}
+
+/** A table of regular expressions: those that stand in the file are checked now. */
+export function parseExpressions(draft: PolicyDraft, use: string): Table {
+  const first = draft.reader.peek()
+  const table = parseTables(draft, 'list', use)
+  for (const pattern of listOf(table)) {
+    try {
+      compileExpression(pattern)
+    } catch (error) {
+      if (!(error instanceof ExpressionError)) throw error
+      const span = spanOf(first, draft.reader.last)
+      draft.reader.report('value', `"${pattern}" is not a regular expression: ${error.message}`, span)
+    }
+  }
+  return table
+}
+
+/** `{ a, b }` of names, as filters are listed. */
+export function parseNames(reader: TokenReader, what: string): readonly Token[] {
+  const names: Token[] = []
+  reader.expect('{', `before ${what}`)
+  reader.skipNewlines()
+  do {
+    names.push(reader.string(what))
+  } while (goesOn(reader))
+  return names
+}
+
+/** Entries of an inline list; nothing for files, which are read at look-up. */
+export function listOf(table: Table): readonly string[] {
+  return table.source.kind === 'inline' ? (table.source.list ?? []) : []
+}
+
+interface Body {
+  readonly source: Extract<Table['source'], { readonly kind: 'inline' }>
+  readonly kind: 'list' | 'map'
+}
+
+function parseBody(reader: TokenReader): Body {
+  const open = reader.expect('{', 'before the entries')
+  try {
+    return parseEntries(reader)
+  } catch (error) {
+    if (error instanceof StatementFault && reader.last.span.line !== open.span.line) skipBody(reader)
+    throw error
+  }
+}
+
+function parseEntries(reader: TokenReader): Body {
+  reader.skipNewlines()
+  const first = reader.string('an entry')
+  if (!reader.at('=')) {
+    const list = [first.text]
+    while (goesOn(reader)) {
+      list.push(reader.string('an entry').text)
+      if (reader.at('=')) reader.fail('table-type', 'a list and a map are mixed', reader.peek().span)
+    }
+    return { source: { kind: 'inline', list }, kind: 'list' }
+  }
+  const map = new Map<string, string>()
+  let key = first
+  for (;;) {
+    reader.expect('=', `and a value behind the key "${key.text}": a list and a map cannot be mixed;`)
+    map.set(key.text, reader.string(`the value of "${key.text}"`).text)
+    if (!goesOn(reader)) return { source: { kind: 'inline', map }, kind: 'map' }
+    key = reader.string('a key')
+  }
+}
+
+/** Behind an entry: true when another follows, false behind the closing brace. */
+function goesOn(reader: TokenReader): boolean {
+  if (reader.accept(',')) {
+    reader.skipNewlines()
+    if (reader.at('}')) reader.fail('syntax', 'there is no entry behind the last comma', reader.peek().span)
+    return true
+  }
+  reader.skipNewlines()
+  return !reader.accept('}')
+}
+
+/** After a fault in a list of several lines: to its closing brace, so that its other lines are not taken for statements. */
+function skipBody(reader: TokenReader): void {
+  for (;;) {
+    const token = reader.peek()
+    if (token.kind === 'end' || reader.at('}')) return
+    if (token.kind === 'newline' && reader.peek(1).kind === 'keyword') return
+    reader.next()
+  }
+}
+
+function oneEntry(reader: TokenReader, use: string): Body {
+  const entry = reader.string(`a table, a list or a word for ${use}`)
+  return { source: { kind: 'inline', list: [entry.text] }, kind: 'list' }
+}
+
+function fileSource(reader: TokenReader, where: Token): Table['source'] {
+  const { text, span } = where
+  const colon = text.indexOf(':')
+  if (/^\.{0,2}\//.test(text)) return { kind: 'file', path: resolvePath(text, span.file) }
+  const backend = colon < 0 ? text : text.slice(0, colon)
+  const path = resolvePath(text.slice(colon + 1), span.file)
+  switch (backend) {
+    case 'file':
+    case 'static':
+      if (colon < 0 || text.length === colon + 1) reader.fail('syntax', `"${backend}:" names no file`, span)
+      return { kind: 'file', path }
+    case 'passwd':
+      return { kind: 'file', path, format: 'passwd' }
+    case 'db':
+      reader.report(
+        'unsupported',
+        'db: tables are not supported by this version',
+        span,
+        'write file: and the text file the database was made of',
+      )
+      return { kind: 'inline', list: [] }
+    default:
+      reader.report(
+        'unsupported',
+        `there is no table backend "${backend}"`,
+        span,
+        colon < 0 ? `a file is written file:${text}` : 'use file: or passwd: or write the entries in { }',
+      )
+      return { kind: 'inline', list: [] }
+  }
+}
+
+function addTable(draft: PolicyDraft, table: Table, kind: 'list' | 'map' | undefined): void {
+  draft.tables.set(table.name, table)
+  if (kind !== undefined) draft.tableKinds.set(table, kind)
+}
+
+/** Reads the file once, so that a missing or broken one is told with its place in the configuration. */
+function kindOfFile(
+  draft: PolicyDraft,
+  source: Extract<Table['source'], { readonly kind: 'file' }>,
+  span: Span,
+): 'list' | 'map' | undefined {
+  let text: string
+  try {
+    text = draft.read(source.path)
+  } catch (error) {
+    const reason =
+      error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'there is no such file' : error
+    draft.reader.report(
+      'missing-file',
+      `cannot read ${source.path}: ${String(reason)}`,
+      span,
+      'create it or correct the path',
+    )
+    return undefined
+  }
+  try {
+    return (source.format === 'passwd' ? parsePasswdFile(text) : parseTableFile(text)).kind
+  } catch (error) {
+    if (!(error instanceof TableFormatError)) throw error
+    draft.reader.report('table-content', `${source.path}, line ${error.line}: ${error.message}`, span)
+    return undefined
+  }
+}
+
+function checkKind(draft: PolicyDraft, table: Table, wanted: 'list' | 'map' | 'either', use: string, span: Span): void {
+  const kind = draft.tableKinds.get(table)
+  if (kind === undefined || wanted === 'either' || kind === wanted) return
+  const [is, must] = kind === 'list' ? ['a list', 'a map, key = value'] : ['a map', 'a list']
+  draft.reader.report('table-type', `${use} needs ${must}, and this table is ${is}`, span)
+}

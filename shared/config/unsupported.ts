@@ -1,0 +1,25 @@
+import type { Span } from './diagnostic.ts'
+import type { TokenReader } from './token-reader.ts'
+
+/** What the grammar knows and this version does not carry out, and what to use instead. A line goes when the feature comes. */
+const instead = {
+  filter: 'remove it; mail is checked in the queue "filter": `action "scan" relay host "queue://filter"`',
+  proc: 'remove it; mail is checked in the queue "filter": `action "scan" relay host "queue://filter"`',
+  'filter on a listener': 'remove it; checks are made in the queue "filter"',
+  'filter on a relay': 'remove it; outgoing mail is signed in the queue "sign"',
+  srs: 'remove it; forwarded mail keeps its sender',
+  'proxy-v2': 'remove it; let the balancer pass the client address through (host networking or DSR)',
+  mbox: 'use `maildir "/path/%{user.username}"` or `lmtp`',
+  mda: 'use `lmtp` to a delivery agent that listens, or `maildir`',
+  wrapper: 'remove it, and use `lmtp` or `maildir`',
+  'mda wrapper': 'remove it, and use `lmtp` or `maildir`',
+  'queue compression': 'remove it; compress the file system that holds the spool',
+  'queue encryption': 'remove it; encrypt the file system that holds the spool',
+} as const
+
+export type UnsupportedFeature = keyof typeof instead
+
+/** Records the refusal and goes on, so that the other faults of the statement are found too. */
+export function refuseUnsupported(reader: TokenReader, feature: UnsupportedFeature, span: Span): void {
+  reader.report('unsupported', `${feature} is not supported by this version`, span, instead[feature])
+}

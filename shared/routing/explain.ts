@@ -1,0 +1,95 @@
+import type { Mailbox } from '../mail/address.ts'
+import { formatReply } from '../mail/reply.ts'
+import { describeCondition } from './condition.ts'
+import { resolveRecipient, type Resolution } from './expand.ts'
+import { journeyOf, type Step } from './journey.ts'
+import { firstFailure, type Route } from './route.ts'
+import type { RoutingContext, Transaction } from './transaction.ts'
+
+/** Why a recipient goes where it goes. */
+export interface Explanation {
+  readonly recipient: Mailbox
+  readonly steps: readonly ExplainedStep[]
+  /** Set when the way leads into a loop of queues. */
+  readonly loop: boolean
+  /** What RCPT answers. */
+  readonly resolution: Resolution
+}
+
+export interface ExplainedStep {
+  readonly transaction: Transaction
+  /** Rules in order, up to the one that won. */
+  readonly rules: readonly ExplainedRule[]
+  readonly route: Route
+}
+
+export interface ExplainedRule {
+  readonly line: number
+  readonly text: string
+  /** The first condition that did not hold; absent for the winner. */
+  readonly failed?: string
+}
+
+/** @throws TableError */
+export function explain(context: RoutingContext, recipient: Mailbox): Explanation {
+  const { steps, last } = journeyOf(context, recipient)
+  return {
+    recipient,
+    steps: steps.map((step) => explainStep(context, step, recipient)),
+    loop: last.route.kind === 'reject' && steps.at(-1)?.route.kind === 'stage',
+    resolution: resolveRecipient(context, recipient),
+  }
+}
+
+/** For a terminal. */
+export function renderExplanation(explanation: Explanation): string {
+  const steps = explanation.steps.flatMap(({ transaction, rules, route }) => [
+    `${explanation.recipient}, ${describeTransaction(transaction)}`,
+    ...rules.map(({ line, text, failed }) =>
+      failed === undefined ? `  line ${line}: ${text}\n    matches` : `  line ${line}: ${text}\n    no: ${failed}`,
+    ),
+    `  => ${describeRoute(route)}`,
+  ])
+  const loop = explanation.loop ? ['the way leads into the same queue again: 554 5.4.6 Routing loop detected'] : []
+  return [...steps, ...loop, `RCPT: ${describeResolution(explanation.resolution)}`].join('\n')
+}
+
+function explainStep(context: RoutingContext, step: Step, recipient: Mailbox): ExplainedStep {
+  const here = { ...context, transaction: step.transaction }
+  const rules: ExplainedRule[] = []
+  for (const rule of context.configuration.rules) {
+    const failed = firstFailure(rule, here, recipient)
+    rules.push({
+      line: rule.at.line,
+      text: rule.text,
+      ...(failed === undefined ? {} : { failed: describeCondition(failed) }),
+    })
+    if (failed === undefined) break
+  }
+  return { transaction: step.transaction, rules, route: step.route }
+}
+
+function describeTransaction(transaction: Transaction): string {
+  const peer = transaction.peer === 'local' ? 'from here' : `from ${transaction.peer.address}`
+  const user = transaction.user === undefined ? '' : ` (${transaction.user})`
+  const tags = transaction.tags.length === 0 ? 'no tag' : `tag ${transaction.tags.join(', ')}`
+  return `${peer}${user}, ${tags}`
+}
+
+function describeRoute(route: Route): string {
+  switch (route.kind) {
+    case 'stage':
+      return `action "${route.action}": queue "${route.queue}", comes back with tag ${route.tag}`
+    case 'local':
+      return `action "${route.action}": delivered here`
+    case 'relay':
+      return `action "${route.action}": relayed to ${route.destination ?? 'the MX of the domain'}`
+    case 'reject':
+      return `refused: ${formatReply(route.reply)}`
+  }
+}
+
+function describeResolution(resolution: Resolution): string {
+  if (resolution.kind === 'rejected') return formatReply(resolution.reply)
+  return `accepted for ${resolution.recipients.map(({ mailbox }) => mailbox).join(', ')}`
+}
