@@ -12,7 +12,7 @@ import { describeAddress, parseRedisUrl } from './redis-address.ts'
 import type { RedisAddress } from './redis-address.ts'
 import { downloadEngine, findInEngine, findInPath } from './redis-engine.ts'
 import type { ServerProgram } from './redis-server.ts'
-import { answers, runningServer, socketPathOf, startServer } from './redis-server.ts'
+import { answers, runningServer, setDamagedAside, socketPathOf, startServer } from './redis-server.ts'
 
 export interface EnsureRedisSettings {
   /** Ours lives in `<dataFolder>/redis/`, a downloaded one in `<dataFolder>/engine/`. */
@@ -145,7 +145,15 @@ async function adoptOrStart(settings: EnsureRedisSettings, dataFolder: string, s
     throw new Error(`Redis (process ${pid}) runs on ${folder} but does not answer on ${socketPath}`)
   }
   const program = await findProgram(settings, dataFolder)
-  const startedPid = await startServer(program, folder, socketPath)
+  const startedPid = await startServer(program, folder, socketPath).catch(async (error: unknown) => {
+    const aside = await setDamagedAside(folder)
+    if (aside === undefined) throw error
+    settings.log.error(
+      { kept: aside },
+      'Redis cannot read its append-only file: starting empty, to be filled from the spool',
+    )
+    return startServer(program, folder, socketPath)
+  })
   settings.log.info({ pid: startedPid, program: program.command, socket: socketPath }, 'Redis started')
 }
 

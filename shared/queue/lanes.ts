@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
 
 import type { Producer } from './producer.ts'
+import { reach } from './unavailable.ts'
 
 /** A concurrency limit per destination that all workers of all processes share. */
 export interface Lanes {
@@ -93,35 +94,38 @@ const numbersOfKeys: Record<keyof typeof scripts, number> = {
   sluicePark: 2,
 }
 
+/** Every call rejects with QueueUnavailableError while Redis is away. */
 export function openLanes(producer: Producer, prefix: string): Lanes {
-  const call = scriptCaller(producer.redis)
+  const script = scriptCaller(producer.redis)
+  const call: ScriptCaller = (name, ...words) =>
+    reach(async () => {
+      await producer.ready()
+      return script(name, ...words)
+    })
   const leases = (destination: string) => `${prefix}:@lane:${destination}`
   const parked = (destination: string) => `${prefix}:@lane:${destination}:parked`
   return {
     async acquire(destination, limit, holder, ttlMs) {
-      await producer.ready()
       return { granted: (await call('sluiceAcquire', leases(destination), limit, holder, ttlMs)) === 1 }
     },
     async renew(destination, holder, ttlMs) {
-      await producer.ready()
       return (await call('sluiceRenew', leases(destination), holder, ttlMs)) === 1
     },
     async release(destination, holder) {
-      await producer.ready()
       await call('sluiceRelease', leases(destination), parked(destination), holder, prefix)
     },
     async park({ destination, limit, queue, jobId, order }) {
-      await producer.ready()
       await call('sluicePark', leases(destination), parked(destination), limit, `${queue}/${jobId}`, order, prefix)
     },
-    async state(destination) {
-      const redis = await producer.ready()
-      const [active, waiting] = await Promise.all([
-        redis.zcount(leases(destination), Date.now(), '+inf'),
-        redis.zcard(parked(destination)),
-      ])
-      return { active, parked: waiting }
-    },
+    state: (destination) =>
+      reach(async () => {
+        const redis = await producer.ready()
+        const [active, waiting] = await Promise.all([
+          redis.zcount(leases(destination), Date.now(), '+inf'),
+          redis.zcard(parked(destination)),
+        ])
+        return { active, parked: waiting }
+      }),
   }
 }
 

@@ -14,7 +14,7 @@ import { Producer } from './producer.ts'
 import { RedisMonitor } from './redis-monitor.ts'
 import { BullStageWorker, heldQueue } from './stage-worker.ts'
 import type { StageWorker, WorkerSurroundings, WorkOptions } from './stage-worker.ts'
-import { QueueUnavailableError } from './unavailable.ts'
+import { QueueUnavailableError, reach } from './unavailable.ts'
 
 export { heldQueue } from './stage-worker.ts'
 export type { JobControl, JobHandler, JobResult, StageWorker, WorkOptions } from './stage-worker.ts'
@@ -66,7 +66,7 @@ export interface Queues {
   /** How long the next waiting job has been due; 0 when none waits. */
   oldestAgeMs(queue: string): Promise<number>
 
-  /** Runs delayed jobs now; how many. */
+  /** Runs a delayed job now, or `all` of them; how many. */
   promote(queue: string, jobId: string): Promise<number>
   /** False when a worker has it, or it does not exist. */
   remove(queue: string, jobId: string): Promise<boolean>
@@ -156,34 +156,38 @@ class RedisQueues implements Queues {
   }
 
   counts(): Promise<ReadonlyMap<string, QueueCounts>> {
-    return this.#inspector.counts(this.names)
+    return reach(() => this.#inspector.counts(this.names))
   }
 
   list(queue: string, states: readonly JobState[], start: number, end: number): Promise<readonly JobSummary[]> {
-    return this.#inspector.list(queue, states, start, end)
+    return reach(() => this.#inspector.list(queue, states, start, end))
   }
 
   job(queue: string, jobId: string): Promise<JobSummary | undefined> {
-    return this.#inspector.job(queue, jobId)
+    return reach(() => this.#inspector.job(queue, jobId))
   }
 
   jobsOf(messageId: string): Promise<readonly JobSummary[]> {
-    return this.#inspector.jobsOf(messageId)
+    return reach(() => this.#inspector.jobsOf(messageId))
   }
 
   exists(jobs: readonly { readonly queue: string; readonly jobId: string }[]): Promise<readonly boolean[]> {
-    return this.#inspector.exists(jobs)
+    return reach(() => this.#inspector.exists(jobs))
   }
 
   messagesWithJobs(): Promise<ReadonlySet<string>> {
-    return this.#inspector.messagesWithJobs(this.names)
+    return reach(() => this.#inspector.messagesWithJobs(this.names))
   }
 
   oldestAgeMs(queue: string): Promise<number> {
-    return this.#inspector.oldestAgeMs(queue)
+    return reach(() => this.#inspector.oldestAgeMs(queue))
   }
 
-  async promote(queue: string, jobId: string): Promise<number> {
+  promote(queue: string, jobId: string): Promise<number> {
+    return reach(() => this.#promote(queue, jobId))
+  }
+
+  async #promote(queue: string, jobId: string): Promise<number> {
     const backend = await this.#producer.queue(queue)
     if (jobId !== 'all') {
       const found = await this.#inspector.job(queue, jobId)
@@ -198,46 +202,48 @@ class RedisQueues implements Queues {
     return before
   }
 
-  async remove(queue: string, jobId: string): Promise<boolean> {
-    if ((await this.#inspector.job(queue, jobId)) === undefined) return false
-    const backend = await this.#producer.queue(queue)
-    return (await backend.remove(jobId, false)) === 1
+  remove(queue: string, jobId: string): Promise<boolean> {
+    return reach(async () => {
+      if ((await this.#inspector.job(queue, jobId)) === undefined) return false
+      const backend = await this.#producer.queue(queue)
+      return (await backend.remove(jobId, false)) === 1
+    })
   }
 
-  async pause(queue: string): Promise<void> {
-    await (await this.#producer.queue(queue)).pause(true)
+  pause(queue: string): Promise<void> {
+    return reach(async () => (await this.#producer.queue(queue)).pause(true))
   }
 
-  async resume(queue: string): Promise<void> {
-    await (await this.#producer.queue(queue)).pause(false)
+  resume(queue: string): Promise<void> {
+    return reach(async () => (await this.#producer.queue(queue)).pause(false))
   }
 
   async release(jobId: string, change: (data: StageJob) => StageJob = (data) => data): Promise<boolean> {
-    const job = await this.#inspector.job(heldQueue, jobId)
+    const job = await this.job(heldQueue, jobId)
     if (job?.data.held === undefined) return false
     const { held, ...data } = job.data
     const queue = held.queue
     // A finished record under this id would make the add a duplicate.
-    if ((await this.#inspector.job(queue, jobId))?.state === 'completed') await this.remove(queue, jobId)
+    if ((await this.job(queue, jobId))?.state === 'completed') await this.remove(queue, jobId)
     await this.add([{ queue, jobId, data: change({ ...data, recheck: true }) }])
     await this.remove(heldQueue, jobId)
     return true
   }
 
   ensureEpoch(): Promise<string> {
-    return this.#epoch.ensure()
+    return reach(() => this.#epoch.ensure())
   }
 
   epoch(): Promise<string | undefined> {
-    return this.#epoch.read()
+    return reach(() => this.#epoch.read())
   }
 
   wiped(since?: string): Promise<boolean> {
-    return this.#epoch.wiped(since)
+    return reach(() => this.#epoch.wiped(since))
   }
 
   runId(): Promise<string> {
-    return this.#epoch.runId()
+    return reach(() => this.#epoch.runId())
   }
 
   ready(timeoutMs: number): Promise<boolean> {

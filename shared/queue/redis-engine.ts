@@ -53,7 +53,7 @@ export async function downloadEngine(engineFolder: string, log: Logger, signal?:
   await mkdir(engineFolder, { recursive: true })
   const work = await mkdtemp(join(engineFolder, 'download-'))
   try {
-    const apt = await packageSource(engineFolder, work, log, signal)
+    const apt = await packageSource(work, log, signal)
     const packages = await packagesOf(apt, signal)
     log.info(
       { packages, folder: engineFolder },
@@ -70,21 +70,15 @@ export async function downloadEngine(engineFolder: string, log: Logger, signal?:
 }
 
 /** Options for apt-get: the system's lists when they know Redis, else lists of our own. */
-async function packageSource(
-  engineFolder: string,
-  work: string,
-  log: Logger,
-  signal: AbortSignal | undefined,
-): Promise<readonly string[]> {
+async function packageSource(work: string, log: Logger, signal: AbortSignal | undefined): Promise<readonly string[]> {
   const common = ['-q', '-o', 'Debug::NoLocking=1', '-o', 'APT::Sandbox::User=', '-o', `Dir::Cache=${work}`]
   if (await knowsRedis(common, signal)) return common
-  const state = join(engineFolder, 'apt')
+  const state = join(work, 'apt')
   await Promise.all([
     mkdir(join(state, 'lists', 'partial'), { recursive: true }),
     mkdir(join(work, 'archives', 'partial'), { recursive: true }),
   ])
   const own = [...common, '-o', `Dir::State=${state}`, '-o', 'Dir::State::status=/var/lib/dpkg/status']
-  if (await knowsRedis(own, signal)) return own
   log.info({ folder: state }, 'fetching package lists for Redis')
   await run('apt-get', [...own, 'update'], { signal, timeout: 120_000 })
   return own

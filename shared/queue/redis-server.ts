@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { open, readFile, rm } from 'node:fs/promises'
+import { open, readFile, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -79,6 +79,20 @@ export async function runningServer(folder: string): Promise<number | undefined>
   return isAlive(pid) && (await isRedis(pid)) ? pid : undefined
 }
 
+/**
+ * Moves append-only files away that the last start complained about; where to, or undefined when they were not the cause.
+ * Queues can be built again from the spool, a mail server that does not start helps nobody.
+ */
+export async function setDamagedAside(folder: string): Promise<string | undefined> {
+  const log = await readFile(join(folder, 'redis.log'), 'utf8')
+  const lastStart = log.slice(log.lastIndexOf('oO0OoO0OoO0Oo'))
+  if (!/Bad file format reading the append only file|AOF .*(?:truncated|corrupt|missing)/i.test(lastStart))
+    return undefined
+  const aside = join(folder, `appendonlydir.damaged-${Date.now()}`)
+  await rename(join(folder, 'appendonlydir'), aside)
+  return aside
+}
+
 function serverArguments(folder: string, socketPath: string, extra: readonly string[]): string[] {
   const settings: Record<string, string> = {
     port: '0',
@@ -95,6 +109,8 @@ function serverArguments(folder: string, socketPath: string, extra: readonly str
     'lazyfree-lazy-user-del': 'yes',
     'tcp-backlog': '128',
     'set-proc-title': 'no',
+    // A job's record in one allocation: a third less memory. The old name is known to Redis 6.2 as well.
+    'hash-max-ziplist-value': '2048',
   }
   return [...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]), ...extra]
 }

@@ -87,6 +87,9 @@ const mostStarts = 5
 const suspectAloneMs = 5000
 const longestBackoffMs = 300_000
 
+/** A handler that the closing worker interrupted has no result: another worker takes the job at once. */
+type Conclusion = JobResult | { readonly kind: 'give back' }
+
 type BullWorker = Worker<StageJob, void>
 type BullJob = Job<StageJob, void>
 
@@ -174,6 +177,7 @@ export class BullStageWorker implements StageWorker {
         autorun: false,
       },
     )
+    pauseAfterRefusal(worker)
     worker.on('error', (error) => this.#report(error))
     worker.on('stalled', (jobId) => this.#log.warn({ jobId }, 'a job was started and never finished; it runs again'))
     const loop = worker.run().catch((error: unknown) => this.#report(error))
@@ -181,9 +185,11 @@ export class BullStageWorker implements StageWorker {
     return engine
   }
 
-  /** Connection trouble has its own line; the rest is a job whose lock was lost meanwhile, which runs again. */
+  /** Connection trouble has its own line; a result that came after the lock was lost is not stored, and the job runs again. */
   #report(error: unknown): void {
-    this.#log.debug({ error: String(error) }, 'queue worker')
+    const text = String(error)
+    if (/lock|^(?:ReplyError: )?[A-Z]{3,} /.test(text)) this.#log.warn({ error: text }, 'a queue operation failed')
+    else this.#log.debug({ error: text }, 'a queue operation failed')
   }
 
   async #process(engine: Engine, job: BullJob, token: string): Promise<void> {
@@ -201,7 +207,7 @@ export class BullStageWorker implements StageWorker {
     }
   }
 
-  async #decide(running: Running): Promise<JobResult> {
+  async #decide(running: Running): Promise<Conclusion> {
     const { job } = running
     if (job.stalledCounter === 0) return this.#handle(running)
     return this.#suspects.run(async () => {
@@ -211,29 +217,29 @@ export class BullStageWorker implements StageWorker {
     })
   }
 
-  async #handle({ job, controller }: Running): Promise<JobResult> {
+  async #handle({ job, controller }: Running): Promise<Conclusion> {
     const jobId = jobIdOf(job)
     const starts = job.attemptsStarted
     try {
       return await this.#options.handler(job.data, { jobId, starts, signal: controller.signal })
     } catch (error) {
+      if (controller.signal.aborted) return { kind: 'give back' }
       const delayMs = Math.min(5000 * 2 ** Math.min(starts - 1, 10), longestBackoffMs)
       const reason = error instanceof Error ? error.message : String(error)
-      if (!controller.signal.aborted) {
-        this.#log.error({ id: job.data.id, jobId, starts, delayMs, err: error }, 'a stage failed; the job runs again')
-      }
+      this.#log.error({ id: job.data.id, jobId, starts, delayMs, err: error }, 'a stage failed; the job runs again')
       return { kind: 'later', data: job.data, delayMs, reason }
     }
   }
 
-  async #conclude(running: Running, result: JobResult): Promise<void> {
+  async #conclude(running: Running, result: Conclusion): Promise<void> {
     if (running.abandoned) throw new WaitingError()
     switch (result.kind) {
       case 'done':
         return
       case 'later':
-        if (running.controller.signal.aborted) return this.#giveBack(running)
         return this.#later(running, result)
+      case 'give back':
+        return this.#giveBack(running)
       case 'park':
         return this.#park(running, result)
     }
@@ -367,6 +373,20 @@ export class BullStageWorker implements StageWorker {
       }
     })
     this.#whenIdle = undefined
+  }
+}
+
+/** A Redis that refuses to write (disk full, memory full) would be asked again thousands of times a second. */
+function pauseAfterRefusal(worker: BullWorker): void {
+  const backend = worker.getBackend()
+  const take = backend.moveToActive.bind(backend)
+  backend.moveToActive = async (token, name) => {
+    try {
+      return await take(token, name)
+    } catch (error) {
+      await sleep(1000)
+      throw error
+    }
   }
 }
 

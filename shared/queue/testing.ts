@@ -43,6 +43,8 @@ export async function startTestRedis(extra: readonly string[] = []): Promise<Tes
   const folder = await mkdtemp(join(tmpdir(), 'sluice-redis-'))
   const server = new TestServer(program, folder, extra)
   await server.start()
+  // A test that ends without its clean-up leaves no server behind.
+  process.once('exit', () => server.killNow())
   return server
 }
 
@@ -87,8 +89,18 @@ class TestServer implements TestRedis {
     await this.start()
   }
 
+  killNow(): void {
+    if (this.#pid === 0) return
+    try {
+      process.kill(this.#pid, 'SIGKILL')
+    } catch {
+      // ESRCH: it is gone.
+    }
+  }
+
   async close(): Promise<void> {
     await this.kill()
+    this.#pid = 0
     await rm(this.#folder, { recursive: true, force: true })
   }
 }

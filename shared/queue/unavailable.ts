@@ -2,3 +2,14 @@
 export class QueueUnavailableError extends Error {
   override readonly name = 'QueueUnavailableError'
 }
+
+/** Runs what talks to Redis; whatever goes wrong there is told as QueueUnavailableError. */
+export async function reach<T>(action: () => Promise<T>): Promise<T> {
+  try {
+    return await action()
+  } catch (error) {
+    if (error instanceof QueueUnavailableError) throw error
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new QueueUnavailableError(`Redis could not be asked: ${reason}`, { cause: error })
+  }
+}
