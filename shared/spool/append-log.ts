@@ -47,6 +47,7 @@ export class AppendLog {
   #segment: Segment | undefined
   #nextSequence = 1
   #running: Promise<void> | undefined
+  #isClosed = false
 
   constructor(options: AppendLogOptions) {
     this.#options = options
@@ -55,6 +56,7 @@ export class AppendLog {
   /** Resolves when the record is on disk. @throws SpoolFullError when it did not fit; the log stays usable. */
   append(record: AppendableRecord): Promise<Position> {
     return new Promise((resolve, reject) => {
+      if (this.#isClosed) throw new Error('the spool is closed')
       const head = encodeHead(record.head)
       const bytes = headBytes + record.head.metaBytes + record.head.contentBytes
       this.#waiting.push({ record, head, bytes, resolve, reject })
@@ -74,9 +76,10 @@ export class AppendLog {
     await this.#running
   }
 
-  /** Waits for what is under way and lets go of the segment; removes it when it is empty. */
+  /** Takes no more, waits for what is under way and lets go of the segment; removes it when it is empty. */
   async close(): Promise<void> {
-    while (this.#running !== undefined) await this.#running
+    this.#isClosed = true
+    while (this.#running !== undefined) await this.#running.catch(() => undefined)
     const segment = this.#segment
     this.#segment = undefined
     if (segment === undefined) return

@@ -26,13 +26,15 @@ export class FreeSpace {
     return Math.max(0, this.#freeBytes - this.#reserveBytes)
   }
 
-  /** Sets octets aside. Returns nothing when it knows the answer at once. @throws SpoolFullError */
+  /** Sets octets aside; returns nothing when there is plenty. Never refuses without asking. @throws SpoolFullError */
   claim(bytes: number): void | Promise<void> {
-    if (!this.#isFresh()) return this.#ask().then(() => this.#take(bytes))
+    if (!this.#isFresh() || this.#freeBytes - bytes < this.#reserveBytes) {
+      return this.#ask().then(() => this.#take(bytes))
+    }
     this.#take(bytes)
   }
 
-  /** Ask the file system again before the next answer: a write just failed, or something was deleted. */
+  /** Ask the file system again before the next answer: a write just failed. */
   forget(): void {
     this.#askedAt = Number.NEGATIVE_INFINITY
   }

@@ -186,9 +186,10 @@ class GarbageRun {
     const logs = await this.#oldOutcomeLogs(listing)
     if (logs.length === 0) return
     await this.#syncFolders(listing)
+    const options = { nowAt: this.#clock.now(), lookAgainMs: this.#outcomesMs / 6, onStep: this.#onStep }
     for (const log of logs) {
       try {
-        const freed = await cleanOutcomeLog(this.#index, log, this.#onStep)
+        const freed = await cleanOutcomeLog(this.#index, log, options)
         this.#freedBytes += freed
         if (freed > 0) this.#outcomeLogs += 1
       } catch (error) {

@@ -5,6 +5,7 @@ import { headBytes } from './frame.ts'
 import type { FreeSpace } from './free-space.ts'
 import { HeaderEnd } from './header-end.ts'
 import { LargeFile } from './large-file.ts'
+import { SpoolFullError } from './spool.ts'
 import type { IncomingContent, Locator, StoredMessage } from './spool.ts'
 import type { WriterFolder } from './writer-folder.ts'
 
@@ -55,6 +56,7 @@ export class Incoming implements IncomingContent {
       this.#state = 'stored'
       return locator
     } catch (error) {
+      if (error instanceof SpoolFullError) this.#options.space.forget()
       await this.#giveUp()
       throw error
     }

@@ -81,14 +81,14 @@ export class LiveIndex {
     return this.#table.hasRecord(id)
   }
 
-  /** The message found last for whose sake this outcome log is kept. */
-  keptFor(outcomeLog: string): MessageId | undefined {
-    return this.#outcomeLogs.get(outcomeLog)?.keptFor
+  /** Why this outcome log was kept when it was last gone through, and when that was. */
+  keptLog(outcomeLog: string): KeptLog | undefined {
+    return this.#outcomeLogs.get(outcomeLog)?.kept
   }
 
-  keepFor(outcomeLog: string, id: MessageId): void {
+  keepLog(outcomeLog: string, kept: KeptLog): void {
     const log = this.#outcomeLogs.get(outcomeLog)
-    if (log !== undefined) log.keptFor = id
+    if (log !== undefined) log.kept = kept
   }
 
   /** What is known of the segments with message records that are on disk. */
@@ -271,13 +271,19 @@ export class LiveIndex {
   }
 }
 
+/** An outcome log stays for the sake of a message that has a record. */
+export interface KeptLog {
+  readonly id: MessageId
+  readonly lookedAt: number
+}
+
 /** Clocks of the hosts that share a spool may differ by this much. */
 const clockSkewMs = 600_000
 
 interface OutcomeLogState {
   end: number
   sizeBytes: number
-  keptFor?: MessageId
+  kept?: KeptLog
 }
 
 /** Each outcome log with the segment it was written as. */

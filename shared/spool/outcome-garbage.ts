@@ -24,9 +24,13 @@ export interface ClosedOutcomeLog {
  * Deletes an outcome log when none of the messages it speaks of has a record on disk. When few do, their outcomes are
  * copied and the rest deleted: deferred mail does not pin a log. Returns the octets that were freed.
  */
-export async function cleanOutcomeLog(index: LiveIndex, log: ClosedOutcomeLog, onStep: OnStep): Promise<number> {
-  const keptFor = index.keptFor(log.file)
-  if (keptFor !== undefined && index.hasRecord(keptFor)) return 0
+export async function cleanOutcomeLog(
+  index: LiveIndex,
+  log: ClosedOutcomeLog,
+  { nowAt, lookAgainMs, onStep }: OutcomeGarbageOptions,
+): Promise<number> {
+  const kept = index.keptLog(log.file)
+  if (kept !== undefined && nowAt - kept.lookedAt < lookAgainMs && index.hasRecord(kept.id)) return 0
   const path = join(index.path, log.file)
   const { size } = await stat(path)
   const needed = await findNeeded(index, log, path)
@@ -38,7 +42,7 @@ export async function cleanOutcomeLog(index: LiveIndex, log: ClosedOutcomeLog, o
   }
   const neededBytes = needed.reduce((sum, { bytes }) => sum + bytes, 0)
   if (log.file !== log.origin || neededBytes > size * copyBelowShare) {
-    index.keepFor(log.file, first.id)
+    index.keepLog(log.file, { id: first.id, lookedAt: nowAt })
     return 0
   }
   await onStep('copy outcomes')
@@ -46,6 +50,13 @@ export async function cleanOutcomeLog(index: LiveIndex, log: ClosedOutcomeLog, o
   await onStep('delete copied outcome log')
   await rm(path, { force: true })
   return size - neededBytes
+}
+
+export interface OutcomeGarbageOptions {
+  readonly nowAt: number
+  /** A log that is kept is not gone through again before this. */
+  readonly lookAgainMs: number
+  readonly onStep: OnStep
 }
 
 interface NeededRecord {
