@@ -1,0 +1,77 @@
+import type { Logger } from '../../shared/log.ts'
+import type { Engine, EngineResult, ScanMessage } from './engine.ts'
+
+export interface EngineSettings {
+  readonly engine: Engine
+  /** Its score counts so many times. */
+  readonly weight: number
+  readonly timeoutMs: number
+  /** When it fails: the message waits, or goes on without it. */
+  readonly onFailure: 'defer' | 'proceed'
+}
+
+export interface EngineRun {
+  readonly settings: EngineSettings
+  readonly result: EngineResult
+}
+
+/** An engine that must not be left out has failed: the message is tried again later. */
+export class EngineFailure extends Error {
+  override readonly name = 'EngineFailure'
+}
+
+/**
+ * Asks all engines that apply, at the same time. One that throws is `failed`, one that takes too long is `timeout`.
+ * @throws EngineFailure when one of them may not be left out.
+ */
+export async function runEngines(
+  all: readonly EngineSettings[],
+  message: ScanMessage,
+  parts: { readonly signal: AbortSignal; readonly log: Logger },
+): Promise<readonly EngineRun[]> {
+  const applying = all.filter(({ engine }) => engine.applies(message.envelope))
+  const runs = await Promise.all(
+    applying.map(async (settings) => ({ settings, result: await runOne(settings, message, parts) })),
+  )
+  const missing = runs.find(({ settings, result }) => result.status !== 'ok' && settings.onFailure === 'defer')
+  if (missing !== undefined)
+    throw new EngineFailure(`engine ${missing.settings.engine.name}: ${describe(missing.result)}`)
+  return runs
+}
+
+async function runOne(
+  { engine, timeoutMs }: EngineSettings,
+  message: ScanMessage,
+  { signal, log }: { readonly signal: AbortSignal; readonly log: Logger },
+): Promise<EngineResult> {
+  const startedAt = performance.now()
+  const controller = new AbortController()
+  const abort = (): void => controller.abort(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<'timeout'>((resolve) => {
+    timer = setTimeout(() => {
+      resolve('timeout')
+      controller.abort(new Error(`${engine.name} took more than ${timeoutMs / 1000} s`))
+    }, timeoutMs)
+  })
+  try {
+    signal.throwIfAborted()
+    const outcome = await Promise.race([engine.scan(message, controller.signal), late])
+    return outcome === 'timeout' ? without('timeout', startedAt) : outcome
+  } catch (error) {
+    log.warn({ id: message.envelope.id, engine: engine.name, err: error }, 'engine failed')
+    return without('failed', startedAt)
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', abort)
+  }
+}
+
+function without(status: 'failed' | 'timeout', startedAt: number): EngineResult {
+  return { status, score: 0, symbols: [], tookMs: performance.now() - startedAt }
+}
+
+function describe({ status, tookMs }: EngineResult): string {
+  return status === 'timeout' ? `no result after ${Math.round(tookMs)} ms` : 'failed'
+}

@@ -1,0 +1,120 @@
+import { Readable } from 'node:stream'
+
+import type { PipelineSettings } from '../../shared/config/model.ts'
+import { silentLog } from '../../shared/log.ts'
+import type { Mailbox } from '../../shared/mail/address.ts'
+import type { Disposition } from '../../shared/mail/disposition.ts'
+import type { Envelope, Origin } from '../../shared/mail/envelope.ts'
+import { applyEdits } from '../../shared/mail/header-edit.ts'
+import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
+import { newMessageId } from '../../shared/mail/message-id.ts'
+import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
+import type { LookUp, MxRecord, Resolver } from '../../shared/resolver.ts'
+
+/** What a test wants of DNS: `type name` and the records, or `'fails'`. What is not listed does not exist. */
+export type Zone = Readonly<Record<string, readonly string[] | 'fails'>>
+
+/** Answers from the zone at once; `asked` lists the questions. */
+export function zoneResolver(zone: Zone): Resolver & { readonly asked: string[] } {
+  const asked: string[] = []
+  async function answer<T>(type: string, name: string, read: (record: string) => T): Promise<LookUp<T>> {
+    asked.push(`${type} ${name}`)
+    const records = zone[`${type} ${name.toLowerCase()}`]
+    if (records === undefined) return { kind: 'absent', name: true }
+    if (records === 'fails') return { kind: 'failed', error: new Error('SERVFAIL') }
+    return { kind: 'found', records: records.map(read) }
+  }
+  const text = (record: string): string => record
+  const mx = (record: string): MxRecord => {
+    const [priority, exchange = ''] = record.split(' ')
+    return { priority: Number(priority), exchange }
+  }
+  return {
+    asked,
+    mx: (name) => answer('mx', name, mx),
+    a: (name) => answer('a', name, text),
+    aaaa: (name) => answer('aaaa', name, text),
+    txt: (name) => answer('txt', name, text),
+    ptr: (address) => answer('ptr', address, text),
+    close: () => {},
+  }
+}
+
+export const receivedAt = 1_700_000_000_000
+
+export const stranger: Origin = { kind: 'smtp', address: '192.0.2.7', helo: 'mail.example.org' }
+
+export function testEnvelope(origin: Origin = stranger, reversePath: string | null = 'jane@example.org'): Envelope {
+  return {
+    id: newMessageId(receivedAt),
+    reversePath: reversePath as Mailbox | null,
+    recipients: [{ mailbox: 'x@y.example' as Mailbox }],
+    tags: [],
+    origin,
+    receivedAt,
+  }
+}
+
+export function headerLength(content: Buffer): number {
+  const end = content.indexOf('\r\n\r\n')
+  return end < 0 ? content.length : end + 4
+}
+
+export function stageMessage(content: Buffer, envelope: Envelope, edits: readonly HeaderEdit[] = []): StageMessage {
+  const headerBytes = headerLength(content)
+  return {
+    envelope,
+    pending: [0],
+    edits,
+    sizeBytes: content.length,
+    attempts: 0,
+    stored: {
+      envelope,
+      edits: [],
+      revision: '',
+      locator: { segment: '', offset: 0, recordBytes: 0, sizeBytes: content.length, headerBytes },
+      header: async () => content.subarray(0, headerBytes),
+      content: async () => content,
+      stream: () => Readable.from([content]),
+    },
+  }
+}
+
+export interface TestSettings {
+  readonly spam?: Partial<PipelineSettings['spam']>
+  readonly onFailure?: 'defer' | 'proceed'
+  readonly timeoutMs?: number
+  readonly authResults?: PipelineSettings['authResults']
+}
+
+export function testContext(
+  resolver: Resolver,
+  settings: TestSettings = {},
+): { readonly context: StageContext; readonly events: object[] } {
+  const events: object[] = []
+  const { onFailure = 'defer', timeoutMs = 60_000 } = settings
+  const context = {
+    configuration: {
+      hostname: 'mx.sluice.example',
+      authservId: 'sluice.example',
+      pipeline: {
+        queues: new Map([['filter', { name: 'filter', tag: 'Filtered', concurrency: 4, timeoutMs, onFailure }]]),
+        authResults: settings.authResults ?? ['spf', 'dkim', 'dmarc', 'arc'],
+        spam: { header: 'X-Spam', ...settings.spam },
+      },
+    },
+    resolver,
+    clock: { now: () => receivedAt },
+    log: silentLog(),
+    events: { filtered: (fields: object) => events.push(fields) },
+    signal: new AbortController().signal,
+  } as unknown as StageContext
+  return { context, events }
+}
+
+/** The header section as the next stage sees it. */
+export function headerBehind(content: Buffer, disposition: Disposition, edits: readonly HeaderEdit[] = []): string {
+  if (disposition.kind !== 'pass') throw new Error(`expected pass, not ${disposition.kind}`)
+  const header = content.subarray(0, headerLength(content))
+  return applyEdits(header, [...edits, ...(disposition.edits ?? [])]).toString()
+}
