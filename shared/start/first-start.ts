@@ -3,10 +3,9 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 
-import selfsigned from 'selfsigned'
-
 import { hashPassword } from '../crypt/hash-password.ts'
 import { generateKey } from '../dkim/generate-key.ts'
+import { selfSignedCertificate } from './self-signed.ts'
 
 /** What a newcomer's machine needs beside the configuration that ships with Sluice; kept in the data folder. */
 export interface LocalIdentity {
@@ -20,7 +19,6 @@ export interface LocalIdentity {
 }
 
 const user = 'jane'
-const days = 825
 
 /** Makes what is missing: a self-signed certificate, a DKIM key, one account. What is there stays as it is. */
 export async function prepareLocalIdentity(dataFolder: string): Promise<LocalIdentity> {
@@ -33,8 +31,8 @@ export async function prepareLocalIdentity(dataFolder: string): Promise<LocalIde
   const note = (text: string): void => void made.push(text)
 
   if (await missing(key)) {
-    const pair = await selfSigned()
-    await put(key, pair.private, 0o600)
+    const pair = await selfSignedCertificate(hostname())
+    await put(key, pair.key, 0o600)
     await put(cert, pair.cert, 0o644)
     note(`self-signed certificate ${cert}`)
   }
@@ -64,28 +62,6 @@ export async function prepareLocalIdentity(dataFolder: string): Promise<LocalIde
     passwordFile,
     made,
   }
-}
-
-async function selfSigned(): Promise<{ readonly private: string; readonly cert: string }> {
-  const name = hostname()
-  return selfsigned.generate([{ name: 'commonName', value: name }], {
-    keyType: 'ec',
-    curve: 'P-256',
-    algorithm: 'sha256',
-    notAfterDate: new Date(Date.now() + days * 86_400_000),
-    extensions: [
-      { name: 'basicConstraints', cA: false },
-      { name: 'extKeyUsage', serverAuth: true },
-      {
-        name: 'subjectAltName',
-        altNames: [
-          { type: 2, value: name },
-          { type: 2, value: 'localhost' },
-          { type: 7, ip: '127.0.0.1' },
-        ],
-      },
-    ],
-  })
 }
 
 async function missing(path: string): Promise<boolean> {

@@ -5,8 +5,6 @@ import { once } from 'node:events'
 import type { Logger } from '../log.ts'
 
 export interface WorkerProcesses {
-  /** Process ids of the living. */
-  readonly pids: readonly number[]
   close(): Promise<void>
 }
 
@@ -64,15 +62,11 @@ export async function startWorkerProcesses(options: {
 
   try {
     const listens = await Promise.all(Array.from({ length: count }, () => untilReady(start())))
-    return { listens: listens[0] ?? [], pids: pidsOf(workers), close }
+    return { listens: listens[0] ?? [], close }
   } catch (error) {
     await close()
     throw error
   }
-}
-
-function pidsOf(workers: ReadonlySet<Worker>): readonly number[] {
-  return [...workers].map((worker) => worker.process.pid).filter((pid) => pid !== undefined)
 }
 
 function untilReady(worker: Worker): Promise<readonly string[]> {
