@@ -61,7 +61,7 @@ function servicesTable(services: readonly ServiceView[], at: number): Html {
         cell: ({ lastJobAt }) =>
           lastJobAt === undefined ? '–' : html`<span class="whole">${ago(lastJobAt, at)} ago</span>`,
       },
-      { title: 'Listens', cell: ({ listens }) => listens.map((one) => html`<span class="address">${one}</span> `) },
+      { title: 'Listens', cell: ({ listens }) => listens.map((one) => html`<span class="endpoint">${one}</span> `) },
       { title: 'Process', cell: (service) => html`<span class="whole">${service.pid} on ${service.host}</span>` },
       { title: 'Up', cell: (service) => ago(service.startedAt, at) },
     ],

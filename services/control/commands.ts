@@ -1,0 +1,31 @@
+import { pause, release, remove, resume, schedule } from './change-queue.ts'
+import type { Command } from './command.ts'
+import { check, config } from './configuration.ts'
+import { dkimRecordCommand } from './dkim-record.ts'
+import { encrypt } from './encrypt.ts'
+import { explainCommand } from './explain.ts'
+import { rebuild } from './rebuild.ts'
+import { send } from './send.ts'
+import { showMessage } from './show-message.ts'
+import { showQueue } from './show-queue.ts'
+import { spoolCat, spoolList } from './spool.ts'
+
+/** All commands of sluicectl, in the order of the help. */
+export const commands: readonly Command[] = [
+  showQueue,
+  showMessage,
+  schedule,
+  release,
+  remove,
+  pause,
+  resume,
+  rebuild,
+  send,
+  check,
+  config,
+  explainCommand,
+  encrypt,
+  dkimRecordCommand,
+  spoolList,
+  spoolCat,
+]

@@ -1,0 +1,88 @@
+import { ConfigurationError } from '../../shared/config/load.ts'
+import { renderDiagnostic } from '../../shared/config/diagnostic.ts'
+import { toJson } from '../../shared/config/to-json.ts'
+import { exitCodes } from './command.ts'
+import type { Command, Invocation } from './command.ts'
+import { loadPlace } from './connect.ts'
+import type { Place } from './connect.ts'
+import { textTable } from './text-table.ts'
+
+export const config: Command = {
+  words: ['config'],
+  operands: [],
+  summary: 'the configuration as it was understood; --json prints the whole model',
+  run: showConfiguration,
+}
+
+export const check: Command = {
+  words: ['check'],
+  operands: [{ name: 'FILE', required: false }],
+  summary: 'check smtpd.conf and pipeline.conf; exit code 78 when they would not start',
+  run: checkConfiguration,
+}
+
+async function showConfiguration(invocation: Invocation): Promise<number> {
+  const { terminal, options } = invocation
+  const place = await loadPlace(invocation)
+  if (options.has('json')) {
+    terminal.print(JSON.stringify(toJson(place.configuration), undefined, 2))
+    return exitCodes.done
+  }
+  for (const line of summary(place)) terminal.print(line)
+  return exitCodes.done
+}
+
+function summary({ configuration, dataFolder, spoolPath }: Place): readonly string[] {
+  const { listeners, rules, pipeline } = configuration
+  const { dashboard, queues } = pipeline
+  const listens = listeners.map((one) => [
+    `  ${one.on}:${one.port}`,
+    `TLS ${one.tls}`,
+    `auth ${one.auth.kind}`,
+    one.tag === undefined ? '' : `tag ${one.tag}`,
+  ])
+  return [
+    ...textTable(
+      [{}, {}],
+      [
+        ['revision', configuration.revision],
+        ['hostname', configuration.hostname],
+        ['data', dataFolder],
+        ['spool', spoolPath],
+        ['dashboard', `http://${dashboard.host}:${dashboard.port}`],
+      ],
+    ),
+    'listeners',
+    ...textTable([{}, {}, {}, {}], listens),
+    'queues',
+    ...textTable(
+      [{}, {}, {}, {}],
+      [...queues.values()].map((queue) => [
+        `  ${queue.name}`,
+        `tag ${queue.tag}`,
+        `${queue.concurrency} at once`,
+        `on failure ${queue.onFailure}`,
+      ]),
+    ),
+    'rules',
+    ...rules.map((rule) => `  ${rule.at.file}:${rule.at.line}  ${rule.text}`),
+  ]
+}
+
+async function checkConfiguration(invocation: Invocation): Promise<number> {
+  const { terminal, options, operands } = invocation
+  const json = options.has('json')
+  try {
+    const { configuration, warnings } = await loadPlace(invocation, operands[0])
+    if (json) terminal.print(JSON.stringify({ revision: configuration.revision, diagnostics: warnings }, undefined, 2))
+    else {
+      for (const warning of warnings) terminal.warn(renderDiagnostic(warning))
+      terminal.print(`configuration OK (revision ${configuration.revision})`)
+    }
+    return exitCodes.done
+  } catch (error) {
+    if (!json || !(error instanceof ConfigurationError)) throw error
+    terminal.print(JSON.stringify({ diagnostics: error.diagnostics }, undefined, 2))
+    return exitCodes.configuration
+  }
+}

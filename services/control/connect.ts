@@ -1,0 +1,178 @@
+import { readFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { loadConfiguration } from '../../shared/config/load.ts'
+import type { LoadedConfiguration } from '../../shared/config/load.ts'
+import { storyOf } from '../../shared/journal.ts'
+import { silentLog } from '../../shared/log.ts'
+import { isMessageId } from '../../shared/mail/message-id.ts'
+import type { MessageId } from '../../shared/mail/message-id.ts'
+import type { RedisEndpoint } from '../../shared/queue/ensure-redis.ts'
+import { openQueues } from '../../shared/queue/queues.ts'
+import type { Queues } from '../../shared/queue/queues.ts'
+import { describeAddress, parseRedisUrl } from '../../shared/queue/redis-address.ts'
+import type { RedisAddress } from '../../shared/queue/redis-address.ts'
+import { socketPathOf } from '../../shared/queue/redis-server.ts'
+import type { MessageSources } from '../../shared/report/message-view.ts'
+import type { ServiceContext } from '../../shared/service.ts'
+import { findMessage } from '../../shared/spool/list-messages.ts'
+import { OutcomeIndex } from '../../shared/spool/outcome-index.ts'
+import { readCommandLine } from '../../shared/start/command-line.ts'
+import type { StartOptions } from '../../shared/start/command-line.ts'
+import { openDataFolder } from '../../shared/start/data-folder.ts'
+import { prepareLocalIdentity } from '../../shared/start/first-start.ts'
+import { openSystem } from '../../shared/system.ts'
+import { ControlError, UsageError } from './command.ts'
+import type { Invocation } from './command.ts'
+
+/** The Sluice a command is about: found by the same options and variables that `npm start` takes. */
+export interface Place {
+  readonly configuration: LoadedConfiguration['configuration']
+  readonly warnings: LoadedConfiguration['warnings']
+  readonly dataFolder: string
+  readonly spoolPath: string
+  /** Folder of the journal. */
+  readonly eventsFolder: string
+}
+
+const localSmtpdConf = fileURLToPath(new URL('../../deploy/local/smtpd.conf', import.meta.url))
+const localPipelineConf = fileURLToPath(new URL('../../deploy/local/pipeline.conf', import.meta.url))
+const redisLimitMs = 3_000
+
+/**
+ * Reads the configuration; makes the local identity when the configuration that ships with Sluice is used and it is missing.
+ * @throws ConfigurationError, StartError
+ */
+export async function loadPlace(invocation: Invocation, smtpdConf?: string): Promise<Place> {
+  const options = startOptions(invocation)
+  const file = smtpdConf ?? options.smtpdConf
+  const dataFolder = resolve(options.dataFolder)
+  const local = file === undefined ? await prepareLocalIdentity(await openDataFolder(dataFolder)) : undefined
+  const pipelineConf = options.pipelineConf ?? (local === undefined ? undefined : localPipelineConf)
+  const hostname = invocation.environment['SMTPD_HOSTNAME']
+  const { configuration, warnings } = await loadConfiguration({
+    smtpdConf: file ?? localSmtpdConf,
+    ...(pipelineConf === undefined ? {} : { pipelineConf }),
+    definitions: { ...local?.definitions, ...options.definitions },
+    ...(hostname === undefined ? {} : { hostname }),
+  })
+  const spoolPath = configuration.pipeline.spool?.path ?? join(dataFolder, 'spool')
+  return { configuration, warnings, dataFolder, spoolPath, eventsFolder: join(dataFolder, 'events') }
+}
+
+/** The place of a Sluice that was started at least once. @throws ControlError */
+export async function findPlace(invocation: Invocation): Promise<Place> {
+  const dataFolder = resolve(startOptions(invocation).dataFolder)
+  if (!existsSync(dataFolder))
+    throw new ControlError(
+      `there is no Sluice in ${dataFolder}: start one (npm start), or name its data folder with -d`,
+    )
+  return loadPlace(invocation)
+}
+
+/** Works on the queues. @throws ControlError when Redis does not answer */
+export async function withQueues<T>(
+  invocation: Invocation,
+  use: (queues: Queues, place: Place) => Promise<T>,
+): Promise<T> {
+  const place = await findPlace(invocation)
+  const opened = await connectQueues(invocation, place)
+  try {
+    if (!opened.answers) throw redisAway(opened.address)
+    return await use(opened.queues, place)
+  } finally {
+    await opened.queues.close()
+  }
+}
+
+/** Works on the queues when they can be had: a command that can tell something without Redis does. */
+export async function connectQueues(
+  invocation: Invocation,
+  place: Place,
+): Promise<{ readonly queues: Queues; readonly answers: boolean; readonly address: RedisAddress }> {
+  const endpoint = await redisEndpoint(invocation, place)
+  const { pipeline } = place.configuration
+  const queues = openQueues({
+    endpoint,
+    prefix: pipeline.redis?.prefix ?? 'sluice',
+    names: [...pipeline.queues.keys()],
+    log: silentLog(),
+    service: 'ctl',
+  })
+  return { queues, answers: await queues.ready(redisLimitMs), address: endpoint.address }
+}
+
+/** Works on everything a service has: for commands that log outcomes or write the story on. @throws ControlError */
+export async function withSystem<T>(
+  invocation: Invocation,
+  use: (context: ServiceContext, place: Place) => Promise<T>,
+): Promise<T> {
+  const place = await findPlace(invocation)
+  const redis = await redisEndpoint(invocation, place)
+  const { configuration, dataFolder } = place
+  const system = await openSystem({ configuration, dataFolder, redis, writer: 'ctl', log: silentLog() })
+  try {
+    if (!(await system.context.queues.ready(redisLimitMs))) throw redisAway(redis.address)
+    return await use(system.context, place)
+  } finally {
+    await system.close()
+  }
+}
+
+/** Where a message's story is read when only files are at hand. */
+export function messageFiles(place: Place): Pick<MessageSources, 'find' | 'outcomesOf' | 'story'> {
+  const { spoolPath, eventsFolder } = place
+  const outcomes = new OutcomeIndex({ path: spoolPath, limit: 2_000_000, onDamage: () => undefined })
+  return {
+    find: (id) => (existsSync(spoolPath) ? findMessage(spoolPath, id) : Promise.resolve(undefined)),
+    outcomesOf: async (id) => (existsSync(spoolPath) ? ((await outcomes.outcomesOf([id])).get(id) ?? []) : []),
+    story: (id) => storyOf(eventsFolder, id),
+  }
+}
+
+/** @throws UsageError when the operand is no message id */
+export function messageIdOperand(invocation: Invocation): MessageId {
+  const text = (invocation.operands[0] ?? '').toLowerCase()
+  if (!isMessageId(text))
+    throw new UsageError(`'${text}' is not a message id: 18 characters, as the 250 reply ends with`)
+  return text
+}
+
+/** Who did it, for the story: `jane (sluicectl)`. */
+export function operatorName(): string {
+  return `${userInfo().username} (sluicectl)`
+}
+
+function startOptions({ options, environment }: Invocation): StartOptions {
+  const given = (
+    [
+      ['-f', options.text('smtpd-conf')],
+      ['-p', options.text('pipeline-conf')],
+      ['-d', options.text('data')],
+      ...options.texts('define').map((text) => ['-D', text] as const),
+    ] as const
+  ).flatMap(([flag, value]) => (value === undefined ? [] : [flag, value]))
+  return readCommandLine(given, environment)
+}
+
+async function redisEndpoint(invocation: Invocation, place: Place): Promise<RedisEndpoint> {
+  return { address: await redisAddress(invocation, place), kind: 'given', release: () => Promise.resolve() }
+}
+
+/** REDIS_URL, pipeline.conf, or the socket of the Redis that `npm start` runs: never starts one. */
+async function redisAddress(invocation: Invocation, { configuration, dataFolder }: Place): Promise<RedisAddress> {
+  const { redis } = configuration.pipeline
+  const url = startOptions(invocation).redisUrl ?? redis?.url
+  if (url === undefined) return { kind: 'socket', path: socketPathOf(join(dataFolder, 'redis')) }
+  const password = redis?.passwordFile === undefined ? undefined : (await readFile(redis.passwordFile, 'utf8')).trim()
+  return parseRedisUrl(url, password)
+}
+
+function redisAway(address: RedisAddress): ControlError {
+  return new ControlError(
+    `Redis does not answer on ${describeAddress(address)}: is Sluice running (npm start)? Another Redis is named with REDIS_URL`,
+  )
+}

@@ -1,0 +1,71 @@
+import { openTables } from '../../shared/config/tables.ts'
+import { parseMailbox } from '../../shared/mail/address.ts'
+import type { Mailbox, ReversePath } from '../../shared/mail/address.ts'
+import { tag } from '../../shared/mail/tag.ts'
+import { explain, renderExplanation } from '../../shared/routing/explain.ts'
+import type { Transaction } from '../../shared/routing/transaction.ts'
+import { localAddresses } from '../../shared/system.ts'
+import { UsageError, exitCodes } from './command.ts'
+import type { Command, Invocation, OptionValues } from './command.ts'
+import { loadPlace } from './connect.ts'
+
+export const explainCommand: Command = {
+  words: ['explain'],
+  operands: [{ name: 'RECIPIENT', required: true }],
+  options: [
+    { name: 'from', value: 'ADDRESS', summary: 'reverse-path (<>)' },
+    { name: 'client', value: 'ADDRESS', summary: 'address of the client (absent: from this machine)' },
+    { name: 'helo', value: 'NAME', summary: 'name it says in HELO' },
+    { name: 'user', value: 'NAME', summary: 'authenticated user' },
+    { name: 'tls', summary: 'the session uses TLS' },
+    { name: 'tag', value: 'TAG', multiple: true, summary: 'tag of the listener or of a stage' },
+  ],
+  summary: 'why a recipient goes where it goes: each rule, and the first condition that failed',
+  run,
+}
+
+async function run(invocation: Invocation): Promise<number> {
+  const { terminal, options, operands } = invocation
+  const recipient = mailbox(operands[0] ?? '')
+  const transaction = transactionOf(options)
+  const { configuration } = await loadPlace(invocation)
+  const tables = openTables({
+    delimiter: configuration.subAddressDelimiter,
+    onWarning: (message) => terminal.warn(message),
+  })
+  const explanation = explain({ configuration, tables, transaction, localAddresses: localAddresses() }, recipient)
+  terminal.print(options.has('json') ? JSON.stringify(explanation, undefined, 2) : renderExplanation(explanation))
+  return exitCodes.done
+}
+
+function transactionOf(options: OptionValues): Transaction {
+  const address = options.text('client')
+  const helo = options.text('helo')
+  const user = options.text('user')
+  return {
+    peer: address === undefined ? 'local' : { address },
+    tls: options.has('tls'),
+    tags: options.texts('tag').map((word) => tagOf(word)),
+    reversePath: reversePath(options.text('from')),
+    ...(helo === undefined ? {} : { helo }),
+    ...(user === undefined ? {} : { user }),
+  }
+}
+
+function reversePath(text: string | undefined): ReversePath {
+  return text === undefined || text === '' || text === '<>' ? null : mailbox(text)
+}
+
+function mailbox(text: string): Mailbox {
+  const parsed = parseMailbox(text)
+  if (parsed === undefined) throw new UsageError(`'${text}' is not an address like jane@example.org`)
+  return parsed
+}
+
+function tagOf(word: string) {
+  try {
+    return tag(word)
+  } catch (error) {
+    throw new UsageError((error as Error).message, { cause: error })
+  }
+}

@@ -1,0 +1,134 @@
+import { viewMessage } from '../../shared/report/message-view.ts'
+import { readJobsOf } from '../../shared/report/read-queues.ts'
+import { formatDuration, formatInstant, formatSecond, formatSize } from '../../shared/report/units.ts'
+import type { StoryLine, Tone } from '../../shared/report/story.ts'
+import type { JobView, MessageView, RecipientState, Seen } from '../../shared/report/views.ts'
+import { describeAddress } from '../../shared/queue/redis-address.ts'
+import { ControlError, exitCodes } from './command.ts'
+import type { Command, Invocation } from './command.ts'
+import { connectQueues, findPlace, messageFiles, messageIdOperand } from './connect.ts'
+import type { Place } from './connect.ts'
+import { nextAttempt } from './show-queue.ts'
+import { visible } from './terminal.ts'
+import type { Colour, Terminal } from './terminal.ts'
+import { textTable } from './text-table.ts'
+
+export const showMessage: Command = {
+  words: ['show', 'message'],
+  operands: [{ name: 'ID', required: true }],
+  summary: "a message's envelope, where each copy is, and its story; needs no Redis",
+  run: show,
+}
+
+async function show(invocation: Invocation): Promise<number> {
+  const { terminal, options } = invocation
+  const id = messageIdOperand(invocation)
+  const place = await findPlace(invocation)
+  const sources = { ...messageFiles(place), jobsOf: (one: string) => jobsOf(invocation, place, one) }
+  const message = await viewMessage(sources, id)
+  if (message === undefined) throw new ControlError(`nothing is known about message ${id}`)
+  if (options.has('json')) terminal.print(JSON.stringify(message, undefined, 2))
+  else for (const line of messageText(message, terminal, Date.now())) terminal.print(line)
+  return exitCodes.done
+}
+
+async function jobsOf(invocation: Invocation, place: Place, id: string): Promise<Seen<readonly JobView[]>> {
+  const { queues, answers, address } = await connectQueues(invocation, place)
+  try {
+    if (!answers) return { kind: 'away', reason: `Redis does not answer on ${describeAddress(address)}` }
+    return { kind: 'seen', value: await readJobsOf(queues, id) }
+  } catch (error) {
+    return { kind: 'away', reason: (error as Error).message }
+  } finally {
+    await queues.close()
+  }
+}
+
+/** The whole of what is known, for a terminal. */
+export function messageText(message: MessageView, terminal: Terminal, nowAt: number): readonly string[] {
+  return [
+    terminal.paint('bold', message.id),
+    ...textTable([{}, {}], facts(message, nowAt)),
+    '',
+    heading(terminal, 'recipients'),
+    ...recipients(message, terminal),
+    ...jobs(message, terminal, nowAt),
+    ...(message.edits.length === 0 ? [] : ['', heading(terminal, 'header edits')]),
+    ...message.edits.map((edit) => `  ${visible(edit)}`),
+    '',
+    heading(terminal, 'story'),
+    ...story(message.story, terminal),
+  ]
+}
+
+function facts(message: MessageView, nowAt: number): readonly (readonly string[])[] {
+  const age = formatDuration(Math.max(0, nowAt - message.acceptedAt))
+  const rows: (readonly string[])[] = [
+    ['  from', visible(message.from ?? '<>')],
+    ['  accepted', `${formatSecond(message.acceptedAt)}, ${age} ago`],
+  ]
+  if (message.sizeBytes !== undefined) rows.push(['  size', formatSize(message.sizeBytes)])
+  if (message.tags.length > 0) rows.push(['  tags', visible(message.tags.join(' '))])
+  rows.push([
+    '  content',
+    message.knownFrom === 'spool' ? 'in the spool' : 'has left the spool; this is from the journal',
+  ])
+  return [...rows, ...message.origin.map((field) => [`  ${field.name}`, visible(field.value)])]
+}
+
+const stateColours: Readonly<Record<RecipientState, Colour>> = {
+  delivered: 'green',
+  relayed: 'green',
+  failed: 'red',
+  discarded: 'red',
+  removed: 'red',
+  held: 'red',
+  delayed: 'yellow',
+  active: 'green',
+  waiting: 'dim',
+  accepted: 'dim',
+}
+
+function recipients(message: MessageView, terminal: Terminal): readonly string[] {
+  const rows = message.recipients.map((recipient) => [
+    `  ${visible(recipient.mailbox)}${recipient.original === undefined ? '' : ` (given as ${visible(recipient.original)})`}`,
+    terminal.paint(stateColours[recipient.state], recipient.state),
+    recipient.at === undefined ? '' : formatSecond(recipient.at),
+    visible(recipient.detail ?? ''),
+  ])
+  return rows.length === 0 ? ['  unknown'] : textTable([{}, {}, {}, {}], rows)
+}
+
+function jobs({ jobs }: MessageView, terminal: Terminal, nowAt: number): readonly string[] {
+  if (jobs.kind === 'away') return ['', terminal.paint('yellow', `queues not seen: ${visible(jobs.reason)}`)]
+  if (jobs.value.length === 0) return []
+  const rows = jobs.value.map((job) => [
+    `  ${job.queue}`,
+    job.state,
+    `tries ${job.attempts}`,
+    nextAttempt(job, nowAt),
+    visible(job.destination ?? ''),
+    job.jobId,
+  ])
+  return ['', heading(terminal, 'in the queues'), ...textTable([{}, {}, {}, {}, {}, {}], rows)]
+}
+
+const toneColours: Readonly<Record<Tone, Colour | undefined>> = {
+  good: 'green',
+  waiting: 'yellow',
+  bad: 'red',
+  plain: undefined,
+}
+
+function story(lines: readonly StoryLine[], terminal: Terminal): readonly string[] {
+  if (lines.length === 0) return ['  the journal has no lines about it']
+  return lines.map(({ at, text, tone }) => {
+    const colour = toneColours[tone]
+    const shown = visible(text)
+    return `  ${terminal.paint('dim', formatInstant(at))}  ${colour === undefined ? shown : terminal.paint(colour, shown)}`
+  })
+}
+
+function heading(terminal: Terminal, text: string): string {
+  return terminal.paint('bold', text)
+}

@@ -1,0 +1,76 @@
+import { existsSync } from 'node:fs'
+
+import { applyEdits } from '../../shared/mail/header-edit.ts'
+import { formatDuration, formatSize, plural } from '../../shared/report/units.ts'
+import { findMessage, listMessages } from '../../shared/spool/list-messages.ts'
+import { ControlError, exitCodes } from './command.ts'
+import type { Command, Invocation } from './command.ts'
+import { findPlace, messageIdOperand } from './connect.ts'
+import { textTable } from './text-table.ts'
+
+export const spoolList: Command = {
+  words: ['spool', 'list'],
+  operands: [],
+  summary: 'all messages on disk that are not settled; needs no Redis',
+  run: list,
+}
+
+export const spoolCat: Command = {
+  words: ['spool', 'cat'],
+  operands: [{ name: 'ID', required: true }],
+  options: [{ name: 'raw', summary: 'exactly as it was received, without our Received field' }],
+  summary: 'the message itself, on standard output',
+  run: cat,
+}
+
+async function list(invocation: Invocation): Promise<number> {
+  const { terminal, options } = invocation
+  const { spoolPath } = await findPlace(invocation)
+  const messages = existsSync(spoolPath) ? await listMessages(spoolPath) : []
+  if (options.has('json')) {
+    terminal.print(JSON.stringify(messages, undefined, 2))
+    return exitCodes.done
+  }
+  const nowAt = Date.now()
+  const rows = messages.map(({ id, receivedAt, locator, pending, held }) => [
+    id,
+    formatDuration(Math.max(0, nowAt - receivedAt)),
+    formatSize(locator.sizeBytes),
+    String(pending.length),
+    String(held.length),
+    `${locator.segment} at ${locator.offset}`,
+  ])
+  const lines = textTable(
+    [
+      { title: 'id' },
+      { title: 'age', align: 'right' },
+      { title: 'size', align: 'right' },
+      { title: 'pending', align: 'right' },
+      { title: 'held', align: 'right' },
+      { title: 'segment' },
+    ],
+    rows,
+  )
+  if (rows.length > 0) for (const line of lines) terminal.print(line)
+  terminal.print(`${plural(messages.length, 'message')} not settled`)
+  return exitCodes.done
+}
+
+async function cat(invocation: Invocation): Promise<number> {
+  const { terminal, options } = invocation
+  const id = messageIdOperand(invocation)
+  const { spoolPath } = await findPlace(invocation)
+  const stored = existsSync(spoolPath) ? await findMessage(spoolPath, id) : undefined
+  if (stored === undefined) throw new ControlError(`message ${id} is not in the spool`)
+  const header = options.has('raw') ? await stored.header() : applyEdits(await stored.header(), stored.edits)
+  if (options.has('json')) {
+    const content = Buffer.concat([header, (await stored.content()).subarray(stored.locator.headerBytes)])
+    terminal.print(
+      JSON.stringify({ envelope: stored.envelope, locator: stored.locator, content: content.toString('latin1') }),
+    )
+    return exitCodes.done
+  }
+  await terminal.write(header)
+  for await (const chunk of stored.stream(stored.locator.headerBytes)) await terminal.write(chunk as Buffer)
+  return exitCodes.done
+}

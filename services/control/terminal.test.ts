@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import { PassThrough, Readable } from 'node:stream'
+import { test } from 'node:test'
+
+import fc from 'fast-check'
+
+import { openTerminal, visible } from './terminal.ts'
+
+function streams(isTTY: boolean) {
+  const output = Object.assign(new PassThrough(), { isTTY })
+  return { input: Readable.from(['secret\n', 'more\n']), output, errors: new PassThrough() }
+}
+
+test('text of a message cannot drive the terminal', () => {
+  assert.equal(visible('\u001b]0;title\u0007x\r\ny'), '\\u{1b}]0;title\\u{7}x\\u{d}\\u{a}y')
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (text) => {
+      assert.doesNotMatch(visible(text), /[\u0000-\u001f\u007f-\u009f\u202a-\u202e]/)
+    }),
+  )
+})
+
+test('colours only on a terminal that wants them', () => {
+  const table: readonly (readonly [boolean, NodeJS.ProcessEnv, boolean])[] = [
+    [true, {}, true],
+    [false, {}, false],
+    [true, { NO_COLOR: '1' }, false],
+    [true, { TERM: 'dumb' }, false],
+  ]
+  for (const [isTTY, environment, coloured] of table) {
+    const text = openTerminal(streams(isTTY), environment).paint('red', 'x')
+    assert.equal(text !== 'x', coloured)
+  }
+})
+
+test('a password is read from standard input without being printed', async () => {
+  const parts = streams(false)
+  const terminal = openTerminal(parts, {})
+  assert.equal(await terminal.askSecret('Password: '), 'secret')
+  assert.equal(parts.output.read(), null)
+  assert.equal(parts.errors.read(), null)
+})

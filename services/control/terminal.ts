@@ -1,0 +1,79 @@
+import { createInterface } from 'node:readline/promises'
+import { Writable } from 'node:stream'
+import type { Readable } from 'node:stream'
+
+/** Where a command prints and asks; replaced in tests. */
+export interface Terminal {
+  /** Writes one line of text; what came from a message must be made harmless by `visible` first. */
+  print(line: string): void
+  warn(line: string): void
+  /** Raw octets: a message as it is stored. */
+  write(bytes: Buffer): Promise<void>
+  /** The text in a colour when the output is a terminal that wants colours. */
+  paint(colour: Colour, text: string): string
+  /** Asks without echo on a terminal, else reads the first line of standard input. `undefined`: end of input. */
+  askSecret(prompt: string): Promise<string | undefined>
+}
+
+export type Colour = 'bold' | 'dim' | 'red' | 'green' | 'yellow'
+
+const codes: Readonly<Record<Colour, readonly [number, number]>> = {
+  bold: [1, 22],
+  dim: [2, 22],
+  red: [31, 39],
+  green: [32, 39],
+  yellow: [33, 39],
+}
+
+type Stream = Writable & { readonly isTTY?: boolean }
+
+export function openTerminal(
+  streams: {
+    readonly input: Readable & { readonly isTTY?: boolean }
+    readonly output: Stream
+    readonly errors: Stream
+  },
+  environment: NodeJS.ProcessEnv,
+): Terminal {
+  const { input, output, errors } = streams
+  const coloured = output.isTTY === true && (environment['NO_COLOR'] ?? '') === '' && environment['TERM'] !== 'dumb'
+  return {
+    print: (line) => void output.write(`${line}\n`),
+    warn: (line) => void errors.write(`${line}\n`),
+    write: (bytes) =>
+      new Promise((resolve, reject) => {
+        output.write(bytes, (error) => (error === undefined || error === null ? resolve() : reject(error)))
+      }),
+    paint: (colour, text) => {
+      const [on, off] = codes[colour]
+      return coloured ? `\u001b[${on}m${text}\u001b[${off}m` : text
+    },
+    askSecret: (prompt) => askSecret(input, errors, prompt),
+  }
+}
+
+/** Text from a message, a peer or a file with its control and direction characters written out: it cannot drive the terminal. */
+export function visible(text: string): string {
+  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, (character) => {
+    if (character === '\t') return ' '
+    return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`
+  })
+}
+
+async function askSecret(
+  input: Readable & { readonly isTTY?: boolean },
+  errors: Writable,
+  prompt: string,
+): Promise<string | undefined> {
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() })
+  const terminal = input.isTTY === true
+  const lines = createInterface({ input, output: silent, terminal })
+  if (terminal) errors.write(prompt)
+  try {
+    for await (const line of lines) return line
+    return undefined
+  } finally {
+    lines.close()
+    if (terminal) errors.write('\n')
+  }
+}
