@@ -252,8 +252,8 @@ function ended(outcome: TransactionOutcome): EnvelopeAnswer {
 
 /** After a transaction without content: a server that said 421 is closing, all others want RSET before the next MAIL. */
 function closingOf({ channel }: TransactionContext, replies: readonly Reply[]): After {
-  const closing = !channel.isOpen || replies.some((reply) => reply.code === 421)
-  return { untouched: closing, needsReset: !closing }
+  const closing = replies.some((reply) => reply.code === 421)
+  return { untouched: closing, needsReset: channel.isOpen && !closing }
 }
 
 type After = Pick<TransactionOutcome, 'untouched' | 'needsReset'>

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+
+import type { LocalAction } from '../../shared/config/model.ts'
+import { formatReply } from '../../shared/mail/reply.ts'
+import { polite, startServer } from '../../shared/smtp-client/testing.ts'
+import type { PoliteOptions, ScriptedServer, TakenMessage } from '../../shared/smtp-client/testing.ts'
+import { LmtpDelivery } from './deliver-lmtp.ts'
+import { openDelivery } from './index.ts'
+import { lmtpEndpoint } from './lmtp-endpoint.ts'
+import { localAction, stageContext, stageMessage } from './testing.ts'
+import type { TestMessage } from './testing.ts'
+
+const servers: ScriptedServer[] = []
+after(() => Promise.all(servers.map((server) => server.close())))
+
+async function deliver(
+  parts: TestMessage,
+  options: { readonly server?: PoliteOptions; readonly rcptTo?: boolean; readonly action?: Partial<LocalAction> } = {},
+) {
+  const taken: TakenMessage[] = []
+  const server = await startServer(polite(taken, { protocol: 'lmtp', ...options.server }))
+  servers.push(server)
+  const method = { kind: 'lmtp', destination: '/run/lmtp', rcptTo: options.rcptTo ?? false } as const
+  const action = localAction(method, options.action)
+  const context = stageContext([action], { sockets: new Map([['/run/lmtp', `127.0.0.1:${server.port}`]]) })
+  const lmtp = new LmtpDelivery()
+  const attempts = await lmtp.deliver(stageMessage(parts), action, method, context)
+  await lmtp.close()
+  const said = [...attempts].sort((a, b) => a.recipient - b.recipient).map((attempt) => formatReply(attempt.reply))
+  return { taken, attempts, said, message: taken[0] }
+}
+
+test('all recipients go in one transaction, and each has its own outcome', async () => {
+  const { said, taken, attempts } = await deliver(
+    { to: ['jane@example.org', 'Joe+x@example.org', 'full@example.org', 'nobody@example.org'] },
+    {
+      server: {
+        rcptReply: (line) => (line.includes('nobody') ? '550 5.1.1 unknown' : '250 ok'),
+        finalReply: (rcpt) => (rcpt.includes('full') ? '452 4.2.2 over quota' : '250 2.0.0 saved'),
+      },
+    },
+  )
+  assert.deepEqual(said, ['250 2.0.0 saved', '250 2.0.0 saved', '452 4.2.2 over quota', '550 5.1.1 unknown'])
+  assert.deepEqual(taken[0]?.rcpt, ['RCPT TO:<jane>', 'RCPT TO:<joe>', 'RCPT TO:<full>'])
+  assert.match(taken[0].mail, /^MAIL FROM:<joe@example\.net> SIZE=\d+$/)
+  assert.ok(
+    attempts.every((attempt) => attempt.reached === 'local' && attempt.remoteMta?.includes('127.0.0.1') === true),
+  )
+})
+
+test('rcpt-to gives the whole address', async () => {
+  const { message } = await deliver({ to: ['Jane+x@example.org'] }, { rcptTo: true })
+  assert.deepEqual(message?.rcpt, ['RCPT TO:<Jane+x@example.org>'])
+})
+
+test('two addresses of one user are one copy', async () => {
+  const { message, said } = await deliver({ to: ['jane@a.example', 'jane@b.example'] })
+  assert.deepEqual(message?.rcpt, ['RCPT TO:<jane>'])
+  assert.deepEqual(said, ['250 2.0.0 queued', '250 2.0.0 queued'])
+})
+
+test('Delivered-To is added for a single recipient only, so that others are not told', async () => {
+  const one = await deliver({ original: 'sales@example.org' })
+  assert.match(
+    one.message?.content ?? '',
+    /^Return-Path: <joe@example\.net>\r\nDelivered-To: sales@example\.org\r\nSubject/,
+  )
+  const two = await deliver({ to: ['jane@example.org', 'joe@example.org'] })
+  assert.match(two.message?.content ?? '', /^Return-Path: <joe@example\.net>\r\nSubject/)
+  const bounce = await deliver({ from: null })
+  assert.match(bounce.message?.content ?? '', /^Delivered-To: jane@example\.org\r\nSubject/)
+})
+
+test('a loop stops the recipient it concerns', async () => {
+  const content = 'Delivered-To: jane@example.org\r\n\r\nx\r\n'
+  const { said, message } = await deliver({ content, to: ['jane@example.org', 'joe@example.org'] })
+  assert.match(said[0] ?? '', /^554 5\.4\.6 /)
+  assert.match(said[1] ?? '', /^250 /)
+  assert.deepEqual(message?.rcpt, ['RCPT TO:<joe>'])
+})
+
+test('a mailbox server that is out of order never makes a bounce', async () => {
+  const { said } = await deliver({}, { server: { greeting: '554 5.3.2 go away' } })
+  assert.match(said[0] ?? '', /^451 4\.3\.0 .*go away/)
+})
+
+test('a mailbox server that is away means later', async () => {
+  const method = { kind: 'lmtp', destination: '/nonexistent/lmtp', rcptTo: false } as const
+  const action = localAction(method)
+  const lmtp = new LmtpDelivery()
+  const [attempt] = await lmtp.deliver(stageMessage(), action, method, stageContext([action]))
+  assert.equal(
+    formatReply(attempt?.reply ?? assert.fail()),
+    '451 4.4.1 cannot connect to /nonexistent/lmtp: no such socket',
+  )
+  await lmtp.close()
+})
+
+test('an LMTP destination is a path, or a host with an optional port', () => {
+  const none = new Map<string, string>()
+  assert.deepEqual(lmtpEndpoint('/run/lmtp', none), { kind: 'unix', path: '/run/lmtp' })
+  assert.deepEqual(lmtpEndpoint('dovecot', none), { kind: 'tcp', host: 'dovecot', port: 25 })
+  assert.deepEqual(lmtpEndpoint('dovecot:24', none), { kind: 'tcp', host: 'dovecot', port: 24 })
+  assert.deepEqual(lmtpEndpoint('[::1]:24', none), { kind: 'tcp', host: '::1', port: 24 })
+  assert.deepEqual(lmtpEndpoint('::1', none), { kind: 'tcp', host: '::1', port: 25 })
+  assert.deepEqual(lmtpEndpoint('/run/lmtp', new Map([['/run/lmtp', 'dovecot:24']])), {
+    kind: 'tcp',
+    host: 'dovecot',
+    port: 24,
+  })
+})
+
+test('an action that is gone means later', async () => {
+  const stage = await openDelivery(stageContext([]))
+  const disposition = await stage.handle(stageMessage(), stageContext([]))
+  assert.ok(disposition.kind === 'settled')
+  assert.equal(disposition.attempts[0]?.reply.code, 451)
+  await stage.close()
+})
+
+test('a method this version does not have is refused at the start, with its line', async () => {
+  const context = stageContext([localAction({ kind: 'mbox' })])
+  await assert.rejects(openDelivery(context), /^Error: smtpd\.conf:3: action "inbox" uses mbox/)
+})

@@ -1,0 +1,76 @@
+import { Readable } from 'node:stream'
+
+import type { Action, Configuration, LocalAction, PipelineSettings } from '../../shared/config/model.ts'
+import type { TableSet } from '../../shared/config/tables.ts'
+import { silentLog } from '../../shared/log.ts'
+import type { Mailbox } from '../../shared/mail/address.ts'
+import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
+import type { MessageId } from '../../shared/mail/message-id.ts'
+import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
+
+const at = { file: 'smtpd.conf', line: 3, column: 1 }
+
+export function localAction(method: LocalAction['method'], more: Partial<LocalAction> = {}): Action & LocalAction {
+  return { name: 'inbox', kind: 'local', method, at, ...more }
+}
+
+/** The part of a service's surroundings that delivery looks at. */
+export function stageContext(actions: readonly Action[], pipeline: Partial<PipelineSettings> = {}): StageContext {
+  const configuration = {
+    hostname: 'mail.example.org',
+    subAddressDelimiter: '+',
+    actions: new Map(actions.map((action) => [action.name, action])),
+    pipeline: { users: { kind: 'any' }, sockets: new Map(), ...pipeline },
+  } as unknown as Configuration
+  const tables = {
+    userInfo: (_table: unknown, user: string) =>
+      user === 'jane' ? { uid: 1000, gid: 1000, home: '/home/jane' } : undefined,
+  } as unknown as TableSet
+  return { configuration, tables, log: silentLog(), signal: new AbortController().signal } as unknown as StageContext
+}
+
+export interface TestMessage {
+  readonly to?: readonly string[]
+  readonly from?: string | null
+  readonly original?: string
+  readonly content?: string
+  readonly edits?: readonly HeaderEdit[]
+  readonly receivedAt?: number
+  readonly action?: string
+}
+
+export function stageMessage(parts: TestMessage = {}): StageMessage {
+  const { to = ['jane@example.org'], from = 'joe@example.net', edits = [], action = 'inbox' } = parts
+  const text = parts.content ?? 'Subject: Hello\r\n\r\nHow are you?\r\n'
+  const content = Buffer.from(text)
+  const headerBytes = text.indexOf('\r\n\r\n') + 4
+  const recipients = to.map((mailbox) => ({
+    mailbox: mailbox as Mailbox,
+    ...(parts.original === undefined ? {} : { original: parts.original as Mailbox }),
+  }))
+  const envelope = {
+    id: '0mf4example000000' as MessageId,
+    reversePath: from as Mailbox | null,
+    recipients,
+    tags: [],
+    origin: { kind: 'local' } as const,
+    receivedAt: parts.receivedAt ?? Date.now(),
+  }
+  return {
+    envelope,
+    pending: recipients.map((_, index) => index),
+    edits,
+    sizeBytes: content.length,
+    attempts: 0,
+    action,
+    stored: {
+      envelope,
+      edits: [],
+      revision: 'test',
+      locator: { segment: '', offset: 0, recordBytes: content.length, sizeBytes: content.length, headerBytes },
+      header: async () => content.subarray(0, headerBytes),
+      content: async () => content,
+      stream: (start = 0) => Readable.from([content.subarray(start)]),
+    },
+  }
+}
