@@ -80,7 +80,7 @@ interface Run {
 }
 
 async function run({ options, names, dataFolder, configuration, local }: Run): Promise<void> {
-  const { log, flush } = createLog(configuration.pipeline.logLevel, { pid: process.pid, services: names.join(',') })
+  const { log, flush } = createLog(configuration.pipeline.logLevel, { process: `${writerName(names)}:${process.pid}` })
   const shared = names.includes('inbound') && options.inboundProcesses > 1 && !isWorkerProcess()
   const opened: (() => Promise<void>)[] = []
   const closeAll = async (): Promise<void> => {

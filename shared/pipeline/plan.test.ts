@@ -15,7 +15,7 @@ import type { Router } from './router.ts'
 const rule = { file: 'smtpd.conf', line: 7, column: 1, text: 'match ...' } as unknown as RuleReference
 
 /** Rules of these tests: `nobody` is refused, example.org stays here, everything else is relayed; unfiltered mail is filtered first. */
-const route: Router = async (envelope, recipient) => {
+const route: Router = async (envelope, { mailbox: recipient }) => {
   if (localPart(recipient) === 'nobody') return { kind: 'reject', reply: replies.invalidRecipient, rule }
   if (!envelope.tags.includes(tag('Filtered')))
     return { kind: 'stage', queue: 'filter', tag: tag('Filtered'), action: 'scan', rule }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 
 import { domainOf } from '../mail/address.ts'
 import type { Mailbox } from '../mail/address.ts'
-import type { Envelope } from '../mail/envelope.ts'
+import type { Envelope, Recipient } from '../mail/envelope.ts'
 import type { HeaderEdit } from '../mail/header-edit.ts'
 import { replies } from '../mail/reply.ts'
 import type { Reply } from '../mail/reply.ts'
@@ -55,13 +55,13 @@ export async function planJobs(journey: Journey, route: Router): Promise<Plan> {
   const groups = new Map<string, Group>()
   const refused: { recipient: number; reply: Reply }[] = []
   for (const recipient of journey.pending) {
-    const mailbox = mailboxOf(journey.envelope, recipient)
-    const next = await route(journey.envelope, mailbox, journey.path.length)
+    const who = recipientOf(journey.envelope, recipient)
+    const next = await route(journey.envelope, who, journey.path.length)
     if (next.kind === 'reject') {
       refused.push({ recipient, reply: next.reply })
       continue
     }
-    const step = stepOf(next, mailbox)
+    const step = stepOf(next, who.mailbox)
     if (journey.path.filter((queue) => queue === step.queue).length >= maxVisits) {
       refused.push({ recipient, reply: replies.routingLoop })
       continue
@@ -75,10 +75,14 @@ export async function planJobs(journey: Journey, route: Router): Promise<Plan> {
 }
 
 /** The recipient at an index of the envelope. @throws RangeError for an index a damaged job made up. */
-export function mailboxOf(envelope: Envelope, recipient: number): Mailbox {
-  const found = envelope.recipients[recipient]
-  if (found === undefined) throw new RangeError(`message ${envelope.id} has no recipient ${recipient}`)
-  return found.mailbox
+export function recipientOf(envelope: Envelope, index: number): Recipient {
+  const found = envelope.recipients[index]
+  if (found === undefined) throw new RangeError(`message ${envelope.id} has no recipient ${index}`)
+  return found
+}
+
+export function mailboxOf(envelope: Envelope, index: number): Mailbox {
+  return recipientOf(envelope, index).mailbox
 }
 
 function stepOf(route: Exclude<Route, { kind: 'reject' }>, mailbox: Mailbox): Omit<Group, 'recipients'> {

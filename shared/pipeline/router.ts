@@ -1,7 +1,6 @@
 import type { Configuration } from '../config/model.ts'
 import type { TableSet } from '../config/tables.ts'
-import type { Mailbox } from '../mail/address.ts'
-import type { Envelope } from '../mail/envelope.ts'
+import type { Envelope, Recipient } from '../mail/envelope.ts'
 import { routeRecipient } from '../routing/route.ts'
 import type { Route } from '../routing/route.ts'
 
@@ -10,7 +9,7 @@ import type { Route } from '../routing/route.ts'
  * peer is `local`, as for a message that a content filter hands back.
  * @throws TableError when a table cannot be read: temporary, never "no match"
  */
-export type Router = (envelope: Envelope, recipient: Mailbox, hops: number) => Promise<Route>
+export type Router = (envelope: Envelope, recipient: Recipient, hops: number) => Promise<Route>
 
 export function createRouter(
   configuration: Configuration,
@@ -24,13 +23,15 @@ export function createRouter(
       configuration,
       tables,
       localAddresses,
-      recipient,
+      recipient: recipient.mailbox,
+      ...(recipient.original === undefined ? {} : { original: recipient.original }),
       transaction: {
         peer: fromHere
           ? 'local'
           : { address: origin.address, ...(origin.rdns === undefined ? {} : { rdns: origin.rdns }) },
         ...(origin.helo === undefined ? {} : { helo: origin.helo }),
         ...(origin.user === undefined ? {} : { user: origin.user }),
+        ...(origin.kind === 'local' ? { trusted: true } : {}),
         tls: origin.tls !== undefined,
         tags: envelope.tags,
         reversePath: envelope.reversePath,
