@@ -53,7 +53,7 @@ export function atTables(reader: TokenReader): boolean {
   return reader.atString() || reader.at('<') || reader.at('{')
 }
 
-/** A table of regular expressions: those that stand in the file are checked now. */
+/** A table of regular expressions: those that stand in the file are checked now. A wrong one never matches, as upstream. */
 export function parseExpressions(draft: PolicyDraft, use: string): Table {
   const first = draft.reader.peek()
   const table = parseTables(draft, 'list', use)
@@ -63,7 +63,8 @@ export function parseExpressions(draft: PolicyDraft, use: string): Table {
     } catch (error) {
       if (!(error instanceof ExpressionError)) throw error
       const span = spanOf(first, draft.reader.last)
-      draft.reader.report('value', `"${pattern}" is not a regular expression: ${error.message}`, span)
+      const message = `"${pattern}" is not a regular expression and never matches: ${error.message}`
+      draft.reader.warn('value', message, span, 'in quotes a backslash is written once: "\\.org$"')
     }
   }
   return table

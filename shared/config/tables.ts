@@ -1,7 +1,8 @@
 import { readFileSync, statSync } from 'node:fs'
 
 import { compileDomains } from './domain-pattern.ts'
-import { compileExpression } from './ere.ts'
+import { compileExpression, ExpressionError } from './ere.ts'
+import type { Expression } from './ere.ts'
 import { compileMailboxes } from './mailbox-pattern.ts'
 import type { Table } from './model.ts'
 import { compileNetworks } from './network.ts'
@@ -70,7 +71,7 @@ interface Matchers {
   readonly networks: () => ReturnType<typeof compileNetworks>
   readonly mailboxes: () => ReturnType<typeof compileMailboxes>
   readonly words: () => ReadonlySet<string>
-  readonly expressions: () => readonly ReturnType<typeof compileExpression>[]
+  readonly expressions: () => readonly Expression[]
 }
 
 interface Loaded {
@@ -125,15 +126,6 @@ export function openTables(options: TableOptions = {}): TableSet {
     loaded.version = version
   }
 
-  function expressionsOf(table: Table): readonly ReturnType<typeof compileExpression>[] {
-    try {
-      return matchersOf(table).expressions()
-    } catch (error) {
-      if (error instanceof TableError) throw error
-      throw new TableError(`table "${table.name}": ${reasonOf(error)}`, { cause: error })
-    }
-  }
-
   function lookup(table: Table, key: string): string | undefined {
     const { content } = matchersOf(table)
     return content.kind === 'map' ? content.map.get(key.toLowerCase()) : undefined
@@ -144,7 +136,10 @@ export function openTables(options: TableOptions = {}): TableSet {
     matchesAddress: (table, address) => matchersOf(table).networks().matches(address),
     matchesMailbox: (table, address) => matchersOf(table).mailboxes().matches(address),
     contains: (table, word) => matchersOf(table).words().has(word.toLowerCase()),
-    matchesExpression: (table, subject) => expressionsOf(table).some((expression) => expression.test(subject)),
+    matchesExpression: (table, subject) =>
+      matchersOf(table)
+        .expressions()
+        .some((expression) => expression.test(subject)),
     lookup,
     entries: (table) => matchersOf(table).entries,
     passwordHash(table, user) {
@@ -184,7 +179,17 @@ function compile(content: TableContent, delimiter: string): Matchers {
     networks: once(() => compileNetworks(entries)),
     mailboxes: once(() => compileMailboxes(entries, delimiter)),
     words: once(() => new Set(entries.map((entry) => entry.toLowerCase()))),
-    expressions: once(() => entries.map((entry) => compileExpression(entry))),
+    expressions: once(() => entries.flatMap((entry) => expressionOf(entry))),
+  }
+}
+
+/** An entry that is no expression never matches; the configuration's own are told when it is read. */
+function expressionOf(entry: string): readonly Expression[] {
+  try {
+    return [compileExpression(entry)]
+  } catch (error) {
+    if (error instanceof ExpressionError) return []
+    throw error
   }
 }
 

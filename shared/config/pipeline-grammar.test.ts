@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import type { Diagnostic } from './diagnostic.ts'
+import { pipelineKeywords } from './keywords.ts'
+import { Lexer } from './lexer.ts'
+import { parseText } from './oracle-fixture.ts'
+import { defaultPipeline, parsePipeline, type PipelineDraft } from './pipeline-grammar.ts'
+import { TokenReader } from './token-reader.ts'
+
+const policy =
+  'where = "10.0.0.53"\ntable users { joe = "$2b$x" }\naction "out" relay\nmatch for any action "out"\nlisten on lo port 10025 tag Clean\n'
+
+function parse(text: string): PipelineDraft & { readonly diagnostics: readonly Diagnostic[] } {
+  const { draft } = parseText(policy)
+  const { macros } = draft.reader.lexer
+  const lexer = new Lexer('/etc/mail/pipeline.conf', { keywords: pipelineKeywords, read: () => text, macros })
+  return { ...parsePipeline(new TokenReader(lexer), draft), diagnostics: lexer.diagnostics }
+}
+
+test('an empty file has every default written out', () => {
+  const { settings, diagnostics } = parse('# nothing\n')
+  assert.deepEqual(diagnostics, [])
+  assert.deepEqual(settings, defaultPipeline())
+  assert.deepEqual([...settings.queues.keys()], ['filter', 'sign', 'deliver', 'relay'])
+  assert.deepEqual([settings.queues.get('filter')?.tag, settings.queues.get('sign')?.tag], ['Filtered', 'Signed'])
+})
+
+test('every statement ends in the settings', () => {
+  const { settings, hostname, files, diagnostics } = parse(
+    [
+      'redis "redis://redis:6379/0" password file "secrets/redis" prefix "mail"',
+      'spool "/var/spool/mail" quota 10G',
+      'dashboard listen "0.0.0.0:8081"',
+      'metrics listen "[::]:9100"',
+      'log level debug format json',
+      'hostname "mail.exem.pl"',
+      'queue "filter" concurrency 8 timeout 90s on-failure proceed',
+      'queue "filter" tag from "lo:10025"',
+      'queue greylist tag Greylisted answers "smtp://localhost:10030"',
+      'spam engine builtin junk 4.5 reject 12 discard 15.0 header "X-Bad" subject "***"',
+      'dkim domain "Exem.pl" selector "main" key "keys/main.pem" header simple body relaxed expire 21d',
+      'dkim default same-domain selector s key "/k"',
+      'auth-results verify spf dkim',
+      'users from <users>',
+      'login from <users>',
+      'interface lo is "10.77.0.0/24"',
+      'socket "/run/lmtp" is "dovecot:24"',
+      'resolver $where "10.0.0.54:5353"',
+      'resolver "[::1]:53"',
+      'tls minimum "TLSv1.3"',
+      'relay port 2525',
+    ].join('\n'),
+  )
+  assert.deepEqual(diagnostics, [])
+  assert.equal(hostname, 'mail.exem.pl')
+  assert.deepEqual(
+    files.map((file) => file.path),
+    ['/etc/mail/secrets/redis', '/etc/mail/keys/main.pem', '/k'],
+  )
+  assert.deepEqual(settings.redis, {
+    url: 'redis://redis:6379/0',
+    passwordFile: '/etc/mail/secrets/redis',
+    prefix: 'mail',
+  })
+  assert.deepEqual(settings.spool, { path: '/var/spool/mail', quotaBytes: 10 * 1024 ** 3 })
+  assert.deepEqual(
+    [settings.dashboard, settings.metrics],
+    [
+      { host: '0.0.0.0', port: 8081 },
+      { host: '::', port: 9100 },
+    ],
+  )
+  assert.equal(settings.logLevel, 'debug')
+  assert.deepEqual(settings.queues.get('filter'), {
+    name: 'filter',
+    tag: 'Clean',
+    answers: 'smtp://localhost:10024',
+    concurrency: 8,
+    timeoutMs: 90_000,
+    onFailure: 'proceed',
+  })
+  assert.equal(settings.queues.get('greylist')?.tag, 'Greylisted')
+  assert.deepEqual(settings.spam, { junk: 4.5, reject: 12, discard: 15, header: 'X-Bad', subject: '***' })
+  assert.deepEqual(settings.dkim, [
+    {
+      domain: 'exem.pl',
+      selector: 'main',
+      keyFile: '/etc/mail/keys/main.pem',
+      canonicalization: 'simple/relaxed',
+      expireMs: 21 * 86_400_000,
+    },
+    { domain: '*', selector: 's', keyFile: '/k', canonicalization: 'relaxed/simple' },
+  ])
+  assert.deepEqual(settings.authResults, ['spf', 'dkim'])
+  assert.deepEqual([settings.users.kind, settings.login?.name], ['table', 'users'])
+  assert.deepEqual([...settings.interfaces], [['lo', '10.77.0.0/24']])
+  assert.deepEqual([...settings.sockets], [['/run/lmtp', 'dovecot:24']])
+  assert.deepEqual(settings.resolvers, ['10.0.0.53', '10.0.0.54:5353', '[::1]:53'])
+  assert.deepEqual([settings.tlsMinimum, settings.relayPort], ['TLSv1.3', 2525])
+})
+
+test('what this version does not carry out is refused by name', () => {
+  const refused = [
+    'virus clamd "clamav:3310"',
+    'quarantine keep 30d',
+    'external "smtp://localhost:10024" is "amavis:10024"',
+    'mta-sts opportunistic',
+    'trusted proxy "10.0.0.0/8"',
+    'users from lmtp',
+    'login dovecot "dovecot:12345"',
+    'queue "filter" attempts 8',
+    'spam clean <users> bypass',
+    'spool "/s" compression',
+    'dashboard listen "127.0.0.1:80" auth <users>',
+  ]
+  for (const text of refused) {
+    const { diagnostics } = parse(`\n${text}\n`)
+    assert.deepEqual(
+      diagnostics.map((one) => [one.code, one.span.line]),
+      [['unsupported', 2]],
+      text,
+    )
+  }
+})
+
+test('mistakes are told with their place and advice', () => {
+  const cases: readonly (readonly [string, string, string])[] = [
+    ['querys "x"', 'unknown-keyword@1:1', 'one of: '],
+    ['spaam junk 5', 'unknown-keyword@1:1', 'did you mean "spam"?'],
+    ['log level loud', 'unknown-keyword@1:11', 'one of: '],
+    ['queue mine concurrency 2', 'incomplete@1:7', 'queue "mine" tag'],
+    ['queue filter concurrency 0', 'value@1:26', ''],
+    ['users from <userz>', 'unknown-name@1:12', 'did you mean "users"?'],
+    ['dkim domain a.org key "/k"', 'incomplete@1:1', 'add: selector'],
+    ['redis "redis://:secret@h"', 'value@1:7', 'write `password file'],
+    ['resolver "dns.example.org"', 'value@1:10', '"10.0.0.53"'],
+    ['relay port 70000', 'value@1:12', ''],
+    ['log level info\nlog level warn', 'duplicate@2:1', 'keep one'],
+    ['dashboard listen 8080', 'syntax@1:18', ''],
+  ]
+  for (const [text, place, hint] of cases) {
+    const [one] = parse(text).diagnostics
+    assert.equal(`${one?.code}@${one?.span.line}:${one?.span.column}`, place, text)
+    assert.ok((one?.hint ?? '').startsWith(hint), `${text}: ${one?.hint}`)
+  }
+})
