@@ -19,14 +19,15 @@ import { judge } from './verdict.ts'
 import type { Verdict } from './verdict.ts'
 
 /** Judges a message by its engines, says so in its header, and sends it on with the queue's tag. Same message, same result. */
-export default defineStage({ name: 'filter', queue: 'filter', open: openFilter })
+export default defineStage({ name: 'filter', queue: 'filter', open: (context) => openFilter(context) })
 
 const contentRejected: Reply = { code: 550, enhanced: '5.7.1', text: 'Message content rejected' }
 
 /** Engines get this much of the queue's time, so that what they found so far can still be used. */
 const engineShare = 0.8
 
-export async function openFilter(context: ServiceContext): Promise<OpenStage> {
+/** @param threads one for each core when left out. */
+export async function openFilter(context: ServiceContext, threads?: number): Promise<OpenStage> {
   const { configuration, resolver, clock } = context
   const settings = configuration.pipeline.queues.get('filter')
   const timeoutMs = (settings?.timeoutMs ?? 60_000) * engineShare
@@ -37,6 +38,7 @@ export async function openFilter(context: ServiceContext): Promise<OpenStage> {
         clock,
         hostname: configuration.hostname,
         dnsMs: Math.min(20_000, timeoutMs / 2),
+        ...(threads === undefined ? {} : { threads }),
       }),
       weight: 1,
       timeoutMs,

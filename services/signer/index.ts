@@ -21,7 +21,7 @@ import sign from './sign-worker.ts'
 import type { SignTask } from './sign-worker.ts'
 
 /** DKIM-signs with the key of the author's domain (RFC 6376). A message whose key cannot be used waits; it never leaves unsigned. */
-export default defineStage({ name: 'signer', queue: 'sign', open: openSigner })
+export default defineStage({ name: 'signer', queue: 'sign', open: (context) => openSigner(context) })
 
 type SignerPool = WorkerPool<SignTask, readonly string[]>
 
@@ -30,12 +30,18 @@ const wallMs = 20_000
 /** Above this hashing takes longer than the way into a thread and back. */
 const inPlaceBytes = 32_768
 
+/** @param threads one for each core when left out. */
 export async function openSigner(
   context: ServiceContext,
+  threads?: number,
 ): Promise<OpenStage & { health(): Promise<readonly string[]> }> {
   const { clock, configuration, log } = context
   const ring = createKeyRing({ entries: configuration.pipeline.dkim, log, clock })
-  const pool: SignerPool = createWorkerPool({ file: workerFile(import.meta.url, './sign-worker'), wallMs })
+  const pool: SignerPool = createWorkerPool({
+    file: workerFile(import.meta.url, './sign-worker'),
+    wallMs,
+    ...(threads === undefined ? {} : { threads }),
+  })
   await ring.trouble()
   return {
     handle: (message, stageContext) => signStage(message, stageContext, ring, pool),

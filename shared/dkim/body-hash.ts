@@ -159,23 +159,18 @@ class RelaxedBody implements BodyHash {
     return this.#sink.digest()
   }
 
-  /** Copies from `index` up to the next line end or blank that is not one space between two other octets. */
+  /** Takes over what is canonical as it stands, from `index` up to the next blank or line end that may have to go. */
   #copy(chunk: Uint8Array, index: number): number {
-    const out = this.#out
-    const last = chunk.length - 1
-    let used = this.#used
-    let at = index
-    for (; at <= last; at += 1) {
-      const octet = chunk[at] as number
-      if (octet <= SPACE) {
-        if (octet === TAB || octet === CR) break
-        if (octet === SPACE && (at === last || (chunk[at + 1] as number) <= SPACE)) break
-      }
-      out[used] = octet
-      used += 1
+    const end = canonicalUpTo(chunk, index)
+    const span = chunk.subarray(index, end)
+    if (span.length >= directBytes) {
+      this.#flush()
+      this.#sink.add(span)
+    } else {
+      this.#out.set(span, this.#used)
+      this.#used += span.length
     }
-    this.#used = used
-    return at
+    return end
   }
 
   #endLine(): void {
@@ -219,6 +214,28 @@ class RelaxedBody implements BodyHash {
   }
 }
 
+/** One space between two words and one line end between two lines stay; anything else of blanks and line ends is for the slow way. */
+function canonicalUpTo(chunk: Uint8Array, start: number): number {
+  const { length } = chunk
+  let at = start
+  for (; at < length; at += 1) {
+    const octet = chunk[at] as number
+    if (octet > SPACE) continue
+    if (octet === SPACE) {
+      if (at + 1 < length && (chunk[at + 1] as number) > SPACE) continue
+      break
+    }
+    if (octet === TAB) break
+    if (octet === CR) {
+      if (at + 2 < length && chunk[at + 1] === LF && (chunk[at + 2] as number) > SPACE) at += 1
+      else break
+    }
+  }
+  return at
+}
+
+/** Longer spans go to the hash without being copied. */
+const directBytes = 1_024
 const maxHeldInOut = 64
 /** Octets that may be held from earlier chunks and go into `out` with the next. */
 const heldRoom = 2 * maxHeldInOut + 2

@@ -23,6 +23,8 @@ export interface AuthenticationOptions {
   readonly hostname: string
   /** What DNS has not answered by then counts as temperror (RFC 7208 §4.6.4: 20 s at least). */
   readonly dnsMs?: number
+  /** One for each core when left out. */
+  readonly threads?: number
 }
 
 /** Shorter messages are inspected at once: 64 KB take 0.1 ms, the way into a thread and back half of that. */
@@ -39,6 +41,7 @@ export function createAuthenticationEngine(options: AuthenticationOptions): Engi
   const pool: WorkerPool<InspectTask, Inspection> = createWorkerPool({
     file: workerFile(import.meta.url, './inspect'),
     wallMs,
+    ...(options.threads === undefined ? {} : { threads: options.threads }),
   })
   return {
     name: 'authentication',
