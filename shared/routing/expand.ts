@@ -152,11 +152,11 @@ function lookupFirst(context: RoutingContext, table: Table, keys: readonly strin
   return undefined
 }
 
-/** The userbase of the action, else `users` of pipeline.conf; an action that runs as one `user` for all takes everybody. */
+/** The userbase of the action, else `users` of pipeline.conf; virtual users that one `user` owns are known by being listed. */
 function isKnownUser(context: RoutingContext, action: LocalAction, user: string, domain: string): boolean {
   const { tables, configuration } = context
   if (action.userbase !== undefined) return tables.lookup(action.userbase, user) !== undefined
-  if (action.user !== undefined) return true
+  if (action.user !== undefined && action.virtual !== undefined) return true
   const { users } = configuration.pipeline
   if (users.kind === 'any') return true
   const table: Table =
