@@ -34,6 +34,31 @@ export function fileSize(fd: number): Promise<number> {
   })
 }
 
+/** `undefined` when there is no such file. */
+export function fileSizeAt(path: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    fs.stat(path, (error, stats) => {
+      if (error === null) resolve(stats.size)
+      else if (error.code === 'ENOENT') resolve(undefined)
+      else reject(error)
+    })
+  })
+}
+
+/** Runs `use` with the open file; `undefined` when there is no such file. */
+export async function withFile<T>(path: string, use: (fd: number) => Promise<T>): Promise<T | undefined> {
+  const fd = await openFile(path, 'r').catch((error: unknown) => {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  })
+  if (fd === undefined) return undefined
+  try {
+    return await use(fd)
+  } finally {
+    await closeFile(fd)
+  }
+}
+
 /** False when the file was deleted while it was open. */
 export function hasName(fd: number): Promise<boolean> {
   return new Promise((resolve, reject) => {

@@ -56,7 +56,7 @@ async function runUntil(t: TestContext, stopAt: number): Promise<number> {
   assert.equal(files.filter((file) => file.endsWith('.big')).length, 2)
   assert.deepEqual(
     files.filter((file) => file.endsWith('.out')).map((file) => file.replace(/[0-9a-f]{12}/, '')),
-    ['relocated/test-.000001.out', 'test-/000001.out'],
+    ['relocated-out/test-.000001.out', 'test-/000001.out'],
   )
   // Moved: all that was live in old segments. Not moved: what the living writer has open.
   assert.equal(files.filter((file) => file.startsWith('relocated/') && file.endsWith('.msg')).length, 3)
@@ -182,8 +182,18 @@ test('whatever was stored, settled and cleaned in any order: live messages are r
       }
       assert.equal(fresh.damageCount, 0)
       await spool.close()
+      await cleanThrice(index, everything)
+      const files = await readdir(path, { recursive: true })
+      const large = [...live.values()].filter(({ content }) => content.length > threshold)
+      assert.equal(files.filter((file) => file.endsWith('.big')).length, large.length)
+      assert.ok(files.filter((file) => file.startsWith('relocated/') && file.endsWith('.msg')).length <= live.size)
+      if (live.size === 0)
+        assert.deepEqual(
+          files.filter((file) => !file.startsWith('relocated')),
+          [],
+        )
     }),
-    { numRuns: 40 },
+    { numRuns: 20 },
   )
 })
 

@@ -7,13 +7,12 @@ import { hasCode, isFull } from './free-space.ts'
 import type { LiveIndex } from './live-index.ts'
 import { declareDead, isWriterAlive } from './liveness.ts'
 import { cleanOutcomeLog } from './outcome-garbage.ts'
-import type { ClosedOutcomeLog } from './outcome-garbage.ts'
 import { relocateRecords } from './relocate.ts'
 import type { OnStep } from './relocate.ts'
-import { parseSegmentPath, relocatedFolder, relocatedRecord, segmentPath } from './segment-name.ts'
+import { parseSegmentPath, relocatedFolder, relocatedLogFolder, relocatedRecord, segmentPath } from './segment-name.ts'
 import type { SegmentState } from './segment-state.ts'
-import { listSpool } from './spool-files.ts'
-import type { SpoolListing } from './spool-files.ts'
+import { listSpool, segmentsOf } from './spool-files.ts'
+import type { OutcomeLogFile, SpoolListing } from './spool-files.ts'
 import { SpoolReadError } from './spool.ts'
 import { syncDirectory } from './sync-directory.ts'
 
@@ -172,14 +171,13 @@ class GarbageRun {
     }
     const contents = this.#contents('liveLargeFiles')
     const damaged = this.#damagedWriters()
-    for (const { file, origin } of relocated) {
-      const path = `${relocatedFolder}/${file}`
-      const isNeeded =
-        origin.kind === 'record' ? needed.has(path) : origin.kind === 'out' || contents.has(origin.segment)
+    for (const { path, origin } of relocated) {
+      const isNeeded = origin.kind === 'record' ? needed.has(path) : contents.has(origin.segment)
       if (isNeeded || damaged.has(writerOf(origin.segment))) continue
       await this.#removeWhenQuiet(path, this.#olderThanMs)
     }
     await this.#removeUnfinished(relocatedFolder)
+    await this.#removeUnfinished(relocatedLogFolder)
   }
 
   async removeOutcomeLogs(listing: SpoolListing): Promise<void> {
@@ -195,7 +193,7 @@ class GarbageRun {
       } catch (error) {
         if (hasCode(error, 'ENOENT')) continue
         if (!isFull(error) && !(error instanceof SpoolReadError)) throw error
-        this.#troubles.push(`${log.file} stays: ${String(error)}`)
+        this.#troubles.push(`${log.path} stays: ${String(error)}`)
       }
     }
   }
@@ -216,8 +214,8 @@ class GarbageRun {
 
   /** Segments that nobody writes any more and that are sound. */
   *#closedSegments(listing: SpoolListing): Generator<SegmentState> {
-    for (const path of closedFiles(listing, 'msg')) {
-      const segment = this.#index.segment(path)
+    for (const { path, isClosed } of segmentsOf(listing.writers, 'msg')) {
+      const segment = isClosed ? this.#index.segment(path) : undefined
       if (segment === undefined) continue
       if (segment.damages === 0) yield segment
       else this.#troubles.push(`${path} is damaged: it stays for the operator`)
@@ -239,15 +237,10 @@ class GarbageRun {
     return writers
   }
 
-  async #oldOutcomeLogs(listing: SpoolListing): Promise<readonly ClosedOutcomeLog[]> {
-    const logs: ClosedOutcomeLog[] = []
-    for (const file of closedFiles(listing, 'out')) logs.push({ file, origin: file })
-    for (const { file, origin } of listing.relocated) {
-      if (origin.kind === 'out') logs.push({ file: `${relocatedFolder}/${file}`, origin: origin.segment })
-    }
-    const old: ClosedOutcomeLog[] = []
-    for (const log of logs) {
-      const quietMs = await this.#quietMs(log.file)
+  async #oldOutcomeLogs({ outcomeLogs }: SpoolListing): Promise<readonly OutcomeLogFile[]> {
+    const old: OutcomeLogFile[] = []
+    for (const log of outcomeLogs) {
+      const quietMs = log.isClosed ? await this.#quietMs(log.path) : undefined
       if (quietMs !== undefined && quietMs >= this.#outcomesMs) old.push(log)
     }
     return old
@@ -295,15 +288,6 @@ class GarbageRun {
       if (hasCode(error, 'ENOENT')) return undefined
       throw error
     }
-  }
-}
-
-/** The logs of dead writers, and of living ones all but the last: that one may be written. */
-function* closedFiles({ writers }: SpoolListing, extension: 'msg' | 'out'): Generator<string> {
-  for (const { name, hasAlive, files } of writers) {
-    const sequences = files.filter((file) => file.extension === extension).map(({ sequence }) => sequence)
-    const closed = hasAlive ? sequences.slice(0, -1) : sequences
-    for (const sequence of closed) yield segmentPath(name, sequence, extension)
   }
 }
 

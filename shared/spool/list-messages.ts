@@ -1,16 +1,16 @@
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { acceptedAtOf } from '../mail/message-id.ts'
 import type { MessageId } from '../mail/message-id.ts'
-import { closeFile, openFile } from './file-io.ts'
-import { hasCode } from './free-space.ts'
+import { withFile } from './file-io.ts'
 import { LiveIndex } from './live-index.ts'
 import type { LiveIndexOptions } from './live-index.ts'
 import { locatorOf } from './message-table.ts'
 import { RecordReader } from './record-reader.ts'
 import { scanSegment } from './scan.ts'
 import type { ScannedFrame } from './scan.ts'
-import { relocatedFolder, segmentPath } from './segment-name.ts'
-import { listSpool } from './spool-files.ts'
+import { listSpool, segmentsOf } from './spool-files.ts'
 import type { LiveMessage, Locator, SpooledMessage } from './spool.ts'
 
 /** All messages that are not settled, in the order they were accepted. Reads the logs, writes nothing. */
@@ -30,13 +30,23 @@ export async function findMessage(path: string, id: MessageId): Promise<SpooledM
 
 async function locate(path: string, id: MessageId): Promise<Locator | undefined> {
   for await (const { file, segment, offset } of messageFiles(path)) {
+    if (!(await mayHold(join(path, file), id))) continue
     let found: Locator | undefined
-    await scanFile(join(path, file), segment, (frame) => {
-      if (frame.head.id === id) found ??= locatorOf(segment, offset ?? frame.offset, frame.head)
+    await withFile(join(path, file), async (fd) => {
+      const visit = (frame: ScannedFrame): void => {
+        if (frame.head.id === id) found ??= locatorOf(segment, offset ?? frame.offset, frame.head)
+      }
+      await scanSegment({ fd, segment, from: 0, visit, onDamage: () => undefined })
     })
     if (found !== undefined) return found
   }
   return undefined
+}
+
+/** A file that was written last before the id was made does not hold it. */
+async function mayHold(path: string, id: MessageId): Promise<boolean> {
+  const stats = await stat(path).catch(() => undefined)
+  return stats !== undefined && stats.mtimeMs + clockSkewMs >= acceptedAtOf(id)
 }
 
 interface MessageFile {
@@ -48,27 +58,10 @@ interface MessageFile {
 
 async function* messageFiles(path: string): AsyncGenerator<MessageFile> {
   const { writers, relocated } = await listSpool(path)
-  for (const { files } of writers) {
-    for (const { writer, sequence, extension } of files) {
-      const segment = segmentPath(writer, sequence, extension)
-      if (extension === 'msg') yield { file: segment, segment }
-    }
-  }
-  for (const { file, origin } of relocated) {
-    if (origin.kind !== 'record') continue
-    yield { file: `${relocatedFolder}/${file}`, segment: origin.segment, offset: origin.offset }
+  for (const segment of segmentsOf(writers, 'msg')) yield { file: segment.path, segment: segment.path }
+  for (const { path: file, origin } of relocated) {
+    if (origin.kind === 'record') yield { file, segment: origin.segment, offset: origin.offset }
   }
 }
 
-async function scanFile(path: string, segment: string, visit: (frame: ScannedFrame) => void): Promise<void> {
-  const fd = await openFile(path, 'r').catch((error: unknown) => {
-    if (hasCode(error, 'ENOENT')) return undefined
-    throw error
-  })
-  if (fd === undefined) return
-  try {
-    await scanSegment({ fd, segment, from: 0, visit, onDamage: () => undefined })
-  } finally {
-    await closeFile(fd)
-  }
-}
+const clockSkewMs = 600_000

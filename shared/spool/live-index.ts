@@ -3,17 +3,16 @@ import { join } from 'node:path'
 import { systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
 import type { MessageId } from '../mail/message-id.ts'
-import { closeFile, fileSize, openFile } from './file-io.ts'
-import { hasCode } from './free-space.ts'
+import { fileSize, fileSizeAt, withFile } from './file-io.ts'
 import { MessageTable } from './message-table.ts'
 import type { LiveRecord, SpoolCounts } from './message-table.ts'
 import { decodeKeys } from './outcome-record.ts'
 import { scanSegment } from './scan.ts'
 import type { Damage, ScannedFrame } from './scan.ts'
-import { relocatedFolder, relocatedRecord, segmentPath } from './segment-name.ts'
+import { relocatedRecord } from './segment-name.ts'
 import { SegmentState } from './segment-state.ts'
-import { listSpool } from './spool-files.ts'
-import type { SpoolListing } from './spool-files.ts'
+import { listSpool, segmentsOf } from './spool-files.ts'
+import type { OutcomeLogFile, SpoolListing } from './spool-files.ts'
 import type { LiveMessage } from './spool.ts'
 
 export interface LiveIndexOptions {
@@ -141,27 +140,23 @@ export class LiveIndex {
   async #look(): Promise<void> {
     const recordsReadAt = this.#clock.now() - clockSkewMs
     const listing = await listSpool(this.path)
-    for (const { files } of listing.writers) {
-      for (const { writer, sequence, extension } of files) {
-        if (extension === 'msg') await this.#readMessages(segmentPath(writer, sequence, extension))
-      }
-    }
+    for (const { path, isClosed } of segmentsOf(listing.writers, 'msg')) await this.#readMessages(path, isClosed)
     await this.#readRelocated(listing)
-    for (const [file, origin] of outcomeFiles(listing)) await this.#readOutcomes(file, origin, recordsReadAt)
+    for (const log of listing.outcomeLogs) await this.#readOutcomes(log, recordsReadAt)
     this.#forgetDeleted(listing)
     this.#table.forgetBefore(this.#clock.now() - (this.#options.rememberMs ?? 3_600_000))
   }
 
-  async #readMessages(path: string): Promise<void> {
+  async #readMessages(path: string, isClosed: boolean): Promise<void> {
     const segment = this.#segments.get(path) ?? new SegmentState(path)
     this.#segments.set(path, segment)
-    await this.#withFile(path, async (fd) => {
+    if (segment.isComplete || (await fileSizeAt(join(this.path, path))) === segment.sizeBytes) return
+    await withFile(join(this.path, path), async (fd) => {
       const size = await fileSize(fd)
       if (size < segment.end) {
         this.#table.dropFrom(segment, size)
         segment.end = size
       }
-      if (size === segment.sizeBytes) return
       const scanned = await scanSegment({
         fd,
         segment: path,
@@ -174,20 +169,20 @@ export class LiveIndex {
       })
       segment.end = scanned.end
       segment.sizeBytes = scanned.size
+      segment.isComplete = isClosed
     })
   }
 
   /** A moved record counts for the segment it came from: its locator stays what it was. */
   async #readRelocated({ relocated }: SpoolListing): Promise<void> {
-    for (const { file, origin } of relocated) {
-      const path = `${relocatedFolder}/${file}`
+    for (const { path, origin } of relocated) {
       if (origin.kind !== 'record' || this.#relocated.has(path)) continue
       const segment = this.#segments.get(origin.segment) ?? new SegmentState(origin.segment)
       this.#segments.set(origin.segment, segment)
       this.#relocated.set(path, segment)
       const visit = ({ head }: ScannedFrame): void => this.#table.addRecord(segment, origin.offset, head)
-      await this.#withFile(path, async (fd) => {
-        const onDamage = (damage: Damage): void => this.#damaged(damage)
+      const onDamage = (damage: Damage): void => this.#damaged(damage)
+      await withFile(join(this.path, path), async (fd) => {
         const { end } = await scanSegment({ fd, segment: origin.segment, from: 0, visit, onDamage })
         if (end > 0) return
         segment.damages += 1
@@ -196,11 +191,11 @@ export class LiveIndex {
     }
   }
 
-  async #readOutcomes(file: string, origin: string, recordsReadAt: number): Promise<void> {
-    const log: OutcomeLogState = this.#outcomeLogs.get(file) ?? { end: 0, sizeBytes: 0 }
-    this.#outcomeLogs.set(file, log)
-    await this.#withFile(file, async (fd) => {
-      if ((await fileSize(fd)) === log.sizeBytes) return
+  async #readOutcomes({ path, origin, isClosed }: OutcomeLogFile, recordsReadAt: number): Promise<void> {
+    const log: OutcomeLogState = this.#outcomeLogs.get(path) ?? { end: 0, sizeBytes: 0 }
+    this.#outcomeLogs.set(path, log)
+    if (log.isComplete === true || (await fileSizeAt(join(this.path, path))) === log.sizeBytes) return
+    await withFile(join(this.path, path), async (fd) => {
       const scanned = await scanSegment({
         fd,
         segment: origin,
@@ -213,16 +208,14 @@ export class LiveIndex {
       })
       log.end = scanned.end
       log.sizeBytes = scanned.size
+      log.isComplete = isClosed
     })
   }
 
   /** Forgets files that are gone. A segment stays known while a record that was moved out of it is on disk. */
-  #forgetDeleted({ writers, relocated }: SpoolListing): void {
-    const present = new Set<string>()
-    for (const { files } of writers) {
-      for (const { writer, sequence, extension } of files) present.add(segmentPath(writer, sequence, extension))
-    }
-    const moved = new Set(relocated.map(({ file }) => `${relocatedFolder}/${file}`))
+  #forgetDeleted({ writers, relocated, outcomeLogs }: SpoolListing): void {
+    const present = new Set([...segmentsOf(writers, 'msg')].map(({ path }) => path))
+    const moved = new Set(relocated.map(({ path }) => path))
     const origins = new Set(relocated.map(({ origin }) => origin.segment))
     const changed = new Set<SegmentState>()
     for (const segment of this.#segments.values()) {
@@ -246,23 +239,8 @@ export class LiveIndex {
       this.#segments.delete(segment.path)
       this.#table.removeSegment(segment)
     }
-    for (const file of this.#outcomeLogs.keys()) {
-      if (!present.has(file) && !moved.has(file)) this.#outcomeLogs.delete(file)
-    }
-  }
-
-  /** A file that was deleted since it was listed has nothing new. */
-  async #withFile(path: string, use: (fd: number) => Promise<void>): Promise<void> {
-    const fd = await openFile(join(this.path, path), 'r').catch((error: unknown) => {
-      if (hasCode(error, 'ENOENT')) return undefined
-      throw error
-    })
-    if (fd === undefined) return
-    try {
-      await use(fd)
-    } finally {
-      await closeFile(fd)
-    }
+    const logs = new Set(outcomeLogs.map(({ path }) => path))
+    for (const path of this.#outcomeLogs.keys()) if (!logs.has(path)) this.#outcomeLogs.delete(path)
   }
 
   #damaged(damage: Damage): void {
@@ -283,18 +261,6 @@ const clockSkewMs = 600_000
 interface OutcomeLogState {
   end: number
   sizeBytes: number
+  isComplete?: boolean
   kept?: KeptLog
-}
-
-/** Each outcome log with the segment it was written as. */
-function* outcomeFiles({ writers, relocated }: SpoolListing): Generator<readonly [string, string]> {
-  for (const { files } of writers) {
-    for (const { writer, sequence, extension } of files) {
-      const path = segmentPath(writer, sequence, extension)
-      if (extension === 'out') yield [path, path]
-    }
-  }
-  for (const { file, origin } of relocated) {
-    if (origin.kind === 'out') yield [`${relocatedFolder}/${file}`, origin.segment]
-  }
 }

@@ -9,16 +9,10 @@ import { decodeKeys } from './outcome-record.ts'
 import { writeRelocated } from './relocate.ts'
 import type { OnStep } from './relocate.ts'
 import { scanSegment } from './scan.ts'
-import { relocatedFile, relocatedFolder } from './segment-name.ts'
+import { relocatedFile, relocatedLogFolder } from './segment-name.ts'
+import type { OutcomeLogFile } from './spool-files.ts'
 import { SpoolReadError } from './spool.ts'
 import { syncDirectory } from './sync-directory.ts'
-
-/** An outcome log that is not written any more. */
-export interface ClosedOutcomeLog {
-  /** Where it lies, and the segment it was written as. */
-  readonly file: string
-  readonly origin: string
-}
 
 /**
  * Deletes an outcome log when none of the messages it speaks of has a record on disk. When few do, their outcomes are
@@ -26,12 +20,12 @@ export interface ClosedOutcomeLog {
  */
 export async function cleanOutcomeLog(
   index: LiveIndex,
-  log: ClosedOutcomeLog,
+  log: OutcomeLogFile,
   { nowAt, lookAgainMs, onStep }: OutcomeGarbageOptions,
 ): Promise<number> {
-  const kept = index.keptLog(log.file)
+  const kept = index.keptLog(log.path)
   if (kept !== undefined && nowAt - kept.lookedAt < lookAgainMs && index.hasRecord(kept.id)) return 0
-  const path = join(index.path, log.file)
+  const path = join(index.path, log.path)
   const { size } = await stat(path)
   const needed = await findNeeded(index, log, path)
   const [first] = needed
@@ -41,8 +35,8 @@ export async function cleanOutcomeLog(
     return size
   }
   const neededBytes = needed.reduce((sum, { bytes }) => sum + bytes, 0)
-  if (log.file !== log.origin || neededBytes > size * copyBelowShare) {
-    index.keepLog(log.file, { id: first.id, lookedAt: nowAt })
+  if (log.path !== log.origin || neededBytes > size * copyBelowShare) {
+    index.keepLog(log.path, { id: first.id, lookedAt: nowAt })
     return 0
   }
   await onStep('copy outcomes')
@@ -67,7 +61,7 @@ interface NeededRecord {
 
 const copyBelowShare = 0.2
 
-async function findNeeded(index: LiveIndex, log: ClosedOutcomeLog, path: string): Promise<readonly NeededRecord[]> {
+async function findNeeded(index: LiveIndex, log: OutcomeLogFile, path: string): Promise<readonly NeededRecord[]> {
   const needed: NeededRecord[] = []
   let isDamaged = false
   const fd = await openFile(path, 'r')
@@ -88,7 +82,7 @@ async function findNeeded(index: LiveIndex, log: ClosedOutcomeLog, path: string)
         isDamaged = true
       },
     })
-    if (isDamaged) throw new SpoolReadError(`${log.file} is damaged (${size} octets): it stays for the operator`)
+    if (isDamaged) throw new SpoolReadError(`${log.path} is damaged (${size} octets): it stays for the operator`)
   } finally {
     await closeFile(fd)
   }
@@ -114,5 +108,5 @@ async function copyOutcomes(
   } finally {
     await closeFile(fd)
   }
-  await syncDirectory(join(spoolPath, relocatedFolder))
+  await syncDirectory(join(spoolPath, relocatedLogFolder))
 }

@@ -2,15 +2,15 @@ import { join } from 'node:path'
 
 import { acceptedAtOf } from '../mail/message-id.ts'
 import type { MessageId } from '../mail/message-id.ts'
-import { closeFile, openFile, readFully } from './file-io.ts'
+import { closeFile, fileSizeAt, openFile, readFully, withFile } from './file-io.ts'
 import { decodeHead, frameBytes, headBytes, isSound, segmentSeed } from './frame.ts'
 import { hasCode } from './free-space.ts'
 import { IdTable } from './id-table.ts'
 import { decodeKeys, decodeOutcomes } from './outcome-record.ts'
 import { scanSegment } from './scan.ts'
 import type { Damage } from './scan.ts'
-import { relocatedFolder, segmentPath } from './segment-name.ts'
-import { listSpool } from './spool-files.ts'
+import { listOutcomeLogs } from './spool-files.ts'
+import type { OutcomeLogFile } from './spool-files.ts'
 import type { OutcomeRecord } from './spool.ts'
 
 export interface OutcomeIndexOptions {
@@ -67,7 +67,7 @@ export class OutcomeIndex {
     if (log.index === undefined) await this.#scan(log)
     const offsets = new Set(possible.flatMap((id) => log.index?.offsetsOf(id) ?? []))
     this.#shrink(log)
-    return offsets.size === 0 ? [] : readRecords(join(this.#options.path, log.file), log.origin, [...offsets])
+    return offsets.size === 0 ? [] : readRecords(join(this.#options.path, log.path), log.origin, [...offsets])
   }
 
   /** Resolves after a look that began after this call; those who wait together share it. */
@@ -91,61 +91,37 @@ export class OutcomeIndex {
 
   async #follow(): Promise<void> {
     const seen = new Set<string>()
-    for (const { file, origin } of await this.#listLogs()) {
-      seen.add(file)
-      const log = this.#logs.get(file) ?? { file, origin, size: 0, end: 0, newestAt: 0, index: new OutcomeLogIndex() }
-      this.#logs.set(file, log)
+    for (const { path, origin, isClosed } of await listOutcomeLogs(this.#options.path)) {
+      seen.add(path)
+      const log = this.#logs.get(path) ?? { path, origin, size: 0, end: 0, newestAt: 0, index: new OutcomeLogIndex() }
+      this.#logs.set(path, log)
+      if (log.isComplete === true || (await fileSizeAt(join(this.#options.path, path))) === log.size) continue
       await this.#scan(log)
+      if (isClosed) log.isComplete = true
       this.#shrink(log)
     }
-    for (const file of this.#logs.keys()) if (!seen.has(file)) this.#logs.delete(file)
-  }
-
-  async #listLogs(): Promise<readonly LogFile[]> {
-    const { writers, relocated } = await listSpool(this.#options.path)
-    const logs: LogFile[] = []
-    for (const { files } of writers) {
-      for (const { writer, sequence, extension } of files) {
-        const file = segmentPath(writer, sequence, extension)
-        if (extension === 'out') logs.push({ file, origin: file })
-      }
-    }
-    for (const { file, origin } of relocated) {
-      if (origin.kind === 'out') logs.push({ file: `${relocatedFolder}/${file}`, origin: origin.segment })
-    }
-    return logs
+    for (const path of this.#logs.keys()) if (!seen.has(path)) this.#logs.delete(path)
   }
 
   /** Reads what is new in a log, or all of it when its index was dropped. A log that is gone has nothing new. */
   async #scan(log: OutcomeLog): Promise<void> {
-    const fd = await openFile(join(this.#options.path, log.file), 'r').catch((error: unknown) => {
-      if (hasCode(error, 'ENOENT')) return undefined
-      throw error
-    })
-    if (fd === undefined) return
-    try {
-      await this.#scanOpen(log, fd)
-    } finally {
-      await closeFile(fd)
-    }
-  }
-
-  async #scanOpen(log: OutcomeLog, fd: number): Promise<void> {
     const index = log.index ?? new OutcomeLogIndex()
-    const { end, size } = await scanSegment({
-      fd,
-      segment: log.origin,
-      from: log.index === undefined ? 0 : log.end,
-      withContent: true,
-      visit: ({ head, offset, content }) => {
-        log.newestAt = Math.max(log.newestAt, head.at)
-        for (const { id } of decodeKeys(content)) index.add(id, offset)
-      },
-      onDamage: this.#options.onDamage,
+    await withFile(join(this.#options.path, log.path), async (fd) => {
+      const { end, size } = await scanSegment({
+        fd,
+        segment: log.origin,
+        from: log.index === undefined ? 0 : log.end,
+        withContent: true,
+        visit: ({ head, offset, content }) => {
+          log.newestAt = Math.max(log.newestAt, head.at)
+          for (const { id } of decodeKeys(content)) index.add(id, offset)
+        },
+        onDamage: this.#options.onDamage,
+      })
+      log.index = index
+      log.end = end
+      log.size = size
     })
-    log.index = index
-    log.end = end
-    log.size = size
   }
 
   /** Drops the indexes of the oldest logs, but for `kept`, until the limit holds. */
@@ -161,14 +137,9 @@ export class OutcomeIndex {
   }
 }
 
-interface LogFile {
-  /** Where it lies, below the spool folder. */
-  readonly file: string
-  /** The segment it was written as: what its checksums start from. */
-  readonly origin: string
-}
-
-interface OutcomeLog extends LogFile {
+interface OutcomeLog extends Pick<OutcomeLogFile, 'path' | 'origin'> {
+  /** It was closed when it was read last: nothing more will come. */
+  isComplete?: boolean
   size: number
   end: number
   /** Time of the newest outcome. */

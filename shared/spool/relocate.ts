@@ -18,7 +18,7 @@ export type OnStep = (step: string) => void | Promise<void>
  * disk. May be stopped anywhere and repeated. @throws SpoolReadError when a record is not sound: then its segment must stay.
  */
 export async function relocateRecords(path: string, records: readonly LiveRecord[], onStep: OnStep): Promise<void> {
-  await makeRelocatedFolder(path)
+  await makeFolder(path, relocatedFolder)
   for (let start = 0; start < records.length; start += atOnce) {
     const batch = records.slice(start, start + atOnce)
     await onStep('copy records')
@@ -30,8 +30,8 @@ export async function relocateRecords(path: string, records: readonly LiveRecord
 
 /** Writes a file among the relocated ones; nobody sees it before it is complete and on disk. */
 export async function writeRelocated(path: string, file: string, buffers: readonly Buffer[]): Promise<void> {
-  await makeRelocatedFolder(path)
-  const making = join(path, relocatedFolder, `.${randomBytes(8).toString('hex')}`)
+  await makeFolder(path, dirname(file))
+  const making = join(path, dirname(file), `.${randomBytes(8).toString('hex')}`)
   try {
     const handle = await open(making, 'wx', 0o640)
     try {
@@ -49,8 +49,8 @@ export async function writeRelocated(path: string, file: string, buffers: readon
 
 const atOnce = 32
 
-async function makeRelocatedFolder(path: string): Promise<void> {
-  const made = await mkdir(join(path, relocatedFolder), { recursive: true, mode: 0o750 })
+async function makeFolder(path: string, name: string): Promise<void> {
+  const made = await mkdir(join(path, name), { recursive: true, mode: 0o750 })
   if (made !== undefined) await syncDirectory(path)
 }
 

@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto'
 /** Names below the spool folder. A name starting with a dot is still being made and belongs to nobody yet. */
 
 export const relocatedFolder = 'relocated'
+/** Apart from the records, of which there may be many: outcome logs are looked for before each repeated attempt. */
+export const relocatedLogFolder = 'relocated-out'
 export const aliveFile = 'alive'
 
 export type LogExtension = 'msg' | 'out'
@@ -56,14 +58,14 @@ export function relocatedRecord(segment: string, offset: number): string {
 
 /** Where a content file or an outcome log lies after it was moved. */
 export function relocatedFile(path: string): string {
-  return `${relocatedFolder}/${path.replace('/', '.')}`
+  return `${path.endsWith('.out') ? relocatedLogFolder : relocatedFolder}/${path.replace('/', '.')}`
 }
 
 export type RelocatedName =
   | { readonly kind: 'record'; readonly segment: string; readonly offset: number }
   | { readonly kind: 'big' | 'out'; readonly segment: string }
 
-/** Reads a file name in the folder of relocated records: where it came from. */
+/** Reads the name of a relocated file: where it came from. */
 export function parseRelocatedName(name: string): RelocatedName | undefined {
   const match = /^([a-z0-9-]+)\.(\d{6,10})\.(?:(\d+)\.msg|(big|out))$/.exec(name)
   const writer = match?.[1] ?? ''

@@ -11,6 +11,8 @@ export class SegmentState {
   end = 0
   /** Octets of the file at the last look. */
   sizeBytes = 0
+  /** It was closed when it was read last: nothing more will come. */
+  isComplete = false
   /** The file was deleted; records of it may live on where they were moved to. */
   isDeleted = false
   /** Gaps between its records; such a segment is never deleted by itself. */

@@ -2,7 +2,15 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { hasCode } from './free-space.ts'
-import { aliveFile, isWriterName, parseFileName, parseRelocatedName, relocatedFolder } from './segment-name.ts'
+import {
+  aliveFile,
+  isWriterName,
+  parseFileName,
+  parseRelocatedName,
+  relocatedFolder,
+  relocatedLogFolder,
+  segmentPath,
+} from './segment-name.ts'
 import type { RelocatedName, SegmentName } from './segment-name.ts'
 
 export interface WriterListing {
@@ -12,30 +20,76 @@ export interface WriterListing {
 }
 
 export interface RelocatedListing {
-  readonly file: string
+  /** Below the spool folder. */
+  readonly path: string
   readonly origin: RelocatedName
+}
+
+/** An outcome log. */
+export interface OutcomeLogFile {
+  /** Where it lies, below the spool folder. */
+  readonly path: string
+  /** The segment it was written as: what its checksums start from. */
+  readonly origin: string
+  /** Nobody writes it any more. */
+  readonly isClosed: boolean
 }
 
 export interface SpoolListing {
   readonly writers: readonly WriterListing[]
+  /** Moved records and contents. */
   readonly relocated: readonly RelocatedListing[]
+  readonly outcomeLogs: readonly OutcomeLogFile[]
 }
 
 /**
- * Everything in the spool folder. The relocated files are listed last: cleaning puts a copy there before it deletes the
- * original, so that a record that is missing in its writer's folder is seen there.
+ * Everything in the spool folder. Relocated files are listed last: cleaning puts a copy there before it deletes the
+ * original, so that what is missing in its writer's folder is seen there.
  */
 export async function listSpool(path: string): Promise<SpoolListing> {
-  const names = (await listFolder(path)).filter(isWriterName)
-  const writers = await Promise.all(names.map((name) => listWriter(path, name)))
-  const relocated = await listFolder(join(path, relocatedFolder))
-  return {
-    writers,
-    relocated: relocated.flatMap((file) => {
-      const origin = parseRelocatedName(file)
-      return origin === undefined ? [] : [{ file, origin }]
-    }),
+  const writers = await listWriters(path)
+  const relocated = await listRelocated(path, relocatedFolder)
+  return { writers, relocated, outcomeLogs: await outcomeLogsOf(path, writers) }
+}
+
+/** Only the outcome logs; does not go through the relocated records. */
+export async function listOutcomeLogs(path: string): Promise<readonly OutcomeLogFile[]> {
+  return outcomeLogsOf(path, await listWriters(path))
+}
+
+/** The segments of a kind with whether they are closed: of dead writers all, of living ones all but the last. */
+export function* segmentsOf(
+  writers: readonly WriterListing[],
+  extension: 'msg' | 'out',
+): Generator<{ readonly path: string; readonly isClosed: boolean }> {
+  for (const { name, hasAlive, files } of writers) {
+    const own = files.filter((file) => file.extension === extension)
+    for (const [index, { sequence }] of own.entries()) {
+      yield { path: segmentPath(name, sequence, extension), isClosed: !hasAlive || index < own.length - 1 }
+    }
   }
+}
+
+async function outcomeLogsOf(path: string, writers: readonly WriterListing[]): Promise<readonly OutcomeLogFile[]> {
+  const logs: OutcomeLogFile[] = []
+  for (const segment of segmentsOf(writers, 'out')) logs.push({ ...segment, origin: segment.path })
+  for (const moved of await listRelocated(path, relocatedLogFolder)) {
+    logs.push({ path: moved.path, origin: moved.origin.segment, isClosed: true })
+  }
+  return logs
+}
+
+async function listWriters(path: string): Promise<readonly WriterListing[]> {
+  const names = (await listFolder(path)).filter(isWriterName)
+  return Promise.all(names.map((name) => listWriter(path, name)))
+}
+
+async function listRelocated(path: string, folder: string): Promise<readonly RelocatedListing[]> {
+  const files = await listFolder(join(path, folder))
+  return files.flatMap((file) => {
+    const origin = parseRelocatedName(file)
+    return origin === undefined ? [] : [{ path: `${folder}/${file}`, origin }]
+  })
 }
 
 async function listWriter(path: string, name: string): Promise<WriterListing> {
