@@ -1,4 +1,5 @@
 import { closest, type Diagnostic, type DiagnosticCode, type Span } from './diagnostic.ts'
+import { findLoops } from './loops.ts'
 import type { Action, Configuration, Position } from './model.ts'
 import type { PipelineDraft } from './pipeline-grammar.ts'
 import { queueOfHost } from './relay-url.ts'
@@ -32,6 +33,7 @@ export function checkConfiguration(
       hint: 'write `auth <table>` here, or `login from <table>` in pipeline.conf',
     })
   }
+  for (const { at, fault } of findLoops(configuration)) say('warning', at, fault)
   return found
 }
 

@@ -20,6 +20,7 @@ const smtpd = [
   'listen on 127.0.0.1 port 2587 tls-require pki here auth <users>',
   'action "scan" relay host "queue://filter"',
   'action "up" relay host "smtps://l@mx.example.org" auth <logins>',
+  'match tag Filtered for any action "up"',
   'match for any action "scan"',
 ].join('\n')
 
@@ -80,12 +81,12 @@ test('faults of both files and missing files are told together', async () => {
   assert.deepEqual(
     error.diagnostics.map((one) => [one.code, one.span.line]),
     [
-      ['unknown-name', 9],
+      ['unknown-name', 10],
       ['unknown-keyword', 1],
-      ['missing-file', 8],
+      ['missing-file', 9],
     ],
   )
-  assert.ok(error.message.includes('smtpd.conf:9:18: error: there is no table "none"'))
+  assert.ok(error.message.includes('smtpd.conf:10:18: error: there is no table "none"'))
 })
 
 test('a file that is not there at all is told as such', async () => {
@@ -111,6 +112,28 @@ test('a queue that nobody declared, auth without users and an unknown relay pki 
     ],
   )
   assert.equal(error.diagnostics[0]?.hint, 'did you mean "filter"?')
+})
+
+test('mail that would go round in a queue for ever is warned about at its rule', async () => {
+  const conf = (rules: readonly string[]): string =>
+    [
+      'action "scan" relay host "queue://filter"',
+      'action "sign" relay host "queue://sign"',
+      'action "out" relay',
+      ...rules,
+    ].join('\n')
+  const loops = async (...rules: readonly string[]): Promise<readonly (readonly [string, number])[]> =>
+    (await load(conf(rules))).warnings.map((one) => [one.code, one.span.line])
+  assert.deepEqual(await loops('match from any for any action "scan"'), [['loop', 4]])
+  assert.deepEqual(await loops('match tag Filtered for any action "out"', 'match from any for any action "scan"'), [])
+  assert.deepEqual(
+    await loops(
+      'match tag Filtered for any action "sign"',
+      'match tag Signed for any action "scan"',
+      'match for any action "scan"',
+    ),
+    [['loop', 4]],
+  )
 })
 
 test('a file of the old grammar is refused with one message', async () => {
