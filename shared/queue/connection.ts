@@ -133,7 +133,7 @@ function addressOptions(address: RedisAddress): RedisOptions {
     host: address.host,
     port: address.port,
     db: address.database,
-    ...(address.tls ? { tls: { servername: address.host } } : {}),
+    ...(address.tls ? { tls: {} } : {}),
     ...(address.username === undefined ? {} : { username: address.username }),
     ...password,
   }

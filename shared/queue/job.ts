@@ -60,3 +60,6 @@ export interface NewJob {
   readonly data: StageJob
   readonly delayMs?: number
 }
+
+/** The queue of jobs that wait for an operator; it has no workers. A held job keeps its id. */
+export const heldQueue = 'held'

@@ -89,6 +89,25 @@ test('a worker goes on after Redis was away longer than its locks, and no job is
   await worker.close()
 })
 
+test('closing takes seconds at most while Redis is away', { skip, timeout: 10_000 }, async () => {
+  await queues.add([testJob('filter')])
+  const taken = signalOf()
+  const worker = queues.work('filter', {
+    concurrency: 1,
+    ...times,
+    handler: () => {
+      taken.resolve()
+      return new Promise(() => {})
+    },
+  })
+  await taken.promise
+  await redis.kill()
+  await worker.close(10)
+  await queues.close()
+  await redis.start()
+  await clear()
+})
+
 test('a worker whose connections are cut goes on taking jobs', { skip }, async () => {
   let taken = signalOf()
   const worker = queues.work('filter', {

@@ -1,0 +1,61 @@
+import type { StageJob } from './job.ts'
+
+/** What a handler is told about the run it is in. */
+export interface JobControl {
+  readonly jobId: string
+  /**
+   * How often this job was started, this time included; above 1 it ran before (a retry, a crash, lost Redis) and the outcome
+   * log decides what is left to do.
+   */
+  readonly starts: number
+  /** Aborted when the worker closes and its time is over. */
+  readonly signal: AbortSignal
+}
+
+/** A destination and how many jobs may be at work for it at a time. */
+export interface Lane {
+  readonly destination: string
+  readonly limit: number
+}
+
+/** What becomes of the job. */
+export type JobResult =
+  | { readonly kind: 'done' }
+  /** Runs again after `delayMs` with this data; with `lane`, as soon as a slot of the destination is free. */
+  | {
+      readonly kind: 'later'
+      readonly data: StageJob
+      readonly delayMs: number
+      readonly reason: string
+      readonly lane?: Lane
+    }
+  /** Goes to the queue `held` and waits for an operator. */
+  | { readonly kind: 'park'; readonly data: StageJob; readonly reason: string }
+
+/** May run twice for one job. What it throws is trouble of our own: the job runs again after a pause, with the same data. */
+export type JobHandler = (job: StageJob, control: JobControl) => Promise<JobResult>
+
+export interface WorkOptions {
+  /** Handlers at a time. */
+  readonly concurrency: number
+  readonly handler: JobHandler
+  /** A killed worker's job is taken by another after at most `lockMs` + `stalledIntervalMs`. 10 s and 5 s. */
+  readonly lockMs?: number
+  readonly stalledIntervalMs?: number
+  /** A worker that takes nothing for this long while its queue is not empty gets new connections. 30 s. */
+  readonly watchdogMs?: number
+}
+
+export interface StageWorker {
+  readonly queue: string
+  /** Handlers at work. */
+  readonly running: number
+  /** Epoch ms of the last job taken; undefined before the first. */
+  readonly lastTakenAt: number | undefined
+  /** How often the watchdog had to restart it. */
+  readonly restarts: number
+  /** Resolves when it is connected and takes jobs. */
+  ready(): Promise<void>
+  /** Stops taking jobs, waits `limitMs` (10 s) for those in hand, then gives them back: another worker takes them at once. */
+  close(limitMs?: number): Promise<void>
+}
