@@ -37,7 +37,8 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
   })
   registerQueueGauges(metrics.registry, queues)
   const app = createApp({ source, registry: metrics.registry, assets: await readAssets(), clock, log, host })
-  const url = await app.listen({ host, port }).catch((error: unknown) => {
+  const url = await app.listen({ host, port }).catch(async (error: unknown) => {
+    await app.close()
     throw cannotListen(host, port, error as NodeJS.ErrnoException)
   })
   return {

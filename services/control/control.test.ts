@@ -1,0 +1,322 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+
+import { loadConfiguration } from '../../shared/config/load.ts'
+import { silentLog } from '../../shared/log.ts'
+import { parseMailbox } from '../../shared/mail/address.ts'
+import { newMessageId } from '../../shared/mail/message-id.ts'
+import type { MessageId } from '../../shared/mail/message-id.ts'
+import type { StageJob } from '../../shared/queue/job.ts'
+import type { JobResult } from '../../shared/queue/queues.ts'
+import { redisMissing, startTestRedis } from '../../shared/queue/testing.ts'
+import type { TestRedis } from '../../shared/queue/testing.ts'
+import type { JobView, MessageView, QueueView } from '../../shared/report/views.ts'
+import type { ServiceContext } from '../../shared/service.ts'
+import { openSystem } from '../../shared/system.ts'
+import { runControl } from './run.ts'
+import type { Terminal } from './terminal.ts'
+
+const skip = await redisMissing()
+
+interface Printed {
+  readonly code: number
+  readonly out: string
+  readonly errors: string
+}
+
+interface Bench {
+  readonly redis: TestRedis
+  readonly context: ServiceContext
+  ctl(...args: readonly string[]): Promise<Printed>
+  /** Accepts a message; resolves when its job is in the queue `filter`. */
+  accept(): Promise<MessageId>
+}
+
+async function runPrinting(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<Printed> {
+  const out: string[] = []
+  const errors: string[] = []
+  const terminal: Terminal = {
+    print: (line) => void out.push(`${line}\n`),
+    warn: (line) => void errors.push(`${line}\n`),
+    write: async (bytes) => void out.push(bytes.toString('latin1')),
+    paint: (_colour, text) => text,
+    askSecret: async () => 'asked',
+  }
+  const code = await runControl(args, { terminal, environment })
+  return { code, out: out.join(''), errors: errors.join('') }
+}
+
+async function openBench(t: TestContext): Promise<Bench> {
+  const dataFolder = await mkdtemp(join(tmpdir(), 'sluice-ctl-'))
+  const smtpdConf = join(dataFolder, 'smtpd.conf')
+  await writeFile(
+    smtpdConf,
+    [
+      'listen on 127.0.0.1 port 2525',
+      'action "scan" relay host "queue://filter"',
+      `action "mailbox" maildir "${dataFolder}/mail/%{user.username}"`,
+      'match tag Filtered from local for local action "mailbox"',
+      'match from any for local action "scan"',
+      '',
+    ].join('\n'),
+  )
+  const { configuration } = await loadConfiguration({ smtpdConf, hostname: 'mx.example.org' })
+  const redis = await startTestRedis()
+  const system = await openSystem({
+    configuration,
+    dataFolder,
+    redis: redis.endpoint,
+    writer: 'test',
+    log: silentLog(),
+  })
+  const { context } = system
+  t.after(async () => {
+    await system.close()
+    await redis.close()
+    await rm(dataFolder, { recursive: true })
+  })
+  assert.ok(await context.queues.ready(5_000))
+  const environment = {
+    SMTPD_CONF: smtpdConf,
+    SLUICE_DATA: dataFolder,
+    REDIS_URL: redis.url,
+    SMTPD_HOSTNAME: 'mx.example.org',
+  }
+  return {
+    redis,
+    context,
+    ctl: (...args) => runPrinting(args, environment),
+    async accept() {
+      const id = newMessageId(Date.now())
+      const to = parseMailbox('jane@localhost')
+      const from = parseMailbox('joe@example.net')
+      if (to === undefined || from === undefined) throw new TypeError('address')
+      const content = Buffer.from('Subject: hello\r\nFrom: joe@example.net\r\n\r\nHello Jane.\r\n')
+      const origin = { kind: 'smtp', address: '192.0.2.1', listener: '127.0.0.1:2525', helo: 'mx.example.net' } as const
+      const envelope = {
+        id,
+        reversePath: from,
+        recipients: [{ mailbox: to }],
+        tags: [],
+        origin,
+        receivedAt: Date.now(),
+      }
+      const received = 'Received: from mx.example.net by mx.example.org; now\r\n'
+      await context.pipeline.submit(envelope, content, [{ kind: 'prepend', fields: received }])
+      context.events.received({ id, from, to: [to], sizeBytes: content.length })
+      while ((await context.queues.jobsOf(id)).length === 0) await new Promise((resolve) => setImmediate(resolve))
+      return id
+    },
+  }
+}
+
+/** Runs the queue `filter` until one job is done as `result` says. */
+async function workOnce(context: ServiceContext, result: (data: StageJob) => JobResult): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const worker = context.queues.work('filter', {
+      concurrency: 1,
+      handler: async (data) => {
+        setImmediate(() => void worker.close().then(resolve))
+        return result(data)
+      },
+    })
+  })
+}
+
+test('show queue tells the numbers and each message', { skip }, async (t) => {
+  const { ctl, accept } = await openBench(t)
+  const ids = [await accept(), await accept()]
+  const { code, out } = await ctl('show', 'queue', '--json')
+  assert.equal(code, 0)
+  const shown = JSON.parse(out) as { queues: QueueView[]; jobs: JobView[] }
+  assert.equal(shown.queues.find((queue) => queue.name === 'filter')?.waiting, 2)
+  assert.deepEqual(
+    shown.jobs.map((job) => job.id),
+    ids,
+  )
+  const text = (await ctl('show', 'queue')).out
+  for (const id of ids)
+    assert.match(text, new RegExp(`^${id}  filter  waiting .* joe@example.net  jane@localhost`, 'm'))
+  assert.match((await ctl('show', 'queue', '--limit', '1')).out, /and 1 message more: --limit 0 shows all/)
+  assert.equal((await ctl('show', 'queue', 'nowhere')).code, 2)
+})
+
+test('show message tells the story, with Redis and without', { skip }, async (t) => {
+  const { ctl, accept, redis } = await openBench(t)
+  const id = await accept()
+  const read = async (): Promise<MessageView> =>
+    JSON.parse((await ctl('show', 'message', id, '--json')).out) as MessageView
+  let shown = await read()
+  // The journal is written in the background.
+  while (!shown.story.some((line) => line.event === 'received')) shown = await read()
+  assert.equal(shown.knownFrom, 'spool')
+  assert.deepEqual(
+    shown.recipients.map((recipient) => recipient.state),
+    ['waiting'],
+  )
+  await redis.stop()
+  const { code, out } = await ctl('show', 'message', id.toUpperCase())
+  assert.equal(code, 0)
+  assert.match(out, /queues not seen: Redis does not answer/)
+  assert.match(out, /received from joe@example.net for jane@localhost/)
+  assert.match(out, /add Received: from mx.example.net by mx.example.org; now/)
+  const away = await ctl('show', 'queue')
+  assert.equal(away.code, 1)
+  assert.match(away.errors, /^sluicectl: Redis does not answer on .*\n$/)
+})
+
+test('remove drops a message from queue and spool for good', { skip }, async (t) => {
+  const { ctl, accept } = await openBench(t)
+  const id = await accept()
+  assert.deepEqual(JSON.parse((await ctl('remove', id, '--json')).out), { id, removed: 1 })
+  assert.match((await ctl('rebuild')).out, /^0 messages in the spool, 0 messages queued again/)
+  const shown = JSON.parse((await ctl('show', 'message', id, '--json')).out) as MessageView
+  assert.equal(shown.recipients[0]?.state, 'removed')
+  assert.ok(shown.story.some((line) => line.event === 'removed'))
+  assert.equal((await ctl('remove', id)).code, 1)
+})
+
+test('remove refuses while a worker has the message', { skip }, async (t) => {
+  const { ctl, accept, context } = await openBench(t)
+  const id = await accept()
+  let finish: () => void = () => undefined
+  const finished = new Promise<void>((resolve) => {
+    finish = resolve
+  })
+  const worker = await new Promise<{ close(): Promise<void> }>((resolve) => {
+    const opened = context.queues.work('filter', {
+      concurrency: 1,
+      handler: async () => {
+        resolve(opened)
+        await finished
+        return { kind: 'done' }
+      },
+    })
+  })
+  const { code, errors } = await ctl('remove', id)
+  finish()
+  await worker.close()
+  assert.equal(code, 1)
+  assert.match(errors, /is being worked on in queue filter/)
+})
+
+test('a held message is released into its queue', { skip }, async (t) => {
+  const { ctl, accept, context } = await openBench(t)
+  const id = await accept()
+  await workOnce(context, (data) => ({ kind: 'park', data, reason: 'looks odd' }))
+  const held = JSON.parse((await ctl('show', 'queue', '--json')).out) as { queues: QueueView[]; jobs: JobView[] }
+  assert.equal(held.queues.find((queue) => queue.name === 'filter')?.held, 1)
+  assert.deepEqual(
+    held.jobs.map(({ state, reason }) => [state, reason]),
+    [['held', 'looks odd']],
+  )
+  assert.equal((await ctl('release', id)).out, `message ${id} is back in filter\n`)
+  const shown = JSON.parse((await ctl('show', 'message', id, '--json')).out) as MessageView
+  assert.equal(shown.recipients[0]?.state, 'waiting')
+  assert.equal((await ctl('release', id)).code, 1)
+})
+
+test('schedule runs a delayed message, or all, now', { skip }, async (t) => {
+  const { ctl, accept, context } = await openBench(t)
+  const id = await accept()
+  await workOnce(context, (data) => ({ kind: 'later', data, delayMs: 3_600_000, reason: '451 later' }))
+  const states = async (): Promise<readonly string[]> =>
+    (JSON.parse((await ctl('show', 'queue', '--json')).out) as { jobs: JobView[] }).jobs.map((job) => job.state)
+  assert.deepEqual(await states(), ['delayed'])
+  assert.equal((await ctl('schedule', id)).code, 0)
+  assert.deepEqual(await states(), ['waiting'])
+  assert.match((await ctl('schedule', id)).errors, /has no delayed job: filter waiting/)
+  assert.equal((await ctl('schedule', 'all')).out, '0 messages will be tried now\n')
+})
+
+test('pause and resume stop and start a queue', { skip }, async (t) => {
+  const { ctl } = await openBench(t)
+  const paused = async (): Promise<boolean | undefined> =>
+    (JSON.parse((await ctl('show', 'queue', '--json')).out) as { queues: QueueView[] }).queues.find(
+      (queue) => queue.name === 'relay',
+    )?.paused
+  assert.equal((await ctl('pause', 'relay')).out, 'queue relay is paused\n')
+  assert.equal(await paused(), true)
+  await ctl('resume', 'relay')
+  assert.equal(await paused(), false)
+  assert.equal((await ctl('pause', 'nowhere')).code, 2)
+})
+
+test('rebuild gives the messages of an emptied Redis their jobs again', { skip }, async (t) => {
+  const { ctl, accept, context, redis } = await openBench(t)
+  const id = await accept()
+  for (const { queue, jobId } of await context.queues.jobsOf(id)) await context.queues.remove(queue, jobId)
+  assert.ok(redis.pid > 0)
+  assert.deepEqual(JSON.parse((await ctl('rebuild', '--json')).out), { live: 1, requeued: 1, failed: 0 })
+  assert.deepEqual(
+    (await context.queues.jobsOf(id)).map((job) => job.queue),
+    ['filter'],
+  )
+})
+
+test('spool list and cat show what is on disk', { skip }, async (t) => {
+  const { ctl, accept } = await openBench(t)
+  const id = await accept()
+  assert.match((await ctl('spool', 'list')).out, new RegExp(`^${id} .*\\n1 message not settled\\n$`, 'ms'))
+  const received = 'Received: from mx.example.net by mx.example.org; now\r\n'
+  const content = 'Subject: hello\r\nFrom: joe@example.net\r\n\r\nHello Jane.\r\n'
+  assert.equal((await ctl('spool', 'cat', id)).out, received + content)
+  assert.equal((await ctl('spool', 'cat', id, '--raw')).out, content)
+  assert.equal((await ctl('spool', 'cat', newMessageId(Date.now()))).code, 1)
+})
+
+test('trouble is one line and an exit code', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-ctl-'))
+  t.after(() => rm(folder, { recursive: true }))
+  const conf = join(folder, 'smtpd.conf')
+  await writeFile(conf, 'listen on nowhere port x\n')
+  const table: readonly (readonly [readonly string[], NodeJS.ProcessEnv, number, RegExp])[] = [
+    [['fly'], {}, 2, /^sluicectl: unknown command 'fly'/],
+    [['show', 'message', 'x'], {}, 2, /^sluicectl: 'x' is not a message id/],
+    [['show', 'queue'], { SLUICE_DATA: join(folder, 'none') }, 1, /^sluicectl: there is no Sluice in /],
+    [['check', conf], { SLUICE_DATA: folder }, 78, /smtpd\.conf:1:/],
+    [['send', '--to', 'a@b', '--port', 'x'], {}, 2, /^sluicectl: --port x/],
+    [['send'], {}, 2, /^sluicectl: --to is missing/],
+    [['send', '--to', 'a@b', '--user', 'jane'], {}, 2, /needs --password-file/],
+  ]
+  for (const [args, environment, code, message] of table) {
+    const printed = await runPrinting(args, environment)
+    assert.equal(printed.code, code, args.join(' '))
+    assert.match(printed.errors, message)
+    assert.equal(printed.out, '')
+  }
+})
+
+test('encrypt hashes what it is given or asks', async () => {
+  assert.match((await runPrinting(['encrypt', 'secret'], {})).out, /^\$6\$/)
+  assert.match((await runPrinting(['encrypt', '--bcrypt'], {})).out, /^\$2[aby]\$/)
+})
+
+test('send prints the reply and the id of the 250', async (t) => {
+  const id = newMessageId(Date.now())
+  const server = createServer((socket) => {
+    let inData = false
+    socket.write('220 mx ESMTP\r\n')
+    socket.on('data', (chunk: Buffer) => {
+      for (const line of chunk.toString('latin1').split('\r\n').filter(Boolean)) {
+        if (inData && line !== '.') continue
+        if (inData) socket.write(`250 2.0.0 ${id}\r\n`)
+        else socket.write(line === 'DATA' ? '354 go on\r\n' : '250 ok\r\n')
+        inData = line === 'DATA'
+      }
+    })
+    socket.on('error', () => undefined)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const printed = await runPrinting(['send', '--to', 'jane@localhost', '--port', String(port)], {})
+  assert.equal(printed.errors, '')
+  assert.equal(printed.out, `250 2.0.0 ${id}\nsluicectl show message ${id}\n`)
+})

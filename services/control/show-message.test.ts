@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { PassThrough } from 'node:stream'
+import { test } from 'node:test'
+
+import type { Mailbox } from '../../shared/mail/address.ts'
+import type { MessageId } from '../../shared/mail/message-id.ts'
+import type { MessageView } from '../../shared/report/views.ts'
+import { messageText } from './show-message.ts'
+import { openTerminal } from './terminal.ts'
+
+const at = Date.UTC(2026, 10, 21, 3)
+const id = '0mi8v2c4bm00000001' as MessageId
+const terminal = openTerminal({ input: new PassThrough(), output: new PassThrough(), errors: new PassThrough() }, {})
+
+const message: MessageView = {
+  id,
+  acceptedAt: at,
+  knownFrom: 'spool',
+  from: 'joe@example.net' as Mailbox,
+  recipients: [
+    { mailbox: 'jane@example.org', state: 'delivered', at: at + 40, detail: '250 2.0.0 Saved' },
+    { mailbox: 'ann@example.org', original: 'staff@example.org', state: 'delayed', detail: '451 4.2.2 Mailbox full' },
+  ],
+  sizeBytes: 4300,
+  origin: [{ name: 'client', value: '192.0.2.1 port 4000' }],
+  tags: ['Filtered'],
+  edits: ['add Received: from mx.example.net by mx.example.org'],
+  jobs: { kind: 'away', reason: 'Redis does not answer' },
+  story: [
+    { at, event: 'received', text: 'received from joe@example.net', tone: 'plain' },
+    { at: at + 40, event: 'delivered', text: 'delivered to jane\u001b[2J@example.org', tone: 'good' },
+  ],
+}
+
+test('a message reads from top to bottom, and nothing in it drives the terminal', () => {
+  assert.deepEqual(messageText(message, terminal, at + 65_000), [
+    '0mi8v2c4bm00000001',
+    '  from      joe@example.net',
+    '  accepted  2026-11-21 03:00:00Z, 1 min 5 s ago',
+    '  size      4.2 KiB',
+    '  tags      Filtered',
+    '  content   in the spool',
+    '  client    192.0.2.1 port 4000',
+    '',
+    'recipients',
+    '  jane@example.org                              delivered  2026-11-21 03:00:00Z  250 2.0.0 Saved',
+    '  ann@example.org (given as staff@example.org)  delayed                          451 4.2.2 Mailbox full',
+    '',
+    'queues not seen: Redis does not answer',
+    '',
+    'header edits',
+    '  add Received: from mx.example.net by mx.example.org',
+    '',
+    'story',
+    '  2026-11-21 03:00:00.000Z  received from joe@example.net',
+    '  2026-11-21 03:00:00.040Z  delivered to jane\\u{1b}[2J@example.org',
+  ])
+})
