@@ -27,9 +27,9 @@ export function checkConfiguration(
   for (const listener of configuration.listeners) {
     if (listener.auth.kind === 'none' || listener.auth.table !== undefined) continue
     if (configuration.pipeline.login !== undefined) continue
-    say('error', listener.at, {
+    say('warning', listener.at, {
       code: 'incomplete',
-      message: 'auth has no table of users',
+      message: 'auth has no table of users: nobody can log in here',
       hint: 'write `auth <table>` here, or `login from <table>` in pipeline.conf',
     })
   }

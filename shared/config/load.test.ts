@@ -93,7 +93,7 @@ test('a file that is not there at all is told as such', async () => {
   await assert.rejects(loadConfiguration({ smtpdConf: join(folder, 'none.conf') }), ConfigurationError)
 })
 
-test('a queue that nobody declared, auth without users and an unknown relay pki are refused', async () => {
+test('a queue that nobody declared and an unknown relay pki are refused, auth without users is warned about', async () => {
   const error = await refused(
     [
       'pki here cert "cert.pem" key "key.pem"',
@@ -110,6 +110,10 @@ test('a queue that nobody declared, auth without users and an unknown relay pki 
       ['unknown-name', 4],
       ['incomplete', 2],
     ],
+  )
+  assert.deepEqual(
+    error.diagnostics.map((one) => one.severity),
+    ['error', 'error', 'warning'],
   )
   assert.equal(error.diagnostics[0]?.hint, 'did you mean "filter"?')
 })
@@ -133,6 +137,16 @@ test('mail that would go round in a queue for ever is warned about at its rule',
       'match for any action "scan"',
     ),
     [['loop', 4]],
+  )
+})
+
+test('an expression that cannot be read is told, in a file too', async () => {
+  writeFileSync(join(folder, 'tables/patterns'), '^mx\\.\n[open\n')
+  const conf = 'table p "tables/patterns"\naction "out" relay\nmatch from rdns regex <p> for any action "out"\n'
+  const { warnings } = await load(conf.replace('"tables', '"./tables'))
+  assert.deepEqual(
+    warnings.map((one) => [one.code, one.span.line]),
+    [['value', 3]],
   )
 })
 

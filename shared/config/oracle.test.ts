@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { renderDiagnostics } from './diagnostic.ts'
 import { compileDomains } from './domain-pattern.ts'
 import { expandFormat, FormatError } from './format.ts'
+import { grammarOf } from './grammar-choice.ts'
 import { compileMailboxes } from './mailbox-pattern.ts'
 import { compileNetworks } from './network.ts'
 import { faultsOf, oracleRows, oracleText, parseText, withoutOracle } from './oracle-fixture.ts'
@@ -17,6 +18,16 @@ interface CorpusFile {
   readonly verdict: Readonly<Record<string, { readonly ok: boolean }>>
   readonly made: Readonly<Record<string, string>>
 }
+
+test('the grammar of every real file is recognised', { skip }, (t) => {
+  const corpus = JSON.parse(oracleText('corpus/manifest.json')) as readonly CorpusFile[]
+  for (const { file, grammar } of corpus) {
+    if (grammar === 'part') continue
+    const expected = grammar === 'old' ? 'old' : 'modern'
+    assert.equal(grammarOf(oracleText(`corpus/${file}`)).grammar, expected, file)
+  }
+  t.diagnostic(`${corpus.length} files`)
+})
 
 interface Probe {
   readonly id: string

@@ -23,7 +23,7 @@ export function parseTableFile(text: string): TableContent {
   const list: string[] = []
   const map = new Map<string, string>()
   let kind: 'list' | 'map' | undefined
-  for (const [index, raw] of text.split('\n').entries()) {
+  for (const [index, raw] of linesOf(text)) {
     const line = raw.trim()
     if (kind === undefined && /^#\s*@list$/.test(line)) kind = 'list'
     if (line === '' || line.startsWith('#')) continue
@@ -50,7 +50,7 @@ export function parseTableFile(text: string): TableContent {
  */
 export function parsePasswdFile(text: string): TableContent {
   const map = new Map<string, string>()
-  for (const [index, raw] of text.split('\n').entries()) {
+  for (const [index, raw] of linesOf(text)) {
     const line = raw.trim()
     if (line === '' || line.startsWith('#')) continue
     const colon = line.indexOf(':')
@@ -59,6 +59,14 @@ export function parsePasswdFile(text: string): TableContent {
     map.set(line.slice(0, colon).toLowerCase(), line.slice(colon + 1))
   }
   return { kind: 'map', map }
+}
+
+/** Without the byte order mark of a Windows editor. */
+function linesOf(text: string): Iterable<[index: number, line: string]> {
+  return text
+    .replace(/^\u{FEFF}/u, '')
+    .split('\n')
+    .entries()
 }
 
 function splitEntry(line: string): [key: string, value: string | undefined] {

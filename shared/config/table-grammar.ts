@@ -53,11 +53,11 @@ export function atTables(reader: TokenReader): boolean {
   return reader.atString() || reader.at('<') || reader.at('{')
 }
 
-/** A table of regular expressions: those that stand in the file are checked now. A wrong one never matches, as upstream. */
+/** A table of regular expressions. A wrong one never matches, as upstream, and is told now. */
 export function parseExpressions(draft: PolicyDraft, use: string): Table {
   const first = draft.reader.peek()
   const table = parseTables(draft, 'list', use)
-  for (const pattern of listOf(table)) {
+  for (const pattern of entriesNow(draft, table)) {
     try {
       compileExpression(pattern)
     } catch (error) {
@@ -79,6 +79,17 @@ export function parseNames(reader: TokenReader, what: string): readonly Token[] 
     names.push(reader.string(what))
   } while (goesOn(reader))
   return names
+}
+
+/** Entries as they are now; a file that cannot be read was told at its declaration. */
+function entriesNow(draft: PolicyDraft, table: Table): readonly string[] {
+  if (table.source.kind === 'inline') return listOf(table)
+  try {
+    const content = parseTableFile(draft.read(table.source.path))
+    return content.kind === 'list' ? content.list : []
+  } catch {
+    return []
+  }
 }
 
 /** Entries of an inline list; nothing for files, which are read at look-up. */

@@ -34,7 +34,7 @@ export interface TableSet {
   relayLogin(table: Table, label: string): RelayLogin | undefined
   /** Userbase, `name uid:gid:home`. */
   userInfo(table: Table, user: string): UserInfo | undefined
-  /** Reads every file again now. */
+  /** Every file is read again at its next look-up, changed or not. */
   refresh(): void
 }
 
@@ -159,7 +159,10 @@ export function openTables(options: TableOptions = {}): TableSet {
       return { uid: Number(uid), gid: Number(gid), home }
     },
     refresh() {
-      for (const loaded of files.values()) loaded.checkedAt = Number.NEGATIVE_INFINITY
+      for (const loaded of files.values()) {
+        loaded.checkedAt = Number.NEGATIVE_INFINITY
+        loaded.version = 'to be read again'
+      }
     },
   }
 }
@@ -204,8 +207,8 @@ function readContent(path: string, format: 'passwd' | undefined): TableContent {
 }
 
 function versionOf(path: string): string {
-  const { mtimeMs, size, ino } = statSync(path)
-  return `${mtimeMs}/${size}/${ino}`
+  const { mtimeNs, size, ino } = statSync(path, { bigint: true })
+  return `${mtimeNs}/${size}/${ino}`
 }
 
 function isPasswd(table: Table): boolean {

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+
+import { loadConfiguration } from '../config/load.ts'
+import { oracleText, withoutOracle } from '../config/oracle-fixture.ts'
+import { openTables } from '../config/tables.ts'
+import type { Mailbox } from '../mail/address.ts'
+import { explain } from './explain.ts'
+import type { Transaction } from './transaction.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'seed-'))
+after(() => rmSync(folder, { recursive: true }))
+
+test('the configuration this project began with runs on queues as it stands', { skip: withoutOracle }, async () => {
+  const text = oracleText('seed.modern.conf')
+    .replaceAll('/etc/certs', folder)
+    .replaceAll('/etc/aliases', join(folder, 'aliases'))
+  writeFileSync(join(folder, 'smtpd.conf'), text)
+  writeFileSync(join(folder, 'aliases'), 'root: joe\n')
+  for (const name of ['exem.pl.crt', 'exem.pl.key']) writeFileSync(join(folder, name), 'x')
+  const { configuration } = await loadConfiguration({ smtpdConf: join(folder, 'smtpd.conf'), hostname: 'mail.exem.pl' })
+  const way = (transaction: Partial<Transaction>, recipient: string): readonly string[] => {
+    const context = {
+      configuration,
+      tables: openTables(),
+      localAddresses: new Set(['127.0.0.1']),
+      transaction: { peer: { address: '192.0.2.1' }, tls: false, tags: [], reversePath: null, ...transaction },
+    }
+    const { steps, resolution } = explain(context, recipient as Mailbox)
+    const taken = steps.map(({ route }) => (route.kind === 'stage' ? route.queue : route.kind))
+    return resolution.kind === 'accepted' ? [...taken, ...resolution.recipients.map((one) => one.mailbox)] : taken
+  }
+  assert.deepEqual(
+    configuration.listeners.map((listener) => listener.port),
+    [25, 465, 587],
+  )
+  assert.deepEqual(way({}, 'joe@exem.pl'), ['filter', 'local', 'joe@exem.pl'])
+  assert.deepEqual(way({}, 'root@exem.pl'), ['filter', 'local', 'joe@exem.pl'])
+  assert.deepEqual(way({}, 'joe@far.org'), ['reject'])
+  assert.deepEqual(way({ user: 'joe' }, 'bob@far.org'), ['sign', 'relay', 'bob@far.org'])
+  assert.deepEqual(way({ peer: 'local' }, 'bob@far.org'), ['sign', 'relay', 'bob@far.org'])
+})
