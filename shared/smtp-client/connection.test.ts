@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 
 import fc from 'fast-check'
-import { generate } from 'selfsigned'
 
 import type { Mailbox } from '../mail/address.ts'
 import { formatReply } from '../mail/reply.ts'
+import { selfSignedCertificate } from '../start/self-signed.ts'
 import { OpenError } from './client-error.ts'
 import type { SmtpConnection } from './connection.ts'
 import { openConnection, plainText } from './open-connection.ts'
@@ -414,9 +414,7 @@ test('being told to stop ends the connection, but an answer that is on its way i
   await connection.close()
 })
 
-const pem = await generate([{ name: 'commonName', value: 'localhost' }], {
-  extensions: [{ name: 'subjectAltName', altNames: [{ type: 2, value: 'localhost' }] }],
-})
+const pem = await selfSignedCertificate('mx.example.org')
 
 function tlsServer(taken: TakenMessage[], behind = ''): (session: ScriptedSession, index: number) => Promise<void> {
   return async (session, index) => {
@@ -425,7 +423,7 @@ function tlsServer(taken: TakenMessage[], behind = ''): (session: ScriptedSessio
     session.say('250-x', '250-PIPELINING', '250 STARTTLS')
     assert.equal(await session.line(), 'STARTTLS')
     session.socket.write(`220 go\r\n${behind}`)
-    await session.startTls(pem.cert, pem.private)
+    await session.startTls(pem.cert, pem.key)
     if ((await session.line()) === undefined) return
     session.say('250-secure', '250-PIPELINING', '250 AUTH PLAIN LOGIN')
     const auth = await session.line()

@@ -39,6 +39,9 @@ export interface TlsPolicy {
   /** The certificate must be valid and carry the host's name; only for `required` and `implicit`. */
   readonly verify: boolean
   readonly minVersion?: 'TLSv1.2' | 'TLSv1.3'
+  readonly maxVersion?: 'TLSv1.2' | 'TLSv1.3'
+  /** In OpenSSL's notation. */
+  readonly ciphers?: string
   /** PEM: trusted roots instead of the system's, and our own certificate. */
   readonly ca?: string
   readonly cert?: string
@@ -157,6 +160,8 @@ async function secure(channel: Channel, tls: TlsPolicy, endpoint: Endpoint, time
     host,
     ...(isIP(host) === 0 ? { servername: host } : {}),
     minVersion: tls.minVersion ?? 'TLSv1.2',
+    ...(tls.maxVersion === undefined ? {} : { maxVersion: tls.maxVersion }),
+    ...(tls.ciphers === undefined ? {} : { ciphers: tls.ciphers }),
     rejectUnauthorized: tls.verify && tls.mode !== 'opportunistic',
     ...(tls.ca === undefined ? {} : { ca: tls.ca }),
     ...(tls.cert === undefined ? {} : { cert: tls.cert }),

@@ -99,7 +99,7 @@ export interface ScriptedServer {
 /** Listens on a free port of 127.0.0.1, or on a socket path, and runs the script for each connection. */
 export async function startServer(
   script: (session: ScriptedSession, index: number) => Promise<void>,
-  listen: { readonly path?: string; readonly host?: string } = {},
+  listen: { readonly path?: string; readonly host?: string; readonly port?: number } = {},
 ): Promise<ScriptedServer> {
   const sessions: ScriptedSession[] = []
   const open = new Set<Socket>()
@@ -118,7 +118,7 @@ export async function startServer(
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    if (listen.path === undefined) server.listen(0, listen.host ?? '127.0.0.1', resolve)
+    if (listen.path === undefined) server.listen(listen.port ?? 0, listen.host ?? '127.0.0.1', resolve)
     else server.listen(listen.path, resolve)
   })
   return {

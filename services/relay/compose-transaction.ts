@@ -1,0 +1,55 @@
+import type { RelayAction } from '../../shared/config/model.ts'
+import { parseMailbox } from '../../shared/mail/address.ts'
+import type { Mailbox, ReversePath } from '../../shared/mail/address.ts'
+import { applyEdits } from '../../shared/mail/header-edit.ts'
+import type { StageMessage } from '../../shared/pipeline/stage.ts'
+import type { ForwardPath } from '../../shared/smtp-client/commands.ts'
+import { outgoingContent } from '../../shared/smtp-client/outgoing-content.ts'
+import type { Transaction } from '../../shared/smtp-client/transaction.ts'
+
+/** The message as it goes out; the same for every host that is tried. */
+export async function composeTransaction(message: StageMessage, action: RelayAction): Promise<Transaction> {
+  const { envelope } = message
+  const reversePath = senderOf(envelope.reversePath, action)
+  const recipients = message.pending.map((index) => forwardPathOf(message, index))
+  const content = await outgoingContent(message.stored, message.edits)
+  const addresses = [reversePath ?? '', ...recipients.map((path) => path.address)]
+  return {
+    mail: {
+      reversePath,
+      sizeBytes: content.sizeBytes,
+      eightBit: envelope.eightBit === true,
+      smtpUtf8: addresses.some((address) => !isAscii(address)) || (await headerNeedsUtf8(message)),
+      ...(envelope.dsn === undefined ? {} : { dsn: envelope.dsn }),
+    },
+    recipients,
+    content: content.read,
+  }
+}
+
+/** `mail-from` takes the place of the sender; the null reverse-path stays, or bounces would be answered. */
+function senderOf(reversePath: ReversePath, { mailFrom }: RelayAction): ReversePath {
+  if (reversePath === null || mailFrom === undefined) return reversePath
+  return parseMailbox(mailFrom) ?? reversePath
+}
+
+function forwardPathOf({ envelope }: StageMessage, index: number): ForwardPath {
+  const recipient = envelope.recipients[index]
+  if (recipient === undefined) throw new RangeError(`no recipient ${index}`)
+  const { mailbox, notify, orcpt } = recipient
+  return {
+    address: mailbox satisfies Mailbox,
+    ...(notify === undefined ? {} : { notify }),
+    ...(orcpt === undefined ? {} : { orcpt }),
+  }
+}
+
+/** Many clients say SMTPUTF8 with every message; it is passed on where the header makes it necessary (RFC 6531 §3.2). */
+async function headerNeedsUtf8(message: StageMessage): Promise<boolean> {
+  if (message.envelope.smtputf8 !== true) return false
+  return !isAscii(applyEdits(await message.stored.header(), message.edits).toString('latin1'))
+}
+
+function isAscii(text: string): boolean {
+  return /^[\x00-\x7f]*$/.test(text)
+}

@@ -1,0 +1,18 @@
+import type { Reply } from '../../shared/mail/reply.ts'
+import type { Credentials } from '../../shared/smtp-client/authenticate.ts'
+import type { Endpoint, TlsPolicy } from '../../shared/smtp-client/open-connection.ts'
+
+/** One place a message may be handed to; the plan tries them in order. */
+export interface Hop {
+  readonly endpoint: Endpoint & { readonly kind: 'tcp' }
+  readonly protocol: 'smtp' | 'lmtp'
+  readonly helo: string
+  readonly tls: TlsPolicy
+  readonly credentials?: Credentials
+  /** Connections are shared by messages with the same key. */
+  readonly key: string
+}
+
+export type HopPlan =
+  | { readonly kind: 'hops'; readonly hops: readonly Hop[] }
+  | { readonly kind: 'refused'; readonly reply: Reply }

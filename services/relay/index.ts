@@ -1,0 +1,74 @@
+import type { RelayAction } from '../../shared/config/model.ts'
+import type { DeliveryAttempt, Disposition } from '../../shared/mail/disposition.ts'
+import { settled } from '../../shared/mail/disposition.ts'
+import { isPositive, replies } from '../../shared/mail/reply.ts'
+import type { Reply } from '../../shared/mail/reply.ts'
+import { defineStage } from '../../shared/pipeline/stage.ts'
+import type { OpenStage, StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
+import type { ServiceContext } from '../../shared/service.ts'
+import { ConnectionPool } from '../../shared/smtp-client/pool.ts'
+import { planHops } from './plan-hops.ts'
+import { composeTransaction } from './compose-transaction.ts'
+import { PemFiles } from './pem-files.ts'
+import { sendByHops } from './send-by-hops.ts'
+import type { HopResult } from './send-by-hops.ts'
+import { Turns } from './turns.ts'
+import { UnreachableHosts } from './unreachable-hosts.ts'
+
+/** Outgoing mail: to the MX of the recipient's domain or to smarthosts, by the relay actions of smtpd.conf. */
+export default defineStage({ name: 'relay', queue: 'relay', open: openRelay })
+
+export async function openRelay(service: ServiceContext): Promise<OpenStage> {
+  const pool = new ConnectionPool()
+  const parts = { pool, turns: new Turns(), pemFiles: new PemFiles(), unreachable: new UnreachableHosts(service.clock) }
+  warnOfSrs(service)
+
+  async function relay(action: RelayAction, message: StageMessage, context: StageContext): Promise<HopResult> {
+    const plan = await planHops({ message, action, context, turns: parts.turns, pemFiles: parts.pemFiles })
+    if (plan.kind === 'refused') return plan
+    return sendByHops(plan.hops, await composeTransaction(message, action), { ...parts, signal: context.signal })
+  }
+
+  return {
+    async handle(message, context): Promise<Disposition> {
+      const action = message.action === undefined ? undefined : context.configuration.actions.get(message.action)
+      if (action?.kind !== 'relay')
+        return settled(attemptsOf(message, { kind: 'refused', reply: actionGone(message.action) }))
+      return settled(attemptsOf(message, await relay(action, message, context)))
+    },
+    close: () => pool.close(),
+  }
+}
+
+function attemptsOf(message: StageMessage, result: HopResult): readonly DeliveryAttempt[] {
+  return message.pending.map((recipient, position): DeliveryAttempt => {
+    if (result.kind === 'refused') {
+      const { reply, remoteMta } = result
+      return { recipient, reply, reached: 'remote', ...(remoteMta === undefined ? {} : { remoteMta }) }
+    }
+    const reply = result.replies[position] ?? replies.tryLater
+    return {
+      recipient,
+      reply,
+      reached: 'remote',
+      remoteMta: result.peer,
+      dsnPassedOn: result.dsnPassedOn && isPositive(reply),
+    }
+  })
+}
+
+/** A reload may have taken the action away while the message waited: an operator can mend that. */
+function actionGone(name: string | undefined): Reply {
+  return { code: 451, enhanced: '4.3.5', text: `The configuration has no relay action "${name ?? ''}"` }
+}
+
+function warnOfSrs({ configuration, log }: ServiceContext): void {
+  for (const action of configuration.actions.values()) {
+    if (action.kind !== 'relay' || !action.srs) continue
+    const { file, line } = action.at
+    log.warn(
+      { action: action.name, file, line },
+      'srs is not supported yet: senders of forwarded mail are not rewritten',
+    )
+  }
+}

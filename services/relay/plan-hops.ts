@@ -1,0 +1,166 @@
+import { isIP } from 'node:net'
+
+import type { Configuration, RelayAction } from '../../shared/config/model.ts'
+import { RelayUrlError, parseRelayUrl } from '../../shared/config/relay-url.ts'
+import { domainOf } from '../../shared/mail/address.ts'
+import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
+import type { Credentials } from '../../shared/smtp-client/authenticate.ts'
+import { peerName } from '../../shared/smtp-client/open-connection.ts'
+import type { TlsPolicy } from '../../shared/smtp-client/open-connection.ts'
+import type { Hop, HopPlan } from './hop.ts'
+import { addressesOf, findMailHosts } from './mail-hosts.ts'
+import { ownHost } from './own-host.ts'
+import type { PemFiles } from './pem-files.ts'
+import { tlsPolicy } from './tls-policy.ts'
+import type { Turns } from './turns.ts'
+
+export interface HopRequest {
+  readonly message: StageMessage
+  readonly action: RelayAction
+  readonly context: Pick<StageContext, 'configuration' | 'tables' | 'resolver'>
+  readonly turns: Turns
+  readonly pemFiles: PemFiles
+}
+
+/**
+ * Where this message may be handed to, in the order to try: the smarthosts of the action in turn, or the MX of the domain.
+ * @throws TableError
+ */
+export async function planHops(request: HopRequest): Promise<HopPlan> {
+  const smarthosts = smarthostsOf(request)
+  return smarthosts === undefined ? mxHops(request) : smarthostHops(smarthosts, request)
+}
+
+/** Relay URLs; `undefined` when the action goes by MX. */
+function smarthostsOf({ action, context, message, turns }: HopRequest): readonly string[] | undefined {
+  if (action.host !== undefined) return turns.rotate(action.host.name, context.tables.entries(action.host))
+  if (action.domain !== undefined && message.destination !== undefined) return [message.destination]
+  return undefined
+}
+
+async function mxHops(request: HopRequest): Promise<HopPlan> {
+  const { action, context, pemFiles } = request
+  const { configuration } = context
+  const port = configuration.pipeline.relayPort
+  const domain = request.message.destination ?? domainOfFirst(request.message)
+  const isOurs = ownHost(configuration, port)
+  const backup = action.backup?.mx?.toLowerCase()
+  const found = await findMailHosts(domain, {
+    resolver: context.resolver,
+    isOurs: (host) => host.name === backup || isOurs(host),
+    random: Math.random,
+  })
+  if (found.kind === 'refused') return found
+  const tls = await tlsPolicy('opportunistic', action, configuration, pemFiles)
+  const hops = found.hosts.flatMap(({ name, addresses }) =>
+    addresses.flatMap((address) => hopTo({ host: name, address, port, protocol: 'smtp', tls }, request)),
+  )
+  return someHops(hops)
+}
+
+async function smarthostHops(urls: readonly string[], request: HopRequest): Promise<HopPlan> {
+  const hops: Hop[] = []
+  for (const text of urls) {
+    const url = urlOf(text)
+    if (typeof url === 'string') return notConfigured(url)
+    const { action, context, pemFiles } = request
+    const login = url.label === undefined ? undefined : loginOf(url.label, request)
+    if (url.label !== undefined && login === undefined)
+      return notConfigured(`The configuration has no user and password for the relay label "${url.label}"`)
+    const host = url.host.replace(/^\[(?:IPv6:)?(.*)\]$/i, '$1')
+    const tls = await tlsPolicy(url.tls, action, context.configuration, pemFiles)
+    const target = { host, port: url.port, protocol: url.kind, tls, ...(login === undefined ? {} : { login }) }
+    for (const address of await smarthostAddresses(host, request))
+      hops.push(...hopTo({ ...target, ...(address === undefined ? {} : { address }) }, request))
+  }
+  return someHops(hops)
+}
+
+/** By DNS; what that does not know (`localhost`, a container's name) by the system when connecting. */
+async function smarthostAddresses(host: string, { context }: HopRequest): Promise<readonly (string | undefined)[]> {
+  if (isIP(host) === 0 && !host.includes('.')) return [undefined]
+  const { addresses } = await addressesOf(host, context.resolver)
+  return addresses.length === 0 ? [undefined] : addresses
+}
+
+function urlOf(text: string) {
+  try {
+    const url = parseRelayUrl(text)
+    return url.kind === 'queue' ? `The relay host "${text}" names a queue` : url
+  } catch (error) {
+    if (error instanceof RelayUrlError) return `The relay host "${text}" is not valid: ${error.message}`
+    throw error
+  }
+}
+
+function loginOf(label: string, { action, context }: HopRequest): Credentials | undefined {
+  return action.auth === undefined ? undefined : context.tables.relayLogin(action.auth, label)
+}
+
+interface Target {
+  readonly host: string
+  readonly address?: string
+  readonly port: number
+  readonly protocol: 'smtp' | 'lmtp'
+  readonly tls: TlsPolicy
+  readonly login?: Credentials
+}
+
+/** A hop to one address, from a source address of ours when the action names some; none when no source is of its family. */
+function hopTo(target: Target, request: HopRequest): readonly Hop[] {
+  const { action, context } = request
+  const source = sourceFor(target.address, request)
+  if (source === 'none') return []
+  const endpoint = {
+    kind: 'tcp' as const,
+    host: target.host,
+    port: target.port,
+    ...(target.address === undefined ? {} : { address: target.address }),
+    ...(source === undefined ? {} : { localAddress: source }),
+  }
+  const { configuration } = context
+  return [
+    {
+      endpoint,
+      protocol: target.protocol,
+      helo: heloFor(source, action, context),
+      tls: target.tls,
+      key: `${configuration.revision} ${request.message.action ?? ''} ${peerName(endpoint)} ${source ?? ''}`,
+      ...(target.login === undefined ? {} : { credentials: target.login }),
+    },
+  ]
+}
+
+function sourceFor(address: string | undefined, { action, context, turns }: HopRequest): string | undefined {
+  if (action.src === undefined) return undefined
+  const family = isIP(address ?? '')
+  const sources = context.tables.entries(action.src).map((entry) => entry.replace(/^\[(.*)\]$/, '$1'))
+  const fitting = sources.filter((source) => family === 0 || isIP(source) === family)
+  return turns.rotate(`${action.src.name}/${family}`, fitting)[0] ?? 'none'
+}
+
+function heloFor(
+  source: string | undefined,
+  action: RelayAction,
+  { configuration, tables }: HopRequest['context'],
+): Configuration['hostname'] {
+  const named = source === undefined || action.heloSrc === undefined ? undefined : tables.lookup(action.heloSrc, source)
+  return named ?? action.helo ?? configuration.hostname
+}
+
+function domainOfFirst({ envelope, pending }: StageMessage): string {
+  const recipient = envelope.recipients[pending[0] ?? 0]
+  if (recipient === undefined) throw new RangeError('a relay job without recipients')
+  return domainOf(recipient.mailbox)
+}
+
+function someHops(hops: readonly Hop[]): HopPlan {
+  return hops.length > 0
+    ? { kind: 'hops', hops }
+    : notConfigured('No source address fits the addresses of the mail servers')
+}
+
+/** A fault of the configuration is for an operator to mend; the mail waits. */
+function notConfigured(text: string): HopPlan {
+  return { kind: 'refused', reply: { code: 451, enhanced: '4.3.5', text } }
+}

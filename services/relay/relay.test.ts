@@ -1,0 +1,309 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+
+import type { DeliveryAttempt } from '../../shared/mail/disposition.ts'
+import type { Mailbox } from '../../shared/mail/address.ts'
+import { formatReply } from '../../shared/mail/reply.ts'
+import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
+import { polite, startServer } from '../../shared/smtp-client/testing.ts'
+import type { PoliteOptions, ScriptedServer, ScriptedSession, TakenMessage } from '../../shared/smtp-client/testing.ts'
+import { selfSignedCertificate } from '../../shared/start/self-signed.ts'
+import { openRelay } from './index.ts'
+import { listTable, relayAction, stageContext, stageMessage } from './testing.ts'
+import type { Surroundings } from './testing.ts'
+import { UnreachableHosts } from './unreachable-hosts.ts'
+
+const closing: (() => Promise<void>)[] = []
+after(async () => {
+  for (const close of closing) await close()
+})
+
+async function serve(
+  script: (session: ScriptedSession, index: number) => Promise<void>,
+  host?: string,
+): Promise<ScriptedServer> {
+  const server = await startServer(script, host === undefined ? {} : { host })
+  closing.push(() => server.close())
+  return server
+}
+
+async function relayOne(context: StageContext, ...messages: StageMessage[]): Promise<readonly DeliveryAttempt[]> {
+  const stage = await openRelay(context)
+  closing.push(() => stage.close())
+  const attempts: DeliveryAttempt[] = []
+  for (const message of messages) {
+    const disposition = await stage.handle(message, context)
+    assert.ok(disposition.kind === 'settled')
+    attempts.push(...disposition.attempts)
+  }
+  return attempts
+}
+
+const said = (attempts: readonly DeliveryAttempt[]): string[] => attempts.map((attempt) => formatReply(attempt.reply))
+const mx = (exchange: string, priority: number) => ({ exchange, priority })
+
+/** far.test with one MX, a scripted server. */
+async function farTest(options: PoliteOptions = {}, more: Partial<Surroundings> = {}) {
+  const taken: TakenMessage[] = []
+  const server = await serve(polite(taken, options))
+  const zones = { mx: { 'far.test': [mx('mx.far.test', 10)] }, a: { 'mx.far.test': ['127.0.0.1'] } }
+  return { taken, server, context: stageContext({ zones, relayPort: server.port, ...more }) }
+}
+
+test('recipients of a domain go in one transaction, each with the words of the remote server', async () => {
+  const { taken, server, context } = await farTest({
+    rcptReply: (line) =>
+      line.includes('bad') ? '550 5.1.1 no such user' : line.includes('grey') ? '450 4.7.1 greylisted' : '250 ok',
+  })
+  const message = stageMessage({
+    to: ['jane@far.test', 'bad@far.test', 'grey@far.test'],
+    edits: [{ kind: 'prepend', fields: 'Received: by us\r\n' }],
+  })
+  const attempts = await relayOne(context, message)
+  assert.deepEqual(said(attempts), ['250 2.0.0 queued', '550 5.1.1 no such user', '450 4.7.1 greylisted'])
+  assert.ok(attempts.every((attempt) => attempt.reached === 'remote'))
+  assert.equal(attempts[0]?.remoteMta, `mx.far.test[127.0.0.1]:${server.port}`)
+  assert.equal(taken.length, 1)
+  assert.equal(taken[0]?.content, 'Received: by us\r\nSubject: Hello\r\n\r\nHow are you?\r\n')
+})
+
+test('messages to the same host share a connection', async () => {
+  const { server, context, taken } = await farTest()
+  await relayOne(context, stageMessage(), stageMessage(), stageMessage())
+  assert.equal(taken.length, 3)
+  assert.equal(server.sessions.length, 1)
+})
+
+test('the next MX is tried when one is down, busy or gone mid-envelope', async () => {
+  const scripts: ((session: ScriptedSession) => Promise<void>)[] = [
+    async (session) => session.say('421 4.7.0 busy'),
+    async (session) => session.say('554 5.3.2 closed'),
+    async (session) => session.hangUp(),
+    async (session) => {
+      session.say('220 hi')
+      await session.line()
+      session.say('250-x', '250 PIPELINING')
+      await session.line()
+      session.hangUp()
+    },
+  ]
+  for (const script of scripts) {
+    const taken: TakenMessage[] = []
+    const good = await serve(polite(taken), '127.0.0.2')
+    const bad = await startServer(script, { host: '127.0.0.1', port: good.port })
+    closing.push(() => bad.close())
+    const zones = {
+      mx: { 'far.test': [mx('one.far.test', 10), mx('two.far.test', 20)] },
+      a: { 'one.far.test': ['127.0.0.1'], 'two.far.test': ['127.0.0.2'] },
+    }
+    const attempts = await relayOne(stageContext({ zones, relayPort: good.port }), stageMessage())
+    assert.deepEqual(said(attempts), ['250 2.0.0 queued'])
+    assert.equal(attempts[0]?.remoteMta, `two.far.test[127.0.0.2]:${good.port}`)
+    assert.equal(bad.sessions.length, 1)
+  }
+})
+
+test('a refused recipient is final: the next MX is not asked for a second opinion', async () => {
+  const first = await serve(polite([], { rcptReply: () => '550 5.1.1 no' }))
+  const second: TakenMessage[] = []
+  const other = await startServer(polite(second), { host: '127.0.0.2', port: first.port })
+  closing.push(() => other.close())
+  const zones = {
+    mx: { 'far.test': [mx('one', 10), mx('two', 20)] },
+    a: { one: ['127.0.0.1'], two: ['127.0.0.2'] },
+  }
+  assert.deepEqual(said(await relayOne(stageContext({ zones, relayPort: first.port }), stageMessage())), [
+    '550 5.1.1 no',
+  ])
+  assert.equal(other.sessions.length, 0)
+})
+
+test('IPv4 is tried when IPv6 does not answer', async () => {
+  const taken: TakenMessage[] = []
+  const server = await serve(polite(taken))
+  const zones = { aaaa: { 'far.test': ['::1'] }, a: { 'far.test': ['127.0.0.1'] } }
+  const [attempt] = await relayOne(stageContext({ zones, relayPort: server.port }), stageMessage())
+  assert.equal(attempt?.reply.code, 250)
+  assert.equal(taken.length, 1)
+})
+
+test('when no host answers the mail waits, with the reason', async () => {
+  const server = await startServer(async () => {})
+  await server.close()
+  const zones = { a: { 'far.test': ['127.0.0.1'] } }
+  const [attempt] = await relayOne(stageContext({ zones, relayPort: server.port }), stageMessage())
+  assert.ok(attempt)
+  assert.match(
+    formatReply(attempt.reply),
+    /^451 4\.4\.1 cannot connect to far\.test\[127\.0\.0\.1\]:\d+: connection refused$/,
+  )
+  assert.equal(attempt.remoteMta, undefined)
+})
+
+test('a domain whose every host says never is over at once', async () => {
+  const { context } = await farTest({ greeting: '521 5.3.2 this host takes no mail' })
+  const [attempt] = await relayOne(context, stageMessage())
+  assert.equal(attempt?.reply.code, 521)
+})
+
+test('what DNS says decides without a connection', async () => {
+  const zones = { mx: { 'null.test': [mx('', 0)], 'slow.test': 'fail' } } as const
+  const context = stageContext({ zones })
+  const attempts = await relayOne(
+    context,
+    stageMessage({ destination: 'null.test' }),
+    stageMessage({ destination: 'none.test' }),
+    stageMessage({ destination: 'slow.test' }),
+  )
+  assert.deepEqual(
+    attempts.map((attempt) => [attempt.reply.code, attempt.reply.enhanced]),
+    [
+      [556, '5.1.10'],
+      [550, '5.1.2'],
+      [451, '4.4.3'],
+    ],
+  )
+})
+
+test('mail never goes round in a circle through our own listener', async () => {
+  const { server, context } = await farTest()
+  const listeners = [{ on: '127.0.0.1', port: server.port }]
+  const own = { ...context, configuration: { ...context.configuration, listeners } } as unknown as StageContext
+  const [attempt] = await relayOne(own, stageMessage())
+  assert.deepEqual([attempt?.reply.code, attempt?.reply.enhanced], [554, '5.4.6'])
+  assert.equal(server.sessions.length, 0)
+})
+
+test('DSN parameters are passed on to a server that offers DSN, and it is said that they were', async () => {
+  const { taken, context } = await farTest({ capabilities: ['PIPELINING', 'DSN'] })
+  const envelope = {
+    dsn: { ret: 'hdrs', envid: 'abc' },
+    recipients: [{ mailbox: 'jane@far.test' as Mailbox, notify: ['success'], orcpt: 'rfc822;jane@far.test' }],
+  } as const
+  const [attempt] = await relayOne(context, stageMessage({ envelope }))
+  assert.equal(attempt?.dsnPassedOn, true)
+  assert.equal(taken[0]?.mail, 'MAIL FROM:<joe@example.org> RET=HDRS ENVID=abc')
+  assert.deepEqual(taken[0].rcpt, ['RCPT TO:<jane@far.test> NOTIFY=SUCCESS ORCPT=rfc822;jane@far.test'])
+  const plain = await farTest()
+  assert.equal((await relayOne(plain.context, stageMessage({ envelope })))[0]?.dsnPassedOn, false)
+})
+
+test('SMTPUTF8 is demanded where an address or the header needs it, and only there', async () => {
+  const { taken, context } = await farTest({ capabilities: ['PIPELINING', 'SMTPUTF8'] })
+  const plain = await farTest()
+  const asciiOnly = stageMessage({ envelope: { smtputf8: true } })
+  const header = stageMessage({ envelope: { smtputf8: true }, content: 'Subject: Grüße\r\n\r\n' })
+  const address = stageMessage({ to: ['jörg@far.test'], envelope: { smtputf8: true } })
+  assert.ok(said(await relayOne(context, asciiOnly, header, address)).every((reply) => reply.startsWith('250')))
+  assert.deepEqual(
+    taken.map(({ mail }) => mail.includes('SMTPUTF8')),
+    [false, true, true],
+  )
+  const replies = said(await relayOne(plain.context, asciiOnly, header, address))
+  assert.deepEqual(
+    replies.map((reply) => reply.slice(0, 9)),
+    ['250 2.0.0', '553 5.6.7', '553 5.6.7'],
+  )
+})
+
+test('smarthosts are used in turn, and one that is down does not stop the mail', async () => {
+  const [one, two]: [TakenMessage[], TakenMessage[]] = [[], []]
+  const first = await serve(polite(one))
+  const second = await serve(polite(two))
+  const down = await startServer(async () => {})
+  await down.close()
+  const hosts = [first, second, down].map((server) => `smtp://127.0.0.1:${server.port}`)
+  const action = relayAction({ host: listTable('hosts', hosts) })
+  const messages = Array.from({ length: 6 }, () => stageMessage({ to: ['a@one.test', 'b@two.test'] }))
+  const attempts = await relayOne(stageContext({ action }), ...messages)
+  assert.ok(attempts.every((attempt) => attempt.reply.code === 250))
+  assert.equal(one.length + two.length, 6)
+  assert.ok(one.length >= 2 && two.length >= 2)
+})
+
+test('a smarthost gets the password of its label, inside verified TLS only', async () => {
+  const pem = await selfSignedCertificate('localhost')
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-relay-'))
+  closing.push(() => rm(folder, { recursive: true }))
+  await writeFile(join(folder, 'ca.pem'), pem.cert)
+  const taken: TakenMessage[] = []
+  const auth: string[] = []
+  const server = await serve(async (session, index) => {
+    session.say('220 hi')
+    await session.line()
+    session.say('250-x', '250 STARTTLS')
+    await session.line()
+    session.say('220 go')
+    await session.startTls(pem.cert, pem.key)
+    if ((await session.line()) === undefined) return
+    session.say('250-x', '250-PIPELINING', '250 AUTH PLAIN')
+    auth.push((await session.line()) ?? '')
+    session.say('235 ok')
+    for (let count = 0; count < 3; count++) await session.line()
+    session.say('250 ok', '250 ok', '354 go')
+    taken.push({ mail: '', rcpt: [], content: (await session.content()) ?? '', connection: index })
+    session.say('250 2.0.0 sent')
+  })
+  const host = listTable('hosts', [`smtp+tls://isp@localhost:${server.port}`])
+  const trusting = relayAction({ host, auth: listTable('secrets', []), ca: 'test' })
+  const surroundings = {
+    logins: { isp: { user: 'jane', password: 'secret' } },
+    cas: new Map([['test', join(folder, 'ca.pem')]]),
+  }
+  assert.deepEqual(said(await relayOne(stageContext({ ...surroundings, action: trusting }), stageMessage())), [
+    '250 2.0.0 sent',
+  ])
+  assert.deepEqual(auth, [`AUTH PLAIN ${Buffer.from('\0jane\0secret').toString('base64')}`])
+
+  const doubting = relayAction({ host, auth: listTable('secrets', []) })
+  const [untrusted] = said(await relayOne(stageContext({ ...surroundings, action: doubting }), stageMessage()))
+  assert.match(untrusted ?? '', /^451 4\.7\.5 /)
+  const [unlabelled] = said(
+    await relayOne(stageContext({ ...surroundings, action: doubting, logins: {} }), stageMessage()),
+  )
+  assert.match(unlabelled ?? '', /^451 4\.3\.5 .*"isp"/)
+  assert.equal(auth.length, 1)
+})
+
+test('an LMTP host answers for each recipient', async () => {
+  const taken: TakenMessage[] = []
+  const finals = ['250 2.0.0 one', '452 4.2.2 full']
+  const server = await serve(polite(taken, { protocol: 'lmtp', finalReply: (_, index) => finals[index] ?? '' }))
+  const action = relayAction({ host: listTable('hosts', [`lmtp://127.0.0.1:${server.port}`]) })
+  const attempts = await relayOne(stageContext({ action }), stageMessage({ to: ['a@x.test', 'b@x.test'] }))
+  assert.deepEqual(said(attempts), finals)
+})
+
+test('mail-from replaces a sender, but never the null reverse-path', async () => {
+  const { taken, context } = await farTest(
+    {},
+    { action: relayAction({ mailFrom: 'us@example.org', helo: 'other.example.org' }) },
+  )
+  await relayOne(context, stageMessage(), stageMessage({ envelope: { reversePath: null } }))
+  assert.deepEqual(
+    taken.map(({ mail }) => mail.replace(/ SIZE.*/, '')),
+    ['MAIL FROM:<us@example.org>', 'MAIL FROM:<>'],
+  )
+})
+
+test('an action that is gone means later', async () => {
+  const { context } = await farTest()
+  const [attempt] = await relayOne(context, { ...stageMessage(), action: 'gone' })
+  assert.deepEqual([attempt?.reply.code, attempt?.reply.enhanced], [451, '4.3.5'])
+})
+
+test('a host that was down a moment ago is tried last, for a minute', () => {
+  let nowAt = 0
+  const hosts = new UnreachableHosts({ now: () => nowAt })
+  const hops = [{ key: 'a' }, { key: 'b' }]
+  hosts.remember('a')
+  assert.deepEqual(
+    hosts.last(hops).map(({ key }) => key),
+    ['b', 'a'],
+  )
+  nowAt = 61_000
+  assert.deepEqual(hosts.last(hops), hops)
+})

@@ -1,0 +1,121 @@
+import { Readable } from 'node:stream'
+
+import type { Action, Configuration, Listener, RelayAction, Table } from '../../shared/config/model.ts'
+import type { RelayLogin, TableSet } from '../../shared/config/tables.ts'
+import { silentLog } from '../../shared/log.ts'
+import type { Mailbox } from '../../shared/mail/address.ts'
+import type { Envelope } from '../../shared/mail/envelope.ts'
+import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
+import type { MessageId } from '../../shared/mail/message-id.ts'
+import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
+import type { LookUp, MxRecord, Resolver } from '../../shared/resolver.ts'
+
+const at = { file: 'smtpd.conf', line: 5, column: 1 }
+
+export function relayAction(more: Partial<RelayAction> = {}): Action & RelayAction {
+  return { name: 'out', kind: 'relay', srs: false, at, ...more }
+}
+
+export function listTable(name: string, list: readonly string[]): Table {
+  return { name, source: { kind: 'inline', list }, at }
+}
+
+/** Zones of a test: what is not named does not exist; `fail` is a server that does not answer. */
+export interface Zones {
+  readonly mx?: Readonly<Record<string, readonly MxRecord[] | 'fail'>>
+  readonly a?: Readonly<Record<string, readonly string[] | 'fail'>>
+  readonly aaaa?: Readonly<Record<string, readonly string[] | 'fail'>>
+}
+
+export function fakeResolver(zones: Zones): Resolver {
+  const names = new Set([zones.mx, zones.a, zones.aaaa].flatMap((zone) => Object.keys(zone ?? {})))
+  const answer = async <T>(name: string, found: readonly T[] | 'fail' | undefined): Promise<LookUp<T>> => {
+    if (found === 'fail') return { kind: 'failed', error: new Error('SERVFAIL') }
+    return found === undefined ? { kind: 'absent', name: !names.has(name) } : { kind: 'found', records: found }
+  }
+  return {
+    mx: (name) => answer(name, zones.mx?.[name]),
+    a: (name) => answer(name, zones.a?.[name]),
+    aaaa: (name) => answer(name, zones.aaaa?.[name]),
+    txt: (name) => answer<string>(name, undefined),
+    ptr: (name) => answer<string>(name, undefined),
+    close: () => {},
+  }
+}
+
+export interface Surroundings {
+  readonly action?: Action
+  readonly zones?: Zones
+  readonly relayPort?: number
+  readonly listeners?: readonly Partial<Listener>[]
+  readonly logins?: Readonly<Record<string, RelayLogin>>
+  readonly cas?: ReadonlyMap<string, string>
+}
+
+/** The part of a service's surroundings that the relay looks at. */
+export function stageContext(surroundings: Surroundings): StageContext {
+  const { action = relayAction(), zones = {}, relayPort = 25 } = surroundings
+  const configuration = {
+    revision: 'test',
+    hostname: 'mail.example.org',
+    listeners: surroundings.listeners ?? [],
+    actions: new Map([[action.name, action]]),
+    cas: surroundings.cas ?? new Map(),
+    pkis: new Map(),
+    pipeline: { relayPort, tlsMinimum: 'TLSv1.2' },
+  } as unknown as Configuration
+  const tables = {
+    entries: (table: Table) => (table.source.kind === 'inline' ? (table.source.list ?? []) : []),
+    relayLogin: (_table: Table, label: string) => surroundings.logins?.[label],
+  } as unknown as TableSet
+  return {
+    configuration,
+    tables,
+    resolver: fakeResolver(zones),
+    log: silentLog(),
+    clock: { now: () => Date.now() },
+    signal: new AbortController().signal,
+  } as unknown as StageContext
+}
+
+export interface TestMessage {
+  readonly to?: readonly string[]
+  readonly destination?: string
+  readonly edits?: readonly HeaderEdit[]
+  readonly content?: string
+  readonly envelope?: Partial<Envelope>
+}
+
+export function stageMessage(parts: TestMessage = {}): StageMessage {
+  const { to = ['jane@far.test'], edits = [] } = parts
+  const text = parts.content ?? 'Subject: Hello\r\n\r\nHow are you?\r\n'
+  const content = Buffer.from(text)
+  const headerBytes = text.indexOf('\r\n\r\n') + 4
+  const envelope: Envelope = {
+    id: '0mf4example000000' as MessageId,
+    reversePath: 'joe@example.org' as Mailbox,
+    recipients: to.map((mailbox) => ({ mailbox: mailbox as Mailbox })),
+    tags: [],
+    origin: { kind: 'local' },
+    receivedAt: 0,
+    ...parts.envelope,
+  }
+  return {
+    envelope,
+    pending: envelope.recipients.map((_, index) => index),
+    edits,
+    sizeBytes: content.length,
+    attempts: 0,
+    action: 'out',
+    destination: parts.destination ?? 'far.test',
+    stored: {
+      envelope,
+      edits: [],
+      revision: 'test',
+      locator: { segment: '', offset: 0, recordBytes: content.length, sizeBytes: content.length, headerBytes },
+      header: async () => content.subarray(0, headerBytes),
+      content: async () => content,
+      stream: (start = 0) => Readable.from([content.subarray(start)]),
+    },
+  }
+}

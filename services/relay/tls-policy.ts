@@ -1,0 +1,51 @@
+import type { Configuration, RelayAction } from '../../shared/config/model.ts'
+import type { RelayUrl } from '../../shared/config/relay-url.ts'
+import type { TlsPolicy } from '../../shared/smtp-client/open-connection.ts'
+import type { PemFiles } from './pem-files.ts'
+
+export type UrlTls = Extract<RelayUrl, { readonly host: string }>['tls']
+
+/** TLS towards a host: what the URL asks for, made stricter or laxer by `tls [no-verify]` of the action. */
+export async function tlsPolicy(
+  url: UrlTls,
+  action: RelayAction,
+  configuration: Configuration,
+  pemFiles: PemFiles,
+): Promise<TlsPolicy> {
+  const mode = tlsMode(url, action)
+  if (mode === 'none') return { mode, verify: false }
+  const ca = action.ca === undefined ? undefined : configuration.cas.get(action.ca)
+  const pki = action.pki === undefined ? undefined : configuration.pkis.get(action.pki)
+  const ciphers = action.ciphers ?? configuration.ciphers
+  return {
+    mode,
+    verify: mode !== 'opportunistic' && action.tls !== 'no-verify',
+    ...tlsVersions(action.protocols, configuration.pipeline.tlsMinimum),
+    ...(ciphers === undefined ? {} : { ciphers }),
+    ...(ca === undefined ? {} : { ca: await pemFiles.read(ca) }),
+    ...(pki === undefined ? {} : { cert: await pemFiles.read(pki.cert), key: await pemFiles.read(pki.key) }),
+  }
+}
+
+function tlsMode(url: UrlTls, action: RelayAction): TlsPolicy['mode'] {
+  switch (url) {
+    case 'never':
+      return 'none'
+    case 'implicit':
+    case 'required':
+      return url
+    case 'opportunistic':
+      return action.tls === undefined ? 'opportunistic' : 'required'
+  }
+}
+
+/** `protocols "TLSv1.2,TLSv1.3"`; `secure` and anything older mean the minimum of the configuration. */
+function tlsVersions(
+  protocols: string | undefined,
+  minimum: 'TLSv1.2' | 'TLSv1.3',
+): Pick<TlsPolicy, 'minVersion' | 'maxVersion'> {
+  const named = new Set((protocols ?? '').toLowerCase().split(/[,:\s]+/))
+  if (named.has('tlsv1.3') && !named.has('tlsv1.2')) return { minVersion: 'TLSv1.3' }
+  if (named.has('tlsv1.2') && !named.has('tlsv1.3')) return { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' }
+  return { minVersion: minimum }
+}
