@@ -1,0 +1,80 @@
+import type { Listener } from '../../shared/config/model.ts'
+import type { Mailbox, ReversePath } from '../../shared/mail/address.ts'
+import type { Envelope, Origin, Recipient } from '../../shared/mail/envelope.ts'
+import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
+import type { MessageId } from '../../shared/mail/message-id.ts'
+import { tag } from '../../shared/mail/tag.ts'
+import type { HeaderFacts } from './header-watch.ts'
+import type { MailCommand } from './mail-command.ts'
+import { dateTime, receivedField } from './received.ts'
+
+/** A mail transaction (RFC 5321 §3.3), from MAIL to the end of DATA. */
+export interface Transaction {
+  readonly id: MessageId
+  readonly reversePath: ReversePath
+  readonly mail: MailCommand
+  readonly origin: Origin
+  /** In order of RCPT and expansion, each mailbox once. */
+  readonly recipients: Recipient[]
+  readonly mailboxes: Set<Mailbox>
+  /** Forward-paths accepted, before expansion. */
+  readonly forwardPaths: Set<Mailbox>
+}
+
+/** The transaction as the rules see it: so far, at RCPT, and complete at acceptance. */
+export function envelopeOf(transaction: Transaction, listener: Listener, receivedAt: number): Envelope {
+  const { mail } = transaction
+  return {
+    id: transaction.id,
+    reversePath: transaction.reversePath,
+    recipients: transaction.recipients,
+    tags: listener.tag === undefined ? [] : [tag(listener.tag)],
+    origin: transaction.origin,
+    receivedAt,
+    ...(mail.dsn === undefined ? {} : { dsn: mail.dsn }),
+    ...(mail.eightBit ? { eightBit: true } : {}),
+  }
+}
+
+/**
+ * What acceptance does to the header section: our Received field on top; strangers' Return-Path goes (RFC 5321 §4.4, only
+ * final delivery writes it); on submission Date and Message-ID are added when missing and Bcc goes (RFC 6409 §8). With
+ * `senders ... masquerade` a From field that does not name the sender is replaced.
+ */
+export function acceptanceEdits(parts: {
+  readonly transaction: Transaction
+  readonly listener: Listener
+  readonly hostname: string
+  readonly extended: boolean
+  readonly facts: HeaderFacts
+  readonly at: number
+}): HeaderEdit[] {
+  const { transaction, listener, hostname, extended, facts, at } = parts
+  const edits: HeaderEdit[] = []
+  if (facts.names.has('return-path')) edits.push({ kind: 'remove', name: 'Return-Path' })
+  let fields = ''
+  if (transaction.origin.user !== undefined) {
+    if (facts.names.has('bcc')) edits.push({ kind: 'remove', name: 'Bcc' })
+    if (listener.senders?.masquerade === true && !namesSender(facts, transaction.reversePath))
+      edits.push({ kind: 'replace', name: 'From', field: `From: <${transaction.reversePath}>\r\n` })
+    if (!facts.names.has('date')) fields += `Date: ${dateTime(at)}\r\n`
+    if (!facts.names.has('message-id')) fields += `Message-ID: <${transaction.id}@${hostname}>\r\n`
+  }
+  const [recipient, ...others] = transaction.forwardPaths
+  const received = receivedField({
+    id: transaction.id,
+    hostname,
+    origin: transaction.origin,
+    extended,
+    ...(recipient === undefined || others.length > 0 ? {} : { recipient }),
+    maskSource: listener.maskSource,
+    showUser: listener.receivedAuth,
+    at,
+  })
+  edits.push({ kind: 'prepend', fields: received + fields })
+  return edits
+}
+
+function namesSender(facts: HeaderFacts, reversePath: ReversePath): boolean {
+  return reversePath === null || (facts.from ?? '').toLowerCase().includes(reversePath.toLowerCase())
+}

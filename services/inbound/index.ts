@@ -1,0 +1,32 @@
+import { performance } from 'node:perf_hooks'
+
+import { createPasswordVerifier } from '../../shared/crypt/verify-password.ts'
+import type { Service } from '../../shared/service.ts'
+import { openInbound } from './open-inbound.ts'
+import { recipientResolver } from './recipient-resolver.ts'
+
+/** The MTA's way in: SMTP and submission listeners. */
+export default {
+  name: 'inbound',
+  async start(context) {
+    const verifier = createPasswordVerifier()
+    try {
+      const inbound = await openInbound({
+        ...context,
+        resolveRecipient: recipientResolver(context),
+        verifier,
+        monotonic: () => performance.now(),
+      })
+      return {
+        listens: inbound.listens,
+        async close() {
+          await inbound.close()
+          await verifier.close()
+        },
+      }
+    } catch (error) {
+      await verifier.close()
+      throw error
+    }
+  },
+} satisfies Service

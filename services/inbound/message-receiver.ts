@@ -1,0 +1,109 @@
+import { SmtpError, replies } from '../../shared/mail/reply.ts'
+import type { Reply } from '../../shared/mail/reply.ts'
+import { SpoolFullError } from '../../shared/spool/spool.ts'
+import type { IncomingContent } from '../../shared/spool/spool.ts'
+import { DataDecoder } from './data-decoder.ts'
+import type { LineEndPolicy } from './data-decoder.ts'
+import { HeaderWatch } from './header-watch.ts'
+import type { HeaderFacts } from './header-watch.ts'
+import type { DataReceiver } from './input.ts'
+import type { SessionLimits } from './limits.ts'
+
+export interface MessageReceiverOptions {
+  readonly content: IncomingContent
+  readonly policy: LineEndPolicy
+  readonly maxBytes: number
+  readonly limits: SessionLimits
+  /** Monotonic ms. */
+  readonly now: () => number
+  readonly onEnd: (done: () => void) => void
+  /** The client goes on sending far beyond the limit. */
+  readonly onFlood: () => void
+}
+
+export const bareLineEnd: Reply = {
+  code: 550,
+  enhanced: '5.6.0',
+  text: 'Message refused: a line end that is not CR LF (RFC 5321 section 2.3.8)',
+}
+
+const headerTooLong: Reply = { code: 552, enhanced: '5.3.4', text: 'Message header size exceeds the limit' }
+
+/** One message on its way from the socket to the spool. What is wrong with it is told at its end; until then it is read and dropped. */
+export class MessageReceiver implements DataReceiver {
+  busy: Promise<void> | undefined
+  /** The reply that refuses the message, as soon as it is known. */
+  fault: Reply | undefined
+  sizeBytes = 0
+  readonly beganAt: number
+  readonly #options: MessageReceiverOptions
+  readonly #decoder: DataDecoder
+  readonly #watch: HeaderWatch
+  #lastOctetsAt: number
+
+  constructor(options: MessageReceiverOptions) {
+    this.#options = options
+    this.#decoder = new DataDecoder(options.policy)
+    this.#watch = new HeaderWatch(options.limits.headerBytes)
+    this.beganAt = options.now()
+    this.#lastOctetsAt = this.beganAt
+  }
+
+  take(chunk: Buffer): number {
+    this.busy = undefined
+    this.#lastOctetsAt = this.#options.now()
+    const end = this.#decoder.feed(chunk)
+    const { content } = this.#decoder
+    this.sizeBytes += content.length
+    if (this.fault === undefined) this.#keep(content)
+    else if (this.sizeBytes > this.#options.maxBytes * 2 + 1_048_576) this.#options.onFlood()
+    return end
+  }
+
+  finish(done: () => void): void {
+    this.#options.onEnd(done)
+  }
+
+  facts(): HeaderFacts {
+    return this.#watch.facts()
+  }
+
+  /** The client sends too slowly, or nothing. */
+  isStalled(now: number): boolean {
+    const { dataIdleMs, dataGraceMs, dataOctetsPerSecond, dataMs } = this.#options.limits
+    const tookMs = now - this.beganAt
+    if (now - this.#lastOctetsAt > dataIdleMs || tookMs > dataMs) return true
+    return tookMs > dataGraceMs && (this.sizeBytes * 1000) / tookMs < dataOctetsPerSecond
+  }
+
+  /** Drops the message; what is still coming is read and forgotten. */
+  refuse(fault: Reply): void {
+    if (this.fault !== undefined) return
+    this.fault = fault
+    void this.#options.content.abort().catch(() => undefined)
+  }
+
+  #keep(content: Buffer): void {
+    const { policy, maxBytes } = this.#options
+    if (this.sizeBytes > maxBytes) return this.refuse(replies.messageTooBig)
+    if (policy === 'strict' && this.#decoder.bareLineEnds) return this.refuse(bareLineEnd)
+    this.#watch.feed(content)
+    if (this.#watch.tooLong) return this.refuse(headerTooLong)
+    if (content.length > 0) this.#write(content)
+  }
+
+  #write(content: Buffer): void {
+    try {
+      const written = this.#options.content.write(content)
+      if (written !== undefined) this.busy = written.catch((error: unknown) => this.refuse(replyTo(error)))
+    } catch (error) {
+      this.refuse(replyTo(error))
+    }
+  }
+}
+
+/** What to answer when the spool or the pipeline failed. */
+export function replyTo(error: unknown): Reply {
+  if (error instanceof SpoolFullError) return replies.insufficientStorage
+  return error instanceof SmtpError ? error.reply : replies.tryLater
+}

@@ -1,0 +1,41 @@
+import type { Configuration, Listener } from '../../shared/config/model.ts'
+import type { TableSet } from '../../shared/config/tables.ts'
+import type { Clock } from '../../shared/clock.ts'
+import type { Events } from '../../shared/events.ts'
+import type { Logger } from '../../shared/log.ts'
+import type { Mailbox } from '../../shared/mail/address.ts'
+import type { Envelope } from '../../shared/mail/envelope.ts'
+import type { Reply } from '../../shared/mail/reply.ts'
+import type { Pipeline } from '../../shared/pipeline/pipeline.ts'
+import type { ConnectionCounter } from './connection-counter.ts'
+import type { SessionLimits } from './limits.ts'
+import type { Login } from './login.ts'
+
+/** What the rules say to one forward-path. */
+export type Resolution =
+  | { readonly kind: 'accepted'; readonly recipients: readonly { readonly mailbox: Mailbox }[] }
+  | { readonly kind: 'rejected'; readonly reply: Reply }
+
+/** @throws when a table cannot be read: answered 451. */
+export type ResolveRecipient = (envelope: Envelope, mailbox: Mailbox) => Promise<Resolution>
+
+/** All that the sessions of one listener work with. */
+export interface Reception {
+  readonly listener: Listener
+  /** `127.0.0.1:2525`, for events and Received. */
+  readonly name: string
+  readonly hostname: string
+  readonly configuration: Configuration
+  readonly tables: Pick<TableSet, 'lookup'>
+  readonly pipeline: Pick<Pipeline, 'receive' | 'accept'>
+  readonly resolveRecipient: ResolveRecipient
+  readonly clientName: (address: string) => Promise<string | undefined>
+  readonly login: Login
+  readonly events: Pick<Events, 'connected' | 'disconnected' | 'authenticated' | 'authFailed' | 'rejected' | 'received'>
+  readonly log: Logger
+  readonly clock: Clock
+  /** Milliseconds that never go back, for time limits. */
+  readonly monotonic: () => number
+  readonly counter: ConnectionCounter
+  readonly limits: SessionLimits
+}

@@ -1,0 +1,30 @@
+import type { Envelope } from '../../shared/mail/envelope.ts'
+import { resolveRecipient } from '../../shared/routing/expand.ts'
+import type { Transaction } from '../../shared/routing/transaction.ts'
+import type { ServiceContext } from '../../shared/service.ts'
+import { localAddresses } from '../../shared/system.ts'
+import type { ResolveRecipient } from './reception.ts'
+
+/** Asks the rules about a forward-path, looking ahead through our queues. Local is what an address of this host says, as of the start. */
+export function recipientResolver({
+  configuration,
+  tables,
+}: Pick<ServiceContext, 'configuration' | 'tables'>): ResolveRecipient {
+  const local = localAddresses()
+  return async (envelope, mailbox) =>
+    resolveRecipient({ configuration, tables, localAddresses: local, transaction: transactionOf(envelope) }, mailbox)
+}
+
+function transactionOf({ origin, tags, reversePath }: Envelope): Transaction {
+  return {
+    peer:
+      origin.address === undefined
+        ? 'local'
+        : { address: origin.address, ...(origin.rdns === undefined ? {} : { rdns: origin.rdns }) },
+    ...(origin.helo === undefined ? {} : { helo: origin.helo }),
+    ...(origin.user === undefined ? {} : { user: origin.user }),
+    tls: origin.tls !== undefined,
+    tags,
+    reversePath,
+  }
+}

@@ -1,0 +1,168 @@
+import { randomBytes } from 'node:crypto'
+import type { AddressInfo, Socket } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { TLSSocket } from 'node:tls'
+
+import { SMTPServer } from 'smtp-server'
+import type { SMTPServerAuthentication, SMTPServerAuthenticationResponse, SMTPServerSession } from 'smtp-server'
+import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
+
+import { formatReply } from '../../shared/mail/reply.ts'
+import type { Certificates } from './certificates.ts'
+import type { Reception } from './reception.ts'
+import { InboundSession } from './session.ts'
+
+type AuthDone = (error: Error | null | undefined, response?: SMTPServerAuthenticationResponse) => void
+
+/** One listening address. smtp-server accepts and does the TLS handshakes; sessions are ours. */
+export class InboundServer extends SMTPServer {
+  readonly reception: Reception
+  /** No new messages: sessions end after the command in hand. */
+  draining = false
+  readonly #live = new Set<InboundSession>()
+  /** Gives a socket's place in the counter back. */
+  readonly #places = new Map<Socket, () => void>()
+  readonly #sessionOf = new WeakMap<SMTPServerSession, InboundSession>()
+  readonly #idPrefix = randomBytes(4).toString('hex')
+  #count = 0
+  #sweep: NodeJS.Timeout | undefined
+
+  constructor(reception: Reception, certificates: Certificates | undefined) {
+    const { listener } = reception
+    super({
+      name: reception.hostname,
+      secure: listener.tls === 'implicit',
+      logger: false,
+      authMethods: ['PLAIN', 'LOGIN'],
+      authOptional: true,
+      hideENHANCEDSTATUSCODES: false,
+      socketTimeout: reception.limits.lineMs,
+      noDelay: true,
+      ...(listener.tls === 'none' ? { disabledCommands: ['STARTTLS'], hideSTARTTLS: true } : {}),
+      ...(certificates === undefined ? {} : { SNICallback: (name, done) => done(null, certificates.contextFor(name)) }),
+      ...(listener.verifyClient ? { requestCert: true, rejectUnauthorized: true } : {}),
+    })
+    this.reception = reception
+    if (certificates !== undefined) {
+      // The default context is asked for at each handshake, so that a renewed certificate counts at once.
+      this.secureContext = { get: () => certificates.contextFor('') } as unknown as typeof this.secureContext
+    }
+  }
+
+  /** Resolves when the address is open. @throws the error of listen(2) */
+  open(host: string, port: number): Promise<AddressInfo> {
+    return new Promise((resolve, reject) => {
+      this.server.once('error', reject)
+      this.listen({ host, port }, () => {
+        this.server.off('error', reject)
+        this.#sweep = setInterval(() => this.#checkTimes(), this.reception.limits.sweepMs)
+        this.#sweep.unref()
+        resolve(this.server.address() as AddressInfo)
+      })
+    })
+  }
+
+  /** Stops listening, lets sessions inside DATA finish until `drainMs` is over, ends all others with 421. */
+  async shut(): Promise<void> {
+    this.draining = true
+    const closed = new Promise<void>((resolve) => {
+      this.server.close(() => resolve())
+    })
+    for (const socket of this._pendingSockets.values()) socket.destroy()
+    for (const session of this.#sessions()) session.drain()
+    const timer = setTimeout(() => {
+      for (const session of this.#live) session.destroy()
+    }, this.reception.limits.drainMs)
+    await closed
+    // The sessions' own close events come a turn later; what they had begun is given up by then.
+    for (let turn = 0; turn < 100 && this.#live.size > 0; turn += 1) await nextTurn()
+    clearTimeout(timer)
+    clearInterval(this.#sweep)
+  }
+
+  override connect(socket: Socket | TLSSocket, options?: SMTPConnectionOptions | null): void {
+    const session = new InboundSession(this, socket, options)
+    this.connections.add(session)
+    this.#live.add(session)
+    this.#sessionOf.set(session.session, session)
+    session.init()
+  }
+
+  override onAuth(auth: SMTPServerAuthentication, session: SMTPServerSession, done: AuthDone): void {
+    const asking = this.#sessionOf.get(session)
+    if (asking === undefined) return done(new Error('the session has ended'))
+    void this.#authenticate(asking, auth, done)
+  }
+
+  /** Nothing is built from smtp-server's own certificate, whose key is public. */
+  override updateSecureContext(): void {
+    this.secureContext = new Map()
+  }
+
+  /** Errors of single connections must not end the process; those of `listen` reach `open`. */
+  override _onError(error: Error): void {
+    this.reception.log.debug({ err: error, listener: this.reception.name }, 'connection failed')
+  }
+
+  /** PROXY is not offered: the socket's address is the client's. */
+  override _handleProxy(
+    _socket: Socket,
+    callback: (error: Error | null, options: SMTPConnectionOptions & { id: string }) => void,
+  ): void {
+    this.#count += 1
+    callback(null, { id: `${this.#idPrefix}${this.#count.toString(36)}` })
+  }
+
+  /** Counts the connection before anything is done for it. */
+  override _acceptSocket(socket: Socket, handshake: boolean): (() => void) | false {
+    const address = socket.remoteAddress
+    const place = address === undefined ? 'server full' : this.reception.counter.take(address)
+    if (typeof place === 'string') {
+      this.#turnAway(socket, place, handshake)
+      return false
+    }
+    this.#places.set(socket, place)
+    socket.once('close', () => this.#leave(socket))
+    return super._acceptSocket(socket, handshake)
+  }
+
+  async #authenticate(session: InboundSession, auth: SMTPServerAuthentication, done: AuthDone): Promise<void> {
+    const result = await session.authenticate(auth)
+    if ('user' in result) return done(null, { user: result.user })
+    done(null, { responseCode: result.code, message: formatReply(result).slice(4) })
+  }
+
+  /** A session is over. STARTTLS takes our listener off the socket, so the session says so itself. */
+  forget(session: InboundSession, socket: Socket): void {
+    this.#live.delete(session)
+    this.#leave(socket)
+  }
+
+  #leave(socket: Socket): void {
+    this.#places.get(socket)?.()
+    this.#places.delete(socket)
+  }
+
+  #turnAway(socket: Socket, reason: 'server full' | 'client full', handshake: boolean): void {
+    const reply = {
+      code: 421,
+      enhanced: '4.7.0',
+      text:
+        reason === 'client full' ? 'Too many connections from your address' : 'Too many connections, try again later',
+    }
+    const { events, name } = this.reception
+    events.rejected({ session: '-', listener: name, address: socket.remoteAddress ?? '-', stage: 'connect', reply })
+    socket.on('error', () => undefined)
+    if (handshake) socket.destroy()
+    else socket.end(`${formatReply(reply)}\r\n`, () => socket.destroy())
+  }
+
+  #checkTimes(): void {
+    const now = this.reception.monotonic()
+    for (const session of this.#sessions()) session.checkTime(now)
+  }
+
+  #sessions(): InboundSession[] {
+    return [...this.connections] as InboundSession[]
+  }
+}

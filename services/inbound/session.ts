@@ -1,0 +1,463 @@
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+
+import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
+import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
+import type { SMTPServerAuthentication } from 'smtp-server'
+
+import { replies } from '../../shared/mail/reply.ts'
+import type { Reply } from '../../shared/mail/reply.ts'
+import { SessionInput } from './input.ts'
+import type { InputHandler } from './input.ts'
+import type { Reception } from './reception.ts'
+import type { InboundServer } from './server.ts'
+import { MailTransactions } from './transactions.ts'
+import type { Client } from './transactions.ts'
+
+/** RFC 5321 §4.5.3.1.4 has 512 octets; parameters add to it, AUTH has a limit of its own. */
+const maxCommandOctets = 2_048
+const heloArgument = /^(?:[A-Za-z0-9._~!#$%&'*+/=?^`{|}-]{1,255}|\[[A-Za-z0-9.:]{1,60}\])$/
+const httpVerbs = new Set(['GET', 'POST', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT', 'PATCH'])
+
+const answers = {
+  spokeTooSoon: reply(554, '5.5.0', 'You talked before the greeting'),
+  notMail: reply(421, '4.7.0', 'This is not a web server'),
+  helloFirst: reply(503, '5.5.1', 'Send EHLO or HELO first'),
+  tlsFirst: reply(530, '5.7.0', 'Must issue a STARTTLS command first'),
+  authFirst: reply(530, '5.7.0', 'Authentication required'),
+  authNeedsTls: reply(538, '5.7.11', 'Encryption required for authentication'),
+  authTwice: reply(503, '5.5.1', 'Already authenticated'),
+  authInTransaction: reply(503, '5.5.1', 'AUTH is not permitted during a mail transaction'),
+  authFailed: reply(535, '5.7.8', 'Authentication credentials invalid'),
+  authUnavailable: reply(454, '4.7.0', 'Temporary authentication failure'),
+  authBlocked: reply(454, '4.7.0', 'Too many failed logins, try again later'),
+  authFlood: reply(421, '4.7.0', 'Too many failed logins'),
+  tlsActive: reply(503, '5.5.1', 'TLS is active already'),
+  tlsReady: reply(220, '2.0.0', 'Ready to start TLS'),
+  noArgument: reply(501, '5.5.4', 'This command takes no argument'),
+  heloSyntax: reply(501, '5.5.4', 'Syntax: EHLO hostname'),
+  unknown: reply(500, '5.5.2', 'Command not recognized'),
+  disabled: reply(502, '5.5.1', 'Command not implemented'),
+  control: reply(500, '5.5.2', 'Control characters are not allowed in commands'),
+  lineTooLong: reply(500, '5.5.2', 'Line too long'),
+  bareLineFeed: reply(500, '5.5.2', 'A command line ends in CR LF (RFC 5321 section 2.3.8)'),
+  ok: reply(250, '2.0.0', 'Ok'),
+  verifyNothing: reply(252, '2.5.0', 'Cannot VRFY user, but will accept message and attempt delivery'),
+  verifySyntax: reply(501, '5.5.4', 'Syntax: VRFY address'),
+  help: reply(214, '2.0.0', 'See RFC 5321'),
+  bye: reply(221, '2.0.0', 'Bye'),
+  tooManyErrors: reply(421, '4.7.0', 'Too many errors'),
+  tooManyRefused: reply(421, '4.7.0', 'Too many refused recipients'),
+  tooIdle: reply(421, '4.7.0', 'Too many commands without a message'),
+  timeout: reply(421, '4.4.2', 'Timeout'),
+  tooSlow: reply(421, '4.3.0', 'The server could not answer in time, please try again later'),
+}
+
+/**
+ * One SMTP session. smtp-server holds the connection, the TLS handshakes and the SASL exchange; input, dialogue, replies and
+ * time limits are here. What its underscored members do is read against smtp-server 3.21.6: `init` (greets after 100 ms),
+ * `send` (doubles enhanced codes), `_createParser` (dots at a quadratic cost, bare LF as a line end), `_armTimeout` (any octet
+ * resets it), `_onError` (an event without a listener ends the process).
+ */
+export class InboundSession extends SMTPConnection implements InputHandler, Client {
+  declare readonly _server: InboundServer
+  readonly #transactions: MailTransactions
+  readonly #reception: Reception
+  readonly #connectedAt: number
+  readonly #accepted: Socket
+  #nameFound: Promise<string | undefined> | undefined
+  #tls: { readonly version: string; readonly cipher: string } | undefined
+  /** Monotonic ms since which the client, or a handler, is waited for. */
+  #waitingSince: number
+  #progressAt: number
+  #done: (() => void) | undefined
+  #output = ''
+  #errors = 0
+  #authFailures = 0
+  #idleCommands = 0
+  #verb = ''
+  #gone = false
+
+  constructor(server: InboundServer, socket: Socket | TLSSocket, options?: SMTPConnectionOptions | null) {
+    super(server, socket, options)
+    this.#reception = server.reception
+    this.#accepted = socket
+    this.#transactions = new MailTransactions(server.reception, this)
+    this.#connectedAt = server.reception.monotonic()
+    this.#waitingSince = this.#connectedAt
+    this.#progressAt = this.#connectedAt
+  }
+
+  get address(): string {
+    return this.remoteAddress
+  }
+
+  get port(): number {
+    return this.remotePort
+  }
+
+  get helo(): string {
+    return this.hostNameAppearsAs || ''
+  }
+
+  get extended(): boolean {
+    return this.openingCommand === 'EHLO'
+  }
+
+  get user(): string | undefined {
+    const { user } = this.session
+    return typeof user === 'string' ? user : undefined
+  }
+
+  get tls(): { readonly version: string; readonly cipher: string } | undefined {
+    if (this.#tls !== undefined || !(this._socket instanceof TLSSocket)) return this.#tls
+    this.#tls = { version: this._socket.getProtocol() ?? 'TLS', cipher: this._socket.getCipher().standardName }
+    return this.#tls
+  }
+
+  /** Looked up once, when the first MAIL needs it. */
+  verifiedName(): Promise<string | undefined> {
+    this.#nameFound ??= this.#reception.clientName(this.remoteAddress).catch(() => undefined)
+    return this.#nameFound
+  }
+
+  /** Greets without smtp-server's wait of 100 ms; what arrived together with the connection is still seen as too early. */
+  override init(): void {
+    this._setListeners(() => setImmediate(() => setImmediate(() => this.#greet())))
+  }
+
+  #greet(): void {
+    if (this._closing || this._closed) return
+    this._ready = true
+    this.#reception.events.connected(this.#fields())
+    this.#write(`220 ${this.#reception.hostname} ESMTP\r\n`)
+  }
+
+  override _createParser(): SessionInput {
+    const input = new SessionInput(this, this._server.reception.monotonic)
+    input.on('error', (error) => this._onError(error))
+    return input
+  }
+
+  takeLine(line: string, done: () => void): void {
+    // What came in before the handshake is dropped without a word: it is not the client's (RFC 3207 §6).
+    if (this._upgrading || this._closing) return done()
+    this.#done = done
+    this.#waitingSince = this.#reception.monotonic()
+    if (!this._ready) return this.drop(answers.spokeTooSoon)
+    if (this._server.draining) return this.drop(replies.shuttingDown)
+    if (this._nextHandler) return this.#continueAuth(line)
+    this.#dispatch(line)
+  }
+
+  refuseLine(fault: 'bare line feed' | 'too long', done: () => void): void {
+    if (this._upgrading || this._closing) return done()
+    this.#done = done
+    this.#answer(fault === 'too long' ? answers.lineTooLong : answers.bareLineFeed)
+  }
+
+  giveUp(): void {
+    this.drop({ ...answers.lineTooLong, code: 421, enhanced: '4.7.0' })
+  }
+
+  answer(answer: Reply, next: () => void): void {
+    if (answer.code === 250) {
+      this.#errors = 0
+      this.#idleCommands = 0
+      this.#progressAt = this.#reception.monotonic()
+    }
+    this.#done = next
+    this.#answer(answer)
+  }
+
+  drop(answer: Reply): void {
+    this.#reply(answer)
+    this.close()
+  }
+
+  /** Looks at the time limits; called by the server's sweep. */
+  checkTime(now: number): void {
+    const { limits } = this.#reception
+    if (this._closing) return
+    const { receiver } = this.#transactions
+    if (this._upgrading) {
+      if (now - this.#waitingSince > limits.lineMs) this._socket.destroy()
+    } else if (this.#done !== undefined) {
+      if (now - this.#waitingSince > limits.handlerMs) this.drop(answers.tooSlow)
+    } else if (receiver === undefined) {
+      const { lineBeganAt } = this._parser as SessionInput
+      const dripping = lineBeganAt > 0 && now - lineBeganAt > limits.lineMs
+      const idle = now - this.#waitingSince > limits.idleMs || now - this.#progressAt > limits.sessionMs
+      if (dripping || idle) this.drop(answers.timeout)
+    } else if (receiver.isStalled(now)) this.drop(answers.timeout)
+  }
+
+  /** The server stops: a session between two commands ends now, one at work after it. */
+  drain(): void {
+    if (this.#done === undefined && this.#transactions.receiver === undefined && !this._upgrading)
+      this.drop(replies.shuttingDown)
+  }
+
+  /** Ends the session without a word; from the top, a TLS socket does not bear to lose the one below. */
+  destroy(): void {
+    this._socket.destroy()
+  }
+
+  #dispatch(line: string): void {
+    if (hasControl(line)) return this.#answer(answers.control)
+    const blank = line.indexOf(' ')
+    const verb = (blank < 0 ? line : line.slice(0, blank)).toUpperCase()
+    this.#verb = verb
+    const argument = blank < 0 ? '' : line.slice(blank + 1).trim()
+    if (line.length > maxCommandOctets && verb !== 'AUTH') return this.#answer(answers.lineTooLong)
+    switch (verb) {
+      case 'MAIL':
+        return this.#answerSoon(this.#mayMail() ?? this.#transactions.mail(argument))
+      case 'RCPT':
+        return this.#answerSoon(this.#transactions.rcpt(argument))
+      case 'DATA':
+        return this.#data(argument)
+      case 'EHLO':
+      case 'HELO':
+        return this.#hello(verb, argument)
+      case 'AUTH':
+        return this.#auth(line)
+      case 'STARTTLS':
+        return this.#startTls(argument)
+      case 'RSET':
+        if (argument !== '') return this.#answer(answers.noArgument)
+        this.#transactions.reset()
+        return this.#idleAnswer(answers.ok)
+      case 'NOOP':
+        return this.#idleAnswer(answers.ok)
+      case 'VRFY':
+        return this.#idleAnswer(argument === '' ? answers.verifySyntax : answers.verifyNothing)
+      case 'HELP':
+        return this.#idleAnswer(answers.help)
+      case 'QUIT':
+        if (argument !== '') return this.#answer(answers.noArgument)
+        return this.drop(answers.bye)
+      case 'EXPN':
+      case 'ETRN':
+      case 'TURN':
+      case 'BDAT':
+        return this.#answer(answers.disabled)
+      default:
+        if (httpVerbs.has(verb)) return this.drop(answers.notMail)
+        return this.#answer(answers.unknown)
+    }
+  }
+
+  #mayMail(): Reply | undefined {
+    const { listener } = this.#reception
+    if (this.hostNameAppearsAs === false) return answers.helloFirst
+    if (listener.tls === 'required' && !this.secure) return answers.tlsFirst
+    if (listener.auth.kind === 'required' && this.user === undefined)
+      return this.secure ? answers.authFirst : answers.tlsFirst
+    return undefined
+  }
+
+  #hello(verb: 'EHLO' | 'HELO', argument: string): void {
+    if (!heloArgument.test(argument)) return this.#answer(answers.heloSyntax)
+    this.#transactions.reset()
+    this.openingCommand = verb
+    this.hostNameAppearsAs = argument
+    const { hostname } = this.#reception
+    if (verb === 'HELO') return this.#idleAnswer({ code: 250, text: hostname })
+    const text = [`${hostname} Hello [${this.remoteAddress}]`, ...this.#extensions()].join('\n')
+    this.#idleAnswer({ code: 250, text })
+  }
+
+  /** Only what is carried to the end is offered (RFC 5321 §4.1.1.1). */
+  #extensions(): string[] {
+    const { listener, configuration } = this.#reception
+    const offered = ['PIPELINING', `SIZE ${configuration.maxMessageBytes}`, '8BITMIME', 'ENHANCEDSTATUSCODES']
+    if (!listener.noDsn) offered.push('DSN')
+    if (!this.secure && listener.tls !== 'none') offered.push('STARTTLS')
+    if (this.secure && listener.auth.kind !== 'none' && this.user === undefined) offered.push('AUTH PLAIN LOGIN')
+    return offered
+  }
+
+  #startTls(argument: string): void {
+    if (this.#reception.listener.tls === 'none') return this.#answer(answers.disabled)
+    if (this.secure) return this.#answer(answers.tlsActive)
+    if (argument !== '') return this.#answer(answers.noArgument)
+    this.#reply(answers.tlsReady)
+    this.#flush()
+    this.upgrade(() => this.#next())
+  }
+
+  #auth(line: string): void {
+    if (this.#reception.listener.auth.kind === 'none') return this.#answer(answers.disabled)
+    if (this.hostNameAppearsAs === false) return this.#answer(answers.helloFirst)
+    if (!this.secure) return this.#answer(answers.authNeedsTls)
+    if (this.user !== undefined) return this.#answer(answers.authTwice)
+    if (this.#transactions.isOpen) return this.#answer(answers.authInTransaction)
+    this.handler_AUTH(Buffer.from(line, 'latin1'), () => this.#next())
+  }
+
+  #continueAuth(line: string): void {
+    const handler = this._nextHandler
+    this._nextHandler = false
+    if (handler) handler.call(this, Buffer.from(line, 'latin1'), () => this.#next())
+  }
+
+  /** What smtp-server's SASL exchange found out. The reply is the same, and as late, for an unknown user. */
+  async authenticate(auth: SMTPServerAuthentication): Promise<{ readonly user: string } | Reply> {
+    const { login, limits, monotonic, events } = this.#reception
+    const startedAt = monotonic()
+    const user = auth.username ?? ''
+    const authzid = 'authzid' in auth ? auth.authzid : undefined
+    const sound = user !== '' && !hasControl(user) && (authzid === undefined || authzid === '' || authzid === user)
+    const result = sound ? await login.check(user, auth.password ?? '', this.remoteAddress) : 'refused'
+    if (result === 'accepted') {
+      events.authenticated({ ...this.#fields(), user, method: auth.method })
+      return { user }
+    }
+    const answer = this.#authReply(result)
+    events.authFailed({ ...this.#fields(), user: user.slice(0, 256), reply: answer })
+    const delayMs = limits.authDelayMs * 2 ** this.#authFailures - (monotonic() - startedAt)
+    this.#authFailures += 1
+    if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs).unref())
+    return answer
+  }
+
+  #authReply(result: 'refused' | 'unavailable' | 'blocked'): Reply {
+    if (result === 'unavailable') return answers.authUnavailable
+    if (this.#authFailures + 1 >= this.#reception.limits.authFailures) return answers.authFlood
+    return result === 'blocked' ? answers.authBlocked : answers.authFailed
+  }
+
+  #data(argument: string): void {
+    const input = this._parser as SessionInput
+    const { reply: answer, receiver } = this.#transactions.data(argument, input.hasMore)
+    if (this._closing) return
+    if (receiver === undefined) return this.#answer(answer)
+    input.receive(receiver)
+    this.#reply(answer)
+    this.#next()
+  }
+
+  #answerSoon(answer: Reply | Promise<Reply>): void {
+    if (!(answer instanceof Promise)) return this.#answer(answer)
+    void answer
+      .catch((error: unknown) => {
+        this.#reception.log.error({ err: error, session: this.id }, 'temporary failure')
+        return replies.tryLater
+      })
+      .then((settled) => this.#answer(settled))
+  }
+
+  #idleAnswer(answer: Reply): void {
+    this.#idleCommands += 1
+    this.#answer(answer)
+  }
+
+  #answer(answer: Reply): void {
+    if (this._closing) return
+    this.#reply(answer)
+    const { limits } = this.#reception
+    // A refused recipient is no error of the session: lists have stale addresses.
+    if (answer.code >= 500 && this.#verb !== 'RCPT') this.#errors += 1
+    if (answer.code === 452) this.#idleCommands += 1
+    if (this.#transactions.refusedRecipients > limits.refusedRecipients) return this.drop(answers.tooManyRefused)
+    if (this.#errors >= limits.errors) return this.drop(answers.tooManyErrors)
+    if (this.#idleCommands > limits.idleCommands) return this.drop(answers.tooIdle)
+    this.#next()
+  }
+
+  /** Reads on once the client has taken the replies so far: one that never reads must not fill our memory. */
+  #next(): void {
+    const done = this.#done
+    this.#done = undefined
+    this.#waitingSince = this.#reception.monotonic()
+    if (done === undefined) return
+    if (this._server.draining && !this._closing && this.#transactions.receiver === undefined)
+      return this.drop(replies.shuttingDown)
+    const socket = this._socket
+    if (socket.writableNeedDrain && !socket.destroyed) socket.once('drain', done)
+    else done()
+  }
+
+  /** Replies of smtp-server's own handlers (SASL): an enhanced code at the start of the text wins. */
+  override send(code: number, text?: string | string[] | null, context?: string | false): void {
+    const line = Array.isArray(text) ? text.join(' ') : (text ?? '')
+    const coded = /^([245]\.\d{1,3}\.\d{1,3}) (.*)$/.exec(line)
+    const enhanced = coded?.[1] ?? this._getEnhancedStatusCode(code, context)
+    this.#reply({ code, ...(enhanced === '' ? {} : { enhanced }), text: coded?.[2] ?? line })
+    if (code === 421) this.close()
+  }
+
+  #reply({ code, enhanced, text }: Reply): void {
+    const prefix = enhanced === undefined ? '' : `${enhanced} `
+    if (!text.includes('\n')) return this.#write(`${code} ${prefix}${oneLine(text)}\r\n`)
+    const lines = text.split('\n')
+    const last = lines.length - 1
+    this.#write(lines.map((line, index) => `${code}${index < last ? '-' : ' '}${prefix}${oneLine(line)}\r\n`).join(''))
+  }
+
+  /** Replies of one turn go out together (RFC 2920 §3.2). */
+  #write(text: string): void {
+    if (this.#output === '') process.nextTick(() => this.#flush())
+    this.#output += text
+  }
+
+  #flush(): void {
+    const text = this.#output
+    this.#output = ''
+    // While a handshake runs, the socket below must stay silent.
+    if (text !== '' && !this._upgrading && this._socket.writable) this._socket.write(text)
+  }
+
+  override close(): void {
+    this.#flush()
+    super.close()
+  }
+
+  override _onClose(): void {
+    super._onClose()
+    if (this.#gone) return
+    this.#gone = true
+    this.#transactions.close()
+    this._server.forget(this, this.#accepted)
+    const tookMs = Math.round(this.#reception.monotonic() - this.#connectedAt)
+    if (this._ready) this.#reception.events.disconnected({ ...this.#fields(), tookMs })
+  }
+
+  /** A reset connection or a failed handshake ends the session, never the process. */
+  override _onError(error: Error): void {
+    this.#reception.log.debug({ err: error, session: this.id, address: this.remoteAddress }, 'session broke off')
+    this.close()
+  }
+
+  /** The server's sweep keeps the time. */
+  override _armTimeout(): void {}
+
+  /** After STARTTLS nothing the client said before counts (RFC 3207 §4.2). */
+  override _resetSession(): void {
+    this.#transactions.reset()
+  }
+
+  #fields(): { readonly session: string; readonly listener: string; readonly address: string } {
+    return { session: this.id, listener: this.#reception.name, address: this.remoteAddress }
+  }
+}
+
+/** A reply is built from other people's texts too (tables, filters): a control character would split it. */
+function oneLine(text: string): string {
+  return hasControl(text) ? text.replaceAll(controls, ' ') : text
+}
+
+function hasControl(text: string): boolean {
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index)
+    if (code < 0x20 || code === 0x7f) return true
+  }
+  return false
+}
+
+const controls = new RegExp(String.raw`[\u0000-\u001f\u007f]`, 'g')
+
+function reply(code: number, enhanced: string, text: string): Reply {
+  return { code, enhanced, text }
+}

@@ -1,0 +1,287 @@
+import { compileMailboxes } from '../../shared/config/mailbox-pattern.ts'
+import type { ReversePath } from '../../shared/mail/address.ts'
+import type { Origin, Recipient } from '../../shared/mail/envelope.ts'
+import { newMessageId } from '../../shared/mail/message-id.ts'
+import { replies } from '../../shared/mail/reply.ts'
+import type { Reply } from '../../shared/mail/reply.ts'
+import type { IncomingContent } from '../../shared/spool/spool.ts'
+import { acceptanceEdits, envelopeOf } from './acceptance.ts'
+import type { Transaction } from './acceptance.ts'
+import { parseMail, parseRcpt } from './mail-command.ts'
+import type { CommandRules, MailCommand, RcptCommand } from './mail-command.ts'
+import { MessageReceiver, replyTo } from './message-receiver.ts'
+import type { Reception } from './reception.ts'
+
+/** What a transaction asks of its session. */
+export interface Client {
+  readonly id: string
+  readonly address: string
+  readonly port: number
+  readonly helo: string
+  /** EHLO was said, not HELO. */
+  readonly extended: boolean
+  readonly tls: { readonly version: string; readonly cipher: string } | undefined
+  readonly user: string | undefined
+  /** Verified name by DNS, bounded in time. */
+  verifiedName(): Promise<string | undefined>
+  /** Sends a reply and reads the next command. */
+  answer(reply: Reply, next: () => void): void
+  /** Breaks off. */
+  drop(reply: Reply): void
+}
+
+const accepted: Reply = { code: 250, enhanced: '2.1.0', text: 'Ok' }
+const acceptedRecipient: Reply = { code: 250, enhanced: '2.1.5', text: 'Ok' }
+const badSequence: Reply = { code: 503, enhanced: '5.5.1', text: 'Bad sequence of commands' }
+const nested: Reply = { code: 503, enhanced: '5.5.1', text: 'Nested MAIL command' }
+const noMail: Reply = { code: 503, enhanced: '5.5.1', text: 'Need MAIL command first' }
+const noRecipients: Reply = { code: 503, enhanced: '5.5.1', text: 'No valid recipients' }
+const noArgument: Reply = { code: 501, enhanced: '5.5.4', text: 'DATA takes no argument' }
+const pipelined: Reply = { code: 554, enhanced: '5.5.0', text: 'Message sent before it was asked for (RFC 2920)' }
+const tooManyMessages: Reply = { code: 452, enhanced: '4.7.0', text: 'Too many messages in this session, reconnect' }
+const goAhead: Reply = { code: 354, text: 'End data with <CR><LF>.<CR><LF>' }
+const foreignSender: Reply = { code: 553, enhanced: '5.7.1', text: 'Sender address is not yours to use' }
+
+/** The mail transactions of one session (RFC 5321 §3.3): MAIL, RCPT and DATA. */
+export class MailTransactions {
+  /** Messages accepted so far. */
+  messages = 0
+  /** Recipients refused so far, those above the limit of one transaction excepted. */
+  refusedRecipients = 0
+  readonly #reception: Reception
+  readonly #client: Client
+  #transaction: Transaction | undefined
+  #receiver: MessageReceiver | undefined
+  #closed = false
+
+  constructor(reception: Reception, client: Client) {
+    this.#reception = reception
+    this.#client = client
+  }
+
+  get isOpen(): boolean {
+    return this.#transaction !== undefined
+  }
+
+  /** Inside DATA, or while the message is being put on disk. */
+  get receiver(): MessageReceiver | undefined {
+    return this.#receiver
+  }
+
+  reset(): void {
+    this.#transaction = undefined
+  }
+
+  /** The client is gone: what it had begun to send is forgotten. */
+  close(): void {
+    this.#closed = true
+    this.#receiver?.refuse(replies.tryLater)
+    this.#receiver = undefined
+    this.#transaction = undefined
+  }
+
+  mail(argument: string): Reply | Promise<Reply> {
+    if (this.#transaction !== undefined) return nested
+    if (this.messages >= this.#reception.configuration.maxMailsPerSession) return tooManyMessages
+    const command = parseMail(argument, this.#rules())
+    if (command.kind === 'refused') return this.#refuse('mail', command.reply)
+    if (!this.#maySendAs(command.reversePath)) return this.#refuse('mail', foreignSender, command.reversePath)
+    return this.#begin(command)
+  }
+
+  rcpt(argument: string): Reply | Promise<Reply> {
+    const transaction = this.#transaction
+    if (transaction === undefined) return noMail
+    const command = parseRcpt(argument, this.#rules())
+    if (command.kind === 'refused') return this.#refuseRecipient(command.reply, argument)
+    if (transaction.forwardPaths.has(command.mailbox)) return acceptedRecipient
+    if (transaction.forwardPaths.size >= this.#reception.configuration.maxRecipients) return replies.tooManyRecipients
+    return this.#resolve(transaction, command)
+  }
+
+  /** The reply to DATA; with 354 the receiver of what follows. `hasMore`: the client did not wait for it. */
+  data(argument: string, hasMore: boolean): { readonly reply: Reply; readonly receiver?: MessageReceiver } {
+    const transaction = this.#transaction
+    if (argument !== '') return { reply: noArgument }
+    if (transaction === undefined) return { reply: badSequence }
+    if (transaction.recipients.length === 0) return { reply: noRecipients }
+    if (hasMore) {
+      this.#client.drop(this.#refuse('data', pipelined))
+      return { reply: pipelined }
+    }
+    try {
+      this.#receiver = this.#receive(transaction, this.#reception.pipeline.receive())
+      return { reply: goAhead, receiver: this.#receiver }
+    } catch (error) {
+      this.reset()
+      return { reply: this.#failed(error) }
+    }
+  }
+
+  async #begin(mail: MailCommand): Promise<Reply> {
+    const origin = await this.#origin()
+    this.#transaction = {
+      id: newMessageId(this.#reception.clock.now()),
+      reversePath: mail.reversePath,
+      mail,
+      origin,
+      recipients: [],
+      mailboxes: new Set(),
+      forwardPaths: new Set(),
+    }
+    return accepted
+  }
+
+  async #origin(): Promise<Origin> {
+    const { address, port, helo, tls, user } = this.#client
+    const rdns = await this.#client.verifiedName()
+    return {
+      kind: 'smtp',
+      address,
+      port,
+      listener: this.#reception.name,
+      helo,
+      ...(rdns === undefined ? {} : { rdns }),
+      ...(user === undefined ? {} : { user }),
+      ...(tls === undefined ? {} : { tls }),
+    }
+  }
+
+  async #resolve(transaction: Transaction, command: RcptCommand): Promise<Reply> {
+    const envelope = envelopeOf(transaction, this.#reception.listener, this.#reception.clock.now())
+    const resolution = await this.#reception.resolveRecipient(envelope, command.mailbox).catch((error: unknown) => ({
+      kind: 'rejected' as const,
+      reply: this.#failed(error),
+    }))
+    if (resolution.kind === 'rejected') return this.#refuseRecipient(resolution.reply, command.mailbox)
+    transaction.forwardPaths.add(command.mailbox)
+    for (const { mailbox } of resolution.recipients) {
+      if (transaction.mailboxes.has(mailbox)) continue
+      transaction.mailboxes.add(mailbox)
+      transaction.recipients.push(recipientOf(command, mailbox))
+    }
+    return acceptedRecipient
+  }
+
+  #receive(transaction: Transaction, content: IncomingContent): MessageReceiver {
+    const { limits, monotonic, configuration } = this.#reception
+    return new MessageReceiver({
+      content,
+      // A stranger's bare line ends are refused: they smuggle. An own user's client is only sloppy.
+      policy: transaction.origin.user === undefined ? 'strict' : 'normalise',
+      maxBytes: configuration.maxMessageBytes,
+      limits,
+      now: monotonic,
+      onEnd: (next) => this.#end(transaction, content, next),
+      onFlood: () => this.#client.drop(this.#refuse('data', replies.messageTooBig)),
+    })
+  }
+
+  #end(transaction: Transaction, content: IncomingContent, next: () => void): void {
+    void this.#accept(transaction, content).then((reply) => {
+      this.#receiver = undefined
+      this.reset()
+      this.#client.answer(reply, next)
+    })
+  }
+
+  async #accept(transaction: Transaction, content: IncomingContent): Promise<Reply> {
+    const receiver = this.#receiver
+    if (receiver === undefined) return replies.tryLater
+    const startedAt = this.#reception.monotonic()
+    await receiver.busy
+    const facts = receiver.facts()
+    if (facts.hops > this.#reception.limits.hops) receiver.refuse(replies.routingLoop)
+    if (receiver.fault !== undefined) return this.#refuse('data', receiver.fault)
+    const { listener, hostname, clock, pipeline } = this.#reception
+    const at = clock.now()
+    const envelope = envelopeOf(transaction, listener, at)
+    const { extended } = this.#client
+    try {
+      await pipeline.accept(
+        envelope,
+        content,
+        acceptanceEdits({ transaction, listener, hostname, extended, facts, at }),
+      )
+    } catch (error) {
+      await content.abort().catch(() => undefined)
+      return this.#refuse('data', this.#failed(error))
+    }
+    this.messages += 1
+    this.#received(transaction, receiver.sizeBytes, this.#reception.monotonic() - startedAt)
+    return { code: 250, enhanced: '2.0.0', text: `Ok: queued as ${transaction.id}` }
+  }
+
+  #received(transaction: Transaction, sizeBytes: number, tookMs: number): void {
+    const { origin } = transaction
+    this.#reception.events.received({
+      id: transaction.id,
+      from: transaction.reversePath,
+      to: transaction.recipients.map((recipient) => recipient.mailbox),
+      sizeBytes,
+      listener: origin.listener,
+      address: origin.address,
+      helo: origin.helo,
+      user: origin.user,
+      tls: origin.tls?.version,
+      tookMs: Math.round(tookMs * 10) / 10,
+    })
+  }
+
+  #rules(): CommandRules {
+    const { listener, hostname, configuration } = this.#reception
+    return {
+      maxMessageBytes: configuration.maxMessageBytes,
+      dsn: !listener.noDsn,
+      hostname,
+      completesAddresses: this.#client.user !== undefined,
+    }
+  }
+
+  /** `senders`: the addresses a user may send as; the null reverse-path is anybody's (RFC 5321 §4.5.5). */
+  #maySendAs(reversePath: ReversePath): boolean {
+    const { listener, tables, configuration } = this.#reception
+    const { user } = this.#client
+    if (listener.senders === undefined || user === undefined || reversePath === null) return true
+    const allowed = tables.lookup(listener.senders.table, user)?.split(',') ?? []
+    const patterns = allowed.map((entry) => entry.trim()).filter((entry) => entry !== '')
+    return compileMailboxes(patterns, configuration.subAddressDelimiter).matches(reversePath)
+  }
+
+  #refuseRecipient(reply: Reply, to: string): Reply {
+    this.refusedRecipients += 1
+    return this.#refuse('rcpt', reply, this.#transaction?.reversePath, to)
+  }
+
+  #refuse(stage: 'mail' | 'rcpt' | 'data', reply: Reply, from = this.#transaction?.reversePath, to?: string): Reply {
+    if (this.#closed) return reply
+    this.#reception.events.rejected({
+      session: this.#client.id,
+      listener: this.#reception.name,
+      address: this.#client.address,
+      stage,
+      reply,
+      ...(this.#transaction === undefined ? {} : { id: this.#transaction.id }),
+      ...(from === undefined ? {} : { from }),
+      ...(to === undefined ? {} : { to: to.slice(0, 256) }),
+    })
+    return reply
+  }
+
+  /** Expected trouble carries its reply; of the rest the log keeps the cause and the client is told to try again. */
+  #failed(error: unknown): Reply {
+    const reply = replyTo(error)
+    if (reply === replies.tryLater)
+      this.#reception.log.error({ err: error, session: this.#client.id }, 'temporary failure')
+    return reply
+  }
+}
+
+function recipientOf(command: RcptCommand, mailbox: Recipient['mailbox']): Recipient {
+  return {
+    mailbox,
+    ...(mailbox === command.mailbox ? {} : { original: command.mailbox }),
+    ...(command.orcpt === undefined ? {} : { orcpt: command.orcpt }),
+    ...(command.notify === undefined ? {} : { notify: command.notify }),
+  }
+}
