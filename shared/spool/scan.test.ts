@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { crc32 } from 'node:zlib'
 
+import { withFile } from './file-io.ts'
 import { segmentSeed } from './frame.ts'
 import { LiveIndex } from './live-index.ts'
+import { scanSegment } from './scan.ts'
 import type { Damage } from './scan.ts'
 import { SpoolReadError } from './spool.ts'
 import { octets, outcome, storedMessage, temporarySpool, writer } from './test-support.ts'
@@ -26,6 +28,29 @@ test('a log that was torn at any octet keeps all records before, and reports not
     const index = await LiveIndex.open(path, { onDamage: (damage) => assert.fail(JSON.stringify(damage)) })
     assert.equal(index.size, ends.filter((end) => end <= length).length)
   }
+})
+
+test('messages that wait at one moment share a write', async (t) => {
+  const path = await temporarySpool(t)
+  const spool = await writer(t, path)
+  await spool.store(storedMessage(), octets(10))
+  const [locator] = await Promise.all(Array.from({ length: 200 }, () => spool.store(storedMessage(), octets(10))))
+  let groups = 0
+  let records = 0
+  await withFile(join(path, locator!.segment), (fd) =>
+    scanSegment({
+      fd,
+      segment: locator!.segment,
+      from: 0,
+      visit: ({ head }) => {
+        records += 1
+        if (head.startsGroup) groups += 1
+      },
+      onDamage: (damage) => assert.fail(JSON.stringify(damage)),
+    }),
+  )
+  assert.equal(records, 201)
+  assert.ok(groups <= 4, `${groups} writes`)
 })
 
 test('outcomes that were torn off are not there, those before are', async (t) => {
