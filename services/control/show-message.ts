@@ -1,4 +1,4 @@
-import { viewMessage } from '../../shared/report/message-view.ts'
+import { isOpen, viewMessage } from '../../shared/report/message-view.ts'
 import { readJobsOf } from '../../shared/report/read-queues.ts'
 import { formatDuration, formatInstant, formatSecond, formatSize } from '../../shared/report/units.ts'
 import type { StoryLine, Tone } from '../../shared/report/story.ts'
@@ -101,8 +101,9 @@ function recipients(message: MessageView, terminal: Terminal): readonly string[]
 
 function jobs({ jobs }: MessageView, terminal: Terminal, nowAt: number): readonly string[] {
   if (jobs.kind === 'away') return ['', terminal.paint('yellow', `queues not seen: ${visible(jobs.reason)}`)]
-  if (jobs.value.length === 0) return []
-  const rows = jobs.value.map((job) => [
+  const open = jobs.value.filter(isOpen)
+  if (open.length === 0) return []
+  const rows = open.map((job) => [
     `  ${job.queue}`,
     job.state,
     `tries ${job.attempts}`,

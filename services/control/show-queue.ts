@@ -86,11 +86,12 @@ function paintIf(terminal: Terminal, colour: Colour, count: number): string {
   return count === 0 ? '0' : terminal.paint(colour, String(count))
 }
 
-const stateColours: Readonly<Record<JobState, Colour>> = {
+const stateColours: Readonly<Record<JobView['state'], Colour>> = {
   active: 'green',
   waiting: 'dim',
   delayed: 'yellow',
   held: 'red',
+  done: 'green',
 }
 
 function messages(jobs: readonly JobView[], terminal: Terminal, nowAt: number): readonly string[] {

@@ -72,7 +72,10 @@ test('each recipient has the state of the outcome log, else of its job', () => {
         outcome(2, 'held', { reason: 'odd' }),
         outcome(2, 'released'),
       ],
-      jobs: { kind: 'seen', value: [job([2, 3], { lastReply: '451 later' })] },
+      jobs: {
+        kind: 'seen',
+        value: [job([0, 1, 2, 3, 4], { state: 'done', edits: [] }), job([2, 3], { lastReply: '451 later' })],
+      },
     }),
   )
   assert.deepEqual(

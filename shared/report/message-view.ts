@@ -9,7 +9,7 @@ import { formatReply } from '../mail/reply.ts'
 import { isFinal } from '../spool/spool.ts'
 import type { OutcomeRecord, SpooledMessage } from '../spool/spool.ts'
 import { tellStory } from './story.ts'
-import type { JobView, MessageView, OriginField, RecipientState, RecipientView, Seen } from './views.ts'
+import type { JobView, MessageView, OpenJob, OriginField, RecipientState, RecipientView, Seen } from './views.ts'
 
 /** Where the knowledge about a message comes from; each may know nothing. */
 export interface MessageSources {
@@ -42,7 +42,8 @@ export interface MessageParts {
 export function composeMessage(id: MessageId, parts: MessageParts): MessageView | undefined {
   const { stored, outcomes, story, jobs } = parts
   if (stored === undefined && story.length === 0 && outcomes.length === 0) return undefined
-  const open = jobs.kind === 'seen' ? jobs.value : []
+  const known = jobs.kind === 'seen' ? jobs.value : []
+  const open = known.filter(isOpen)
   const told = { id, acceptedAt: acceptedAtOf(id), jobs, story: tellStory(story) }
   const received = story.find((entry) => entry.event === 'received' && entry.id === id)
   if (stored === undefined) {
@@ -55,7 +56,7 @@ export function composeMessage(id: MessageId, parts: MessageParts): MessageView 
       ...(typeof sizeBytes === 'number' ? { sizeBytes } : {}),
       origin: originFromJournal(received),
       tags: tagsFromJournal(story),
-      edits: [],
+      edits: describeEdits(latestEdits(known) ?? []),
     }
   }
   const { envelope, edits, locator } = stored
@@ -67,9 +68,13 @@ export function composeMessage(id: MessageId, parts: MessageParts): MessageView 
     recipients: recipientsFromSpool(envelope, outcomes, open),
     sizeBytes: locator.sizeBytes,
     origin: originFields(envelope),
-    tags: union([envelope.tags, ...open.map((job) => job.tags), tagsFromJournal(story)]),
-    edits: describeEdits(latestEdits(open) ?? edits),
+    tags: union([envelope.tags, ...known.map((job) => job.tags), tagsFromJournal(story)]),
+    edits: describeEdits(latestEdits(known) ?? edits),
   }
+}
+
+export function isOpen(job: JobView): job is OpenJob {
+  return job.state !== 'done'
 }
 
 /** Header edits, one line each: what is done to which field, with its value. */
@@ -95,7 +100,7 @@ function nameOf(raw: Buffer): string {
 function recipientsFromSpool(
   envelope: Envelope,
   outcomes: readonly OutcomeRecord[],
-  jobs: readonly JobView[],
+  jobs: readonly OpenJob[],
 ): readonly RecipientView[] {
   return envelope.recipients.map((recipient, index) => {
     const last = outcomes.filter((outcome) => outcome.recipient === index).at(-1)
@@ -110,7 +115,7 @@ function recipientsFromSpool(
 
 type Stated = Pick<RecipientView, 'state' | 'detail' | 'at'>
 
-function stateOf(last: OutcomeRecord | undefined, job: JobView | undefined): Stated {
+function stateOf(last: OutcomeRecord | undefined, job: OpenJob | undefined): Stated {
   if (last !== undefined && isFinal(last)) {
     const detail = last.reply === undefined ? last.reason : formatReply(last.reply)
     return { state: last.kind as RecipientState, at: last.at, ...(detail === undefined ? {} : { detail }) }
@@ -121,7 +126,7 @@ function stateOf(last: OutcomeRecord | undefined, job: JobView | undefined): Sta
   return { state: 'accepted' }
 }
 
-function stateInQueue(job: JobView): Stated {
+function stateInQueue(job: OpenJob): Stated {
   const detail = job.reason ?? job.lastReply
   return { state: job.state, ...(detail === undefined ? { detail: `in queue ${job.queue}` } : { detail }) }
 }
@@ -138,7 +143,7 @@ const finalEvents: ReadonlyMap<string, RecipientState> = new Map([
 function recipientsFromJournal(
   received: JournalEntry | undefined,
   story: readonly JournalEntry[],
-  jobs: readonly JobView[],
+  jobs: readonly OpenJob[],
 ): readonly RecipientView[] {
   const given = received?.['to']
   const named = story.map((entry) => entry['recipient']).filter((one) => typeof one === 'string')

@@ -53,9 +53,9 @@ export async function readHeld(queues: ReadableQueues, limit: number): Promise<r
   return (await queues.list(heldQueue, ['waiting'], 0, limit - 1)).map(jobView)
 }
 
-/** Unfinished jobs of one message. */
+/** Jobs of one message, those of the last hour that are done included. */
 export async function readJobsOf(queues: ReadableQueues, id: string): Promise<readonly JobView[]> {
-  return (await queues.jobsOf(id)).filter((job) => job.state !== 'completed').map(jobView)
+  return (await queues.jobsOf(id)).map(jobView)
 }
 
 /** Without the queue that keeps held jobs, which belong to the queues they came from. */
@@ -93,7 +93,6 @@ function jobView(job: JobSummary): JobView {
   }
 }
 
-/** A finished job is not shown anywhere; between two calls an active one may have become one. */
-function stateOf(state: JobSummary['state']): JobState {
-  return state === 'completed' ? 'active' : state
+function stateOf(state: JobSummary['state']): JobView['state'] {
+  return state === 'completed' ? 'done' : state
 }

@@ -24,7 +24,8 @@ export interface JobView {
   readonly queue: string
   readonly jobId: string
   readonly id: MessageId
-  readonly state: JobState
+  /** `done`: finished within the last hour; only among the jobs of one message. */
+  readonly state: JobState | 'done'
   readonly receivedAt: number
   readonly sizeBytes: number
   readonly from: ReversePath
@@ -43,6 +44,9 @@ export interface JobView {
   /** Why it is held. */
   readonly reason?: string
 }
+
+/** A job that is not done. */
+export type OpenJob = JobView & { readonly state: JobState }
 
 /** Something that may not answer: the page then says so instead of failing. */
 export type Seen<T> = { readonly kind: 'seen'; readonly value: T } | { readonly kind: 'away'; readonly reason: string }

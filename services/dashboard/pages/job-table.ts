@@ -5,10 +5,13 @@ import type { Html } from '../html.ts'
 import { ago, ahead, badge, dataTable } from './parts.ts'
 import type { Column, Tone } from './parts.ts'
 
-const stateTones = { waiting: 'plain', active: 'good', delayed: 'waiting', held: 'bad' } as const satisfies Record<
-  JobView['state'],
-  Tone
->
+const stateTones = {
+  waiting: 'plain',
+  active: 'good',
+  delayed: 'waiting',
+  held: 'bad',
+  done: 'good',
+} as const satisfies Record<JobView['state'], Tone>
 
 /** Jobs with what an operator asks first: who to whom, since when, what the last answer was, when it is tried again. */
 export function jobTable(

@@ -1,3 +1,4 @@
+import { isOpen } from '../../../shared/report/message-view.ts'
 import { formatInstant, formatSecond, formatSize, plural } from '../../../shared/report/units.ts'
 import type { MessageView, RecipientView } from '../../../shared/report/views.ts'
 import { html } from '../html.ts'
@@ -79,8 +80,9 @@ export function offset(at: number, since: number): string {
 }
 
 function jobs(message: MessageView, at: number): HtmlValue {
-  if (message.jobs.kind === 'away' || message.jobs.value.length === 0) return undefined
-  return html`<section aria-labelledby="jobs"><h2 id="jobs">In the queues</h2>${jobTable('Jobs of this message', message.jobs.value, at, { queue: true })}</section>`
+  const open = message.jobs.kind === 'away' ? [] : message.jobs.value.filter(isOpen)
+  if (open.length === 0) return undefined
+  return html`<section aria-labelledby="jobs"><h2 id="jobs">In the queues</h2>${jobTable('Jobs of this message', open, at, { queue: true })}</section>`
 }
 
 function origin(message: MessageView): HtmlValue {
