@@ -6,7 +6,7 @@ import type { Envelope } from '../mail/envelope.ts'
 import type { HeaderEdit } from '../mail/header-edit.ts'
 import type { Metrics } from '../metrics.ts'
 import type { NewJob } from '../queue/job.ts'
-import { heldQueue } from '../queue/queues.ts'
+import { QueueUnavailableError, heldQueue } from '../queue/queues.ts'
 import type { Queues } from '../queue/queues.ts'
 import type { IncomingContent, Locator, Spool, SpooledMessage } from '../spool/spool.ts'
 import { advance } from './advance.ts'
@@ -99,6 +99,7 @@ export function openPipeline(parts: PipelineParts): Pipeline {
       const { jobs, refused } = await planJobs(journey, route)
       tellRoutes(journey, jobs)
       try {
+        if (queues.tooFull) throw new QueueUnavailableError('Redis is nearly full')
         await queues.add(jobs)
       } catch (error) {
         keepForLater(jobs, error as Error)
@@ -166,6 +167,7 @@ export function openPipeline(parts: PipelineParts): Pipeline {
     while (backlog.length > 0 && !closed) {
       const batch = backlog.slice(0, backlogBatch)
       try {
+        if (queues.tooFull) throw new QueueUnavailableError('Redis is nearly full')
         await queues.add(batch)
       } catch {
         timer = setTimeout(() => inBackground(retryBacklog()), retryBacklogMs)
