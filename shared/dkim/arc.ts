@@ -2,6 +2,7 @@ import { parseAlgorithm, parseArcSignature } from './signature.ts'
 import type { ParsedSignature } from './signature.ts'
 import { canonicalField, signatureForHash } from './canonical-header.ts'
 import type { Prepared, SignaturePreparation } from './prepare.ts'
+import { asciiDomain } from './ascii-domain.ts'
 import type { RawField } from './raw-field.ts'
 import { rawValue } from './raw-field.ts'
 import { decodeBase64, parseTagList } from './tag-list.ts'
@@ -34,6 +35,8 @@ export interface ArcResult {
 }
 
 const maxInstances = 50
+/** All ARC fields of a message together; each seal signs all below it, so their cost grows with the square. */
+const maxOctets = 524_288
 
 /** Before the body: reads the sets. @returns what gives the chain after the body. */
 export function prepareArc(preparation: SignaturePreparation): () => PreparedArc {
@@ -41,12 +44,13 @@ export function prepareArc(preparation: SignaturePreparation): () => PreparedArc
   const signatures = preparation.fields.get('arc-message-signature') ?? []
   const results = preparation.fields.get('arc-authentication-results') ?? []
   if (seals.length + signatures.length + results.length === 0) return () => ({ kind: 'none' })
-  const sets = collectSets(seals, signatures, results)
+  const octets = [...seals, ...signatures, ...results].reduce((sum, field) => sum + field.raw.length, 0)
+  const sets = octets > maxOctets ? 'ARC fields are too long' : collectSets(seals, signatures, results)
   if (typeof sets === 'string') return () => ({ kind: 'broken', reason: sets })
 
   const newest = sets.at(-1) as ArcSet
   const message = preparation.add(newest.signature.raw, parseArcMessageSignature(newest.signature))
-  const prepared = sets.map((_set, index) => prepareSeal(sets.slice(0, index + 1))).reverse()
+  const prepared = prepareSeals(sets).reverse()
   return () => ({
     kind: 'chain',
     instances: sets.length,
@@ -137,21 +141,26 @@ function parseArcMessageSignature(field: RawField): ParsedSignature {
   return parsed
 }
 
-/** The newest seal of these sets: it signs them all (RFC 8617 §5.1.1). */
-function prepareSeal(sets: readonly ArcSet[]): Prepared {
-  const { seal, sealTags } = sets.at(-1) as ArcSet
+/** Oldest first. Each seal signs its own set and all sets below it (RFC 8617 §5.1.1). */
+function prepareSeals(sets: readonly ArcSet[]): Prepared[] {
+  let below = ''
+  return sets.map((set) => {
+    const { seal, signature, results } = set
+    const upTo = below + canonicalField(results.raw, 'relaxed') + canonicalField(signature.raw, 'relaxed')
+    below = upTo + canonicalField(seal.raw, 'relaxed')
+    return prepareSeal(set, upTo + signatureForHash(seal.raw, 'relaxed'))
+  })
+}
+
+function prepareSeal({ sealTags }: ArcSet, signed: string): Prepared {
   const algorithm = parseAlgorithm(sealTags.get('a') ?? '')
   const signature = decodeBase64(sealTags.get('b') ?? '')
-  const domain = sealTags.get('d')?.toLowerCase() ?? ''
+  const domain = asciiDomain(sealTags.get('d') ?? '')
   const selector = sealTags.get('s') ?? ''
   if (algorithm === undefined || algorithm.hash === 'sha1') return { kind: 'void', reason: 'unknown algorithm' }
   if (signature === undefined || domain === '' || selector === '')
     return { kind: 'void', reason: 'b=, d= or s= is missing' }
   if (sealTags.has('h')) return { kind: 'void', reason: 'h= is not allowed' }
-  const signed = sets.map((set) => {
-    const above = canonicalField(set.results.raw, 'relaxed') + canonicalField(set.signature.raw, 'relaxed')
-    return above + (set.seal === seal ? signatureForHash(seal.raw, 'relaxed') : canonicalField(set.seal.raw, 'relaxed'))
-  })
   return {
     kind: 'prepared',
     tags: {
@@ -165,7 +174,7 @@ function prepareSeal(sets: readonly ArcSet[]): Prepared {
       signature: signature.toString('base64'),
       identity: `@${domain}`,
     },
-    signed: Buffer.from(signed.join(''), 'latin1'),
+    signed: Buffer.from(signed, 'latin1'),
     bodyMatches: true,
     unsignedOctets: 0,
   }

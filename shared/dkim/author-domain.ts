@@ -1,5 +1,4 @@
-import { domainToASCII } from 'node:url'
-
+import { asciiDomain } from './ascii-domain.ts'
 import { trimBlanks } from './raw-field.ts'
 
 /**
@@ -17,13 +16,6 @@ export function authorDomains(value: string): readonly string[] {
     if (domain !== '') domains.add(domain)
   }
   return [...domains]
-}
-
-/** An international name in UTF-8 (RFC 6532) becomes A-labels; what cannot stays as it is and matches nothing. */
-function asciiDomain(octets: string): string {
-  const domain = octets.toLowerCase().replace(/\.$/, '')
-  if (!/[\u0080-\u00ff]/.test(domain)) return domain
-  return domainToASCII(Buffer.from(octets, 'latin1').toString('utf8')) || domain
 }
 
 /** The mailboxes without comments and quoted strings; group names and closing semicolons fall away. */

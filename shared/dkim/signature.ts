@@ -1,3 +1,4 @@
+import { asciiDomain } from './ascii-domain.ts'
 import type { HashAlgorithm } from './body-hash.ts'
 import type { Canonicalization } from './canonical-header.ts'
 import type { KeyType } from './public-key.ts'
@@ -44,7 +45,7 @@ export function parseSignature(raw: string): ParsedSignature {
   if (parsed.kind === 'void') return parsed
   const { signedNames, identity, domain } = parsed.tags
   if (!signedNames.includes('from')) return voided(tags, 'From is not signed')
-  const identityDomain = identity.slice(identity.lastIndexOf('@') + 1).toLowerCase()
+  const identityDomain = asciiDomain(identity.slice(identity.lastIndexOf('@') + 1))
   if (identityDomain !== domain && !identityDomain.endsWith(`.${domain}`)) return voided(tags, 'i= is outside d=')
   return parsed
 }
@@ -71,7 +72,7 @@ export function parseAlgorithm(text: string): { readonly keyType: KeyType; reado
 }
 
 function parseCommon(tags: ReadonlyMap<string, string>, defaultForm = 'simple/simple'): ParsedSignature {
-  const domain = tags.get('d')?.toLowerCase() ?? ''
+  const domain = asciiDomain(tags.get('d') ?? '')
   const selector = tags.get('s') ?? ''
   if (!isDnsName(domain) || !isDnsName(selector)) return voided(tags, 'd= or s= is missing or no name')
   const algorithm = parseAlgorithm(tags.get('a') ?? '')

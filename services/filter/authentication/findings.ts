@@ -35,7 +35,7 @@ function dkimFinding(one: SignatureResult): string {
   const comment = [...reason, ...key, ...unsigned, ...testing].join(', ')
   return words('dkim', one.result, comment, [
     ['header.d', one.domain],
-    ['header.i', one.identity],
+    ['header.i', one.identity === `@${one.domain}` ? undefined : one.identity],
     ['header.s', one.selector],
     ['header.a', one.algorithm],
     ['header.b', one.signature],
