@@ -12,6 +12,7 @@ import type { MessageId } from '../mail/message-id.ts'
 import type { FileSpool } from './file-spool.ts'
 import { collectGarbage } from './garbage.ts'
 import type { GarbageOptions } from './garbage.ts'
+import { findMessage } from './list-messages.ts'
 import { LiveIndex } from './live-index.ts'
 import type { Locator } from './spool.ts'
 import { octets, outcome, storedMessage, temporarySpool, writer } from './test-support.ts'
@@ -132,6 +133,7 @@ async function assertKept(
   for (const { id, locator, content } of kept) {
     assert.deepEqual(index.get(id)?.pending, [0])
     assert.deepEqual(await (await spool.read(locator)).content(), content)
+    assert.deepEqual(await (await findMessage(path, id))?.content(), content)
     const seen = (await spool.outcomesOf([id])).get(id)
     assert.deepEqual(
       seen?.map(({ recipient }) => recipient),

@@ -29,8 +29,7 @@ export async function findMessage(path: string, id: MessageId): Promise<SpooledM
 }
 
 async function locate(path: string, id: MessageId): Promise<Locator | undefined> {
-  for await (const { file, segment, offset } of messageFiles(path)) {
-    if (!(await mayHold(join(path, file), id))) continue
+  for (const { file, segment, offset } of await likelyFiles(path, id)) {
     let found: Locator | undefined
     await withFile(join(path, file), async (fd) => {
       const visit = (frame: ScannedFrame): void => {
@@ -43,12 +42,6 @@ async function locate(path: string, id: MessageId): Promise<Locator | undefined>
   return undefined
 }
 
-/** A file that was written last before the id was made does not hold it. */
-async function mayHold(path: string, id: MessageId): Promise<boolean> {
-  const stats = await stat(path).catch(() => undefined)
-  return stats !== undefined && stats.mtimeMs + clockSkewMs >= acceptedAtOf(id)
-}
-
 interface MessageFile {
   readonly file: string
   readonly segment: string
@@ -56,12 +49,31 @@ interface MessageFile {
   readonly offset?: number
 }
 
-async function* messageFiles(path: string): AsyncGenerator<MessageFile> {
+/**
+ * The files that may hold the message, the likeliest first: the first one that was written after the id was made. One that
+ * was written last before that does not hold it.
+ */
+async function likelyFiles(path: string, id: MessageId): Promise<readonly MessageFile[]> {
+  const madeAt = acceptedAtOf(id)
+  const dated = await Promise.all(
+    (await messageFiles(path)).map(async (one) => {
+      const stats = await stat(join(path, one.file)).catch(() => undefined)
+      return { ...one, writtenAt: stats?.mtimeMs ?? Number.NEGATIVE_INFINITY }
+    }),
+  )
+  const possible = dated.filter(({ writtenAt }) => writtenAt + clockSkewMs >= madeAt)
+  const rank = (writtenAt: number): number => (writtenAt >= madeAt ? writtenAt : Number.MAX_SAFE_INTEGER - writtenAt)
+  return possible.sort((one, other) => rank(one.writtenAt) - rank(other.writtenAt))
+}
+
+async function messageFiles(path: string): Promise<readonly MessageFile[]> {
   const { writers, relocated } = await listSpool(path)
-  for (const segment of segmentsOf(writers, 'msg')) yield { file: segment.path, segment: segment.path }
+  const files: MessageFile[] = []
+  for (const segment of segmentsOf(writers, 'msg')) files.push({ file: segment.path, segment: segment.path })
   for (const { path: file, origin } of relocated) {
-    if (origin.kind === 'record') yield { file, segment: origin.segment, offset: origin.offset }
+    if (origin.kind === 'record') files.push({ file, segment: origin.segment, offset: origin.offset })
   }
+  return files
 }
 
 const clockSkewMs = 600_000
