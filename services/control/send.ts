@@ -15,7 +15,8 @@ export const send: Command = {
     { name: 'to', value: 'ADDRESS', multiple: true, summary: 'recipient' },
     { name: 'from', value: 'ADDRESS', summary: 'sender (postmaster@localhost)' },
     { name: 'server', value: 'HOST', summary: 'SMTP server (127.0.0.1)' },
-    { name: 'port', value: 'PORT', summary: 'its port (2525; 2465 and 465 speak TLS from the start)' },
+    { name: 'port', value: 'PORT', summary: 'its port (2525)' },
+    { name: 'smtps', summary: 'TLS from the start; goes without saying on ports 465 and 2465' },
     { name: 'tls', summary: 'refuse to go on without STARTTLS; certificates of other hosts are verified' },
     { name: 'user', value: 'NAME', summary: 'sign in as' },
     { name: 'password-file', value: 'FILE', summary: 'file with the password on its first line' },
@@ -47,7 +48,7 @@ async function run({ options, terminal }: Invocation): Promise<number> {
     else {
       terminal.print(visible(sent.response))
       for (const reply of rejected) terminal.warn(visible(reply))
-      if (id !== undefined) terminal.print(`sluicectl show message ${id}`)
+      if (id !== undefined) terminal.print(`npx sluicectl show message ${id}`)
     }
     return rejected.length === 0 ? exitCodes.done : exitCodes.failed
   } catch (error) {
@@ -65,15 +66,20 @@ async function transportOptions(options: OptionValues) {
   return {
     host,
     port,
-    secure: port === 465 || port === 2465,
-    requireTLS: options.has('tls'),
+    secure: options.has('smtps') || port === 465 || port === 2465,
+    requireTLS: demandsTls(options),
     // A first start's certificate is self-signed; on this machine nobody is between.
-    tls: { rejectUnauthorized: options.has('tls') && !isThisMachine(host) },
+    tls: { rejectUnauthorized: demandsTls(options) && !isThisMachine(host) },
     connectionTimeout: limitMs,
     greetingTimeout: limitMs,
     socketTimeout: limitMs,
     ...(user === undefined ? {} : { auth: { user, pass: await passwordOf(options) } }),
   }
+}
+
+/** TLS that was asked for is TLS with the right peer. */
+function demandsTls(options: OptionValues): boolean {
+  return options.has('tls') || options.has('smtps')
 }
 
 function portOf(text: string): number {
