@@ -20,6 +20,12 @@ type LmtpMethod = LocalAction['method'] & { readonly kind: 'lmtp' }
 /** What of its surroundings the delivery uses. */
 export type LmtpContext = Pick<StageContext, 'configuration' | 'signal'>
 
+/**
+ * A mailbox server is near: shorter than over the Internet, and shorter than the queue's time-out, so that the answers
+ * some recipients have got already are never lost with those of the others.
+ */
+const lmtpTimeouts = { connectMs: 10_000, greetingMs: 30_000, helloMs: 30_000, envelopeMs: 60_000, finalMs: 240_000 }
+
 /** Delivers by LMTP (RFC 2033): all recipients of a message in one transaction, an answer for each. */
 export class LmtpDelivery {
   readonly #pool: ConnectionPool
@@ -58,7 +64,14 @@ export class LmtpDelivery {
     const fields = returnPathField(envelope.reversePath) + (only === undefined ? '' : deliveredToField(only))
     const content = await outgoingContent(message.stored, message.edits, fields)
     const connect = (signal: AbortSignal) =>
-      openConnection({ endpoint, protocol: 'lmtp', helo: context.configuration.hostname, tls: plainText, signal })
+      openConnection({
+        endpoint,
+        protocol: 'lmtp',
+        helo: context.configuration.hostname,
+        tls: plainText,
+        timeouts: lmtpTimeouts,
+        signal,
+      })
     const transaction = {
       mail: {
         reversePath: envelope.reversePath,

@@ -59,8 +59,9 @@ export class SmtpConnection {
   async send(transaction: Transaction, signal?: AbortSignal): Promise<TransactionResult> {
     this.#sentCount += 1
     let graceMs = 0
+    let timer: NodeJS.Timeout | undefined
     const stop = (): void => {
-      setTimeout(() => this.#channel.lose(lostReply(`stopped while sending to ${this.peer}`)), graceMs).unref()
+      timer = setTimeout(() => this.#channel.lose(lostReply(`stopped while sending to ${this.peer}`)), graceMs)
     }
     signal?.addEventListener('abort', stop, { once: true })
     if (signal?.aborted === true) stop()
@@ -77,6 +78,7 @@ export class SmtpConnection {
       return result
     } finally {
       signal?.removeEventListener('abort', stop)
+      clearTimeout(timer)
     }
   }
 

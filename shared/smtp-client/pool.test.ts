@@ -128,6 +128,22 @@ test('a failed connect frees the place for the next in line', async () => {
   await pool.close()
 })
 
+test('a server that takes few connections gets all the mail over those it takes', async () => {
+  const { taken, server, pool, send } = await setUp({}, (messages) => async (session, index) => {
+    if (index < 2) return polite(messages)(session, index)
+    session.say('421 4.7.0 too many connections from you')
+    session.socket.end()
+    return undefined
+  })
+  await send('first')
+  const results = await Promise.all(Array.from({ length: 20 }, (_, count) => send(`n${count}`)))
+  assert.ok(results.every((result) => result.replies[0]?.code === 250))
+  assert.equal(taken.length, 21)
+  await pool.close()
+  await server.whenIdle()
+  assert.equal(pool.size, 0)
+})
+
 test('who stops waiting leaves the line', async () => {
   const { taken, pool, send } = await setUp({ maxPerKey: 1 })
   const stop = new AbortController()

@@ -73,18 +73,28 @@ export class ConnectionPool {
     const destination = this.#destination(key)
     const kept = this.#takeIdle(destination)
     if (kept !== undefined) return kept
-    if (destination.busy >= this.#options.maxPerKey) {
+    if (destination.busy >= Math.min(this.#options.maxPerKey, destination.limit)) {
       const handed = await waitInTurn(destination, signal)
       if (handed !== undefined) return handed
     } else {
       destination.busy += 1
     }
+    destination.connecting += 1
     try {
       return await connect(signal)
     } catch (error) {
-      this.#passOn(key, destination, undefined)
-      throw error
+      const established = destination.busy - destination.connecting
+      if (established === 0 || signal.aborted) {
+        this.#passOn(key, destination, undefined)
+        throw error
+      }
+      // The server takes no more connections, but those we have work: fewer from now on, and a place in the line.
+      destination.limit = established
+      destination.busy -= 1
+    } finally {
+      destination.connecting -= 1
     }
+    return this.#acquire(key, connect, signal)
   }
 
   #release(key: string, connection: SmtpConnection): void {
@@ -145,7 +155,7 @@ export class ConnectionPool {
   #destination(key: string): Destination {
     const known = this.#destinations.get(key)
     if (known !== undefined) return known
-    const created: Destination = { busy: 0, idle: [], waiting: [] }
+    const created: Destination = { busy: 0, connecting: 0, limit: Number.POSITIVE_INFINITY, idle: [], waiting: [] }
     this.#destinations.set(key, created)
     return created
   }
@@ -158,6 +168,10 @@ export class ConnectionPool {
 interface Destination {
   /** Connections in use or being made. */
   busy: number
+  /** Those of `busy` that are being made. */
+  connecting: number
+  /** What the server was found to take at a time; forgotten when nothing is left to send. */
+  limit: number
   idle: SmtpConnection[]
   /** Those in line, in order; called with a connection, or with nothing: make one. */
   readonly waiting: ((connection: SmtpConnection | undefined) => void)[]
