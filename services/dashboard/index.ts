@@ -10,6 +10,7 @@ import { findMessage } from '../../shared/spool/list-messages.ts'
 import { createApp } from './app.ts'
 import { readAssets } from './assets.ts'
 import { registerQueueGauges } from './queue-gauges.ts'
+import { isLoopback } from './security.ts'
 import { createSource } from './system-source.ts'
 
 /** Pages, JSON and metrics for the operator. Reads only. */
@@ -41,6 +42,8 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
     await app.close()
     throw cannotListen(host, port, error as NodeJS.ErrnoException)
   })
+  // No sign-in yet: whoever reaches the port reads addresses and replies.
+  if (!isLoopback(host)) log.warn({ url }, 'everybody who reaches the dashboard can read it: it has no sign-in yet')
   return {
     listens: [`${url} (dashboard)`],
     close: () => app.close(),
