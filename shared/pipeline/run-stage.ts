@@ -20,6 +20,7 @@ export async function runStage(definition: StageDefinition, context: ServiceCont
     handler: (job, control) => handleJob({ queue, handle: stage.handle, context }, job, control),
   })
   return {
+    health: async () => (await stage.health?.()) ?? [],
     lastJobAt: () => worker.lastTakenAt,
     async close() {
       await worker.close()

@@ -27,6 +27,8 @@ export type HandleMessage = (message: StageMessage, context: StageContext) => Pr
 /** A stage with a lifetime: connections, worker threads. */
 export interface OpenStage {
   readonly handle: HandleMessage
+  /** Trouble now, one sentence each. */
+  health?(): Promise<readonly string[]>
   close(): Promise<void>
 }
 
