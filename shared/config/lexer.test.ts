@@ -50,6 +50,8 @@ test('words, keywords, numbers and punctuation are told apart', () => {
     ['!from<t>', 'p:! k:from p:< w:t p:>'],
     ['a#comment', 'w:a'],
     ['a\\b', 'w:ab'],
+    ['a\\\\b', 'w:a\\b'],
+    ['a\\\\\nb', 'w:a\\ w:b'],
   ]
   for (const [text, expected] of cases) assert.equal(shown(text), expected, text)
 })

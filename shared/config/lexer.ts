@@ -39,6 +39,8 @@ interface Frame {
   readonly text: string
   readonly lineStarts: readonly number[]
   at: number
+  /** A backslash here stands for itself: another one is before it. */
+  literalAt: number
 }
 
 interface Place {
@@ -201,7 +203,7 @@ export class Lexer {
     const value = this.macros.get(name)
     if (value !== undefined) {
       const { path } = this.#file()
-      this.#frames.push({ kind: 'macro', path, text: value, lineStarts: [], at: 0 })
+      this.#frames.push({ kind: 'macro', path, text: value, lineStarts: [], at: 0, literalAt: -1 })
       this.#macroSite = this.#until(start)
       return this.#scan()
     }
@@ -260,9 +262,9 @@ export class Lexer {
   #peek(): string {
     for (;;) {
       const char = this.#peekRaw()
-      if (char !== '\\') return char
-      const rest = this.#top()
-      const next = rest?.text[rest.at + 1]
+      const frame = this.#top()
+      if (char !== '\\' || frame === undefined || frame.literalAt === frame.at) return char
+      const next = frame.text[frame.at + 1]
       if (next === '\n') {
         this.#advanceRaw()
         this.#advanceRaw()
@@ -271,9 +273,9 @@ export class Lexer {
       if (next === ' ' || next === '\t') {
         if (this.#continuesAfterBlanks()) continue
       }
-      if (next === undefined || next === '\\') return char
+      if (next === undefined) return char
       this.#advanceRaw()
-      return this.#peekRaw()
+      frame.literalAt = frame.at
     }
   }
 
@@ -359,7 +361,7 @@ function openFile(path: string, raw: string): Frame {
   const text = raw.replace(/^\u{FEFF}/u, '').replaceAll('\r\n', '\n')
   const lineStarts = [0]
   for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lineStarts.push(at + 1)
-  return { kind: 'file', path, text, lineStarts, at: 0 }
+  return { kind: 'file', path, text, lineStarts, at: 0, literalAt: -1 }
 }
 
 function lineAt(lineStarts: readonly number[], offset: number): number {

@@ -47,10 +47,11 @@ export function parseAction(draft: PolicyDraft): void {
   draft.actions.set(name.text, action)
 }
 
-/** Strictly last; a repeated one replaces the one before, as upstream. */
+/** Strictly last, and once. */
 function parseTtl(draft: PolicyDraft): number | undefined {
-  let ttlMs: number | undefined
-  while (draft.reader.accept('ttl')) ttlMs = draft.reader.duration('ttl')
+  const { reader } = draft
+  const ttlMs = reader.accept('ttl') ? reader.duration('ttl') : undefined
+  if (reader.at('ttl')) reader.fail('duplicate', '"ttl" stands here already', reader.peek().span)
   return ttlMs
 }
 

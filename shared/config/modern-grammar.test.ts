@@ -120,6 +120,8 @@ test('every fault of a file is told in one run, with advice', () => {
     ['expire 4d\n', ['old-grammar@1:1 one grammar a file: write `queue ttl`']],
     ['listen on lo port "25"\n', ['value@1:19 write the number without quotes']],
     ['table t file:/none\n', ['missing-file@1:9 create it or correct the path']],
+    ['mta limit max-con-per-host 5\n', ['unknown-keyword@1:11 did you mean "max-conn-per-host"?']],
+    ['action "x" relay ttl 1d ttl 2d\n', ['duplicate@1:25']],
     ['include "/none"\n', ['include@1:9 check the path and the permissions']],
   ]
   for (const [text, expected] of cases) assert.deepEqual(told(relay + rule + text), expected.map(shift), text)

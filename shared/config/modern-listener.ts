@@ -1,5 +1,5 @@
 import type { Token } from './lexer.ts'
-import type { Listener, SocketListener } from './model.ts'
+import type { Listener, SocketListener, Table } from './model.ts'
 import { requireFilters } from './modern-filter.ts'
 import { Once } from './once.ts'
 import type { PolicyDraft } from './policy-draft.ts'
@@ -120,7 +120,7 @@ function parseOption(draft: PolicyDraft, listener: Mutable<Listener>, once: Once
     case 'auth-optional': {
       once.check(option, 'auth')
       const kind = option.text === 'auth' ? 'required' : 'optional'
-      listener.auth = atTables(reader) ? { kind, table: parseTables(draft, 'map', `"${option.text}"`) } : { kind }
+      listener.auth = atTables(reader) ? { kind, table: parseCredentials(draft, option) } : { kind }
       return
     }
     case 'tag':
@@ -194,6 +194,16 @@ function checkListener(draft: PolicyDraft, listener: Listener, start: Token, onc
     const message = 'this port 465 speaks STARTTLS, and clients expect TLS from the start'
     reader.warn('portability', message, once.spanOf('TLS mode') ?? start.span, hint)
   }
+}
+
+/** A list has no passwords; upstream takes it, and nobody can log in. */
+function parseCredentials(draft: PolicyDraft, option: Token): Table {
+  const table = parseTables(draft, 'either', `"${option.text}"`)
+  if (draft.tableKinds.get(table) === 'list') {
+    const message = 'this table is a list and has no passwords: nobody can log in here'
+    draft.reader.warn('table-type', message, option.span, 'make it a map: user = hash')
+  }
+  return table
 }
 
 function parsePort(reader: TokenReader): number {

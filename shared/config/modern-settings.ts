@@ -1,13 +1,30 @@
+import { closest } from './diagnostic.ts'
 import type { Limits } from './model.ts'
 import { resolvePath } from './path.ts'
 import type { PolicyDraft } from './policy-draft.ts'
 import { parseSize } from './quantity.ts'
-import { positionOf } from './token-reader.ts'
+import { positionOf, type TokenReader } from './token-reader.ts'
 import { refuseUnsupported } from './unsupported.ts'
 
 const dayMs = 86_400_000
 const maximumWarnings = 4
 const smtpLimits = ['max-mails', 'max-rcpt']
+const mdaLimits = ['max-session', 'max-session-per-user', 'task-hiwat', 'task-lowat', 'task-release']
+const schedulerLimits = ['max-inflight', 'max-evp-batch-size', 'max-msg-batch-size', 'max-schedule']
+const mtaLimits = [
+  ...['host', 'route', 'source', 'connector', 'relay', 'domain'].flatMap((of) => [
+    `max-conn-per-${of}`,
+    `conn-delay-${of}`,
+  ]),
+  'reconn-delay-route',
+  'session-mail-max',
+  'session-transaction-delay',
+  'session-keepalive',
+  'max-failures-per-session',
+  'task-hiwat',
+  'task-lowat',
+  'task-release',
+]
 
 /** `pki NAME cert FILE | key FILE | dhe MODE ...`; statements of one name add up. */
 export function parsePki(draft: PolicyDraft): void {
@@ -63,7 +80,7 @@ export function parseMda(draft: PolicyDraft): void {
     draft.names.declare('wrapper', reader.string('the name of the wrapper'))
     reader.string('a command')
     refuseUnsupported(reader, 'mda wrapper', start.span)
-  } else if (reader.accept('limit')) setLimits(draft, { mda: parseLimits(draft, draft.limits.mda) })
+  } else if (reader.accept('limit')) setLimits(draft, { mda: parseLimits(draft, draft.limits.mda, mdaLimits) })
   else reader.unexpected('wrapper or limit', ['wrapper', 'limit'])
   reader.endOfStatement()
 }
@@ -92,7 +109,7 @@ export function parseScheduler(draft: PolicyDraft): void {
   const { reader } = draft
   reader.next()
   reader.expect('limit', 'behind "scheduler"')
-  setLimits(draft, { scheduler: parseLimits(draft, draft.limits.scheduler) })
+  setLimits(draft, { scheduler: parseLimits(draft, draft.limits.scheduler, schedulerLimits) })
   reader.endOfStatement()
 }
 
@@ -181,21 +198,30 @@ export function parseAdmd(draft: PolicyDraft): void {
 function parseSmtpLimits(draft: PolicyDraft): void {
   const { reader } = draft
   while (!reader.atEnd()) {
-    const key = reader.string('max-mails or max-rcpt')
-    if (!smtpLimits.includes(key.text)) {
-      reader.fail('unknown-keyword', `there is no limit "${key.text}"`, key.span, 'max-mails or max-rcpt')
-    }
-    const { value } = reader.number('a number')
-    if (key.text === 'max-mails') draft.maxMailsPerSession = value
+    const [key, value] = parseLimit(reader, smtpLimits)
+    if (key === 'max-mails') draft.maxMailsPerSession = value
     else draft.maxRecipients = value
   }
 }
 
-function parseLimits(draft: PolicyDraft, before: ReadonlyMap<string, number>): ReadonlyMap<string, number> {
-  const { reader } = draft
+function parseLimits(
+  draft: PolicyDraft,
+  before: ReadonlyMap<string, number>,
+  known: readonly string[],
+): ReadonlyMap<string, number> {
   const limits = new Map(before)
-  while (!reader.atEnd()) limits.set(reader.string('the name of a limit').text, reader.number('a number').value)
+  while (!draft.reader.atEnd()) limits.set(...parseLimit(draft.reader, known))
   return limits
+}
+
+function parseLimit(reader: TokenReader, known: readonly string[]): [name: string, value: number] {
+  const key = reader.string('the name of a limit')
+  if (!known.includes(key.text)) {
+    const meant = closest(key.text, known)
+    const hint = meant === undefined ? `one of: ${known.join(', ')}` : `did you mean "${meant}"?`
+    reader.fail('unknown-keyword', `there is no limit "${key.text}"`, key.span, hint)
+  }
+  return [key.text, reader.number('a number').value]
 }
 
 function parseMtaLimits(
@@ -208,7 +234,7 @@ function parseMtaLimits(
   while (!reader.atEnd()) {
     if (reader.accept('inet4')) family = 4
     else if (reader.accept('inet6')) family = 6
-    else limits.set(reader.string('the name of a limit').text, reader.number('a number').value)
+    else limits.set(...parseLimit(reader, mtaLimits))
   }
   return { limits, ...(family === undefined ? {} : { family }) }
 }

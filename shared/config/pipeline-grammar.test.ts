@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import fc from 'fast-check'
+
 import type { Diagnostic } from './diagnostic.ts'
 import { pipelineKeywords } from './keywords.ts'
 import { Lexer } from './lexer.ts'
@@ -144,4 +146,18 @@ test('mistakes are told with their place and advice', () => {
     assert.equal(`${one?.code}@${one?.span.line}:${one?.span.column}`, place, text)
     assert.ok((one?.hint ?? '').startsWith(hint), `${text}: ${one?.hint}`)
   }
+})
+
+test('no file makes the parser throw', () => {
+  const statements =
+    'redis spool dashboard metrics log hostname queue spam dkim auth-results users login interface socket resolver tls relay'
+  const others =
+    'listen level from <users> <none> key "/k" selector "127.0.0.1:80" 5 4d tag filter is any default same-domain { } , = $where \n'
+  const word = fc.constantFrom(...`${statements} ${others}`.split(' '), '\n')
+  fc.assert(
+    fc.property(fc.array(word, { maxLength: 40 }), (words) => {
+      for (const { span } of parse(words.join(' ')).diagnostics) assert.ok(span.line >= 1 && span.column >= 1)
+    }),
+    { numRuns: 300 },
+  )
 })
