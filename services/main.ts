@@ -1,7 +1,9 @@
+import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 
 import { ConfigurationError, loadConfiguration } from '../shared/config/load.ts'
 import type { LoadedConfiguration } from '../shared/config/load.ts'
+import type { Configuration } from '../shared/config/model.ts'
 import { renderDiagnostic } from '../shared/config/diagnostic.ts'
 import { startHeartbeats } from '../shared/heartbeat.ts'
 import type { BeatingService } from '../shared/heartbeat.ts'
@@ -75,7 +77,7 @@ interface Run {
   readonly options: StartOptions
   readonly names: readonly string[]
   readonly dataFolder: string
-  readonly configuration: LoadedConfiguration['configuration']
+  readonly configuration: Configuration
   readonly local: LocalIdentity | undefined
 }
 
@@ -92,8 +94,7 @@ async function run({ options, names, dataFolder, configuration, local }: Run): P
       const lock = await lockInstance(dataFolder, 'sluice')
       opened.push(() => lock.release())
     }
-    const redisUrl = options.redisUrl ?? configuration.pipeline.redis?.url
-    const redis = await ensureRedis({ dataFolder, ...(redisUrl === undefined ? {} : { redisUrl }), log })
+    const redis = await ensureRedis({ ...(await redisSettings(options, configuration)), dataFolder, log })
     opened.push(() => redis.release())
     const system = await openSystem({ configuration, dataFolder, redis, writer: writerName(names), log })
     opened.push(() => system.close())
@@ -126,6 +127,17 @@ async function run({ options, names, dataFolder, configuration, local }: Run): P
   }
   surviveBugs(log)
   stopOnSignal(closeAll, log)
+}
+
+/** REDIS_URL, or the line of pipeline.conf with its password; neither: one of our own. */
+async function redisSettings(
+  options: StartOptions,
+  configuration: Configuration,
+): Promise<{ readonly redisUrl: string; readonly password?: string }> {
+  const { redis } = configuration.pipeline
+  const redisUrl = options.redisUrl ?? redis?.url ?? ''
+  if (redis?.passwordFile === undefined) return { redisUrl }
+  return { redisUrl, password: (await readFile(redis.passwordFile, 'utf8')).trim() }
 }
 
 async function startService(name: string, context: ServiceContext): Promise<RunningService> {
