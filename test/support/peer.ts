@@ -8,6 +8,7 @@ const packages = {
   'smtp-source': 'postfix',
   postfix: 'postfix',
   swaks: 'swaks',
+  curl: 'curl',
   dovecot: 'dovecot-lmtpd dovecot-imapd',
   'redis-server': 'redis-server',
   'redis-cli': 'redis-tools',
