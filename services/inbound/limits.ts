@@ -4,6 +4,8 @@ export interface SessionLimits {
   readonly connections: number
   /** Of one IPv4 address or one IPv6 /64. */
   readonly connectionsPerAddress: number
+  /** Before the greeting, for a client not known to wait for it; only where strangers may send. */
+  readonly greetingWaitMs: number
   /** Between two commands (RFC 5321 §4.5.3.2.7). */
   readonly idleMs: number
   /** From the first octet of a command line to its end, whatever trickles in. */
@@ -38,6 +40,7 @@ export interface SessionLimits {
 export const defaultLimits: SessionLimits = {
   connections: 5_000,
   connectionsPerAddress: 50,
+  greetingWaitMs: 50,
   idleMs: 300_000,
   lineMs: 60_000,
   sessionMs: 3_600_000,

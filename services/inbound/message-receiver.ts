@@ -4,6 +4,7 @@ import { SpoolFullError } from '../../shared/spool/spool.ts'
 import type { IncomingContent } from '../../shared/spool/spool.ts'
 import { DataDecoder } from './data-decoder.ts'
 import type { LineEndPolicy } from './data-decoder.ts'
+import { HeaderLineEnds } from './header-line-ends.ts'
 import { HeaderWatch } from './header-watch.ts'
 import type { HeaderFacts } from './header-watch.ts'
 import type { DataReceiver } from './input.ts'
@@ -39,12 +40,14 @@ export class MessageReceiver implements DataReceiver {
   readonly #options: MessageReceiverOptions
   readonly #decoder: DataDecoder
   readonly #watch: HeaderWatch
+  readonly #lineEnds: HeaderLineEnds | undefined
   #lastOctetsAt: number
 
   constructor(options: MessageReceiverOptions) {
     this.#options = options
     this.#decoder = new DataDecoder(options.policy)
     this.#watch = new HeaderWatch(options.limits.headerBytes)
+    this.#lineEnds = options.policy === 'normalise' ? new HeaderLineEnds() : undefined
     this.beganAt = options.now()
     this.#lastOctetsAt = this.beganAt
   }
@@ -52,6 +55,7 @@ export class MessageReceiver implements DataReceiver {
   take(chunk: Buffer): number {
     this.busy = undefined
     this.#lastOctetsAt = this.#options.now()
+    this.#lineEnds?.feed(chunk)
     const end = this.#decoder.feed(chunk)
     const { content } = this.#decoder
     this.sizeBytes += content.length
@@ -86,7 +90,8 @@ export class MessageReceiver implements DataReceiver {
   #keep(content: Buffer): void {
     const { policy, maxBytes } = this.#options
     if (this.sizeBytes > maxBytes) return this.refuse(replies.messageTooBig)
-    if (policy === 'strict' && this.#decoder.bareLineEnds) return this.refuse(bareLineEnd)
+    if (policy === 'strict' ? this.#decoder.bareLineEnds : this.#lineEnds?.mixed === true)
+      return this.refuse(bareLineEnd)
     this.#watch.feed(content)
     if (this.#watch.tooLong) return this.refuse(headerTooLong)
     if (content.length > 0) this.#write(content)

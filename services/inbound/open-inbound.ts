@@ -7,6 +7,7 @@ import { bindAddresses } from './bind-addresses.ts'
 import { Certificates } from './certificates.ts'
 import { verifiedName } from './client-name.ts'
 import { ConnectionCounter } from './connection-counter.ts'
+import { KnownClients } from './known-clients.ts'
 import { defaultLimits } from './limits.ts'
 import type { SessionLimits } from './limits.ts'
 import { LoginGuard, createLogin } from './login.ts'
@@ -43,6 +44,7 @@ export async function openInbound(parts: InboundParts): Promise<Inbound> {
   const shared = {
     limits,
     counter: new ConnectionCounter(limits.connections, limits.connectionsPerAddress),
+    knownClients: new KnownClients(),
     guard: new LoginGuard(parts.monotonic),
   }
   const opened: OpenListener[] = []
@@ -95,7 +97,7 @@ function isOpen(listener: Listener, configuration: Configuration): boolean {
 async function openListener(
   listener: Listener,
   parts: InboundParts,
-  shared: Pick<Reception, 'limits' | 'counter'> & { readonly guard: LoginGuard },
+  shared: Pick<Reception, 'limits' | 'counter' | 'knownClients'> & { readonly guard: LoginGuard },
   opened: OpenListener[],
 ): Promise<void> {
   const { configuration } = parts
@@ -124,10 +126,10 @@ function receptionOf(
   listener: Listener,
   host: string,
   parts: InboundParts,
-  shared: Pick<Reception, 'limits' | 'counter'> & { readonly guard: LoginGuard },
+  shared: Pick<Reception, 'limits' | 'counter' | 'knownClients'> & { readonly guard: LoginGuard },
 ): Reception {
   const { configuration, tables, pipeline, resolveRecipient, verifier, resolver, events, log, clock, monotonic } = parts
-  const { limits, counter, guard } = shared
+  const { limits, counter, knownClients, guard } = shared
   const table = listener.auth.table ?? configuration.pipeline.login
   return {
     listener,
@@ -144,6 +146,7 @@ function receptionOf(
     clock,
     monotonic,
     counter,
+    knownClients,
     limits,
   }
 }

@@ -8,6 +8,7 @@ import type { Envelope } from '../../shared/mail/envelope.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import type { Pipeline } from '../../shared/pipeline/pipeline.ts'
 import type { ConnectionCounter } from './connection-counter.ts'
+import type { KnownClients } from './known-clients.ts'
 import type { SessionLimits } from './limits.ts'
 import type { Login } from './login.ts'
 
@@ -37,5 +38,6 @@ export interface Reception {
   /** Milliseconds that never go back, for time limits. */
   readonly monotonic: () => number
   readonly counter: ConnectionCounter
+  readonly knownClients: KnownClients
   readonly limits: SessionLimits
 }

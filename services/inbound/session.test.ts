@@ -222,7 +222,7 @@ test('a body sent without waiting for 354 is not taken, nor run as commands', as
 })
 
 test('a client that talks before the greeting is sent away', async (t) => {
-  const inbound = await start(t)
+  const inbound = await start(t, { limits: { greetingWaitMs: 60_000 } })
   const socket = connect({ port: inbound.port, host: '127.0.0.1' })
   t.after(() => socket.destroy())
   socket.write('EHLO early.test\r\n')
@@ -301,6 +301,16 @@ test('an own user may send bare line ends: they become CR LF', async (t) => {
   client.write('Subject: x\nFrom: a\n\nline\rline\n.\n..\r\n.\r\n')
   assert.equal((await client.reply()).code, 250)
   assert.equal(inbound.accepted[0]?.content, 'Subject: x\r\nFrom: a\r\n\r\nline\r\nline\r\n.\r\n..\r\n')
+})
+
+test('a bare line end among the header fields of an own user is refused: it would become a field', async (t) => {
+  const inbound = await start(t, { listener: submission })
+  const client = await connected(t, inbound, { starttls: true, user: 'jane', password: 'secret' })
+  for (const bare of ['\r', '\n']) {
+    await dialogue(client, [mail, rcpt, data])
+    client.write(`Subject: x${bare}X-Injected: y\r\nFrom: a\r\n\r\nx\r\n.\r\n`)
+    assert.equal((await client.reply()).raw.slice(0, 9), '550 5.6.0')
+  }
 })
 
 test('a message that is too big is refused at its end, and one that never ends is cut off', async (t) => {

@@ -16,6 +16,8 @@ import type { Client } from './transactions.ts'
 
 /** RFC 5321 §4.5.3.1.4 has 512 octets; parameters add to it, AUTH has a limit of its own. */
 const maxCommandOctets = 2_048
+/** Time for the last reply to arrive before the connection is reset. */
+const cutOffMs = 1_000
 const heloArgument = /^(?:[A-Za-z0-9._~!#$%&'*+/=?^`{|}-]{1,255}|\[[A-Za-z0-9.:]{1,60}\])$/
 const httpVerbs = new Set(['GET', 'POST', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT', 'PATCH'])
 
@@ -121,14 +123,27 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     return this.#nameFound
   }
 
-  /** Greets without smtp-server's wait of 100 ms; what arrived together with the connection is still seen as too early. */
+  /** Without smtp-server's wait of 100 ms, but for strangers on their first visit. */
   override init(): void {
-    this._setListeners(() => setImmediate(() => setImmediate(() => this.#greet())))
+    this._setListeners(() => {
+      const { knownClients, limits, listener, monotonic } = this.#reception
+      const stranger = !this.secure && listener.auth.kind !== 'required'
+      if (stranger && !knownClients.has(this.remoteAddress, monotonic()))
+        setTimeout(() => this.#greetWaiting(), limits.greetingWaitMs).unref()
+      else setImmediate(() => this.#greet())
+    })
+  }
+
+  #greetWaiting(): void {
+    if (this._closing || this._closed) return
+    this.#reception.knownClients.add(this.remoteAddress, this.#reception.monotonic())
+    this.#greet()
   }
 
   #greet(): void {
     if (this._closing || this._closed) return
     this._ready = true
+    this.#waitingSince = this.#reception.monotonic()
     this.#reception.events.connected(this.#fields())
     this.#write(`220 ${this.#reception.hostname} ESMTP\r\n`)
   }
@@ -144,7 +159,10 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     if (this._upgrading || this._closing) return done()
     this.#done = done
     this.#waitingSince = this.#reception.monotonic()
-    if (!this._ready) return this.drop(answers.spokeTooSoon)
+    if (!this._ready) {
+      this.#reception.knownClients.delete(this.remoteAddress)
+      return this.drop(answers.spokeTooSoon)
+    }
     if (this._server.draining) return this.drop(replies.shuttingDown)
     if (this._nextHandler) return this.#continueAuth(line)
     this.#dispatch(line)
@@ -157,7 +175,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   }
 
   giveUp(): void {
-    this.drop({ ...answers.lineTooLong, code: 421, enhanced: '4.7.0' })
+    this.cutOff({ ...answers.lineTooLong, code: 421, enhanced: '4.7.0' })
   }
 
   answer(answer: Reply, next: () => void): void {
@@ -173,6 +191,13 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   drop(answer: Reply): void {
     this.#reply(answer)
     this.close()
+  }
+
+  /** For a client that would go on sending: smtp-server reads on for five seconds after `close`. */
+  cutOff(answer: Reply): void {
+    this.drop(answer)
+    this._socket.pause()
+    setTimeout(() => this._socket.destroy(), cutOffMs).unref()
   }
 
   /** Looks at the time limits; called by the server's sweep. */

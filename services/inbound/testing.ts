@@ -81,7 +81,7 @@ export async function startInbound(options: TestInboundOptions = {}): Promise<Te
     clock: { now: () => Date.UTC(2026, 10, 21, 3, 22, 5) },
     verifier: { verify: (password, hash) => Promise.resolve(checkPassword(password, hash)) },
     monotonic: () => performance.now(),
-    limits: { ...defaultLimits, authDelayMs: 0, drainMs: 1_000, ...options.limits },
+    limits: { ...defaultLimits, greetingWaitMs: 0, authDelayMs: 0, drainMs: 1_000, ...options.limits },
   })
   const nextEvent = async (name: string): Promise<void> => {
     await once(signals, name)

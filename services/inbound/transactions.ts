@@ -26,8 +26,8 @@ export interface Client {
   verifiedName(): Promise<string | undefined>
   /** Sends a reply and reads the next command. */
   answer(reply: Reply, next: () => void): void
-  /** Breaks off. */
-  drop(reply: Reply): void
+  /** Breaks off, and reads nothing more. */
+  cutOff(reply: Reply): void
 }
 
 const accepted: Reply = { code: 250, enhanced: '2.1.0', text: 'Ok' }
@@ -106,7 +106,7 @@ export class MailTransactions {
     if (transaction === undefined) return { reply: badSequence }
     if (transaction.recipients.length === 0) return { reply: noRecipients }
     if (hasMore) {
-      this.#client.drop(this.#refuse('data', pipelined))
+      this.#client.cutOff(this.#refuse('data', pipelined))
       return { reply: pipelined }
     }
     try {
@@ -173,7 +173,7 @@ export class MailTransactions {
       limits,
       now: monotonic,
       onEnd: (next) => this.#end(transaction, content, next),
-      onFlood: () => this.#client.drop(this.#refuse('data', replies.messageTooBig)),
+      onFlood: () => this.#client.cutOff(this.#refuse('data', replies.messageTooBig)),
     })
   }
 
