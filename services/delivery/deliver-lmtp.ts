@@ -10,6 +10,7 @@ import { openConnection, peerName, plainText } from '../../shared/smtp-client/op
 import { outgoingContent } from '../../shared/smtp-client/outgoing-content.ts'
 import { ConnectionPool } from '../../shared/smtp-client/pool.ts'
 import type { PooledResult } from '../../shared/smtp-client/pool.ts'
+import { sendInParts } from '../../shared/smtp-client/send-in-parts.ts'
 import { lmtpEndpoint } from './lmtp-endpoint.ts'
 import { localUser, userPath } from './local-user.ts'
 import { messageFields } from './message-fields.ts'
@@ -85,7 +86,9 @@ export class LmtpDelivery {
     }
     let result: PooledResult
     try {
-      result = await this.#pool.send(method.destination, connect, transaction, context.signal)
+      result = await sendInParts(transaction, (part) =>
+        this.#pool.send(method.destination, connect, part, context.signal),
+      )
     } catch (error) {
       if (!(error instanceof OpenError)) throw error
       return open.map((recipient) => ({ recipient, reply: asTemporary(error.reply), reached: 'local' }))

@@ -9,6 +9,7 @@ import type { ServiceContext } from '../../shared/service.ts'
 import { ConnectionPool } from '../../shared/smtp-client/pool.ts'
 import { planHops } from './plan-hops.ts'
 import { composeTransaction } from './compose-transaction.ts'
+import { OwnHosts } from './own-host.ts'
 import { PemFiles } from './pem-files.ts'
 import { sendByHops } from './send-by-hops.ts'
 import type { HopResult } from './send-by-hops.ts'
@@ -20,13 +21,18 @@ export default defineStage({ name: 'relay', queue: 'relay', open: openRelay })
 
 export async function openRelay(service: ServiceContext): Promise<OpenStage> {
   const pool = new ConnectionPool()
-  const parts = { pool, turns: new Turns(), pemFiles: new PemFiles(), unreachable: new UnreachableHosts(service.clock) }
+  const planning = { turns: new Turns(), pemFiles: new PemFiles(), ownHosts: new OwnHosts(service.clock) }
+  const unreachable = new UnreachableHosts(service.clock)
   warnOfSrs(service)
 
   async function relay(action: RelayAction, message: StageMessage, context: StageContext): Promise<HopResult> {
-    const plan = await planHops({ message, action, context, turns: parts.turns, pemFiles: parts.pemFiles })
+    const plan = await planHops({ message, action, context, ...planning })
     if (plan.kind === 'refused') return plan
-    return sendByHops(plan.hops, await composeTransaction(message, action), { ...parts, signal: context.signal })
+    return sendByHops(plan.hops, await composeTransaction(message, action), {
+      pool,
+      unreachable,
+      signal: context.signal,
+    })
   }
 
   return {

@@ -9,7 +9,7 @@ import { peerName } from '../../shared/smtp-client/open-connection.ts'
 import type { TlsPolicy } from '../../shared/smtp-client/open-connection.ts'
 import type { Hop, HopPlan } from './hop.ts'
 import { addressesOf, findMailHosts } from './mail-hosts.ts'
-import { ownHost } from './own-host.ts'
+import type { OwnHosts } from './own-host.ts'
 import type { PemFiles } from './pem-files.ts'
 import { tlsPolicy } from './tls-policy.ts'
 import type { Turns } from './turns.ts'
@@ -20,6 +20,7 @@ export interface HopRequest {
   readonly context: Pick<StageContext, 'configuration' | 'tables' | 'resolver'>
   readonly turns: Turns
   readonly pemFiles: PemFiles
+  readonly ownHosts: OwnHosts
 }
 
 /**
@@ -43,7 +44,7 @@ async function mxHops(request: HopRequest): Promise<HopPlan> {
   const { configuration } = context
   const port = configuration.pipeline.relayPort
   const domain = request.message.destination ?? domainOfFirst(request.message)
-  const isOurs = ownHost(configuration, port)
+  const isOurs = request.ownHosts.of(configuration)
   const backup = action.backup?.mx?.toLowerCase()
   const found = await findMailHosts(domain, {
     resolver: context.resolver,

@@ -3,6 +3,7 @@ import type { Reply } from '../../shared/mail/reply.ts'
 import { OpenError } from '../../shared/smtp-client/client-error.ts'
 import { openConnection, peerName } from '../../shared/smtp-client/open-connection.ts'
 import type { ConnectionPool, PooledResult } from '../../shared/smtp-client/pool.ts'
+import { sendInParts } from '../../shared/smtp-client/send-in-parts.ts'
 import type { Transaction } from '../../shared/smtp-client/transaction.ts'
 import type { Hop } from './hop.ts'
 import type { UnreachableHosts } from './unreachable-hosts.ts'
@@ -45,7 +46,7 @@ interface Trouble {
 async function offer(hop: Hop, transaction: Transaction, tools: HopTools) {
   try {
     const connect = (signal: AbortSignal) => openConnection({ ...hop, signal })
-    const result = await tools.pool.send(hop.key, connect, transaction, tools.signal)
+    const result = await sendInParts(transaction, (part) => tools.pool.send(hop.key, connect, part, tools.signal))
     tools.unreachable.forget(hop.key)
     if (!result.untouched) return { kind: 'answered' as const, ...result }
     return { kind: 'refused' as const, reply: result.replies[0] ?? noAnswer, remoteMta: result.peer }

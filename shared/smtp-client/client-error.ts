@@ -9,7 +9,7 @@ export class OpenError extends SmtpError {
   readonly phase: OpeningPhase
 
   constructor(phase: OpeningPhase, reply: Reply, options?: ErrorOptions) {
-    super(reply, options)
+    super(shortened(reply), options)
     this.name = 'OpenError'
     this.phase = phase
   }
@@ -19,3 +19,10 @@ export class OpenError extends SmtpError {
 export function lostReply(text: string, enhanced: '4.4.1' | '4.4.2' = '4.4.2'): Reply {
   return { code: 451, enhanced, text }
 }
+
+/** Replies travel in jobs, logs and reports: a server that talks on and on is cut short. */
+export function shortened(reply: Reply): Reply {
+  return reply.text.length <= maxTextLength ? reply : { ...reply, text: `${reply.text.slice(0, maxTextLength)} ...` }
+}
+
+const maxTextLength = 1_000

@@ -1,6 +1,6 @@
 import type { Capabilities } from './capabilities.ts'
 import type { Channel } from './channel.ts'
-import { lostReply } from './client-error.ts'
+import { lostReply, shortened } from './client-error.ts'
 import type { SmtpTimeouts } from './timeouts.ts'
 import { transact } from './transaction.ts'
 import type { Transaction, TransactionResult } from './transaction.ts'
@@ -75,7 +75,7 @@ export class SmtpConnection {
         },
       })
       this.#needsReset = needsReset
-      return result
+      return { ...result, replies: result.replies.map(shortened) }
     } finally {
       signal?.removeEventListener('abort', stop)
       clearTimeout(timer)
