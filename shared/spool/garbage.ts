@@ -74,7 +74,7 @@ class GarbageRun {
   readonly #unfinishedMs: number
   readonly #clock: Clock
   readonly #onStep: OnStep
-  readonly #troubles: string[] = []
+  readonly #troubles = new Set<string>()
   #freedBytes = 0
   #segments = 0
   #largeFiles = 0
@@ -100,7 +100,7 @@ class GarbageRun {
       outcomeLogs: this.#outcomeLogs,
       relocated: this.#relocated,
       writers: this.#writers,
-      troubles: this.#troubles,
+      troubles: [...this.#troubles],
     }
   }
 
@@ -150,7 +150,7 @@ class GarbageRun {
         await relocateRecords(this.#index.path, records, this.#onStep)
       } catch (error) {
         if (!isFull(error) && !(error instanceof SpoolReadError)) throw error
-        this.#troubles.push(`${segment.path} stays: ${String(error)}`)
+        this.#troubles.add(`${segment.path} stays: ${String(error)}`)
         continue
       }
       this.#relocated += records.length
@@ -193,7 +193,7 @@ class GarbageRun {
       } catch (error) {
         if (hasCode(error, 'ENOENT')) continue
         if (!isFull(error) && !(error instanceof SpoolReadError)) throw error
-        this.#troubles.push(`${log.path} stays: ${String(error)}`)
+        this.#troubles.add(`${log.path} stays: ${String(error)}`)
       }
     }
   }
@@ -218,7 +218,7 @@ class GarbageRun {
       const segment = isClosed ? this.#index.segment(path) : undefined
       if (segment === undefined) continue
       if (segment.damages === 0) yield segment
-      else this.#troubles.push(`${path} is damaged: it stays for the operator`)
+      else this.#troubles.add(`${path} is damaged: it stays for the operator`)
     }
   }
 
