@@ -3,8 +3,7 @@ import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import type { NetworkInterfaceInfo } from 'node:os'
 
-import { parseNetwork } from '../../shared/config/network.ts'
-import { compileNetworks } from '../../shared/config/network.ts'
+import { compileNetworks, parseNetwork } from '../../shared/config/network.ts'
 
 export interface BindOptions {
   /** `listen on`: interface, group, address or host name. */
@@ -42,7 +41,9 @@ async function addressesOf(on: string, interfaces: Interfaces, resolve: Resolve)
   if (interfaces[on] !== undefined) return listed({ [on]: interfaces[on] }, () => true)
   if (on !== 'egress' && on !== 'all') {
     const resolved = await resolve(on)
-    if (resolved.length > 0) return resolved
+    // `localhost` has an IPv6 address in many a hosts file where the machine has none.
+    const ours = resolved.filter((address) => listed(interfaces, () => true).includes(address))
+    if (resolved.length > 0) return ours.length > 0 ? ours : resolved
   }
   return listed(interfaces, (one) => !one.internal)
 }

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { copyFile, mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { connect } from 'node:tls'
+import type { ConnectionOptions } from 'node:tls'
+
+import { credentials, remotePki, startInbound, testPki } from './testing.ts'
+
+/** Common name of the certificate a client is shown. */
+async function shown(port: number, options: ConnectionOptions): Promise<string> {
+  const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...options })
+  await once(socket, 'secureConnect')
+  const name = String(socket.getPeerCertificate().subject.CN)
+  socket.destroy()
+  return name
+}
+
+test('a port in use is named with the line of smtpd.conf, and nothing stays open', async (t) => {
+  const other = createServer().listen(0, '127.0.0.1')
+  t.after(() => other.close())
+  await once(other, 'listening')
+  const { port } = other.address() as AddressInfo
+  await assert.rejects(startInbound({ listener: { port } }), {
+    message: `smtpd.conf:7: listen on 127.0.0.1 port ${port}: the address is in use by another program`,
+  })
+  await assert.rejects(startInbound({ listener: { on: '192.0.2.99' } }), /smtpd\.conf:7: .*not one of this machine/)
+})
+
+test('the start message says how each listener is to be used', async (t) => {
+  const required = { kind: 'required', table: credentials } as const
+  for (const [listener, text] of [
+    [{}, /^smtp:\/\/127\.0\.0\.1:\d+$/],
+    [{ tls: 'offered' }, /^smtp:.* \(STARTTLS\)$/],
+    [{ tls: 'required', auth: required }, /^smtp:.* \(STARTTLS required, AUTH required\)$/],
+    [{ tls: 'implicit', auth: required }, /^smtps:.* \(AUTH required\)$/],
+    [{ tag: 'MX' }, /\(tag MX\)$/],
+  ] as const) {
+    const inbound = await startInbound({ listener })
+    t.after(() => inbound.close())
+    assert.match(inbound.listens[0] ?? '', text)
+  }
+})
+
+test('listeners that are no sockets of ours are not opened', async (t) => {
+  const queue = { name: 'filter', tag: 'Filtered', answers: 'smtp://localhost:10024' }
+  const queues = new Map([['filter', queue]])
+  const pipeline = { queues, interfaces: new Map(), tlsMinimum: 'TLSv1.2' } as never
+  for (const listener of [{ on: 'socket' }, { on: 'lo', port: 10_025, tag: 'Filtered' }]) {
+    const inbound = await startInbound({ listener, configuration: { pipeline } })
+    t.after(() => inbound.close())
+    assert.deepEqual(inbound.listens, [])
+  }
+})
+
+test('the certificate is chosen by the name asked for, the first is for all others', async (t) => {
+  const pkis = new Map([
+    ['server', testPki],
+    ['remote', remotePki],
+  ])
+  const listener = { tls: 'implicit', pkis: ['server', 'remote'] } as const
+  const inbound = await startInbound({ listener, configuration: { pkis } })
+  t.after(() => inbound.close())
+  assert.equal(await shown(inbound.port, {}), 'mx.sluice.test')
+  assert.equal(await shown(inbound.port, { servername: 'MX2.remote.test' }), 'mx.remote.test')
+  assert.equal(await shown(inbound.port, { servername: 'unknown.test' }), 'mx.sluice.test')
+})
+
+test('a renewed certificate counts at the next handshake, a broken one changes nothing', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-pki-'))
+  t.after(() => rm(folder, { recursive: true }))
+  const files = { cert: join(folder, 'cert'), key: join(folder, 'key') }
+  const install = async (from: typeof testPki): Promise<void> => {
+    await copyFile(from.cert, files.cert)
+    await copyFile(from.key, files.key)
+  }
+  await install(testPki)
+  const pkis = new Map([['server', { ...testPki, ...files }]])
+  const inbound = await startInbound({ listener: { tls: 'implicit' }, configuration: { pkis } })
+  t.after(() => inbound.close())
+  await install(remotePki)
+  await inbound.refreshCertificates()
+  assert.equal(await shown(inbound.port, {}), 'mx.remote.test')
+  await copyFile(testPki.cert, files.cert)
+  await inbound.refreshCertificates()
+  assert.equal(await shown(inbound.port, {}), 'mx.remote.test')
+})
+
+test('TLS below the minimum is refused', async (t) => {
+  const inbound = await startInbound({ listener: { tls: 'implicit' } })
+  t.after(() => inbound.close())
+  const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const
+  await assert.rejects(shown(inbound.port, old))
+})
+
+test('a certificate that cannot be read is named before anything is opened', async () => {
+  const pkis = new Map([['server', { ...testPki, cert: '/nonexistent/cert.pem' }]])
+  await assert.rejects(
+    startInbound({ listener: { tls: 'offered' }, configuration: { pkis } }),
+    /smtpd\.conf:7: .*pki "server": .*\/nonexistent\/cert\.pem/,
+  )
+})
