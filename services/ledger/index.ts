@@ -14,6 +14,8 @@ const garbageMs = 30_000
 const graceAfterWipeMs = 3_000
 /** A message this young belongs to the process that accepted it. */
 const minAgeMs = 15_000
+/** Settled messages stay on disk this long: a job that runs twice then still finds its record. */
+const keepSettledMs = 60_000
 const journalDays = 30
 const dayMs = 86_400_000
 
@@ -26,7 +28,10 @@ export default ledger
 
 async function startLedger(context: ServiceContext): Promise<RunningService> {
   const { queues, spool, pipeline, events, clock, log } = context
-  const index = await LiveIndex.open(spool.path)
+  const index = await LiveIndex.open(spool.path, {
+    clock,
+    onDamage: (damage) => log.error({ damage }, 'spool segment is damaged'),
+  })
   const parts: SweepParts = { index, queues, spool, pipeline, events, clock, log }
   const stop = new AbortController()
   const running = new Set<Promise<void>>()
@@ -72,8 +77,8 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
   every('wipe check', wipeCheckMs, requeueAfterWipe)
   every('orphan check', orphanCheckMs, () => report('no job', minAgeMs))
   every('garbage collection', garbageMs, async () => {
-    await index.refresh()
-    await collectGarbage(index, { olderThanMs: minAgeMs })
+    const { troubles: found } = await collectGarbage(index, { olderThanMs: keepSettledMs, clock })
+    for (const trouble of found) log.warn({ trouble }, 'spool could not be cleaned up here')
     await trimJournal(join(context.dataFolder, 'events'), clock.now() - journalDays * dayMs)
   })
 
