@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { test } from 'node:test'
 
+import { atEnd } from '../support/at-end.ts'
 import { standardConf, standardPipeline } from '../support/configurations.ts'
 import { MailSystem, type MailSystemOptions } from '../support/mail-system.ts'
 import { missingPeers } from '../support/peer.ts'
@@ -72,7 +73,7 @@ test('-n checks the configuration and starts nothing', async () => {
 test('a port in use is named', async (t) => {
   const other = createServer().listen(0, '127.0.0.1')
   await once(other, 'listening')
-  t.after(() => other.close())
+  atEnd(t, () => other.close())
   const address = other.address()
   const port = typeof address === 'object' ? address?.port : undefined
   const refused = await MailSystem.refusal({ ...site, conf: standardConf().replace('{{smtp}}', `${port}`) })
@@ -81,7 +82,7 @@ test('a port in use is named', async (t) => {
 
 test('a data folder that cannot be written is named', async (t) => {
   const folder = await tempFolder('readonly')
-  t.after(() => folder.remove())
+  atEnd(t, () => folder.remove())
   const blocked = `${folder.path}/file-in-the-way`
   // Root may write everywhere, but not below a file.
   await writeFile(blocked, '')
@@ -91,7 +92,7 @@ test('a data folder that cannot be written is named', async (t) => {
 
 test('a second start on the same data folder is refused', async (t) => {
   const system = await MailSystem.start({ ...site, services: 'embedded' })
-  t.after(() => system.stop())
+  atEnd(t, () => system.stop())
   const refused = await MailSystem.refusal({ ...site, dataFolder: system.dataFolder })
   assertOneLine(refused, 1, /in use/)
 })
@@ -103,7 +104,7 @@ test(
   },
   async (t) => {
     const redis = await startRedis(['--maxmemory', '100mb', '--maxmemory-policy', 'allkeys-lru'])
-    t.after(() => redis.close())
+    atEnd(t, () => redis.close())
     const refused = await MailSystem.refusal({ ...site, redisUrl: redis.url })
     assert.equal(refused.exit.code, 1, refused.text)
     assert.match(refused.text, /allkeys-lru/)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
 import { test } from 'node:test'
 
+import { atEnd } from '../support/at-end.ts'
 import { standardConf, standardPipeline } from '../support/configurations.ts'
 import { startDns } from '../support/dns.ts'
 import { type MailSink, startMailSink } from '../support/mail-sink.ts'
@@ -20,14 +21,14 @@ test('a filter killed in the middle of messages: the other takes over within 15 
   // sure that both have some.
   const senders = Array.from({ length: 8 }, (_, number) => `slow${number}.test`)
   const dns = await startDns(Object.fromEntries(senders.map((name) => [name, 'TIMEOUT'])))
-  t.after(() => dns.stop())
+  atEnd(t, () => dns.stop())
   const system = await MailSystem.start({
     conf: standardConf(),
     pipeline: standardPipeline(`resolver "${dns.address}"`),
     services: 'processes',
     processes: { filter: 2 },
   })
-  t.after(() => system.stop())
+  atEnd(t, () => system.stop())
   const client = await SmtpClient.ready({ port: system.port('smtp') })
   for (const name of senders) {
     const content = testMessage({ id: name, from: `a@${name}` })
@@ -86,7 +87,7 @@ for (const service of ['inbound', 'delivery'] as const) {
 
 test('a storm while the relay is killed every few seconds: every message leaves', async (t) => {
   const sink = await startMailSink({ keep: 'digest' })
-  t.after(() => sink.stop())
+  atEnd(t, () => sink.stop())
   const system = await MailSystem.start({
     conf: `listen on 127.0.0.1 port {{smtp}}
 smtp limit max-mails 100000
@@ -96,7 +97,7 @@ match from any for any action "out"
     services: 'processes',
     processes: { filter: 0, signer: 0, delivery: 0, relay: 2 },
   })
-  t.after(() => system.stop())
+  atEnd(t, () => system.stop())
   const messages = Math.ceil(stormSize / 2)
   const killing = killAgainAndAgain(system, ['relay'])
   const { sent } = await sendStorm({ port: system.port('smtp'), messages, to: 'x@elsewhere.test' })
@@ -126,7 +127,7 @@ interface Cleaning {
 
 async function stormSystem(t: Cleaning): Promise<{ readonly system: MailSystem; readonly sink: MailSink }> {
   const sink = await startMailSink({ protocol: 'lmtp', keep: 'digest' })
-  t.after(() => sink.stop())
+  atEnd(t, () => sink.stop())
   const system = await MailSystem.start({
     conf: standardConf({
       deliver: `lmtp "127.0.0.1:${sink.port}" rcpt-to userbase <people>`,
@@ -136,7 +137,7 @@ async function stormSystem(t: Cleaning): Promise<{ readonly system: MailSystem; 
     services: 'processes',
     processes: { filter: 2, signer: 0, relay: 0 },
   })
-  t.after(() => system.stop())
+  atEnd(t, () => system.stop())
   return { system, sink }
 }
 

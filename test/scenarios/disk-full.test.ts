@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 
+import { atEnd } from '../support/at-end.ts'
 import { standardConf, standardPipeline } from '../support/configurations.ts'
 import { Maildir } from '../support/maildir.ts'
 import { MailSystem } from '../support/mail-system.ts'
@@ -27,21 +28,21 @@ test(
       return
     }
     const redis = await startRedis()
-    t.after(async () => {
+    atEnd(t, async () => {
       await redis.close()
       await run('umount', [disk.path])
       await disk.remove()
     })
     // The mailbox is on another disk: only the spool is short of room.
     const mail = await tempFolder('mail')
-    t.after(() => mail.remove())
+    atEnd(t, () => mail.remove())
     const system = await MailSystem.start({
       conf: standardConf({ deliver: `maildir "${mail.path}/%{user.username}" userbase <people>` }),
       pipeline: standardPipeline(),
       dataFolder: disk.path,
       redisUrl: redis.url,
     })
-    t.after(() => system.stop())
+    atEnd(t, () => system.stop())
     const send = async (id: string) => {
       const client = await SmtpClient.ready({ port: system.port('smtp') })
       const body = bodyOf(id, 200_000)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { atEnd } from '../support/at-end.ts'
 import { standardConf, standardPipeline } from '../support/configurations.ts'
 import { startDovecot } from '../support/dovecot.ts'
 import { startMailSink } from '../support/mail-sink.ts'
@@ -27,7 +28,7 @@ test(
   },
   async (t) => {
     const dovecot = await startDovecot({ users: { jane: 'x', joe: 'x' } })
-    t.after(() => dovecot.stop())
+    atEnd(t, () => dovecot.stop())
     for (const [count, destination] of [`127.0.0.1:${dovecot.lmtpPort}`, dovecot.lmtpSocket].entries()) {
       const system = await MailSystem.start({
         conf: standardConf({ deliver: `lmtp "${destination}" userbase <people>` }),
@@ -46,12 +47,12 @@ test(
 
 test('Dovecot that is away gets the mail when it is back', { skip: missingPeers('dovecot') }, async (t) => {
   const dovecot = await startDovecot({ users: { jane: 'x' } })
-  t.after(() => dovecot.stop())
+  atEnd(t, () => dovecot.stop())
   const system = await MailSystem.start({
     conf: standardConf({ deliver: `lmtp "127.0.0.1:${dovecot.lmtpPort}" userbase <people>` }),
     pipeline: standardPipeline(),
   })
-  t.after(() => system.stop())
+  atEnd(t, () => system.stop())
   await dovecot.halt()
   const id = await send(system, 'late', ['jane@sluice.test'])
   await system.waitForEvent('delayed', id)
@@ -71,12 +72,12 @@ test('LMTP answers for each recipient: one has it, one waits, one is reported', 
       return event.argument.startsWith('postmaster') && full ? '452 4.2.2 Mailbox full for now' : undefined
     },
   })
-  t.after(() => sink.stop())
+  atEnd(t, () => sink.stop())
   const system = await MailSystem.start({
     conf: standardConf({ deliver: `lmtp "127.0.0.1:${sink.port}" rcpt-to userbase <people>` }),
     pipeline: standardPipeline(),
   })
-  t.after(() => system.stop())
+  atEnd(t, () => system.stop())
   const id = await send(system, 'three', ['jane@sluice.test', 'joe@sluice.test', 'postmaster@sluice.test'])
 
   await Promise.all([

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { atEnd } from '../support/at-end.ts'
 import { standardConf, standardPipeline } from '../support/configurations.ts'
 import { startMailSink } from '../support/mail-sink.ts'
 import { MailSystem } from '../support/mail-system.ts'
@@ -14,9 +15,9 @@ const skip = missingPeers('redis-server')
 
 test('while Redis is away mail is accepted, and delivered when it is back', { skip }, async (t) => {
   const redis = await startRedis()
-  t.after(() => redis.close())
+  atEnd(t, () => redis.close())
   const system = await MailSystem.start({ conf: standardConf(), pipeline: standardPipeline(), redisUrl: redis.url })
-  t.after(() => system.stop())
+  atEnd(t, () => system.stop())
   await redis.kill()
   const client = await SmtpClient.ready({ port: system.port('smtp') })
   for (let number = 0; number < 20; number++) {
@@ -33,10 +34,10 @@ test('while Redis is away mail is accepted, and delivered when it is back', { sk
 
 test('Redis that is not there at the start keeps no mail out', { skip }, async (t) => {
   const redis = await startRedis()
-  t.after(() => redis.close())
+  atEnd(t, () => redis.close())
   await redis.kill()
   const system = await MailSystem.start({ conf: standardConf(), pipeline: standardPipeline(), redisUrl: redis.url })
-  t.after(() => system.stop())
+  atEnd(t, () => system.stop())
   const client = await SmtpClient.ready({ port: system.port('smtp') })
   const content = testMessage({ id: 'early' })
   idOf(await client.send({ from: 'sender@remote.test', to: ['jane@sluice.test'], content }))
@@ -47,19 +48,19 @@ test('Redis that is not there at the start keeps no mail out', { skip }, async (
 
 test('Redis wiped with mail in every queue loses none of it', { skip }, async (t) => {
   const redis = await startRedis()
-  t.after(() => redis.close())
+  atEnd(t, () => redis.close())
   let open = false
   const sink = await startMailSink({
     protocol: 'lmtp',
     respond: (event) => (event.stage === 'mail' && !open ? '451 4.3.0 Not yet' : undefined),
   })
-  t.after(() => sink.stop())
+  atEnd(t, () => sink.stop())
   const system = await MailSystem.start({
     conf: standardConf({ deliver: `lmtp "127.0.0.1:${sink.port}" rcpt-to userbase <people>` }),
     pipeline: standardPipeline(),
     redisUrl: redis.url,
   })
-  t.after(() => system.stop())
+  atEnd(t, () => system.stop())
 
   // Some are deferred in `deliver`, some wait in a paused `filter`.
   const deferred = await sendStorm({ port: system.port('smtp'), messages: 30, bytes: 500 })
@@ -90,9 +91,9 @@ test('Redis wiped with mail in every queue loses none of it', { skip }, async (t
 
 test('a wiped Redis is noticed without being told', { skip }, async (t) => {
   const redis = await startRedis()
-  t.after(() => redis.close())
+  atEnd(t, () => redis.close())
   const system = await MailSystem.start({ conf: standardConf(), pipeline: standardPipeline(), redisUrl: redis.url })
-  t.after(() => system.stop())
+  atEnd(t, () => system.stop())
   assert.equal((await system.ctl('pause', 'filter')).code, 0)
   const { sent } = await sendStorm({ port: system.port('smtp'), messages: 10, bytes: 500 })
   assert.equal(await redis.command('FLUSHALL'), '+OK')

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { atEnd } from './at-end.ts'
 import { parseDialog, runDialog } from './dialog.ts'
 import { startMailSink } from './mail-sink.ts'
 
@@ -25,14 +26,14 @@ CLOSE
 
 test('a dialog that fits passes', async (t) => {
   const sink = await startMailSink()
-  t.after(() => sink.stop())
+  atEnd(t, () => sink.stop())
   await runDialog(parseDialog('good.txt', good), sink.port)
   assert.equal(sink.messages[0]?.content.toString(), 'Subject: x\r\n\r\ny\r\n')
 })
 
 test('a reply that does not fit fails with file, line, transcript and both texts', async (t) => {
   const sink = await startMailSink()
-  t.after(() => sink.stop())
+  atEnd(t, () => sink.stop())
   const dialog = parseDialog('bad.txt', 'S: 220\nC: EHLO x\nS: 250\nlacks: PIPELINING\n')
   await assert.rejects(runDialog(dialog, sink.port), /bad\.txt:4[\s\S]*C: "EHLO x\\r\\n"[\s\S]*lacks PIPELINING/)
   const other = parseDialog('other.txt', 'S: 220\nC: NOOP\nS: 550 5.7.1 ...\n')

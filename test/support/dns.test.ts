@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { Resolver } from 'node:dns/promises'
 import { test } from 'node:test'
 
+import { atEnd } from './at-end.ts'
 import { startDns } from './dns.ts'
 
 test('the name server answers as the zone says, and counts', async (t) => {
@@ -19,7 +20,7 @@ test('the name server answers as the zone says, and counts', async (t) => {
     '1.2.0.192.in-addr.arpa': { PTR: ['mx.example.test'] },
     'broken.test': 'SERVFAIL',
   })
-  t.after(() => dns.stop())
+  atEnd(t, () => dns.stop())
   const resolver = new Resolver({ timeout: 2000, tries: 1 })
   resolver.setServers([dns.address])
   assert.deepEqual(

@@ -14,7 +14,7 @@ import {
   startProcess,
   waitForPort,
 } from './process.ts'
-import { ownRedisSocket, redisCommand } from './redis.ts'
+import { ownRedisSocket, redisCommand, stopOwnRedis } from './redis.ts'
 import { tempFolder } from './temp-folder.ts'
 import { Changes } from './until.ts'
 
@@ -92,6 +92,7 @@ export class MailSystem {
       return system
     } catch (error) {
       await system.#end('SIGKILL')
+      await system.#removeFolder()
       throw error
     }
   }
@@ -192,7 +193,7 @@ export class MailSystem {
   /** Drains and ends everything. @throws AssertionError when a process does not exit with 0. */
   async stop(): Promise<void> {
     const exits = await this.#end('SIGTERM')
-    if (process.env['SLUICE_KEEP'] !== '1') await this.#removeFolder()
+    await this.#removeFolder()
     for (const { label, exit } of exits) {
       assert.equal(exit.code, 0, `${label} ended with ${describeExit(exit)}\n${this.logTail()}`)
     }
@@ -283,7 +284,10 @@ async function prepare(options: MailSystemOptions): Promise<Prepared> {
   return {
     ports,
     dataFolder,
-    remove: () => folder.remove(),
+    remove: async () => {
+      await stopOwnRedis(dataFolder)
+      if (process.env['SLUICE_KEEP'] !== '1') await folder.remove()
+    },
     environment: {
       SLUICE_DATA: dataFolder,
       SMTPD_CONF: join(folder.path, 'smtpd.conf'),

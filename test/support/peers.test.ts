@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { atEnd } from './at-end.ts'
 import { startDovecot } from './dovecot.ts'
 import { startMailSink } from './mail-sink.ts'
 import { missingPeers } from './peer.ts'
@@ -12,7 +13,7 @@ import { swaks } from './swaks.ts'
 
 test('smtp-sink counts what smtp-source sends', { skip: missingPeers('smtp-sink', 'smtp-source') }, async (t) => {
   const sink = await startSmtpSink()
-  t.after(() => sink.stop())
+  atEnd(t, () => sink.stop())
   await runSmtpSource({ port: sink.port, messages: 50, sessions: 5, reuse: true })
   await sink.waitForCount(50)
   assert.equal(sink.count, 50)
@@ -25,7 +26,7 @@ test(
   },
   async (t) => {
     const sink = await startMailSink({ keep: 'digest' })
-    t.after(() => sink.stop())
+    atEnd(t, () => sink.stop())
     await runSmtpSource({ port: sink.port, messages: 2000, reuse: true })
     await sink.waitForDistinct(2000)
     assert.equal(sink.messages.length, 2000)
@@ -35,7 +36,7 @@ test(
 
 test('swaks talks to the mail sink', { skip: missingPeers('swaks') }, async (t) => {
   const sink = await startMailSink()
-  t.after(() => sink.stop())
+  atEnd(t, () => sink.stop())
   const sent = await swaks(['--server', `127.0.0.1:${sink.port}`, '--from', 'a@b.test', '--to', 'c@d.test'])
   assert.equal(sent.code, 0, sent.stdout)
   assert.equal(sink.messages.length, 1)
@@ -43,7 +44,7 @@ test('swaks talks to the mail sink', { skip: missingPeers('swaks') }, async (t) 
 
 test('Dovecot delivers by LMTP, refuses the unknown and the full', { skip: missingPeers('dovecot') }, async (t) => {
   const dovecot = await startDovecot({ users: { jane: 'secret', full: 'secret' }, full: ['full'] })
-  t.after(() => dovecot.stop())
+  atEnd(t, () => dovecot.stop())
   const client = await SmtpClient.connect({ port: dovecot.lmtpPort })
   await client.reply()
   await client.command('LHLO client.test')
@@ -60,9 +61,9 @@ test('Dovecot delivers by LMTP, refuses the unknown and the full', { skip: missi
 
 test('a Postfix of our own relays to the sink', { skip: missingPeers('postfix') || rootOnly() }, async (t) => {
   const sink = await startMailSink()
-  t.after(() => sink.stop())
+  atEnd(t, () => sink.stop())
   const postfix = await startPostfix({ transport: `smtp:[127.0.0.1]:${sink.port}` })
-  t.after(() => postfix.stop())
+  atEnd(t, () => postfix.stop())
   const client = await SmtpClient.ready({ port: postfix.port })
   const reply = await client.send({ from: 'a@b.test', to: ['c@d.test'], content: 'Subject: x\r\n\r\nhello\r\n' })
   assert.equal(reply.code, 250, reply.raw)

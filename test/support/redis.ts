@@ -1,4 +1,6 @@
+import { readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 
 import { socketPathOf } from '../../shared/queue/redis-server.ts'
 import { startTestRedis, type TestRedis } from '../../shared/queue/testing.ts'
@@ -19,6 +21,16 @@ export async function startRedis(extra: readonly string[] = []): Promise<RedisSe
 /** The socket of the Redis that the product starts for itself. */
 export function ownRedisSocket(dataFolder: string): string {
   return socketPathOf(`${dataFolder}/redis`)
+}
+
+/** Ends the Redis that the product started for itself, if it outlived it: what a killed process leaves behind. */
+export async function stopOwnRedis(dataFolder: string): Promise<void> {
+  const text = await readFile(join(dataFolder, 'redis', 'redis.pid'), 'utf8').catch(() => '')
+  const pid = Number(text.trim())
+  if (text.trim() === '' || !Number.isInteger(pid)) return
+  // The number may be somebody else's by now.
+  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+  if (command.includes(dataFolder)) process.kill(pid, 'SIGKILL')
 }
 
 /** Redis's inline protocol: one line out, the first line of the reply back. */
