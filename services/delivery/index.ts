@@ -5,13 +5,14 @@ import type { Reply } from '../../shared/mail/reply.ts'
 import { defineStage } from '../../shared/pipeline/stage.ts'
 import type { OpenStage, StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
 import type { ServiceContext } from '../../shared/service.ts'
+import { StartError } from '../../shared/start/start-error.ts'
 import { LmtpDelivery } from './deliver-lmtp.ts'
 import { MaildirDelivery } from './deliver-maildir.ts'
 
 /** Local delivery: the last stage of a message that stays here. Carries out the local actions of smtpd.conf. */
 export default defineStage({ name: 'delivery', queue: 'deliver', open: openDelivery })
 
-/** @throws Error naming the action and its line when one asks for a method this version does not have */
+/** @throws StartError naming the action and its line when one asks for a method this version does not have */
 export async function openDelivery(context: ServiceContext): Promise<OpenStage> {
   refuseUnsupported(context.configuration)
   const lmtp = new LmtpDelivery()
@@ -54,7 +55,7 @@ function refuseUnsupported(configuration: Configuration): void {
       `${file}:${line}: action "${action.name}" uses ${method}, which this version does not deliver by; use lmtp or maildir`,
     ]
   })
-  if (faults.length > 0) throw new Error(faults.join('\n'))
+  if (faults.length > 0) throw new StartError(faults.join('\n'), { exitCode: 78 })
 }
 
 function unsupportedMethod(action: Action): string | undefined {

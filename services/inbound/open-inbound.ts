@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import type { Configuration, Listener, Pki } from '../../shared/config/model.ts'
 import type { PasswordVerifier } from '../../shared/crypt/verify-password.ts'
 import type { ServiceContext } from '../../shared/service.ts'
+import { StartError } from '../../shared/start/start-error.ts'
 import { bindAddresses } from './bind-addresses.ts'
 import { Certificates } from './certificates.ts'
 import { verifiedName } from './client-name.ts'
@@ -116,7 +117,7 @@ async function openListener(
     }
   } catch (error) {
     const { file, line } = listener.at
-    throw new Error(`${file}:${line}: listen on ${listener.on} port ${listener.port}: ${reasonOf(error)}`, {
+    throw new StartError(`${file}:${line}: listen on ${listener.on} port ${listener.port}: ${reasonOf(error)}`, {
       cause: error,
     })
   }
