@@ -231,11 +231,15 @@ test('a client that talks before the greeting is sent away', async (t) => {
   assert.match(text, /^554 5\.5\.0 /)
 })
 
+test('nothing behind a bare line feed is carried out', async (t) => {
+  const client = await connected(t, await start(t))
+  client.write('NOOP\nMAIL FROM:<a@b.test>\r\n')
+  assert.equal((await client.reply()).code, 521)
+  await assert.rejects(client.reply())
+})
+
 test('lines that are not lines are refused and not run', async (t) => {
   const client = await connected(t, await start(t))
-  client.write('NOOP\nNOOP\r\n')
-  assert.equal((await client.reply()).code, 500)
-  assert.equal((await client.reply()).code, 250)
   await dialogue(client, [
     ['NOOP\rNOOP', '500 5.5.2'],
     ['MAIL FROM:<a@b.test\0>', '500 5.5.2'],

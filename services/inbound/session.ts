@@ -42,7 +42,7 @@ const answers = {
   disabled: reply(502, '5.5.1', 'Command not implemented'),
   control: reply(500, '5.5.2', 'Control characters are not allowed in commands'),
   lineTooLong: reply(500, '5.5.2', 'Line too long'),
-  bareLineFeed: reply(500, '5.5.2', 'A command line ends in CR LF (RFC 5321 section 2.3.8)'),
+  bareLineFeed: reply(521, '5.5.2', 'A command line ends in CR LF (RFC 5321 section 2.3.8)'),
   ok: reply(250, '2.0.0', 'Ok'),
   verifyNothing: reply(252, '2.5.0', 'Cannot VRFY user, but will accept message and attempt delivery'),
   verifySyntax: reply(501, '5.5.4', 'Syntax: VRFY address'),
@@ -168,10 +168,12 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     this.#dispatch(line)
   }
 
+  /** What follows a bare line feed may be meant as part of the same line: none of it is carried out. */
   refuseLine(fault: 'bare line feed' | 'too long', done: () => void): void {
     if (this._upgrading || this._closing) return done()
+    if (fault === 'bare line feed') return this.drop(answers.bareLineFeed)
     this.#done = done
-    this.#answer(fault === 'too long' ? answers.lineTooLong : answers.bareLineFeed)
+    this.#answer(answers.lineTooLong)
   }
 
   giveUp(): void {

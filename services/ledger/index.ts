@@ -60,7 +60,15 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
     run()
   }
 
+  let marked = false
+
+  /** Redis may be away when we start: it is marked as ours when it first answers. */
   async function requeueAfterWipe(): Promise<void> {
+    if (!marked) {
+      await queues.ensureEpoch()
+      marked = true
+      return
+    }
     if (!(await queues.wiped())) return
     log.warn({}, 'redis was emptied: queues are rebuilt from the spool')
     await new Promise((resolve) => setTimeout(resolve, graceAfterWipeMs))
@@ -73,7 +81,6 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
     if (result.requeued + result.failed > 0) log.warn({ reason, ...result }, 'messages without a job were queued again')
   }
 
-  await queues.ensureEpoch()
   every('wipe check', wipeCheckMs, requeueAfterWipe)
   every('orphan check', orphanCheckMs, () => report('no job', minAgeMs))
   every('garbage collection', garbageMs, async () => {

@@ -93,7 +93,7 @@ export class BullStageWorker implements StageWorker {
   }
 
   #startEngine(concurrency: number): BullEngine {
-    const { lockMs = 10_000, stalledIntervalMs = 5000 } = this.#options
+    const { lockMs = 8000, stalledIntervalMs = 2500 } = this.#options
     return new BullEngine({
       queue: this.queue,
       prefix: this.#around.prefix,

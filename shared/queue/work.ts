@@ -39,7 +39,7 @@ export interface WorkOptions {
   /** Handlers at a time. */
   readonly concurrency: number
   readonly handler: JobHandler
-  /** A killed worker's job is taken by another after at most `lockMs` + `stalledIntervalMs`. 10 s and 5 s. */
+  /** A killed worker's job is taken by another after at most `lockMs` + 2 x `stalledIntervalMs`: BullMQ looks twice. 8 s and 2.5 s. */
   readonly lockMs?: number
   readonly stalledIntervalMs?: number
   /** A worker that takes nothing for this long while its queue is not empty gets new connections. 30 s. */

@@ -77,7 +77,7 @@ test('a port in use is named', async (t) => {
   const address = other.address()
   const port = typeof address === 'object' ? address?.port : undefined
   const refused = await MailSystem.refusal({ ...site, conf: standardConf().replace('{{smtp}}', `${port}`) })
-  assertOneLine(refused, 1, new RegExp(`127\\.0\\.0\\.1:${port}`))
+  assertOneLine(refused, 1, new RegExp(`127\\.0\\.0\\.1 port ${port}: the address is in use`))
 })
 
 test('a data folder that cannot be written is named', async (t) => {
