@@ -76,6 +76,54 @@ export interface Listener {
   /** `TLSv1.2`, `TLSv1.3` or both with a comma; `secure`. */
   readonly protocols?: string
   readonly ciphers?: string
+  /** In the order they are asked, chains resolved; absent: none. */
+  readonly filters?: readonly Filter[]
+  readonly at: Position
+}
+
+/** What a session is checked by while it runs (SMTPD_CONF section 9). */
+export type Filter = BuiltinFilter | ProcessFilter
+
+export type FilterPhase = 'connect' | 'helo' | 'ehlo' | 'auth' | 'mail-from' | 'rcpt-to' | 'data' | 'commit'
+
+/** `filter N phase PH match [!] CONDITION DECISION`. */
+export interface BuiltinFilter {
+  readonly kind: 'builtin'
+  readonly name: string
+  readonly phase: FilterPhase
+  readonly condition: FilterCondition
+  readonly decision: FilterDecision
+  readonly at: Position
+}
+
+export interface FilterCondition {
+  readonly kind: 'fcrdns' | 'rdns' | 'src' | 'helo' | 'auth' | 'mail-from' | 'rcpt-to'
+  readonly not: boolean
+  readonly regex: boolean
+  /** Absent: `fcrdns`, and any value of `rdns` and `auth`. */
+  readonly table?: Table
+}
+
+export type FilterDecision =
+  /** `text` begins with its code, 4xx or 5xx. */
+  | { readonly kind: 'reject' | 'disconnect'; readonly text: string }
+  | { readonly kind: 'rewrite'; readonly value: string }
+  | { readonly kind: 'report'; readonly text: string }
+  | { readonly kind: 'junk' | 'bypass' }
+
+/** A program that speaks the filter protocol of OpenSMTPD. Filters with the same `process` share one. */
+export interface ProcessFilter {
+  readonly kind: 'process'
+  readonly name: string
+  readonly process: FilterProcess
+  readonly at: Position
+}
+
+export interface FilterProcess {
+  /** Of the proc, or of the filter with `proc-exec`. */
+  readonly name: string
+  /** For the shell. */
+  readonly command: string
   readonly at: Position
 }
 
@@ -141,6 +189,8 @@ export type Condition =
   | {
       readonly kind: 'from-any' | 'from-local' | 'from-socket' | 'for-any' | 'for-local' | 'tls'
       readonly not: boolean
+      /** Old grammar, `from`: an authenticated client stands for this host, wherever it connects from. */
+      readonly authenticatedIsLocal?: true
     }
   | {
       readonly kind: 'from-src' | 'from-rdns' | 'for-domain' | 'tag' | 'helo' | 'auth' | 'mail-from' | 'rcpt-to'
@@ -148,6 +198,9 @@ export type Condition =
       readonly regex: boolean
       /** Absent: any value (`auth`, `from rdns`). */
       readonly table?: Table
+      readonly authenticatedIsLocal?: true
+      /** Old grammar, `tagged`: upper and lower case differ. */
+      readonly caseSensitive?: true
     }
 
 export interface Rule {

@@ -1,16 +1,16 @@
 import type { Token } from './lexer.ts'
+import type { Filter, FilterCondition, FilterDecision, FilterPhase, FilterProcess } from './model.ts'
 import type { PolicyDraft } from './policy-draft.ts'
 import { parseExpressions, parseNames, parseTables } from './table-grammar.ts'
-import type { TokenReader } from './token-reader.ts'
+import { positionOf, type TokenReader } from './token-reader.ts'
 import { refuseUnsupported } from './unsupported.ts'
 
 const kinds = ['phase', 'proc', 'proc-exec', 'chain']
 const processOptions = ['user', 'group', 'chroot']
-const decisions = ['reject', 'disconnect', 'rewrite', 'report', 'junk', 'bypass']
-const everywhere = ['fcrdns', 'rdns', 'src']
+const everywhere: readonly FilterCondition['kind'][] = ['fcrdns', 'rdns', 'src']
 
 /** Conditions a phase knows (section 9.1). */
-const phases: Readonly<Record<string, readonly string[]>> = {
+const phases: Readonly<Record<FilterPhase, readonly FilterCondition['kind'][]>> = {
   connect: everywhere,
   helo: [...everywhere, 'helo'],
   ehlo: [...everywhere, 'helo'],
@@ -20,22 +20,35 @@ const phases: Readonly<Record<string, readonly string[]>> = {
   data: [...everywhere, 'helo', 'auth', 'mail-from'],
   commit: [...everywhere, 'helo', 'auth', 'mail-from'],
 }
+const anyCondition = phases['rcpt-to']
 
-/** `filter NAME ...`: checked in full, then refused, as no version of ours runs filters in the session yet. */
+const decisions: readonly FilterDecision['kind'][] = ['reject', 'disconnect', 'rewrite', 'report', 'junk', 'bypass']
+/** The message is complete: too late to mark it. */
+const decisionsAtCommit = decisions.slice(0, 4)
+/** Phases whose command has an argument. */
+const rewritable: readonly FilterPhase[] = ['helo', 'ehlo', 'mail-from', 'rcpt-to']
+
+/** What one name stands for: a filter, or those of a chain in turn. */
+interface Declared {
+  readonly chain: boolean
+  readonly filters: readonly Filter[]
+}
+
+interface Declarations {
+  readonly filters: Map<string, Declared>
+  readonly processes: Map<string, FilterProcess>
+}
+
+const declarations = new WeakMap<PolicyDraft, Declarations>()
+
+/** `filter NAME ...`. */
 export function parseFilter(draft: PolicyDraft): void {
   const { reader } = draft
   const start = reader.next()
   const name = reader.string('the name of the filter')
   draft.names.declare('filter', name)
-  if (reader.accept('phase')) parsePhase(draft)
-  else if (reader.accept('chain')) {
-    requireNames(draft, parseNames(reader, 'the name of a filter'))
-  } else if (reader.accept('proc-exec')) {
-    reader.string('a command')
-    parseProcessOptions(reader)
-  } else if (reader.accept('proc')) draft.names.require('proc', reader.string('the name of a proc'))
-  else reader.unexpected('what the filter is', kinds)
-  refuseUnsupported(reader, 'filter', start.span)
+  const declared = parseFilterKind(draft, start, name)
+  if (declared !== undefined) declarationsOf(draft).filters.set(name.text, declared)
   reader.endOfStatement()
 }
 
@@ -43,64 +56,138 @@ export function parseFilter(draft: PolicyDraft): void {
 export function parseProc(draft: PolicyDraft): void {
   const { reader } = draft
   const start = reader.next()
-  draft.names.declare('proc', reader.string('the name of the process'))
-  reader.string('a command')
-  parseProcessOptions(reader)
+  const name = reader.string('the name of the process')
+  draft.names.declare('proc', name)
+  declarationsOf(draft).processes.set(name.text, parseProcess(reader, start, name.text))
   refuseUnsupported(reader, 'proc', start.span)
   reader.endOfStatement()
 }
 
-/** The filter or the list of filters that an option names. */
-export function requireFilters(draft: PolicyDraft): void {
+/** The filters that an option names, in the order they are asked; what is missing has been told. */
+export function requireFilters(draft: PolicyDraft): readonly Filter[] {
   const { reader } = draft
-  if (reader.at('{')) requireNames(draft, parseNames(reader, 'the name of a filter'))
-  else draft.names.require('filter', reader.string('the name of a filter'))
+  if (reader.at('{')) return chainOf(draft, parseNames(reader, 'the name of a filter'))
+  const name = reader.string('the name of a filter')
+  draft.names.require('filter', name)
+  return filtersNamed(draft, name.text)
 }
 
-function requireNames(draft: PolicyDraft, names: readonly Token[]): void {
-  const seen = new Set<string>()
-  for (const name of names) {
-    draft.names.require('filter', name)
-    if (seen.has(name.text))
-      draft.reader.report('duplicate', `the filter "${name.text}" is in the chain twice`, name.span)
-    seen.add(name.text)
+/** The filter of that name, or those of the chain. */
+export function filtersNamed(draft: PolicyDraft, name: string): readonly Filter[] {
+  return declarationsOf(draft).filters.get(name)?.filters ?? []
+}
+
+function declarationsOf(draft: PolicyDraft): Declarations {
+  const known = declarations.get(draft)
+  if (known !== undefined) return known
+  const made: Declarations = { filters: new Map(), processes: new Map() }
+  declarations.set(draft, made)
+  return made
+}
+
+function parseFilterKind(draft: PolicyDraft, start: Token, name: Token): Declared | undefined {
+  const { reader } = draft
+  const one = { name: name.text, at: positionOf(start) }
+  if (reader.accept('phase')) return { chain: false, filters: [{ kind: 'builtin', ...one, ...parsePhase(draft) }] }
+  if (reader.accept('chain'))
+    return { chain: true, filters: chainOf(draft, parseNames(reader, 'the name of a filter')) }
+  if (reader.accept('proc-exec')) {
+    const process = parseProcess(reader, start, name.text)
+    refuseUnsupported(reader, 'filter process', start.span)
+    return { chain: false, filters: [{ kind: 'process', ...one, process }] }
   }
+  if (!reader.accept('proc')) reader.unexpected('what the filter is', kinds)
+  const named = reader.string('the name of a proc')
+  const process = draft.names.require('proc', named) ? declarationsOf(draft).processes.get(named.text) : undefined
+  return process === undefined ? undefined : { chain: false, filters: [{ kind: 'process', ...one, process }] }
 }
 
-function parsePhase(draft: PolicyDraft): void {
+/** Upstream means to refuse one process twice in a chain, and does not: its answers would be taken for each other's. */
+function chainOf(draft: PolicyDraft, names: readonly Token[]): readonly Filter[] {
   const { reader } = draft
-  const phase = reader.peek()
-  const allowed = phase.kind === 'keyword' && Object.hasOwn(phases, phase.text) ? phases[phase.text] : undefined
-  if (allowed === undefined) return reader.unexpected('a phase', Object.keys(phases))
+  const seen = new Set<string>()
+  const processes = new Set<FilterProcess>()
+  const chain: Filter[] = []
+  for (const { text, span } of names.filter((name) => draft.names.require('filter', name))) {
+    const declared = declarationsOf(draft).filters.get(text)
+    const process = declared?.filters.map((filter) => (filter.kind === 'process' ? filter.process : undefined))[0]
+    if (seen.has(text)) reader.report('duplicate', `the filter "${text}" is in the chain twice`, span)
+    else if (declared?.chain === true) {
+      const hint = 'name its filters here instead'
+      reader.report('conflict', `"${text}" is a chain: a chain cannot hold another`, span, hint)
+    } else if (process !== undefined && processes.has(process)) {
+      reader.report('duplicate', `the process "${process.name}" of the filter "${text}" is in the chain twice`, span)
+    } else chain.push(...(declared?.filters ?? []))
+    seen.add(text)
+    if (process !== undefined) processes.add(process)
+  }
+  return chain
+}
+
+function parsePhase(draft: PolicyDraft): {
+  readonly phase: FilterPhase
+  readonly condition: FilterCondition
+  readonly decision: FilterDecision
+} {
+  const { reader } = draft
+  const token = reader.peek()
+  const phase = keywordOf(token, Object.keys(phases) as FilterPhase[])
+  if (phase === undefined) return reader.unexpected('a phase', Object.keys(phases))
   reader.next()
   reader.expect('match', 'behind the phase')
-  reader.accept('!')
-  parseFilterCondition(draft, allowed)
-  const decision = reader.peek()
-  const possible = phase.text === 'commit' ? decisions.slice(0, 4) : decisions
-  if (!possible.includes(decision.text) || decision.kind !== 'keyword') reader.unexpected('a decision', possible)
+  const not = reader.accept('!')
+  const condition = parseFilterCondition(draft, phases[phase], not)
+  return { phase, condition, decision: parseDecision(reader, phase) }
+}
+
+function parseFilterCondition(
+  draft: PolicyDraft,
+  allowed: readonly FilterCondition['kind'][],
+  not: boolean,
+): FilterCondition {
+  const { reader } = draft
+  const kind = keywordOf(reader.peek(), allowed)
+  if (kind === undefined) return reader.unexpected('a condition of this phase', allowed)
   reader.next()
-  if (decision.text === 'junk' || decision.text === 'bypass') return
-  const text = reader.string(`the text of "${decision.text}"`)
-  const replies = decision.text === 'reject' || decision.text === 'disconnect'
-  if (replies && !/^[45]\d\d(?: |$)/.test(text.text)) {
+  if (kind === 'fcrdns') return { kind, not, regex: false }
+  if (reader.accept('regex')) return { kind, not, regex: true, table: parseExpressions(draft, `"${kind}"`) }
+  const mayStandAlone = kind === 'rdns' || kind === 'auth'
+  if (mayStandAlone && !reader.atString() && !reader.at('<') && !reader.at('{')) return { kind, not, regex: false }
+  return { kind, not, regex: false, table: parseTables(draft, 'either', `"${kind}"`) }
+}
+
+function parseDecision(reader: TokenReader, phase: FilterPhase): FilterDecision {
+  const token = reader.peek()
+  if (reader.at('!') || keywordOf(token, anyCondition) !== undefined) {
+    const hint = 'declare a filter for each and chain them: `filter "all" chain { "one", "other" }`'
+    reader.fail('syntax', 'a filter has one condition', token.span, hint)
+  }
+  const possible = phase === 'commit' ? decisionsAtCommit : decisions
+  const kind = keywordOf(token, possible)
+  if (kind === undefined) return reader.unexpected('a decision', possible)
+  reader.next()
+  if (kind === 'junk' || kind === 'bypass') return { kind }
+  const text = reader.string(`the text of "${kind}"`)
+  if (kind === 'report') return { kind, text: text.text }
+  if (kind === 'rewrite') {
+    if (!rewritable.includes(phase)) {
+      const hint = `rewrite is for the phases ${rewritable.join(', ')}`
+      reader.warn('value', `the command of the phase "${phase}" has no argument to rewrite`, token.span, hint)
+    }
+    return { kind, value: text.text }
+  }
+  if (!/^[45]\d\d(?: |$)/.test(text.text)) {
     reader.report('value', 'the reply needs a code 4xx or 5xx', text.span, `"550 ${text.text}"`)
   }
+  return { kind, text: text.text }
 }
 
-function parseFilterCondition(draft: PolicyDraft, allowed: readonly string[]): void {
-  const { reader } = draft
-  const word = reader.peek()
-  if (word.kind !== 'keyword' || !allowed.includes(word.text)) reader.unexpected('a condition of this phase', allowed)
-  reader.next()
-  if (word.text === 'fcrdns') return
-  const optional = word.text === 'rdns' || word.text === 'auth'
-  if (reader.accept('regex')) parseExpressions(draft, `"${word.text}"`)
-  else if (!optional || reader.atString() || reader.at('<') || reader.at('{'))
-    parseTables(draft, 'either', `"${word.text}"`)
+function keywordOf<Word extends string>(token: Token, words: readonly Word[]): Word | undefined {
+  return token.kind === 'keyword' ? words.find((word) => word === token.text) : undefined
 }
 
-function parseProcessOptions(reader: TokenReader): void {
+function parseProcess(reader: TokenReader, start: Token, name: string): FilterProcess {
+  const command = reader.string('a command')
   while (!reader.atEnd()) {
     const option = reader.peek()
     if (option.kind !== 'keyword' || !processOptions.includes(option.text)) {
@@ -108,5 +195,8 @@ function parseProcessOptions(reader: TokenReader): void {
     }
     reader.next()
     reader.string(`the value of "${option.text}"`)
+    const message = `"${option.text}" has no effect: a filter runs as the user of this process`
+    reader.warn('portability', message, option.span, 'run the service as that user, or start the filter by sudo')
   }
+  return { name, command: command.text, at: positionOf(start) }
 }
