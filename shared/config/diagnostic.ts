@@ -38,6 +38,11 @@ export type DiagnosticCode =
   | 'old-grammar'
   | 'unsupported'
   | 'portability'
+  | 'no-break-space'
+  | 'starttls-on-smtps-port'
+  | 'deliver-any-domain'
+  | 'certificate-name'
+  | 'socket-mode'
   | 'loop'
 
 /** Thrown by the loader: everything that is wrong, not only the first fault. The message is the rendered text. */

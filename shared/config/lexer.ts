@@ -28,6 +28,7 @@ export interface LexerOptions {
 
 const maximumIncludeDepth = 16
 const maximumStringBytes = 8095
+const noBreakSpace = '\u{A0}'
 const endsNumber = /[\s),/}=]/
 const wordStart = /[A-Za-z0-9:_]/
 const inWord = /[\x21-\x7e]/
@@ -58,6 +59,7 @@ export class Lexer {
   readonly #fixed: ReadonlySet<string>
   readonly #options: LexerOptions
   readonly #frames: Frame[] = []
+  readonly #noBreakSpacesIn = new Set<string>()
   #lastKind: Token['kind'] = 'newline'
   /** Where the macro whose text is being read was used. */
   #macroSite: Place | undefined
@@ -114,6 +116,12 @@ export class Lexer {
 
   warn(code: DiagnosticCode, message: string, span: Span, hint?: string): void {
     this.diagnostics.push({ severity: 'warning', code, message, span, ...(hint === undefined ? {} : { hint }) })
+  }
+
+  /** What OpenSMTPD refuses and we understand: a warning, and an error when the options say `strict`. */
+  tolerate(code: DiagnosticCode, message: string, span: Span, hint?: string): void {
+    if (this.#options.strict === true) this.report(code, message, span, hint)
+    else this.warn(code, message, span, hint)
   }
 
   /** The statement between two tokens as its author wrote it, on one line; `undefined` when they are of two files. */
@@ -245,7 +253,21 @@ export class Lexer {
   }
 
   #skipBlanks(): void {
-    while (this.#peek() === ' ' || this.#peek() === '\t') this.#advance()
+    for (;;) {
+      const char = this.#peek()
+      if (char === noBreakSpace) this.#tellNoBreakSpace()
+      else if (char !== ' ' && char !== '\t') return
+      this.#advance()
+    }
+  }
+
+  /** Text pasted from a web page: a blank here, told once for a file. */
+  #tellNoBreakSpace(): void {
+    const { path } = this.#file()
+    if (this.#noBreakSpacesIn.has(path)) return
+    this.#noBreakSpacesIn.add(path)
+    const hint = 'replace it by a blank; OpenSMTPD refuses it'
+    this.tolerate('no-break-space', 'a no-break space (U+00A0) stands for a blank', this.#place().span, hint)
   }
 
   /** Up to the end of the logical line: a backslash at its end hides the next line too. */
@@ -288,8 +310,7 @@ export class Lexer {
     const span = { ...place.span, length: blanks[0].length - 1 }
     const message = 'blanks stand between the backslash and the end of the line'
     const hint = 'remove them; OpenSMTPD does not continue the line here'
-    if (this.#options.strict === true) this.report('syntax', message, span, hint)
-    else this.warn('portability', message, span, hint)
+    this.tolerate('portability', message, span, hint)
     frame.at += blanks[0].length
     return true
   }

@@ -19,9 +19,11 @@ import {
 } from './modern-settings.ts'
 import { newPolicyDraft, type PolicyDraft } from './policy-draft.ts'
 import { parseTable } from './table-grammar.ts'
-import { StatementFault, type TokenReader } from './token-reader.ts'
+import { parseInclude, readStatements, type Statements } from './statements.ts'
+import type { TokenReader } from './token-reader.ts'
+import { completePolicy } from './complete-policy.ts'
 
-const statements: Readonly<Record<string, (draft: PolicyDraft) => void>> = {
+const statements: Statements = {
   include: parseInclude,
   table: parseTable,
   listen: parseListen,
@@ -46,60 +48,10 @@ const statements: Readonly<Record<string, (draft: PolicyDraft) => void>> = {
  * diagnostics, and the draft holds what could be understood.
  */
 export function parseModern(reader: TokenReader, read: ReadText): PolicyDraft {
-  const draft = newPolicyDraft(reader, read)
-  while (reader.peek().kind !== 'end') {
-    if (reader.peek().kind === 'newline') reader.next()
-    else parseStatement(draft)
-  }
-  draft.names.resolveLate()
-  checkPkis(draft)
-  if (draft.rules.length === 0 && !draft.faultyRules) {
-    const message = 'there is no rule: all mail would be refused'
-    reader.report('no-rules', message, reader.peek().span, 'add an `action` and a `match` that names it')
-  }
+  const draft = newPolicyDraft(reader, read, 'modern')
+  readStatements(draft, { statements, unknown: unknownStatement })
+  completePolicy(draft, 'add an `action` and a `match` that names it')
   return draft
-}
-
-/** `name = value`: shared with pipeline.conf. */
-export function parseMacro(reader: TokenReader): void {
-  const name = reader.next()
-  reader.next()
-  const value = reader.string('the value of the macro')
-  if (name.kind === 'keyword') {
-    reader.report('syntax', `the keyword "${name.text}" cannot be the name of a macro`, name.span)
-  }
-  reader.endOfStatement()
-  reader.lexer.define(name.text, value.text)
-}
-
-export function atMacro(reader: TokenReader): boolean {
-  const { kind } = reader.peek()
-  return (kind === 'word' || kind === 'keyword') && reader.at('=', 1)
-}
-
-function parseStatement(draft: PolicyDraft): void {
-  const { reader } = draft
-  const first = reader.peek()
-  try {
-    if (atMacro(reader)) return parseMacro(reader)
-    const parse = first.kind === 'keyword' && Object.hasOwn(statements, first.text) ? statements[first.text] : undefined
-    if (parse === undefined) return unknownStatement(draft)
-    parse(draft)
-  } catch (error) {
-    if (!(error instanceof StatementFault)) throw error
-    reader.recover()
-  }
-}
-
-/** `include "path"`: shared with pipeline.conf. */
-export function parseInclude(draft: PolicyDraft): void {
-  const { reader } = draft
-  reader.next()
-  const path = reader.peek()
-  if (path.kind !== 'string') reader.unexpected('a path in quotes')
-  reader.next()
-  reader.endOfStatement()
-  reader.lexer.include(path.text, path.span)
 }
 
 function unknownStatement(draft: PolicyDraft): void {
@@ -116,13 +68,4 @@ function unknownStatement(draft: PolicyDraft): void {
     reader.fail('unknown-keyword', `there is no statement "${token.text}"`, token.span, hint)
   }
   reader.unexpected('a statement', Object.keys(statements))
-}
-
-function checkPkis(draft: PolicyDraft): void {
-  for (const [name, { cert, key, span }] of draft.pkis) {
-    const missing = cert === undefined ? 'cert' : key === undefined ? 'key' : undefined
-    if (missing === undefined) continue
-    const hint = `add: pki ${name} ${missing} "/path"`
-    draft.reader.report('incomplete', `the pki "${name}" has no ${missing}`, span, hint)
-  }
 }

@@ -1,7 +1,7 @@
 import { closest, type Span } from './diagnostic.ts'
 import type { Token } from './lexer.ts'
 import type { DkimKey, Listener, PipelineSettings, QueueSettings, Table } from './model.ts'
-import { atMacro, parseInclude, parseMacro } from './modern-grammar.ts'
+import { atMacro, parseInclude, parseMacro } from './statements.ts'
 import { resolvePath } from './path.ts'
 import type { NamedFile, PolicyDraft } from './policy-draft.ts'
 import { parseSize } from './quantity.ts'

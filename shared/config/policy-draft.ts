@@ -13,8 +13,12 @@ export interface NamedFile {
   readonly span: Span
 }
 
+/** 5.3 to 6.0.3, or 6.4 and later. */
+export type Grammar = 'old' | 'modern'
+
 /** What a grammar fills while it reads smtpd.conf; the loader makes a Configuration of it. */
 export interface PolicyDraft {
+  readonly grammar: Grammar
   readonly reader: TokenReader
   readonly read: ReadText
   readonly names: Names
@@ -42,8 +46,9 @@ export interface PolicyDraft {
   limits: Limits
 }
 
-export function newPolicyDraft(reader: TokenReader, read: ReadText): PolicyDraft {
+export function newPolicyDraft(reader: TokenReader, read: ReadText, grammar: Grammar): PolicyDraft {
   return {
+    grammar,
     reader,
     read,
     names: new Names(reader),

@@ -13,6 +13,7 @@ export class TokenReader {
   readonly lexer: Lexer
   readonly #ahead: Token[] = []
   #last: Token | undefined
+  #statement: Token[] = []
 
   constructor(lexer: Lexer) {
     this.lexer = lexer
@@ -28,8 +29,20 @@ export class TokenReader {
   next(): Token {
     const token = this.peek()
     this.#ahead.shift()
-    if (token.kind !== 'newline') this.#last = token
+    if (token.kind !== 'newline') {
+      this.#last = token
+      this.#statement.push(token)
+    }
     return token
+  }
+
+  beginStatement(): void {
+    this.#statement = []
+  }
+
+  /** The tokens read since the statement began. */
+  get statement(): readonly Token[] {
+    return this.#statement
   }
 
   /** The last token of the statement so far. */
@@ -127,6 +140,10 @@ export class TokenReader {
 
   report(code: DiagnosticCode, message: string, span: Span, hint?: string): void {
     this.lexer.report(code, message, span, hint)
+  }
+
+  tolerate(code: DiagnosticCode, message: string, span: Span, hint?: string): void {
+    this.lexer.tolerate(code, message, span, hint)
   }
 
   warn(code: DiagnosticCode, message: string, span: Span, hint?: string): void {

@@ -1,0 +1,76 @@
+import type { Token } from './lexer.ts'
+import type { PolicyDraft } from './policy-draft.ts'
+import { StatementFault, type TokenReader } from './token-reader.ts'
+
+/** The statements of a grammar by their first word. */
+export type Statements = Readonly<Record<string, (draft: PolicyDraft) => void>>
+
+/** A statement that was read without a fault. */
+export interface ReadStatement {
+  readonly first: Token
+  /** All tokens, macros resolved; those of one macro share its offsets. */
+  readonly tokens: readonly Token[]
+}
+
+export interface StatementReader {
+  readonly statements: Statements
+  /** Says what is wrong with a first word that is none of them. */
+  readonly unknown: (draft: PolicyDraft) => void
+  readonly onStatement?: (statement: ReadStatement) => void
+}
+
+/** Reads a file to its end. A faulty statement is dropped to the end of its line, and the next one is read. */
+export function readStatements(draft: PolicyDraft, grammar: StatementReader): void {
+  const { reader } = draft
+  while (reader.peek().kind !== 'end') {
+    if (reader.peek().kind === 'newline') reader.next()
+    else readStatement(draft, grammar)
+  }
+}
+
+/** `name = value`: shared with pipeline.conf. */
+export function parseMacro(reader: TokenReader): void {
+  const name = reader.next()
+  reader.next()
+  const value = reader.string('the value of the macro')
+  if (name.kind === 'keyword') {
+    reader.report('syntax', `the keyword "${name.text}" cannot be the name of a macro`, name.span)
+  }
+  reader.endOfStatement()
+  reader.lexer.define(name.text, value.text)
+}
+
+export function atMacro(reader: TokenReader): boolean {
+  const { kind } = reader.peek()
+  return (kind === 'word' || kind === 'keyword') && reader.at('=', 1)
+}
+
+/** `include "path"`: shared with pipeline.conf. */
+export function parseInclude(draft: PolicyDraft): void {
+  const { reader } = draft
+  reader.next()
+  const path = reader.peek()
+  if (path.kind !== 'string') reader.unexpected('a path in quotes')
+  reader.next()
+  reader.endOfStatement()
+  reader.lexer.include(path.text, path.span)
+}
+
+function readStatement(draft: PolicyDraft, { statements, unknown, onStatement }: StatementReader): void {
+  const { reader } = draft
+  const first = reader.peek()
+  reader.beginStatement()
+  try {
+    if (atMacro(reader)) parseMacro(reader)
+    else {
+      const named = first.kind === 'keyword' || first.kind === 'word'
+      const parse = named && Object.hasOwn(statements, first.text) ? statements[first.text] : undefined
+      if (parse === undefined) return unknown(draft)
+      parse(draft)
+    }
+    onStatement?.({ first, tokens: reader.statement })
+  } catch (error) {
+    if (!(error instanceof StatementFault)) throw error
+    reader.recover()
+  }
+}
