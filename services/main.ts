@@ -89,6 +89,7 @@ async function run({ options, names, dataFolder, configuration, local }: Run): P
     for (const close of opened.splice(0).toReversed()) await close()
     flush()
   }
+  const signals = stopOnSignal(closeAll, log)
   try {
     if (names.includes('ledger')) {
       const lock = await lockInstance(dataFolder, 'sluice')
@@ -126,7 +127,7 @@ async function run({ options, names, dataFolder, configuration, local }: Run): P
     throw error
   }
   surviveBugs(log)
-  stopOnSignal(closeAll, log)
+  signals.started()
 }
 
 /** REDIS_URL, or the line of pipeline.conf with its password; neither: one of our own. */
@@ -174,13 +175,15 @@ function writerName(names: readonly string[]): string {
   return names.length === 1 ? (names[0] as string) : 'sluice'
 }
 
-/** Stops in the opposite order of starting; what does not end in time is left to the spool, which loses nothing. */
-function stopOnSignal(closeAll: () => Promise<void>, log: Logger): void {
-  let stopping = false
-  const stop = (signal: NodeJS.Signals): void => {
-    if (stopping) process.exit(1)
-    stopping = true
-    log.info({ signal }, 'stopping')
+/**
+ * Stops in the opposite order of starting; what does not end in time is left to the spool, which loses nothing. A signal that comes
+ * while the services still start is kept until `started`; a second one ends the process at once.
+ */
+function stopOnSignal(closeAll: () => Promise<void>, log: Logger): { started(): void } {
+  let asked: NodeJS.Signals | undefined
+  let isStarted = false
+  const stop = (): void => {
+    log.info({ signal: asked }, 'stopping')
     const limit = setTimeout(() => {
       process.stderr.write(
         `sluice: not everything ended within ${drainMs / 1000} s; what was in hand is taken up again\n`,
@@ -195,8 +198,19 @@ function stopOnSignal(closeAll: () => Promise<void>, log: Logger): void {
       (error: unknown) => process.exit(report(error)),
     )
   }
-  process.on('SIGTERM', stop)
-  process.on('SIGINT', stop)
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (asked !== undefined) process.exit(1)
+    asked = signal
+    if (isStarted) stop()
+  }
+  process.on('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal)
+  return {
+    started() {
+      isStarted = true
+      if (asked !== undefined) stop()
+    },
+  }
 }
 
 /** A bug in one session or job must not end the others: it is logged, and the spool keeps what the job held. */

@@ -47,9 +47,11 @@ export function acceptanceEdits(parts: {
   readonly hostname: string
   readonly extended: boolean
   readonly facts: HeaderFacts
+  /** A filter of the session called it junk. */
+  readonly junk: boolean
   readonly at: number
 }): HeaderEdit[] {
-  const { transaction, listener, hostname, extended, facts, at } = parts
+  const { transaction, listener, hostname, extended, facts, junk, at } = parts
   const edits: HeaderEdit[] = []
   if (facts.names.has('return-path')) edits.push({ kind: 'remove', name: 'Return-Path' })
   let fields = ''
@@ -71,7 +73,7 @@ export function acceptanceEdits(parts: {
     showUser: listener.receivedAuth,
     at,
   })
-  edits.push({ kind: 'prepend', fields: received + fields })
+  edits.push({ kind: 'prepend', fields: `${junk ? 'X-Spam: Yes\r\n' : ''}${received}${fields}` })
   return edits
 }
 

@@ -71,6 +71,11 @@ export function parseRcpt(argument: string, rules: CommandRules): RcptCommand | 
   return rcptWithParameters(mailbox, parameters, rules)
 }
 
+/** The address in a path with its parameters behind it, `<a@b> SIZE=1`; the text itself when it is no path. */
+export function addressOf(path: string): string {
+  return splitPath(`TO:${path}`, 'TO')?.path ?? path
+}
+
 function mailWithParameters(
   reversePath: ReversePath,
   parameters: ReadonlyMap<string, string | undefined>,

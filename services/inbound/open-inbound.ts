@@ -6,7 +6,7 @@ import type { ServiceContext } from '../../shared/service.ts'
 import { StartError } from '../../shared/start/start-error.ts'
 import { bindAddresses } from './bind-addresses.ts'
 import { Certificates } from './certificates.ts'
-import { verifiedName } from './client-name.ts'
+import { findClientName } from './client-name.ts'
 import { ConnectionCounter } from './connection-counter.ts'
 import { KnownClients } from './known-clients.ts'
 import { defaultLimits } from './limits.ts'
@@ -23,6 +23,8 @@ export interface InboundParts extends Pick<
   readonly verifier: Pick<PasswordVerifier, 'verify'>
   readonly monotonic: () => number
   readonly limits?: SessionLimits
+  /** In place of the log. */
+  readonly reportFilter?: Reception['reportFilter']
 }
 
 export interface Inbound {
@@ -140,7 +142,11 @@ function receptionOf(
     tables,
     pipeline,
     resolveRecipient,
-    clientName: (address) => verifiedName(resolver, address),
+    clientName: (address) => findClientName(resolver, address),
+    ...(listener.filters === undefined || listener.filters.length === 0
+      ? {}
+      : { filters: { chain: listener.filters, tables, log } }),
+    reportFilter: parts.reportFilter ?? ((fields) => log.info({ event: 'filter report', ...fields }, 'filter report')),
     login: createLogin({ table, tables, verifier, guard, log }),
     events,
     log,

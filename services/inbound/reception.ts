@@ -7,10 +7,12 @@ import type { Mailbox } from '../../shared/mail/address.ts'
 import type { Envelope } from '../../shared/mail/envelope.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import type { Pipeline } from '../../shared/pipeline/pipeline.ts'
+import type { ClientName } from './client-name.ts'
 import type { ConnectionCounter } from './connection-counter.ts'
 import type { KnownClients } from './known-clients.ts'
 import type { SessionLimits } from './limits.ts'
 import type { Login } from './login.ts'
+import type { FilterParts } from './session-filters.ts'
 
 /** What the rules say to one forward-path. */
 export type Resolution =
@@ -19,6 +21,15 @@ export type Resolution =
 
 /** @throws when a table cannot be read: answered 451. */
 export type ResolveRecipient = (envelope: Envelope, mailbox: Mailbox) => Promise<Resolution>
+
+/** A filter with the decision `report` tells the operator something. */
+export interface FilterReport {
+  readonly session: string
+  readonly listener: string
+  readonly address: string
+  readonly filter: string
+  readonly text: string
+}
 
 /** All that the sessions of one listener work with. */
 export interface Reception {
@@ -30,7 +41,10 @@ export interface Reception {
   readonly tables: Pick<TableSet, 'lookup'>
   readonly pipeline: Pick<Pipeline, 'receive' | 'accept'>
   readonly resolveRecipient: ResolveRecipient
-  readonly clientName: (address: string) => Promise<string | undefined>
+  readonly clientName: (address: string) => Promise<ClientName>
+  /** Absent when the listener names none: then no session pays for them. */
+  readonly filters?: Omit<FilterParts, 'report'>
+  readonly reportFilter: (fields: FilterReport) => void
   readonly login: Login
   readonly events: Pick<Events, 'connected' | 'disconnected' | 'authenticated' | 'authFailed' | 'rejected' | 'received'>
   readonly log: Logger

@@ -5,12 +5,16 @@ import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
 import type { SMTPServerAuthentication } from 'smtp-server'
 
+import type { FilterPhase } from '../../shared/config/model.ts'
 import { replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
+import type { ClientName } from './client-name.ts'
 import { SessionInput } from './input.ts'
 import type { InputHandler } from './input.ts'
 import type { Reception } from './reception.ts'
 import type { InboundServer } from './server.ts'
+import { SessionFilters } from './session-filters.ts'
+import type { Verdict } from './session-filters.ts'
 import { MailTransactions } from './transactions.ts'
 import type { Client } from './transactions.ts'
 
@@ -67,7 +71,9 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   readonly #reception: Reception
   readonly #connectedAt: number
   readonly #accepted: Socket
-  #nameFound: Promise<string | undefined> | undefined
+  /** Absent: the listener names none. */
+  readonly filters: SessionFilters | undefined
+  #nameFound: Promise<ClientName> | undefined
   #tls: { readonly version: string; readonly cipher: string } | undefined
   /** Monotonic ms since which the client, or a handler, is waited for. */
   #waitingSince: number
@@ -79,11 +85,15 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   #idleCommands = 0
   #verb = ''
   #gone = false
+  /** A filter wants the connection closed behind the reply that smtp-server sends. */
+  #closesAfterReply = false
 
   constructor(server: InboundServer, socket: Socket | TLSSocket, options?: SMTPConnectionOptions | null) {
     super(server, socket, options)
     this.#reception = server.reception
     this.#accepted = socket
+    const { filters } = server.reception
+    this.filters = filters === undefined ? undefined : this.#openFilters(filters)
     this.#transactions = new MailTransactions(server.reception, this)
     this.#connectedAt = server.reception.monotonic()
     this.#waitingSince = this.#connectedAt
@@ -117,10 +127,21 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     return this.#tls
   }
 
-  /** Looked up once, when the first MAIL needs it. */
-  verifiedName(): Promise<string | undefined> {
-    this.#nameFound ??= this.#reception.clientName(this.remoteAddress).catch(() => undefined)
+  async verifiedName(): Promise<string | undefined> {
+    const { name, forward } = await this.clientName()
+    return forward === 'pass' ? name : undefined
+  }
+
+  /** Looked up once, when a filter or the first MAIL needs it. */
+  clientName(): Promise<ClientName> {
+    this.#nameFound ??= this.#reception.clientName(this.remoteAddress).catch(() => ({ forward: 'error' as const }))
     return this.#nameFound
+  }
+
+  #openFilters(parts: NonNullable<Reception['filters']>): SessionFilters {
+    const report = (filter: string, text: string): void =>
+      this.#reception.reportFilter({ ...this.#fields(), filter, text })
+    return new SessionFilters({ ...parts, report }, this)
   }
 
   /** Without smtp-server's wait of 100 ms, but for strangers on their first visit. */
@@ -142,6 +163,10 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
 
   #greet(): void {
     if (this._closing || this._closed) return
+    this.#filtered('connect', '', () => this.#welcome())
+  }
+
+  #welcome(): void {
     this._ready = true
     this.#waitingSince = this.#reception.monotonic()
     this.#reception.events.connected(this.#fields())
@@ -239,9 +264,9 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     if (line.length > maxCommandOctets && verb !== 'AUTH') return this.#answer(answers.lineTooLong)
     switch (verb) {
       case 'MAIL':
-        return this.#answerSoon(this.#mayMail() ?? this.#transactions.mail(argument))
+        return this.#mail(argument)
       case 'RCPT':
-        return this.#answerSoon(this.#transactions.rcpt(argument))
+        return this.#rcpt(argument)
       case 'DATA':
         return this.#data(argument)
       case 'EHLO':
@@ -284,7 +309,56 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     return undefined
   }
 
+  #mail(argument: string): void {
+    const refusal = this.#mayMail() ?? this.#transactions.mayBegin()
+    if (refusal !== undefined) return this.#answer(refusal)
+    this.#filteredPath('mail-from', 'FROM:', argument, (left) => this.#answerSoon(this.#transactions.mail(left)))
+  }
+
+  #rcpt(argument: string): void {
+    if (!this.#transactions.isOpen) return this.#answerSoon(this.#transactions.rcpt(argument))
+    this.#filteredPath('rcpt-to', 'TO:', argument, (left) => this.#answerSoon(this.#transactions.rcpt(left)))
+  }
+
+  /** What has no path is refused for its syntax; filters see none of it. */
+  #filteredPath(phase: 'mail-from' | 'rcpt-to', keyword: string, argument: string, next: (left: string) => void): void {
+    if (this.filters === undefined || argument.slice(0, keyword.length).toUpperCase() !== keyword) return next(argument)
+    this.#filtered(phase, argument.slice(keyword.length).trimStart(), (left) => next(`${keyword}${left}`))
+  }
+
+  /** Asks the filters of the listener, when it has any; `next` takes what they leave of the argument. */
+  #filtered(phase: FilterPhase, argument: string, next: (left: string) => void): void {
+    if (this.filters === undefined) return next(argument)
+    void this.filters
+      .decide(phase, argument)
+      .then((verdict) => {
+        if (this._closing || this.#gone) return
+        if (verdict.kind === 'proceed') next(verdict.argument)
+        else this.#refusedByFilter(phase, argument, verdict)
+      })
+      .catch((error: unknown) => this._onError(error instanceof Error ? error : new Error(String(error))))
+  }
+
+  #refusedByFilter(
+    phase: FilterPhase,
+    argument: string,
+    verdict: Extract<Verdict, { readonly kind: 'refused' }>,
+  ): void {
+    const { reply: answer, disconnect } = verdict
+    const stage = stages[phase]
+    if (stage === 'mail' || stage === 'rcpt' || stage === 'data')
+      this.#transactions.refusedByFilter(stage, answer, argument)
+    else this.#reception.events.rejected({ ...this.#fields(), stage, reply: answer })
+    if (disconnect) this.drop(answer)
+    else this.#answer(answer)
+  }
+
   #hello(verb: 'EHLO' | 'HELO', argument: string): void {
+    if (!heloArgument.test(argument)) return this.#answer(answers.heloSyntax)
+    this.#filtered(verb === 'EHLO' ? 'ehlo' : 'helo', argument, (left) => this.#introduce(verb, left))
+  }
+
+  #introduce(verb: 'EHLO' | 'HELO', argument: string): void {
     if (!heloArgument.test(argument)) return this.#answer(answers.heloSyntax)
     this.#transactions.reset()
     this.openingCommand = verb
@@ -335,6 +409,12 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     const startedAt = monotonic()
     const user = auth.username ?? ''
     const authzid = 'authzid' in auth ? auth.authzid : undefined
+    const verdict = await this.filters?.decide('auth', auth.method, user)
+    if (verdict?.kind === 'refused') {
+      events.rejected({ ...this.#fields(), stage: 'auth', reply: verdict.reply })
+      this.#closesAfterReply = verdict.disconnect
+      return verdict.reply
+    }
     const sound = user !== '' && !hasControl(user) && (authzid === undefined || authzid === '' || authzid === user)
     const result = sound ? await login.check(user, auth.password ?? '', this.remoteAddress) : 'refused'
     if (result === 'accepted') {
@@ -356,8 +436,14 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   }
 
   #data(argument: string): void {
+    const refusal = this.#transactions.mayReceive(argument)
+    if (refusal !== undefined) return this.#answer(refusal)
+    this.#filtered('data', '', () => this.#receive())
+  }
+
+  #receive(): void {
     const input = this._parser as SessionInput
-    const { reply: answer, receiver } = this.#transactions.data(argument, input.hasMore)
+    const { reply: answer, receiver } = this.#transactions.data(input.hasMore)
     if (this._closing) return
     if (receiver === undefined) return this.#answer(answer)
     input.receive(receiver)
@@ -412,7 +498,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     const coded = /^([245]\.\d{1,3}\.\d{1,3}) (.*)$/.exec(line)
     const enhanced = coded?.[1] ?? this._getEnhancedStatusCode(code, context)
     this.#reply({ code, ...(enhanced === '' ? {} : { enhanced }), text: coded?.[2] ?? line })
-    if (code === 421) this.close()
+    if (code === 421 || this.#closesAfterReply) this.close()
   }
 
   #reply({ code, enhanced, text }: Reply): void {
@@ -469,6 +555,17 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     return { session: this.id, listener: this.#reception.name, address: this.remoteAddress }
   }
 }
+
+const stages = {
+  connect: 'connect',
+  helo: 'helo',
+  ehlo: 'helo',
+  auth: 'auth',
+  'mail-from': 'mail',
+  'rcpt-to': 'rcpt',
+  data: 'data',
+  commit: 'data',
+} as const
 
 /** A reply is built from other people's texts too (tables, filters): a control character would split it. */
 function oneLine(text: string): string {

@@ -17,7 +17,7 @@ import { defaultLimits } from './limits.ts'
 import type { SessionLimits } from './limits.ts'
 import { openInbound } from './open-inbound.ts'
 import type { Inbound } from './open-inbound.ts'
-import type { ResolveRecipient } from './reception.ts'
+import type { FilterReport, ResolveRecipient } from './reception.ts'
 
 /** An inbound service with everything behind it in memory, for tests. */
 export interface TestInbound extends Inbound {
@@ -26,6 +26,7 @@ export interface TestInbound extends Inbound {
   readonly accepted: AcceptedMessage[]
   /** Names of events, in order. */
   readonly events: string[]
+  readonly filterReports: FilterReport[]
   /** Contents that were begun and given up. */
   readonly aborted: () => number
   /** Resolves at the next event of that name. */
@@ -49,6 +50,7 @@ export interface TestInboundOptions {
   readonly resolveRecipient?: ResolveRecipient
   readonly accept?: Pipeline['accept']
   readonly write?: IncomingContent['write']
+  readonly resolver?: Partial<Resolver>
 }
 
 const at = { file: 'smtpd.conf', line: 7, column: 1 } as const
@@ -68,6 +70,7 @@ export function inlineMap(name: string, entries: Readonly<Record<string, string>
 export async function startInbound(options: TestInboundOptions = {}): Promise<TestInbound> {
   const memory = inMemoryPipeline(options)
   const events: string[] = []
+  const filterReports: FilterReport[] = []
   const signals = new EventTarget()
   const configuration = testConfiguration(options)
   const inbound = await openInbound({
@@ -75,18 +78,19 @@ export async function startInbound(options: TestInboundOptions = {}): Promise<Te
     tables: openTables(),
     pipeline: memory.pipeline,
     resolveRecipient: options.resolveRecipient ?? resolveTestRecipient,
-    resolver: silentResolver,
+    resolver: { ...silentResolver, ...options.resolver },
     events: recordingEvents(events, signals),
     log: silentLog(),
     clock: { now: () => Date.UTC(2026, 10, 21, 3, 22, 5) },
     verifier: { verify: (password, hash) => Promise.resolve(checkPassword(password, hash)) },
     monotonic: () => performance.now(),
+    reportFilter: (fields) => filterReports.push(fields),
     limits: { ...defaultLimits, greetingWaitMs: 0, authDelayMs: 0, drainMs: 1_000, ...options.limits },
   })
   const nextEvent = async (name: string): Promise<void> => {
     await once(signals, name)
   }
-  return { ...inbound, ...memory, port: inbound.addresses[0]?.port ?? 0, events, nextEvent }
+  return { ...inbound, ...memory, port: inbound.addresses[0]?.port ?? 0, events, filterReports, nextEvent }
 }
 
 /** `jane@example.org`, `john@` and `postmaster@` are there, `list@` has two members; other domains are relayed for users only. */

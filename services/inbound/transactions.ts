@@ -11,6 +11,7 @@ import { parseMail, parseRcpt } from './mail-command.ts'
 import type { CommandRules, MailCommand, RcptCommand } from './mail-command.ts'
 import { MessageReceiver, replyTo } from './message-receiver.ts'
 import type { Reception } from './reception.ts'
+import type { SessionFilters } from './session-filters.ts'
 
 /** What a transaction asks of its session. */
 export interface Client {
@@ -22,10 +23,13 @@ export interface Client {
   readonly extended: boolean
   readonly tls: { readonly version: string; readonly cipher: string } | undefined
   readonly user: string | undefined
+  readonly filters: SessionFilters | undefined
   /** Verified name by DNS, bounded in time. */
   verifiedName(): Promise<string | undefined>
   /** Sends a reply and reads the next command. */
   answer(reply: Reply, next: () => void): void
+  /** The last reply of the session. */
+  drop(reply: Reply): void
   /** Breaks off, and reads nothing more. */
   cutOff(reply: Reply): void
 }
@@ -80,9 +84,14 @@ export class MailTransactions {
     this.#transaction = undefined
   }
 
-  mail(argument: string): Reply | Promise<Reply> {
+  /** Why no transaction can begin now. */
+  mayBegin(): Reply | undefined {
     if (this.#transaction !== undefined) return nested
-    if (this.messages >= this.#reception.configuration.maxMailsPerSession) return tooManyMessages
+    return this.messages >= this.#reception.configuration.maxMailsPerSession ? tooManyMessages : undefined
+  }
+
+  /** After `mayBegin`. */
+  mail(argument: string): Reply | Promise<Reply> {
     const command = parseMail(argument, this.#rules())
     if (command.kind === 'refused') return this.#refuse('mail', command.reply)
     if (!this.#maySendAs(command.reversePath)) return this.#refuse('mail', foreignSender, command.reversePath)
@@ -99,12 +108,17 @@ export class MailTransactions {
     return this.#resolve(transaction, command)
   }
 
+  /** Why DATA cannot follow now. */
+  mayReceive(argument: string): Reply | undefined {
+    if (argument !== '') return noArgument
+    if (this.#transaction === undefined) return badSequence
+    return this.#transaction.recipients.length === 0 ? noRecipients : undefined
+  }
+
   /** The reply to DATA; with 354 the receiver of what follows. `hasMore`: the client did not wait for it. */
-  data(argument: string, hasMore: boolean): { readonly reply: Reply; readonly receiver?: MessageReceiver } {
+  data(hasMore: boolean): { readonly reply: Reply; readonly receiver?: MessageReceiver } {
     const transaction = this.#transaction
-    if (argument !== '') return { reply: noArgument }
     if (transaction === undefined) return { reply: badSequence }
-    if (transaction.recipients.length === 0) return { reply: noRecipients }
     if (hasMore) {
       this.#client.cutOff(this.#refuse('data', pipelined))
       return { reply: pipelined }
@@ -116,6 +130,12 @@ export class MailTransactions {
       this.reset()
       return { reply: this.#failed(error) }
     }
+  }
+
+  /** A filter refused the command; `argument` is that of RCPT. */
+  refusedByFilter(stage: 'mail' | 'rcpt' | 'data', reply: Reply, argument: string): void {
+    if (stage === 'rcpt') this.#refuseRecipient(reply, argument)
+    else this.#refuse(stage, reply)
   }
 
   async #begin(mail: MailCommand): Promise<Reply> {
@@ -178,30 +198,52 @@ export class MailTransactions {
   }
 
   #end(transaction: Transaction, content: IncomingContent, next: () => void): void {
-    void this.#accept(transaction, content).then((reply) => {
+    void this.#accept(transaction, content).then(({ reply, disconnect }) => {
       this.#receiver = undefined
       this.reset()
-      this.#client.answer(reply, next)
+      if (disconnect === true) this.#client.drop(reply)
+      else this.#client.answer(reply, next)
     })
   }
 
-  async #accept(transaction: Transaction, content: IncomingContent): Promise<Reply> {
+  async #accept(
+    transaction: Transaction,
+    content: IncomingContent,
+  ): Promise<{ readonly reply: Reply; readonly disconnect?: boolean }> {
     const receiver = this.#receiver
-    if (receiver === undefined) return replies.tryLater
+    if (receiver === undefined) return { reply: replies.tryLater }
     const startedAt = this.#reception.monotonic()
     await receiver.busy
-    const facts = receiver.facts()
-    if (facts.hops > this.#reception.limits.hops) receiver.refuse(replies.routingLoop)
+    if (receiver.facts().hops > this.#reception.limits.hops) receiver.refuse(replies.routingLoop)
+    if (receiver.fault !== undefined) return { reply: this.#refuse('data', receiver.fault) }
+    const verdict = await this.#client.filters?.decide('commit', '')
+    if (verdict?.kind === 'refused') {
+      receiver.refuse(verdict.reply)
+      return { reply: this.#refuse('data', verdict.reply), disconnect: verdict.disconnect }
+    }
+    return { reply: await this.#store(transaction, content, receiver, startedAt) }
+  }
+
+  /** The reply to the end of data: 250 once the message is on disk (RFC 5321 §4.2.5). */
+  async #store(
+    transaction: Transaction,
+    content: IncomingContent,
+    receiver: MessageReceiver,
+    startedAt: number,
+  ): Promise<Reply> {
+    // A filter took its time, and the client did not.
     if (receiver.fault !== undefined) return this.#refuse('data', receiver.fault)
+    const facts = receiver.facts()
     const { listener, hostname, clock, pipeline } = this.#reception
     const at = clock.now()
     const envelope = envelopeOf(transaction, listener, at)
-    const { extended } = this.#client
+    const { extended, filters } = this.#client
+    const junk = filters?.junk === true
     try {
       await pipeline.accept(
         envelope,
         content,
-        acceptanceEdits({ transaction, listener, hostname, extended, facts, at }),
+        acceptanceEdits({ transaction, listener, hostname, extended, facts, junk, at }),
       )
     } catch (error) {
       await content.abort().catch(() => undefined)

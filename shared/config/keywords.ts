@@ -11,8 +11,30 @@ export const modernKeywords: ReadonlySet<string> = new Set(
   ].flatMap((line) => line.split(' ')),
 )
 
+/** Words of the old grammar as 6.0.3 reserves them. Words of 5.3 to 5.7 only are no keywords: they are known where they stand. */
+export const oldKeywords: ReadonlySet<string> = new Set(
+  [
+    'accept alias any as auth auth-optional authenticated backup bounce-warn ca certificate ciphers compression deliver dhe',
+    'domain encryption expire filter for forward-only from hostname hostnames include inet4 inet6 key limit listen lmtp local',
+    'maildir mask-source masquerade max-message-size max-mta-deferred mbox mda mta no-dsn on pki port queue rcpt-to',
+    'received-auth recipient reject relay scheduler sender senders session smtps socket source subaddressing-delimiter table',
+    'tag tagged tls tls-require to userbase verify via virtual',
+  ].flatMap((line) => line.split(' ')),
+)
+
 /** pipeline.conf reserves no words but `include`. */
 export const pipelineKeywords: ReadonlySet<string> = new Set(['include'])
+
+/** First words of the modern grammar, and what an old file writes instead. */
+export const modernStatements: ReadonlyMap<string, string> = new Map([
+  ['match', 'write `accept ...` or `reject ...`'],
+  ['action', 'write the delivery in the rule: `accept ... deliver to` or `accept ... relay`'],
+  ['smtp', 'write `max-message-size`, `ciphers`, `limit session` or `subaddressing-delimiter`'],
+  ['bounce', 'write `bounce-warn`'],
+  ['mta', 'write `limit mta` or `max-mta-deferred`'],
+  ['mda', 'write `limit mda`'],
+  ['scheduler', 'write `limit scheduler`'],
+])
 
 /** First words of the grammar of 5.3 to 6.0, and what to write instead. */
 export const oldStatements: ReadonlyMap<string, string> = new Map([

@@ -52,7 +52,7 @@ function parseSocket(draft: PolicyDraft): void {
   const once = new Once(reader)
   const socket: Mutable<SocketListener> = { maskSource: false, noDsn: false }
   while (!reader.atEnd()) {
-    const option = optionOf(reader, socketOptions)
+    const option = optionOf(draft, socketOptions)
     once.check(option)
     if (option.text === 'tag') socket.tag = parseTag(reader)
     else if (option.text === 'mask-src') socket.maskSource = true
@@ -80,15 +80,22 @@ function parseAddress(draft: PolicyDraft, start: Token): void {
     at: positionOf(start),
   }
   while (!reader.atEnd()) parseOption(draft, listener, once)
+  const secure = draft.grammar === 'old' ? once.spanOf('secure') : undefined
+  if (secure !== undefined && listener.port !== 0) {
+    const hint = 'leave the port out, or write `tls` or `smtps`'
+    reader.report('conflict', '"secure" is STARTTLS on port 25 and TLS on port 465: it has no port', secure, hint)
+  }
   if (listener.port === 0) listener.port = listener.tls === 'implicit' ? 465 : 25
+  if (draft.grammar === 'old') choosePki(draft, listener)
   checkListener(draft, listener, start, once)
   draft.listeners.push(listener)
+  if (secure !== undefined) draft.listeners.push({ ...listener, port: 465, tls: 'implicit' })
   reader.endOfStatement()
 }
 
 function parseOption(draft: PolicyDraft, listener: Mutable<Listener>, once: Once): void {
   const { reader } = draft
-  const option = optionOf(reader, options)
+  const option = optionOf(draft, options)
   switch (option.text) {
     case 'inet4':
     case 'inet6':
@@ -102,9 +109,11 @@ function parseOption(draft: PolicyDraft, listener: Mutable<Listener>, once: Once
     case 'tls':
     case 'tls-require':
     case 'smtps':
+    case 'secure':
       once.check(option, 'TLS mode')
       listener.tls = tlsModes[option.text]
       if (option.text !== 'tls') listener.verifyClient = reader.accept('verify')
+      if (option.text === 'secure') once.note(option)
       return
     case 'pki':
       listener.pkis = [...listener.pkis, parsePkiName(draft, listener.pkis)]
@@ -172,7 +181,16 @@ function parseOption(draft: PolicyDraft, listener: Mutable<Listener>, once: Once
   }
 }
 
-const tlsModes = { tls: 'offered', 'tls-require': 'required', smtps: 'implicit' } as const
+const tlsModes = { tls: 'offered', 'tls-require': 'required', smtps: 'implicit', secure: 'offered' } as const
+
+/** The old grammar takes the pki that is named like the listener's host; the only one there is serves as well. */
+function choosePki(draft: PolicyDraft, listener: Mutable<Listener>): void {
+  if (listener.tls === 'none' || listener.pkis.length > 0) return
+  const named = listener.hostname?.toLowerCase()
+  const [only, ...others] = draft.pkis.keys()
+  if (named !== undefined && draft.pkis.has(named)) listener.pkis = [named]
+  else if (only !== undefined && others.length === 0) listener.pkis = [only]
+}
 
 function checkListener(draft: PolicyDraft, listener: Listener, start: Token, once: Once): void {
   const { reader } = draft
@@ -192,7 +210,7 @@ function checkListener(draft: PolicyDraft, listener: Listener, start: Token, onc
   if (tls === 'required' && listener.port === 465) {
     const hint = 'write `smtps` instead of `tls-require`'
     const message = 'this port 465 speaks STARTTLS, and clients expect TLS from the start'
-    reader.warn('portability', message, once.spanOf('TLS mode') ?? start.span, hint)
+    reader.warn('starttls-on-smtps-port', message, once.spanOf('TLS mode') ?? start.span, hint)
   }
 }
 
@@ -243,7 +261,9 @@ function refuseFilter(draft: PolicyDraft, option: Token): void {
   refuseUnsupported(draft.reader, 'filter on a listener', option.span)
 }
 
-function optionOf(reader: TokenReader, known: readonly string[]): Token {
+function optionOf(draft: PolicyDraft, known: readonly string[]): Token {
+  const { reader, grammar } = draft
+  if (grammar === 'old') return oldOption(draft, known)
   const token = reader.peek()
   if (token.kind === 'keyword' && known.includes(token.text)) return reader.next()
   const renamed = oldOptions[token.text]
@@ -251,6 +271,27 @@ function optionOf(reader: TokenReader, known: readonly string[]): Token {
     reader.fail('unknown-keyword', `"${token.text}" is of the old grammar`, token.span, renamed)
   return reader.unexpected('an option of the listener', known)
 }
+
+/** The option under the name it has now. */
+function oldOption({ reader }: PolicyDraft, known: readonly string[]): Token {
+  const token = reader.peek()
+  const understood = known.filter((option) => !modernOptions.has(option)).map((option) => spelling[option] ?? option)
+  if (reader.accept('secure')) {
+    reader.tolerate('portability', '"secure" is of 5.3 to 5.9 only', token.span, 'write two listeners: `tls` and `smtps`')
+    return { ...token, text: 'secure' }
+  }
+  const written = token.kind === 'keyword' || token.kind === 'word' ? token.text : ''
+  if (!understood.includes(written)) return reader.unexpected('an option of the listener', understood)
+  if (written === 'filter') {
+    const hint = 'remove it; the filters of 5.7 were withdrawn, those of 6.6 and later need the modern grammar'
+    reader.fail('unsupported', 'the filters of the old grammar are not supported', token.span, hint)
+  }
+  reader.next()
+  return { ...token, text: written === 'mask-source' ? 'mask-src' : written }
+}
+
+const spelling: Readonly<Record<string, string>> = { 'mask-src': 'mask-source' }
+const modernOptions = new Set(['proxy-v2', 'protocols', 'ciphers'])
 
 const oldOptions: Readonly<Record<string, string>> = {
   'mask-source': 'write `mask-src`',

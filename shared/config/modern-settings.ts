@@ -9,8 +9,8 @@ import { refuseUnsupported } from './unsupported.ts'
 const dayMs = 86_400_000
 const maximumWarnings = 4
 const smtpLimits = ['max-mails', 'max-rcpt']
-const mdaLimits = ['max-session', 'max-session-per-user', 'task-hiwat', 'task-lowat', 'task-release']
-const schedulerLimits = ['max-inflight', 'max-evp-batch-size', 'max-msg-batch-size', 'max-schedule']
+export const mdaLimits = ['max-session', 'max-session-per-user', 'task-hiwat', 'task-lowat', 'task-release']
+export const schedulerLimits = ['max-inflight', 'max-evp-batch-size', 'max-msg-batch-size', 'max-schedule']
 const mtaLimits = [
   ...['host', 'route', 'source', 'connector', 'relay', 'domain'].flatMap((of) => [
     `max-conn-per-${of}`,
@@ -135,24 +135,34 @@ export function parseQueue(draft: PolicyDraft): void {
 export function parseSmtp(draft: PolicyDraft): void {
   const { reader } = draft
   reader.next()
-  if (reader.accept('max-message-size')) {
-    const size = reader.peek()
-    const octets = size.kind === 'number' || reader.atString() ? parseSize(size.text) : undefined
-    if (octets === undefined || octets < 1) {
-      return reader.fail('value', `"${size.text}" is not a size`, size.span, 'octets, or a number with K, M or G: 35M')
-    }
-    reader.next()
-    draft.maxMessageBytes = octets
-  } else if (reader.accept('ciphers')) draft.ciphers = reader.string('TLS ciphers').text
-  else if (reader.accept('sub-addr-delim')) {
-    const delimiter = reader.string('one character in quotes')
-    if (!/^[\x21-\x7e]$/.test(delimiter.text) || delimiter.text === '@') {
-      reader.fail('value', 'the delimiter is one visible character, and not "@"', delimiter.span)
-    }
-    draft.subAddressDelimiter = delimiter.text
-  } else if (reader.accept('limit')) parseSmtpLimits(draft)
+  if (reader.accept('max-message-size')) parseMaximumSize(draft)
+  else if (reader.accept('ciphers')) draft.ciphers = reader.string('TLS ciphers').text
+  else if (reader.accept('sub-addr-delim')) parseDelimiter(draft)
+  else if (reader.accept('limit')) parseSmtpLimits(draft)
   else reader.unexpected('a setting of smtp', ['limit', 'ciphers', 'max-message-size', 'sub-addr-delim'])
   reader.endOfStatement()
+}
+
+/** A size behind its word. */
+export function parseMaximumSize(draft: PolicyDraft): void {
+  const { reader } = draft
+  const size = reader.peek()
+  const octets = size.kind === 'number' || reader.atString() ? parseSize(size.text) : undefined
+  if (octets === undefined || octets < 1) {
+    return reader.fail('value', `"${size.text}" is not a size`, size.span, 'octets, or a number with K, M or G: 35M')
+  }
+  reader.next()
+  draft.maxMessageBytes = octets
+}
+
+/** The delimiter of sub-addresses behind its word. */
+export function parseDelimiter(draft: PolicyDraft): void {
+  const { reader } = draft
+  const delimiter = reader.string('one character in quotes')
+  if (!/^[\x21-\x7e]$/.test(delimiter.text) || delimiter.text === '@') {
+    reader.fail('value', 'the delimiter is one visible character, and not "@"', delimiter.span)
+  }
+  draft.subAddressDelimiter = delimiter.text
 }
 
 /** `srs key [backup] SECRET` and `srs ttl DAYS`. */
@@ -175,6 +185,12 @@ export function parseBounce(draft: PolicyDraft): void {
   const { reader } = draft
   reader.next()
   reader.expect('warn-interval', 'behind "bounce"')
+  parseDelays(draft)
+  reader.endOfStatement()
+}
+
+export function parseDelays(draft: PolicyDraft): void {
+  const { reader } = draft
   const delays: number[] = []
   do {
     const { span } = reader.peek()
@@ -184,7 +200,6 @@ export function parseBounce(draft: PolicyDraft): void {
     }
   } while (reader.accept(','))
   draft.bounceWarnMs = delays.slice(0, maximumWarnings)
-  reader.endOfStatement()
 }
 
 /** `admd NAME`: the authserv-id. */
@@ -195,7 +210,7 @@ export function parseAdmd(draft: PolicyDraft): void {
   reader.endOfStatement()
 }
 
-function parseSmtpLimits(draft: PolicyDraft): void {
+export function parseSmtpLimits(draft: PolicyDraft): void {
   const { reader } = draft
   while (!reader.atEnd()) {
     const [key, value] = parseLimit(reader, smtpLimits)
@@ -204,7 +219,7 @@ function parseSmtpLimits(draft: PolicyDraft): void {
   }
 }
 
-function parseLimits(
+export function parseLimits(
   draft: PolicyDraft,
   before: ReadonlyMap<string, number>,
   known: readonly string[],
@@ -224,7 +239,7 @@ function parseLimit(reader: TokenReader, known: readonly string[]): [name: strin
   return [key.text, reader.number('a number').value]
 }
 
-function parseMtaLimits(
+export function parseMtaLimits(
   draft: PolicyDraft,
   before: ReadonlyMap<string, number>,
 ): { readonly limits: ReadonlyMap<string, number>; readonly family?: 4 | 6 } {
@@ -239,6 +254,6 @@ function parseMtaLimits(
   return { limits, ...(family === undefined ? {} : { family }) }
 }
 
-function setLimits(draft: PolicyDraft, change: Partial<Limits>): void {
+export function setLimits(draft: PolicyDraft, change: Partial<Limits>): void {
   draft.limits = { ...draft.limits, ...change }
 }
