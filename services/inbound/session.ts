@@ -321,22 +321,31 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   }
 
   /** What has no path is refused for its syntax; filters see none of it. */
-  #filteredPath(phase: 'mail-from' | 'rcpt-to', keyword: string, argument: string, next: (left: string) => void): void {
-    if (this.filters === undefined || argument.slice(0, keyword.length).toUpperCase() !== keyword) return next(argument)
-    this.#filtered(phase, argument.slice(keyword.length).trimStart(), (left) => next(`${keyword}${left}`))
+  #filteredPath(
+    phase: 'mail-from' | 'rcpt-to',
+    keyword: string,
+    argument: string,
+    proceed: (left: string) => void,
+  ): void {
+    if (this.filters === undefined || argument.slice(0, keyword.length).toUpperCase() !== keyword)
+      return proceed(argument)
+    this.#filtered(phase, argument.slice(keyword.length).trimStart(), (left) => proceed(`${keyword}${left}`))
   }
 
-  /** Asks the filters of the listener, when it has any; `next` takes what they leave of the argument. */
-  #filtered(phase: FilterPhase, argument: string, next: (left: string) => void): void {
-    if (this.filters === undefined) return next(argument)
+  /** Asks the filters of the listener, when it has any; `proceed` takes what they leave of the argument. */
+  #filtered(phase: FilterPhase, argument: string, proceed: (left: string) => void): void {
+    if (this.filters === undefined) return proceed(argument)
     void this.filters
       .decide(phase, argument)
       .then((verdict) => {
         if (this._closing || this.#gone) return
-        if (verdict.kind === 'proceed') next(verdict.argument)
+        if (verdict.kind === 'proceed') proceed(verdict.argument)
         else this.#refusedByFilter(phase, argument, verdict)
       })
-      .catch((error: unknown) => this._onError(error instanceof Error ? error : new Error(String(error))))
+      .catch((error: unknown) => {
+        this.#reception.log.error({ err: error, session: this.id }, 'temporary failure')
+        this.drop(replies.tryLater)
+      })
   }
 
   #refusedByFilter(

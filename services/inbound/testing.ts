@@ -50,7 +50,6 @@ export interface TestInboundOptions {
   readonly resolveRecipient?: ResolveRecipient
   readonly accept?: Pipeline['accept']
   readonly write?: IncomingContent['write']
-  readonly resolver?: Partial<Resolver>
 }
 
 const at = { file: 'smtpd.conf', line: 7, column: 1 } as const
@@ -78,7 +77,7 @@ export async function startInbound(options: TestInboundOptions = {}): Promise<Te
     tables: openTables(),
     pipeline: memory.pipeline,
     resolveRecipient: options.resolveRecipient ?? resolveTestRecipient,
-    resolver: { ...silentResolver, ...options.resolver },
+    resolver: silentResolver,
     events: recordingEvents(events, signals),
     log: silentLog(),
     clock: { now: () => Date.UTC(2026, 10, 21, 3, 22, 5) },
