@@ -1,31 +1,75 @@
-/** Which of the two grammars a file is written in: section 4, last paragraph. */
-export function grammarOf(text: string): { readonly grammar: 'old' | 'modern'; readonly line: number } {
-  let hint: { readonly grammar: 'old' | 'modern'; readonly line: number } | undefined
-  for (const [index, line] of logicalLines(text)) {
-    const words = line.trim().split(/\s+/)
-    const [first = ''] = words
-    if (first === 'accept' || first === 'reject') return { grammar: 'old', line: index }
-    if (first === 'match' || first === 'action') return { grammar: 'modern', line: index }
-    if (/^(?:expire|bounce-warn|limit|max-message-size|max-mta-deferred|subaddressing-delimiter)$/.test(first)) {
-      hint ??= { grammar: 'old', line: index }
-    }
-    if (first === 'pki' && words.includes('certificate')) hint ??= { grammar: 'old', line: index }
-    if (/^(?:filter|smtp|bounce|srs|mta|mda|scheduler)$/.test(first)) hint ??= { grammar: 'modern', line: index }
-  }
-  return hint ?? { grammar: 'modern', line: 1 }
+import type { ReadText } from './lexer.ts'
+import { resolvePath } from './path.ts'
+import type { Grammar } from './policy-draft.ts'
+
+const maximumIncludeDepth = 16
+const oldSettings = /^(?:expire|bounce-warn|limit|max-message-size|max-mta-deferred|subaddressing-delimiter)$/
+const modernSettings = /^(?:filter|proc|smtp|bounce|srs|mta|mda|scheduler|admd)$/
+
+/**
+ * Which of the two grammars a file is written in (section 4, last paragraph): its first rule says so, else the first rule of the
+ * files it includes, else its settings. A file that cannot be read says nothing here; the lexer tells it.
+ */
+export function grammarOfFile(path: string, read: ReadText): Grammar {
+  return findGrammar(path, read, 0) ?? 'modern'
 }
 
-function* logicalLines(text: string): Generator<[line: number, text: string]> {
+/** The same for one text; files that it includes are not asked. */
+export function grammarOf(text: string): Grammar {
+  const { rule, setting } = signsIn(text)
+  return rule ?? setting ?? 'modern'
+}
+
+function findGrammar(path: string, read: ReadText, depth: number): Grammar | undefined {
+  const text = depth > maximumIncludeDepth ? undefined : textOf(path, read)
+  if (text === undefined) return undefined
+  const { rule, setting, includes } = signsIn(text)
+  if (rule !== undefined) return rule
+  for (const included of includes) {
+    const found = findGrammar(resolvePath(included, path), read, depth + 1)
+    if (found !== undefined) return found
+  }
+  return setting
+}
+
+interface Signs {
+  rule?: Grammar
+  setting?: Grammar
+  readonly includes: string[]
+}
+
+function signsIn(text: string): Signs {
+  const signs: Signs = { includes: [] }
+  for (const line of logicalLines(text)) {
+    const words = line.trim().split(/\s+/)
+    const [first = ''] = words
+    if (first === 'accept' || first === 'reject') return { ...signs, rule: 'old' }
+    if (first === 'match' || first === 'action') return { ...signs, rule: 'modern' }
+    if (oldSettings.test(first) || (first === 'pki' && words.includes('certificate'))) signs.setting ??= 'old'
+    if (modernSettings.test(first)) signs.setting ??= 'modern'
+    const included = /^include\s+(["'])(.*)\1/.exec(line.trim())?.[2]
+    if (included !== undefined) signs.includes.push(included)
+  }
+  return signs
+}
+
+function textOf(path: string, read: ReadText): string | undefined {
+  try {
+    return read(path)
+  } catch {
+    return undefined
+  }
+}
+
+function* logicalLines(text: string): Generator<string> {
   let begun = ''
-  let from = 1
-  for (const [index, line] of text.split('\n').entries()) {
-    if (begun === '') from = index + 1
+  for (const line of text.split('\n')) {
     const whole = begun + line.replace(/\r$/, '')
     if (whole.endsWith('\\')) {
       begun = `${whole.slice(0, -1)} `
       continue
     }
     begun = ''
-    yield [from, whole.replace(/^\u{FEFF}/u, '')]
+    yield whole.replace(/^\u{FEFF}/u, '')
   }
 }

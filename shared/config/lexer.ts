@@ -54,6 +54,8 @@ interface Place {
  * `invalid` token. CRLF and a byte order mark are accepted.
  */
 export class Lexer {
+  /** The first file. */
+  readonly path: string
   readonly diagnostics: Diagnostic[] = []
   readonly macros: Map<string, string>
   readonly #fixed: ReadonlySet<string>
@@ -66,6 +68,7 @@ export class Lexer {
 
   /** @throws what `read` throws for the first file */
   constructor(path: string, options: LexerOptions) {
+    this.path = path
     this.#options = options
     const definitions = Object.entries(options.definitions ?? {})
     this.#fixed = new Set(definitions.map(([name]) => name))

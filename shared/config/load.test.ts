@@ -150,12 +150,16 @@ test('an expression that cannot be read is told, in a file too', async () => {
   )
 })
 
-test('a file of the old grammar is refused with one message', async () => {
-  const error = await refused('listen on lo\naccept for any relay\naccept for local deliver to mbox\n')
-  assert.deepEqual(
-    error.diagnostics.map((one) => [one.code, one.span.line]),
-    [['old-grammar', 2]],
-  )
+test('the grammar is chosen by the file, its includes asked', async () => {
+  writeFileSync(join(folder, 'rules.conf'), 'accept for any relay\n')
+  const { configuration } = await load('listen on lo\ninclude "rules.conf"\n')
+  assert.deepEqual([...configuration.actions.keys()], [`rule at ${join(folder, 'rules.conf')}:1`])
+})
+
+test('one file has one grammar: its first rule decides', async () => {
+  const told = async (text: string) => (await refused(text)).diagnostics.map((one) => [one.code, one.span.line])
+  assert.deepEqual(await told('accept for any relay\nmatch for any reject\n'), [['old-grammar', 2]])
+  assert.deepEqual(await told('match for any reject\naccept for any relay\n'), [['old-grammar', 2]])
 })
 
 test('taking mail for any user name must be meant', async () => {

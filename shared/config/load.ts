@@ -6,12 +6,13 @@ import { isDomain } from '../mail/address.ts'
 import { checkConfiguration } from './check.ts'
 import { deepFreeze } from './deep-freeze.ts'
 import { ConfigurationError, fileSpan, type Diagnostic } from './diagnostic.ts'
-import { grammarOf } from './grammar-choice.ts'
+import { grammarOfFile } from './grammar-choice.ts'
 import { findHostname } from './hostname.ts'
-import { modernKeywords, pipelineKeywords } from './keywords.ts'
+import { modernKeywords, oldKeywords, pipelineKeywords } from './keywords.ts'
 import { Lexer, type ReadText } from './lexer.ts'
 import { parseModern } from './modern-grammar.ts'
 import type { Configuration } from './model.ts'
+import { parseOld } from './old-grammar.ts'
 import { parsePipeline, type PipelineDraft } from './pipeline-grammar.ts'
 import { completePkis, type NamedFile, type PolicyDraft } from './policy-draft.ts'
 import { withReturnTags } from './return-tags.ts'
@@ -47,9 +48,9 @@ export async function loadConfiguration(options: LoadOptions): Promise<LoadedCon
     return text
   }
   const smtpdConf = resolve(options.smtpdConf)
-  const policyLexer = openLexer(smtpdConf, { options, read, keywords: modernKeywords })
-  refuseOldGrammar(smtpdConf, read(smtpdConf))
-  const policy = parseModern(new TokenReader(policyLexer), read)
+  const grammar = grammarOfFile(smtpdConf, read)
+  const policyLexer = openLexer(smtpdConf, { options, read, keywords: keywords[grammar] })
+  const policy = parsers[grammar](new TokenReader(policyLexer), read)
   const pipelineLexer =
     options.pipelineConf === undefined
       ? emptyLexer(policyLexer.macros)
@@ -77,6 +78,9 @@ export async function loadConfiguration(options: LoadOptions): Promise<LoadedCon
   return { configuration: deepFreeze(configuration), warnings: diagnostics }
 }
 
+const keywords = { old: oldKeywords, modern: modernKeywords } as const
+const parsers = { old: parseOld, modern: parseModern } as const
+
 interface LexerSources {
   readonly options: LoadOptions
   readonly read: ReadText
@@ -103,24 +107,6 @@ function openLexer(path: string, { options, read, keywords, macros }: LexerSourc
 
 function emptyLexer(macros: ReadonlyMap<string, string>): Lexer {
   return new Lexer('pipeline.conf', { keywords: pipelineKeywords, read: () => '', macros })
-}
-
-/** One message for the whole file instead of one for each line. */
-function refuseOldGrammar(path: string, text: string): void {
-  const { grammar, line } = grammarOf(text)
-  if (grammar === 'modern') return
-  const sourceLine = (text.split('\n')[line - 1] ?? '').replace(/\r$/, '')
-  const column = sourceLine.length - sourceLine.trimStart().length + 1
-  const length = sourceLine.trim().split(/\s/)[0]?.length ?? 1
-  throw new ConfigurationError([
-    {
-      severity: 'error',
-      code: 'old-grammar',
-      message: 'this file is written in the grammar of OpenSMTPD 5.3 to 6.0, which this version does not read yet',
-      span: { file: path, line, column, length, sourceLine },
-      hint: 'write it in the grammar of 6.4 and later: `accept ... deliver to X` becomes `action "a" X` and `match ... action "a"`',
-    },
-  ])
 }
 
 function missingFiles(files: readonly NamedFile[]): readonly Diagnostic[] {

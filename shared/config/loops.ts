@@ -24,7 +24,7 @@ export function findLoops(configuration: Configuration): readonly Loop[] {
         break
       }
       visited.push(queue)
-      const tags = visited.map((one) => one.tag.toLowerCase())
+      const tags = visited.map((one) => one.tag)
       rule = configuration.rules.find((one) => one.conditions.every((condition) => alwaysHolds(condition, tags)))
       queue = rule === undefined ? undefined : queueOf(rule, configuration)
     }
@@ -71,6 +71,7 @@ function alwaysHolds(condition: Condition, tags: readonly string[]): boolean {
 
 function holdsTag(condition: Extract<Condition, { readonly regex: boolean }>, tags: readonly string[]): boolean {
   if (condition.table?.source.kind !== 'inline') return false
-  const listed = (condition.table.source.list ?? []).map((word) => word.toLowerCase())
-  return listed.some((word) => tags.includes(word)) !== condition.not
+  const folded = (word: string): string => (condition.caseSensitive === true ? word : word.toLowerCase())
+  const carried = new Set(tags.map((word) => folded(word)))
+  return (condition.table.source.list ?? []).some((word) => carried.has(folded(word))) !== condition.not
 }

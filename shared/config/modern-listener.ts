@@ -277,7 +277,12 @@ function oldOption({ reader }: PolicyDraft, known: readonly string[]): Token {
   const token = reader.peek()
   const understood = known.filter((option) => !modernOptions.has(option)).map((option) => spelling[option] ?? option)
   if (reader.accept('secure')) {
-    reader.tolerate('portability', '"secure" is of 5.3 to 5.9 only', token.span, 'write two listeners: `tls` and `smtps`')
+    reader.tolerate(
+      'portability',
+      '"secure" is of 5.3 to 5.9 only',
+      token.span,
+      'write two listeners: `tls` and `smtps`',
+    )
     return { ...token, text: 'secure' }
   }
   const written = token.kind === 'keyword' || token.kind === 'word' ? token.text : ''

@@ -2,10 +2,11 @@ import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 import type { Diagnostic } from './diagnostic.ts'
-import { modernKeywords } from './keywords.ts'
+import { modernKeywords, oldKeywords } from './keywords.ts'
 import { Lexer, type LexerOptions, type ReadText } from './lexer.ts'
 import { parseModern } from './modern-grammar.ts'
-import type { PolicyDraft } from './policy-draft.ts'
+import { parseOld } from './old-grammar.ts'
+import type { Grammar, PolicyDraft } from './policy-draft.ts'
 import { TokenReader } from './token-reader.ts'
 
 /** For tests: data made by real OpenSMTPD releases, kept beside the repository. */
@@ -36,7 +37,7 @@ export interface Parsed {
 export function parseText(
   text: string,
   files: Readonly<Record<string, string>> = {},
-  options: Partial<LexerOptions> = {},
+  options: Partial<LexerOptions> & { readonly grammar?: Grammar } = {},
 ): Parsed {
   const path = '/etc/mail/smtpd.conf'
   const read: ReadText = (asked) => {
@@ -44,8 +45,10 @@ export function parseText(
     if (content === undefined) throw Object.assign(new Error(`no ${asked}`), { code: 'ENOENT' })
     return content
   }
-  const lexer = new Lexer(path, { keywords: modernKeywords, read, ...options })
-  return { draft: parseModern(new TokenReader(lexer), read), diagnostics: lexer.diagnostics }
+  const old = options.grammar === 'old'
+  const lexer = new Lexer(path, { keywords: old ? oldKeywords : modernKeywords, read, ...options })
+  const parse = old ? parseOld : parseModern
+  return { draft: parse(new TokenReader(lexer), read), diagnostics: lexer.diagnostics }
 }
 
 /** Errors but for what this version refuses on purpose. */

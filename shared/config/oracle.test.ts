@@ -24,7 +24,7 @@ test('the grammar of every real file is recognised', { skip }, (t) => {
   for (const { file, grammar } of corpus) {
     if (grammar === 'part') continue
     const expected = grammar === 'old' ? 'old' : 'modern'
-    assert.equal(grammarOf(oracleText(`corpus/${file}`)).grammar, expected, file)
+    assert.equal(grammarOf(oracleText(`corpus/${file}`)), expected, file)
   }
   t.diagnostic(`${corpus.length} files`)
 })
@@ -69,6 +69,34 @@ test('one-claim files are accepted and refused as by the newest release, in the 
     judged += 1
   }
   t.diagnostic(`${judged} probes as the oracle, ${otherwise.size} otherwise on purpose`)
+})
+
+const newestOld = '6.0.3p1'
+
+test('real files of the old grammar are accepted and refused as by its newest release', { skip }, (t) => {
+  const corpus = JSON.parse(oracleText('corpus/manifest.json')) as readonly CorpusFile[]
+  let judged = 0
+  for (const { file, grammar, verdict, made } of corpus) {
+    if (grammar !== 'old') continue
+    const faults = faultsOf(parseText(oracleText(`corpus/${file}`), made, { strict: true, grammar: 'old' }))
+    assert.equal(faults.length === 0, verdict[newestOld]?.ok, `${file}\n${renderDiagnostics(faults)}`)
+    judged += 1
+  }
+  t.diagnostic(`${judged} files as the oracle`)
+})
+
+test('one-claim files of the old grammar are accepted and refused as by its newest release', { skip }, (t) => {
+  const probes = JSON.parse(oracleText('probes.json')) as readonly Probe[]
+  let judged = 0
+  for (const { id, grammar, text, verdict } of probes) {
+    if (grammar !== 'old') continue
+    const faults = faultsOf(parseText(text, { '/etc/aliases': 'root: joe\n' }, { strict: true, grammar: 'old' }))
+    assert.equal(faults.length === 0, verdict[newestOld]?.ok, `${id}\n${text}\n${renderDiagnostics(faults)}`)
+    const line = /line (\d+): /.exec(verdict[newestOld]?.says ?? '')?.[1]
+    if (line !== undefined) assert.equal(faults[0]?.span.line, Number(line), id)
+    judged += 1
+  }
+  t.diagnostic(`${judged} probes as the oracle`)
 })
 
 test('domains of tables match as upstream', { skip }, () => {

@@ -14,7 +14,7 @@ export function parseTable(draft: PolicyDraft): void {
   const name = reader.string('the name of the table')
   draft.names.declare('table', name)
   if (reader.at('{')) {
-    const { source, kind } = parseBody(reader)
+    const { source, kind } = parseBody(draft)
     addTable(draft, { name: name.text, source, at: positionOf(name) }, kind)
   } else {
     const where = reader.string('"{" or a file, `file:/path`,')
@@ -39,7 +39,7 @@ export function parseTables(draft: PolicyDraft, wanted: 'list' | 'map' | 'either
     checkKind(draft, table, wanted, use, span)
     return table
   }
-  const inline = reader.at('{') ? parseBody(reader) : oneEntry(reader, use)
+  const inline = reader.at('{') ? parseBody(draft) : oneEntry(reader, use)
   const name = `<inline ${draft.inlineTables}>`
   draft.inlineTables += 1
   const table: Table = { name, source: inline.source, at: positionOf(first) }
@@ -102,8 +102,13 @@ interface Body {
   readonly kind: 'list' | 'map'
 }
 
-function parseBody(reader: TokenReader): Body {
+function parseBody(draft: PolicyDraft): Body {
+  const { reader } = draft
   const open = reader.expect('{', 'before the entries')
+  if (draft.grammar === 'old' && reader.peek().kind === 'newline') {
+    const hint = 'put the first entry behind the brace'
+    reader.tolerate('portability', 'the grammar of this file has no line end behind "{"', open.span, hint)
+  }
   try {
     return parseEntries(reader)
   } catch (error) {

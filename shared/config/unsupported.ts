@@ -7,6 +7,7 @@ const instead = {
   proc: 'remove it; mail is checked in the queue "filter": `action "scan" relay host "queue://filter"`',
   'filter on a listener': 'remove it; checks are made in the queue "filter"',
   'filter on a relay': 'remove it; outgoing mail is signed in the queue "sign"',
+  'half an address in "as"': 'write the whole address: as "user@example.org"',
   srs: 'remove it; forwarded mail keeps its sender',
   'proxy-v2': 'remove it; let the balancer pass the client address through (host networking or DSR)',
   mbox: 'use `maildir "/path/%{user.username}"` or `lmtp`',

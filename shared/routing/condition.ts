@@ -14,7 +14,7 @@ export function holds(condition: Condition, context: RoutingContext, recipient: 
     case 'from-any':
       return !condition.not
     case 'from-local':
-      return isLocalPeer(context) !== condition.not
+      return (isLocalPeer(context) || standsForThisHost(condition, context)) !== condition.not
     case 'from-socket':
       return (context.transaction.peer === 'local') !== condition.not
     case 'for-any':
@@ -62,6 +62,11 @@ function isLocalPeer({ transaction, localAddresses }: RoutingContext): boolean {
   return transaction.peer === 'local' || isLocalAddress(transaction.peer.address, localAddresses)
 }
 
+/** Old grammar: whoever is authenticated, for conditions on where mail comes from. */
+function standsForThisHost(condition: Condition, { transaction }: RoutingContext): boolean {
+  return condition.authenticatedIsLocal === true && isAuthenticated(transaction)
+}
+
 function isLocalAddress(address: string, localAddresses: ReadonlySet<string>): boolean {
   if (localAddresses.has(address)) return true
   if (!address.includes(':')) return false
@@ -82,7 +87,10 @@ function compare(condition: Compared, context: RoutingContext, recipient: Mailbo
   const { transaction, tables } = context
   const { table, regex } = condition
   if (table === undefined) return isAuthenticated(transaction)
-  const subjects = subjectsOf(condition.kind, transaction, recipient)
+  const subjects = standsForThisHost(condition, context)
+    ? ['local']
+    : subjectsOf(condition.kind, transaction, recipient)
+  if (condition.caseSensitive === true) return subjects.some((subject) => tables.entries(table).includes(subject))
   if (regex) return subjects.some((subject) => tables.matchesExpression(table, subject))
   switch (condition.kind) {
     case 'from-src':

@@ -1,0 +1,149 @@
+import type { PolicyDraft } from './policy-draft.ts'
+import {
+  mdaLimits,
+  parseDelays,
+  parseDelimiter,
+  parseLimits,
+  parseMaximumSize,
+  parseMtaLimits,
+  parseSmtpLimits,
+  schedulerLimits,
+  setLimits,
+} from './modern-settings.ts'
+import { resolvePath } from './path.ts'
+import { positionOf } from './token-reader.ts'
+import { refuseUnsupported } from './unsupported.ts'
+
+const ciphersHint = 'write `ciphers`, or remove it: TLS 1.2 and 1.3 choose well by themselves'
+
+/** `pki NAME certificate FILE | key FILE | dhe MODE | dhparams FILE | ca FILE ...`; statements of one name add up. */
+export function parseOldPki(draft: PolicyDraft): void {
+  const { reader } = draft
+  reader.next()
+  const written = reader.string('the name of the pki')
+  const name = { ...written, text: written.text.toLowerCase() }
+  draft.names.touch('pki', name)
+  const pki = draft.pkis.get(name.text) ?? { at: positionOf(name), span: name.span }
+  draft.pkis.set(name.text, pki)
+  while (!reader.atEnd()) {
+    const option = reader.peek()
+    if (reader.accept('certificate')) pki.cert = parseFile(draft, 'the certificate')
+    else if (reader.accept('key')) pki.key = parseFile(draft, 'the key')
+    else if (reader.accept('ca')) {
+      const hint = `write: ca ${written.text} certificate "/path", and ca ${written.text} on the listener`
+      reader.tolerate('portability', 'a ca inside a pki is of 5.4 only', option.span, hint)
+      draft.names.touch('ca', written)
+      draft.cas.set(written.text, parseFile(draft, 'the CA certificates'))
+    } else if (reader.accept('dhe')) {
+      const mode = reader.string('a DHE mode')
+      if (!['none', 'auto', 'legacy'].includes(mode.text)) {
+        reader.fail('value', `"${mode.text}" is not a DHE mode`, mode.span, 'none, auto or legacy')
+      }
+    } else if (reader.accept('dhparams')) {
+      reader.string('a file')
+      reader.tolerate('portability', 'DH parameters are not read: TLS chooses its groups', option.span, 'remove it')
+    } else if (reader.at('cert')) {
+      reader.fail('unknown-keyword', '"cert" is of the new grammar', option.span, 'write `certificate`')
+    } else reader.unexpected('certificate or key', ['certificate', 'key', 'dhe'])
+  }
+  reader.endOfStatement()
+}
+
+/** `ca NAME certificate FILE`. */
+export function parseOldCa(draft: PolicyDraft): void {
+  const { reader } = draft
+  reader.next()
+  const name = reader.string('the name of the ca')
+  draft.names.declare('ca', name)
+  reader.expect('certificate', 'behind the name of the ca')
+  draft.cas.set(name.text, parseFile(draft, 'the CA certificates'))
+  reader.endOfStatement()
+}
+
+/** `expire DURATION`: how long mail is tried. */
+export function parseExpire(draft: PolicyDraft): void {
+  draft.reader.next()
+  draft.queueTtlMs = draft.reader.duration('expire')
+  draft.reader.endOfStatement()
+}
+
+/** `bounce-warn [DURATION, ...]`: without a delay nobody is warned. */
+export function parseBounceWarn(draft: PolicyDraft): void {
+  draft.reader.next()
+  if (draft.reader.atEnd()) draft.bounceWarnMs = []
+  else parseDelays(draft)
+  draft.reader.endOfStatement()
+}
+
+export function parseOldMaximumSize(draft: PolicyDraft): void {
+  draft.reader.next()
+  parseMaximumSize(draft)
+  draft.reader.endOfStatement()
+}
+
+export function parseMaximumDeferred(draft: PolicyDraft): void {
+  draft.reader.next()
+  setLimits(draft, { mtaMaxDeferred: draft.reader.number('a number').value })
+  draft.reader.endOfStatement()
+}
+
+export function parseOldDelimiter(draft: PolicyDraft): void {
+  draft.reader.next()
+  parseDelimiter(draft)
+  draft.reader.endOfStatement()
+}
+
+export function parseOldCiphers(draft: PolicyDraft): void {
+  draft.reader.next()
+  draft.ciphers = draft.reader.string('TLS ciphers').text
+  draft.reader.endOfStatement()
+}
+
+/** `curve NAME`, of 5.7 only. */
+export function parseCurve(draft: PolicyDraft): void {
+  const { reader } = draft
+  const word = reader.next()
+  reader.string('the name of a curve')
+  reader.tolerate('portability', '"curve" is of 5.7 only and has no effect', word.span, ciphersHint)
+  reader.endOfStatement()
+}
+
+/** `limit session | mda | scheduler KEY N ...` and `limit mta [for domain NAME] ...`. */
+export function parseOldLimit(draft: PolicyDraft): void {
+  const { reader } = draft
+  reader.next()
+  const { limits } = draft
+  if (reader.accept('session')) parseSmtpLimits(draft)
+  else if (reader.accept('mda')) setLimits(draft, { mda: parseLimits(draft, limits.mda, mdaLimits) })
+  else if (reader.accept('scheduler')) {
+    setLimits(draft, { scheduler: parseLimits(draft, limits.scheduler, schedulerLimits) })
+  } else if (!reader.accept('mta')) reader.unexpected('what is limited', ['session', 'mta', 'mda', 'scheduler'])
+  else if (reader.accept('for')) {
+    reader.expect('domain', 'behind "for"')
+    const domain = reader.string('a domain').text.toLowerCase()
+    setLimits(draft, { mtaDomains: new Map([...limits.mtaDomains, [domain, parseMtaLimits(draft, new Map())]]) })
+  } else {
+    const { limits: mta, family } = parseMtaLimits(draft, limits.mta)
+    setLimits(draft, { mta, ...(family === undefined ? {} : { mtaFamily: family }) })
+  }
+  reader.endOfStatement()
+}
+
+/** `queue compression` and `queue encryption [key SECRET]`: refused, as in the modern grammar. */
+export function parseOldQueue(draft: PolicyDraft): void {
+  const { reader } = draft
+  const start = reader.next()
+  if (reader.accept('compression')) refuseUnsupported(reader, 'queue compression', start.span)
+  else if (reader.accept('encryption')) {
+    if (reader.accept('key')) reader.string('a key')
+    refuseUnsupported(reader, 'queue encryption', start.span)
+  } else reader.unexpected('compression or encryption', ['compression', 'encryption'])
+  reader.endOfStatement()
+}
+
+function parseFile(draft: PolicyDraft, what: string): string {
+  const file = draft.reader.string(`the file of ${what}`)
+  const path = resolvePath(file.text, file.span.file)
+  draft.files.push({ path, what, span: file.span })
+  return path
+}
