@@ -97,7 +97,15 @@ async function run({ options, names, dataFolder, configuration, local }: Run): P
     }
     const redis = await ensureRedis({ ...(await redisSettings(options, configuration)), dataFolder, log })
     opened.push(() => redis.release())
-    const system = await openSystem({ configuration, dataFolder, redis, writer: writerName(names), log })
+    const readsWhatItStores = names.includes('inbound') && names.length > 1
+    const system = await openSystem({
+      configuration,
+      dataFolder,
+      redis,
+      writer: writerName(names),
+      readsWhatItStores,
+      log,
+    })
     opened.push(() => system.close())
     const running: BeatingService[] = []
     for (const name of names.filter((one) => one !== 'inbound' || !shared)) {

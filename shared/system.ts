@@ -29,9 +29,12 @@ export interface SystemOptions {
   readonly redis: RedisEndpoint
   /** Prefix of this process's files in spool and journal, e.g. `filter`. */
   readonly writer: string
+  /** Stages run in the process that accepts: what it stored last is worth keeping in memory. */
+  readonly readsWhatItStores?: boolean
   readonly log: Logger
 }
 
+const recentBytes = 16 * 1024 * 1024
 const maxReserveBytes = 64 * 1024 * 1024
 
 export async function openSystem(options: SystemOptions): Promise<System> {
@@ -50,6 +53,7 @@ export async function openSystem(options: SystemOptions): Promise<System> {
     path: spoolPath,
     writer,
     reserveBytes: await reserveOf(spoolPath),
+    recentBytes: options.readsWhatItStores === true ? recentBytes : 0,
     clock,
     onDamage: (damage) => log.error({ damage }, 'spool segment is damaged'),
   })

@@ -9,6 +9,7 @@ import { Incoming } from './incoming.ts'
 import { heartbeatMs } from './liveness.ts'
 import { encodeOutcomes } from './outcome-record.ts'
 import { OutcomeIndex } from './outcome-index.ts'
+import { RecentMessages } from './recent-messages.ts'
 import { RecordReader } from './record-reader.ts'
 import type { Damage } from './scan.ts'
 import type { IncomingContent, Locator, OutcomeRecord, Spool, SpooledMessage, StoredMessage } from './spool.ts'
@@ -28,6 +29,8 @@ export interface SpoolOptions {
   readonly segmentAgeMs?: number
   /** Outcomes whose place is kept in memory, about 40 octets each. */
   readonly outcomeLimit?: number
+  /** Octets of content kept in memory after storing, for readers in this process; none when left out. */
+  readonly recentBytes?: number
   readonly clock?: Clock
   /** Somebody or something changed what was written. To be logged loudly; also counted in `damageCount`. */
   onDamage?(damage: Damage): void
@@ -49,6 +52,7 @@ export class FileSpool implements Spool {
   readonly #messages: AppendLog
   readonly #outcomes: AppendLog
   readonly #reader: RecordReader
+  readonly #recent: RecentMessages | undefined
   readonly #outcomeIndex: OutcomeIndex
   readonly #heartbeat: NodeJS.Timeout
   #folder: WriterFolder | undefined
@@ -78,6 +82,8 @@ export class FileSpool implements Spool {
       segmentBytes: Math.min(segmentBytes, outcomeSegmentBytes),
     })
     this.#reader = new RecordReader(path)
+    const { recentBytes = 0 } = options
+    this.#recent = recentBytes > 0 ? new RecentMessages(recentBytes) : undefined
     this.#outcomeIndex = new OutcomeIndex({
       path,
       limit: options.outcomeLimit ?? 2_000_000,
@@ -103,6 +109,7 @@ export class FileSpool implements Spool {
       streamThresholdBytes: this.#options.streamThresholdBytes ?? 256 * 1024,
       folder: () => this.#writerFolder(),
       nextLargeFile: () => (this.#largeFiles += 1),
+      onStored: (message, locator, pieces) => this.#recent?.put(message, locator, pieces),
     })
   }
 
@@ -117,8 +124,8 @@ export class FileSpool implements Spool {
     return incoming.commit(message)
   }
 
-  read(locator: Locator): Promise<SpooledMessage> {
-    return this.#reader.read(locator)
+  async read(locator: Locator): Promise<SpooledMessage> {
+    return this.#recent?.get(locator) ?? this.#reader.read(locator)
   }
 
   async settle(outcomes: readonly OutcomeRecord[]): Promise<void> {
@@ -143,6 +150,7 @@ export class FileSpool implements Spool {
     await this.#messages.close()
     await this.#outcomes.close()
     this.#reader.close()
+    this.#recent?.clear()
     await this.#makingFolder?.catch(() => undefined)
     await this.#folder?.close()
   }

@@ -15,6 +15,8 @@ export interface IncomingOptions {
   readonly streamThresholdBytes: number
   folder(): Promise<WriterFolder>
   nextLargeFile(): number
+  /** The record is on disk; `pieces` are its content, in buffers of the network. */
+  onStored?(message: StoredMessage, locator: Locator, pieces: readonly Buffer[]): void
 }
 
 /** One message on its way in: collected in memory, beyond the threshold streamed into a file of its own. */
@@ -95,8 +97,11 @@ export class Incoming implements IncomingContent {
       content: this.#chunks,
       ...(large !== undefined && { folder: large.folder }),
     })
+    const chunks = this.#chunks
     this.#chunks = []
-    return { ...position, recordBytes, sizeBytes: this.#sizeBytes, headerBytes }
+    const locator = { ...position, recordBytes, sizeBytes: this.#sizeBytes, headerBytes }
+    if (large === undefined) this.#options.onStored?.(message, locator, chunks)
+    return locator
   }
 
   #count(chunk: Buffer): void {

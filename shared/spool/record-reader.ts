@@ -86,7 +86,8 @@ export class RecordReader {
   }
 }
 
-class SmallMessage implements SpooledMessage {
+/** A message whose content is in memory. */
+export class SmallMessage implements SpooledMessage {
   readonly envelope: StoredMessage['envelope']
   readonly edits: StoredMessage['edits']
   readonly revision: string
