@@ -1,6 +1,7 @@
 import { pause, release, remove, resume, schedule } from './change-queue.ts'
 import type { Command } from './command.ts'
 import { check, config } from './configuration.ts'
+import { convert } from './convert.ts'
 import { dkimRecordCommand } from './dkim-record.ts'
 import { encrypt } from './encrypt.ts'
 import { explainCommand } from './explain.ts'
@@ -23,6 +24,7 @@ export const commands: readonly Command[] = [
   send,
   check,
   config,
+  convert,
   explainCommand,
   encrypt,
   dkimRecordCommand,

@@ -15,8 +15,10 @@ export const explainCommand: Command = {
   options: [
     { name: 'from', value: 'ADDRESS', summary: 'reverse-path (<>)' },
     { name: 'client', value: 'ADDRESS', summary: 'address of the client (absent: from this machine)' },
+    { name: 'src', value: 'ADDRESS', summary: 'the same as --client' },
     { name: 'helo', value: 'NAME', summary: 'name it says in HELO' },
     { name: 'user', value: 'NAME', summary: 'authenticated user' },
+    { name: 'auth', value: 'NAME', summary: 'the same as --user' },
     { name: 'tls', summary: 'the session uses TLS' },
     { name: 'tag', value: 'TAG', multiple: true, summary: 'tag of the listener or of a stage' },
   ],
@@ -39,9 +41,9 @@ async function run(invocation: Invocation): Promise<number> {
 }
 
 function transactionOf(options: OptionValues): Transaction {
-  const address = options.text('client')
+  const address = options.text('client') ?? options.text('src')
   const helo = options.text('helo')
-  const user = options.text('user')
+  const user = options.text('user') ?? options.text('auth')
   return {
     peer: address === undefined ? 'local' : { address },
     tls: options.has('tls'),

@@ -165,7 +165,7 @@ test('mistakes are told with their place and advice', () => {
     ['map "a" { source db "x" }\naccept relay', 'old-grammar@1:1 write `table`'],
     ['acept for any relay\naccept relay', 'unknown-keyword@1:1 did you mean "accept"?'],
     ['listen on lo proxy-v2\naccept relay', 'unknown-keyword@1:14'],
-    ['listen on lo', 'no-rules@2:1 add a rule: accept for local deliver to maildir'],
+    ['listen on lo', 'no-rules@1:13 add a rule: accept for local deliver to maildir'],
   ]
   for (const [text, ...expected] of cases) {
     const found = told(text).map((one, index) => (one.startsWith(expected[index] ?? '\0') ? expected[index] : one))
