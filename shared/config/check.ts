@@ -1,4 +1,5 @@
 import { closest, type Diagnostic, type DiagnosticCode, type Span } from './diagnostic.ts'
+import { lintConfiguration } from './lints.ts'
 import { findLoops } from './loops.ts'
 import type { Action, Configuration, Position } from './model.ts'
 import type { PipelineDraft } from './pipeline-grammar.ts'
@@ -33,7 +34,8 @@ export function checkConfiguration(
       hint: 'write `auth <table>` here, or `login from <table>` in pipeline.conf',
     })
   }
-  for (const { at, fault } of findLoops(configuration)) say('warning', at, fault)
+  for (const { at, fault } of [...findLoops(configuration), ...lintConfiguration(configuration)])
+    say('warning', at, fault)
   return found
 }
 

@@ -41,7 +41,6 @@ export type DiagnosticCode =
   | 'no-break-space'
   | 'starttls-on-smtps-port'
   | 'deliver-any-domain'
-  | 'certificate-name'
   | 'socket-mode'
   | 'loop'
 

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import { accessSync, constants, readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { accessSync, constants, readdirSync, readFileSync } from 'node:fs'
+import { basename, dirname, resolve } from 'node:path'
 
 import { isDomain } from '../mail/address.ts'
 import { checkConfiguration } from './check.ts'
 import { deepFreeze } from './deep-freeze.ts'
-import { ConfigurationError, fileSpan, type Diagnostic } from './diagnostic.ts'
+import { closest, ConfigurationError, fileSpan, type Diagnostic } from './diagnostic.ts'
 import { grammarOfFile } from './grammar-choice.ts'
 import { findHostname } from './hostname.ts'
 import { modernKeywords, oldKeywords, pipelineKeywords } from './keywords.ts'
@@ -117,10 +117,26 @@ function missingFiles(files: readonly NamedFile[]): readonly Diagnostic[] {
     } catch (error) {
       const denied = error instanceof Error && 'code' in error && error.code === 'EACCES'
       const message = denied ? `${what}, ${path}, cannot be read` : `${what}, ${path}, is not there`
-      const hint = denied ? 'give the user of this process permission to read it' : 'create it or correct the path'
+      const hint = denied ? 'give the user of this process permission to read it' : hintForMissing(path)
       return [{ severity: 'error', code: 'missing-file', message, span, hint }]
     }
   })
+}
+
+/** The same name with another ending, or one misspelt. */
+function hintForMissing(path: string): string {
+  const meant = closest(basename(path), namesIn(dirname(path)))
+  return meant === undefined
+    ? 'create it or correct the path'
+    : `there is ${meant} in the same folder: did you mean that?`
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
 }
 
 function nameOfHost(

@@ -4,6 +4,11 @@ import { parseRelayUrl, RelayUrlError, type RelayUrl } from './relay-url.ts'
 
 const loopback = new Set(['lo', 'lo0', 'localhost', '127.0.0.1', '::1'])
 
+/** Only this host can connect to a listener there. */
+export function isLoopback(on: string): boolean {
+  return loopback.has(on)
+}
+
 /**
  * A file written for a content filter has a listener on loopback where the filter hands mail back, one port above the filter's.
  * With a queue in place of the filter nothing connects there: the listener only gives the queue its tag and is not opened.
