@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+
+import { loadConfiguration } from './load.ts'
+import { toJson, type Json } from './to-json.ts'
+
+/** The part of JSON Schema that ours uses. */
+interface Schema {
+  readonly $ref?: string
+  readonly $defs?: Readonly<Record<string, Schema>>
+  readonly type?: string
+  readonly enum?: readonly Json[]
+  readonly pattern?: string
+  readonly minimum?: number
+  readonly maximum?: number
+  readonly properties?: Readonly<Record<string, Schema>>
+  readonly required?: readonly string[]
+  readonly additionalProperties?: boolean | Schema
+  readonly items?: Schema
+  readonly anyOf?: readonly Schema[]
+}
+
+const schema = JSON.parse(
+  readFileSync(new URL('../../docs/configuration.schema.json', import.meta.url), 'utf8'),
+) as Schema
+const folder = mkdtempSync(join(tmpdir(), 'schema-'))
+after(() => rmSync(folder, { recursive: true }))
+for (const name of ['c', 'k', 'dkim']) writeFileSync(join(folder, name), 'x')
+writeFileSync(join(folder, 'users'), 'joe $2b$10$secret\n')
+writeFileSync(join(folder, 'password'), 'secret\n')
+
+/** Where the value is not as the schema says; the first fault only. */
+function fault(value: Json, asked: Schema, path: string): string | undefined {
+  const known = asked.$ref === undefined ? asked : (schema.$defs?.[asked.$ref.replace('#/$defs/', '')] ?? {})
+  if (known.anyOf !== undefined) {
+    const faults = known.anyOf.map((one) => fault(value, one, path))
+    return faults.includes(undefined) ? undefined : faults.join(' or ')
+  }
+  if (known.enum !== undefined) {
+    return known.enum.includes(value)
+      ? undefined
+      : `${path}: ${JSON.stringify(value)} is not one of ${JSON.stringify(known.enum)}`
+  }
+  if (known.type === 'array') {
+    if (!Array.isArray(value)) return `${path} is no array`
+    return firstOf(value.map((one: Json, index) => fault(one, known.items ?? {}, `${path}[${index}]`)))
+  }
+  if (known.type === 'object') return faultOfObject(value, known, path)
+  if (known.type === 'integer' || known.type === 'number') return faultOfNumber(value, known, path)
+  if (known.type !== typeof value) return `${path} is no ${known.type}`
+  const matches = known.pattern === undefined || (typeof value === 'string' && new RegExp(known.pattern).test(value))
+  return matches ? undefined : `${path} does not match ${known.pattern}`
+}
+
+function faultOfObject(value: Json, asked: Schema, path: string): string | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return `${path} is no object`
+  const held = Object.entries(value)
+  const missing = asked.required?.find((name) => !held.some(([key]) => key === name))
+  if (missing !== undefined) return `${path}.${missing} is missing`
+  return firstOf(
+    held.map(([key, one]) => {
+      const of = asked.properties?.[key] ?? asked.additionalProperties
+      if (of === false) return `${path}.${key} is unknown`
+      return typeof of === 'object' ? fault(one, of, `${path}.${key}`) : undefined
+    }),
+  )
+}
+
+function faultOfNumber(value: Json, asked: Schema, path: string): string | undefined {
+  if (typeof value !== 'number') return `${path} is no number`
+  if (asked.type === 'integer' && !Number.isInteger(value)) return `${path} is no integer`
+  const { minimum = -Infinity, maximum = Infinity } = asked
+  return value >= minimum && value <= maximum ? undefined : `${path}: ${value}`
+}
+
+function firstOf(faults: readonly (string | undefined)[]): string | undefined {
+  return faults.find((one) => one !== undefined)
+}
+
+const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>> = {
+  'an old file': [
+    [
+      'pki x certificate "c" key "k"',
+      'table t { l = "u:p" }',
+      'listen on eth0 secure pki x auth-optional mask-source hostname x.org inet4',
+      'limit mta for domain a.org inet6 max-conn-per-host 2',
+      'accept tagged A from source 10.0.0.0/8 for local alias <t> deliver to maildir',
+      'accept authenticated for any relay via tls+auth://l@h auth <t> expire 1h',
+      'accept sender "@a.org" for any relay backup tls verify',
+      'reject for domain { a.org, b.org }',
+    ].join('\n'),
+    '',
+  ],
+  'a modern file': [
+    [
+      'pki x cert "c" key "k"',
+      'ca y cert "c"',
+      'table u file:./users',
+      'table m { "a" = "b@c.org" }',
+      'table r { "a.org" = "smtp://mx.a.org" }',
+      'filter f phase rcpt-to match rcpt-to regex "x" reject "550 no"',
+      'smtp ciphers "HIGH"',
+      'listen on socket tag S mask-src',
+      'listen on 10.0.0.1 port 587 tls-require verify pki x ca y auth <u> senders <m> masquerade hostnames <m> tag T',
+      'action "a" lmtp "h:24" rcpt-to virtual <m> ttl 1d',
+      'action "b" relay domain <r> helo-src <m> src 10.0.0.1 mail-from "a@b.c" protocols "TLSv1.3" pki x ca y',
+      'action "c" expand-only alias <m>',
+      'match from rdns regex "x" for rcpt-to "a" action "a"',
+      'match from auth <u> for any tls helo h action "b"',
+      'match !from src 10.0.0.0/8 for domain a.org action "c"',
+    ].join('\n'),
+    '',
+  ],
+  'a file with a full pipeline.conf': [
+    'action "a" relay host "queue://scan"\nmatch for any action "a"\nmatch tag Scanned for any reject\n',
+    [
+      'redis "redis://h:6379/0" password file "password" prefix "m"',
+      'spool "spool" quota 1G',
+      'queue "scan" tag Scanned concurrency 2 timeout 5s on-failure proceed',
+      'dkim default same-domain selector s key "dkim"',
+      'login from { joe = "x" }',
+    ].join('\n'),
+  ],
+}
+
+for (const [what, [smtpd, pipeline]] of Object.entries(files)) {
+  test(`the published schema describes what is printed of ${what}`, async () => {
+    const paths = { smtpdConf: join(folder, 'smtpd.conf'), pipelineConf: join(folder, 'pipeline.conf') }
+    writeFileSync(paths.smtpdConf, smtpd)
+    writeFileSync(paths.pipelineConf, pipeline)
+    const { configuration } = await loadConfiguration({ ...paths, hostname: 'mail.example.org' })
+    const printed = JSON.parse(JSON.stringify(toJson(configuration))) as Json
+    assert.equal(fault(printed, schema, 'configuration'), undefined)
+    assert.match(fault({ ...(printed as object), rules: 5 }, schema, 'configuration') ?? '', /rules is no array/)
+  })
+}
