@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 import { trimJournal } from '../../shared/journal.ts'
 import { sweep } from '../../shared/pipeline/sweep.ts'
@@ -10,6 +11,8 @@ import { LiveIndex } from '../../shared/spool/live-index.ts'
 const wipeCheckMs = 2_000
 const orphanCheckMs = 30_000
 const garbageMs = 30_000
+/** What looks at every live message may take a twentieth of the time. */
+const restOfIndexDuties = 20
 /** Jobs a worker holds while Redis is emptied get this long to log their outcome before their messages are queued again. */
 const graceAfterWipeMs = 3_000
 /** A message this young belongs to the process that accepted it. */
@@ -35,29 +38,47 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
   const parts: SweepParts = { index, queues, spool, pipeline, events, clock, log }
   const stop = new AbortController()
   const running = new Set<Promise<void>>()
-  const timers: NodeJS.Timeout[] = []
+  const timers = new Set<NodeJS.Timeout>()
+  let indexIsFree: Promise<unknown> = Promise.resolve()
   const troubles = new Map<string, string>()
 
-  /** Runs a duty again and again, never twice at once; trouble is logged once and shown in the health. */
-  function every(name: string, periodMs: number, duty: () => Promise<void>): void {
-    let busy = false
-    const run = (): void => {
-      if (busy || stop.signal.aborted) return
-      busy = true
-      const work = duty()
-        .then(() => void troubles.delete(name))
-        .catch((error: unknown) => {
-          if (!troubles.has(name)) log.warn({ duty: name, err: error }, 'ledger duty failed; tried again')
-          troubles.set(name, `${name}: ${(error as Error).message}`)
-        })
-        .finally(() => {
-          busy = false
-          running.delete(work)
-        })
-      running.add(work)
+  /**
+   * Runs a duty again and again, each `periodMs` and after `rest` times as long as it took; trouble is logged once and shown in the
+   * health.
+   */
+  function every(name: string, periodMs: number, rest: number, duty: () => Promise<void>): void {
+    const run = async (): Promise<void> => {
+      const startedAt = clock.now()
+      try {
+        await duty()
+        troubles.delete(name)
+      } catch (error) {
+        if (stop.signal.aborted) return
+        if (!troubles.has(name)) log.warn({ duty: name, err: error }, 'ledger duty failed; tried again')
+        troubles.set(name, `${name}: ${(error as Error).message}`)
+      }
+      again(Math.max(periodMs, rest * (clock.now() - startedAt)))
     }
-    timers.push(setInterval(run, periodMs))
-    run()
+    const again = (delayMs: number): void => {
+      if (stop.signal.aborted) return
+      const timer = setTimeout(() => {
+        timers.delete(timer)
+        const work = run().finally(() => running.delete(work))
+        running.add(work)
+      }, delayMs)
+      timers.add(timer)
+    }
+    again(0)
+  }
+
+  /** The index is refreshed by one duty at a time. */
+  function withIndex<T>(work: () => Promise<T>): Promise<T> {
+    const result = indexIsFree.then(work)
+    indexIsFree = result.then(
+      () => undefined,
+      () => undefined,
+    )
+    return result
   }
 
   let marked = false
@@ -71,20 +92,20 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
     }
     if (!(await queues.wiped())) return
     log.warn({}, 'redis was emptied: queues are rebuilt from the spool')
-    await new Promise((resolve) => setTimeout(resolve, graceAfterWipeMs))
+    await sleep(graceAfterWipeMs, undefined, { signal: stop.signal })
     await report('redis was emptied', 0)
     await queues.ensureEpoch()
   }
 
   async function report(reason: string, youngestMs: number): Promise<void> {
-    const result = await sweep(parts, { minAgeMs: youngestMs, reason, signal: stop.signal })
+    const result = await withIndex(() => sweep(parts, { minAgeMs: youngestMs, reason, signal: stop.signal }))
     if (result.requeued + result.failed > 0) log.warn({ reason, ...result }, 'messages without a job were queued again')
   }
 
-  every('wipe check', wipeCheckMs, requeueAfterWipe)
-  every('orphan check', orphanCheckMs, () => report('no job', minAgeMs))
-  every('garbage collection', garbageMs, async () => {
-    const { troubles: found } = await collectGarbage(index, { olderThanMs: keepSettledMs, clock })
+  every('wipe check', wipeCheckMs, 0, requeueAfterWipe)
+  every('orphan check', orphanCheckMs, restOfIndexDuties, () => report('no job', minAgeMs))
+  every('garbage collection', garbageMs, restOfIndexDuties, async () => {
+    const { troubles: found } = await withIndex(() => collectGarbage(index, { olderThanMs: keepSettledMs, clock }))
     for (const trouble of found) log.warn({ trouble }, 'spool could not be cleaned up here')
     await trimJournal(join(context.dataFolder, 'events'), clock.now() - journalDays * dayMs)
   })
@@ -93,7 +114,7 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
     health: async () => [...troubles.values()],
     async close() {
       stop.abort()
-      for (const timer of timers) clearInterval(timer)
+      for (const timer of timers) clearTimeout(timer)
       await Promise.all(running)
       await index.close()
     },

@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+
 import type { Clock } from '../clock.ts'
 import type { Events } from '../events.ts'
 import type { Logger } from '../log.ts'
@@ -33,25 +35,22 @@ export interface SweepResult {
 }
 
 const atOnce = 200
+const perTurn = 5_000
 
 /**
  * Gives every accepted message that has neither an outcome for all recipients nor a job its jobs again, from the spool alone.
  * Safe under load and at any time: a message that moves between two queues while they are listed is looked for twice, and the
- * jobs made here read the outcome log before their first attempt.
+ * jobs made here read the outcome log before their first attempt. Nobody else may refresh the index meanwhile.
  */
 export async function sweep(parts: SweepParts, options: SweepOptions): Promise<SweepResult> {
   const { index, queues, clock } = parts
+  const acceptedBefore = clock.now() - options.minAgeMs
   await index.refresh()
-  let orphans = await withoutJob(
-    parts,
-    [...index.entries()].filter((one) => one.receivedAt <= clock.now() - options.minAgeMs),
-  )
+  let orphans = await withoutJob(parts, index.entries(), acceptedBefore)
   if (orphans.length > 0) {
     await index.refresh()
-    orphans = await withoutJob(
-      parts,
-      orphans.map((one) => index.get(one.id)).filter((one) => one !== undefined),
-    )
+    const again = orphans.map((one) => index.get(one.id)).filter((one) => one !== undefined)
+    orphans = await withoutJob(parts, again, acceptedBefore)
   }
   let requeued = 0
   for (let start = 0; start < orphans.length && options.signal?.aborted !== true; start += atOnce) {
@@ -63,10 +62,21 @@ export async function sweep(parts: SweepParts, options: SweepOptions): Promise<S
   return { live: index.size, requeued, failed: orphans.length - requeued }
 }
 
-async function withoutJob(parts: SweepParts, messages: readonly LiveMessage[]): Promise<readonly LiveMessage[]> {
-  if (messages.length === 0) return []
+/** Those that no queue knows. A million messages are looked through in turns, so that the process goes on with its work. */
+async function withoutJob(
+  parts: SweepParts,
+  messages: Iterable<LiveMessage>,
+  acceptedBefore: number,
+): Promise<readonly LiveMessage[]> {
   const known = await parts.queues.messagesWithJobs()
-  return messages.filter((one) => !known.has(one.id))
+  const found: LiveMessage[] = []
+  let looked = 0
+  for (const one of messages) {
+    looked += 1
+    if (looked % perTurn === 0) await nextTurn()
+    if (one.receivedAt <= acceptedBefore && !known.has(one.id)) found.push(one)
+  }
+  return found
 }
 
 async function requeue(parts: SweepParts, live: LiveMessage, reason: string): Promise<boolean> {
