@@ -45,13 +45,12 @@ export function acceptanceEdits(parts: {
   readonly transaction: Transaction
   readonly listener: Listener
   readonly hostname: string
-  readonly extended: boolean
   readonly facts: HeaderFacts
-  /** A filter of the session called it junk. */
-  readonly junk: boolean
+  /** Of `traceFields`; empty when the content begins with them. */
+  readonly trace: string
   readonly at: number
 }): HeaderEdit[] {
-  const { transaction, listener, hostname, extended, facts, junk, at } = parts
+  const { transaction, listener, hostname, facts, trace, at } = parts
   const edits: HeaderEdit[] = []
   if (facts.names.has('return-path')) edits.push({ kind: 'remove', name: 'Return-Path' })
   let fields = ''
@@ -62,6 +61,21 @@ export function acceptanceEdits(parts: {
     if (!facts.names.has('date')) fields += `Date: ${dateTime(at)}\r\n`
     if (!facts.names.has('message-id')) fields += `Message-ID: <${transaction.id}@${hostname}>\r\n`
   }
+  if (trace !== '' || fields !== '') edits.push({ kind: 'prepend', fields: `${trace}${fields}` })
+  return edits
+}
+
+/** Our Received field, and above it the mark of the session's filters. */
+export function traceFields(parts: {
+  readonly transaction: Transaction
+  readonly listener: Listener
+  readonly hostname: string
+  readonly extended: boolean
+  /** A filter of the session called it junk. */
+  readonly junk: boolean
+  readonly at: number
+}): string {
+  const { transaction, listener, hostname, extended, junk, at } = parts
   const [recipient, ...others] = transaction.forwardPaths
   const received = receivedField({
     id: transaction.id,
@@ -73,8 +87,7 @@ export function acceptanceEdits(parts: {
     showUser: listener.receivedAuth,
     at,
   })
-  edits.push({ kind: 'prepend', fields: `${junk ? 'X-Spam: Yes\r\n' : ''}${received}${fields}` })
-  return edits
+  return junk ? `X-Spam: Yes\r\n${received}` : received
 }
 
 function namesSender(facts: HeaderFacts, reversePath: ReversePath): boolean {

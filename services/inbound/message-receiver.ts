@@ -11,7 +11,7 @@ import type { DataReceiver } from './input.ts'
 import type { SessionLimits } from './limits.ts'
 
 export interface MessageReceiverOptions {
-  readonly content: IncomingContent
+  readonly content: Pick<IncomingContent, 'write' | 'abort'>
   readonly policy: LineEndPolicy
   readonly maxBytes: number
   readonly limits: SessionLimits

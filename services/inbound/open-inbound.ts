@@ -6,6 +6,9 @@ import type { ServiceContext } from '../../shared/service.ts'
 import { StartError } from '../../shared/start/start-error.ts'
 import { bindAddresses } from './bind-addresses.ts'
 import { Certificates } from './certificates.ts'
+import { openFilterHost } from '../../shared/filter-host/filter-host.ts'
+import type { FilterHost } from '../../shared/filter-host/filter-host.ts'
+import type { FilterSettings } from '../../shared/filter-host/settings.ts'
 import { findClientName } from './client-name.ts'
 import { ConnectionCounter } from './connection-counter.ts'
 import { KnownClients } from './known-clients.ts'
@@ -23,6 +26,8 @@ export interface InboundParts extends Pick<
   readonly verifier: Pick<PasswordVerifier, 'verify'>
   readonly monotonic: () => number
   readonly limits?: SessionLimits
+  /** How a filter process is run, where it differs from the defaults; by name of the proc or filter. */
+  readonly filterSettings?: (name: string) => Partial<FilterSettings>
   /** In place of the log. */
   readonly reportFilter?: Reception['reportFilter']
 }
@@ -49,11 +54,13 @@ export async function openInbound(parts: InboundParts): Promise<Inbound> {
     counter: new ConnectionCounter(limits.connections, limits.connectionsPerAddress),
     knownClients: new KnownClients(),
     guard: new LoginGuard(parts.monotonic),
+    filterHost: await startFilters(parts),
   }
   const opened: OpenListener[] = []
   const close = async (): Promise<void> => {
     clearInterval(timer)
     await Promise.all(opened.map(({ server }) => server.shut()))
+    await shared.filterHost.close()
   }
   const refreshCertificates = async (): Promise<void> => {
     for (const certificates of new Set(opened.map((one) => one.certificates))) await certificates?.refresh()
@@ -74,6 +81,23 @@ export async function openInbound(parts: InboundParts): Promise<Inbound> {
     refreshCertificates,
     close,
   }
+}
+
+interface OwnShared {
+  readonly guard: LoginGuard
+  readonly filterHost: FilterHost
+}
+
+/** Only those of listeners that are opened. */
+function startFilters({ configuration, log, filterSettings }: InboundParts): Promise<FilterHost> {
+  const listeners = configuration.listeners.filter((listener) => isOpen(listener, configuration))
+  return openFilterHost({
+    filters: listeners.flatMap((listener) => listener.filters ?? []),
+    admd: configuration.authservId,
+    log,
+    now: () => performance.timeOrigin + performance.now(),
+    ...(filterSettings === undefined ? {} : { settings: filterSettings }),
+  })
 }
 
 interface OpenListener {
@@ -100,7 +124,7 @@ function isOpen(listener: Listener, configuration: Configuration): boolean {
 async function openListener(
   listener: Listener,
   parts: InboundParts,
-  shared: Pick<Reception, 'limits' | 'counter' | 'knownClients'> & { readonly guard: LoginGuard },
+  shared: Pick<Reception, 'limits' | 'counter' | 'knownClients'> & OwnShared,
   opened: OpenListener[],
 ): Promise<void> {
   const { configuration } = parts
@@ -129,10 +153,10 @@ function receptionOf(
   listener: Listener,
   host: string,
   parts: InboundParts,
-  shared: Pick<Reception, 'limits' | 'counter' | 'knownClients'> & { readonly guard: LoginGuard },
+  shared: Pick<Reception, 'limits' | 'counter' | 'knownClients'> & OwnShared,
 ): Reception {
   const { configuration, tables, pipeline, resolveRecipient, verifier, resolver, events, log, clock, monotonic } = parts
-  const { limits, counter, knownClients, guard } = shared
+  const { limits, counter, knownClients, guard, filterHost } = shared
   const table = listener.auth.table ?? configuration.pipeline.login
   return {
     listener,
@@ -145,7 +169,7 @@ function receptionOf(
     clientName: (address) => findClientName(resolver, address),
     ...(listener.filters === undefined || listener.filters.length === 0
       ? {}
-      : { filters: { chain: listener.filters, tables, log } }),
+      : { filters: { chain: listener.filters, processes: filterHost.processes, tables, log } }),
     reportFilter: parts.reportFilter ?? ((fields) => log.info({ event: 'filter report', ...fields }, 'filter report')),
     login: createLogin({ table, tables, verifier, guard, log }),
     events,

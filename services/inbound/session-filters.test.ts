@@ -188,7 +188,13 @@ test('the names of a client count as DNS tells them', async () => {
   ] as const
   for (const [client, condition, expected] of cases) {
     const filters = new SessionFilters(
-      { chain: [filter('connect', condition, no)], tables: openTables(), report: () => undefined, log: silentLog() },
+      {
+        chain: [filter('connect', condition, no)],
+        tables: openTables(),
+        processes: new Map(),
+        report: () => undefined,
+        log: silentLog(),
+      },
       {
         id: 's',
         address: '192.0.2.9',

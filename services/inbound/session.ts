@@ -5,16 +5,16 @@ import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
 import type { SMTPServerAuthentication } from 'smtp-server'
 
-import type { FilterPhase } from '../../shared/config/model.ts'
 import { replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import type { ClientName } from './client-name.ts'
 import { SessionInput } from './input.ts'
 import type { InputHandler } from './input.ts'
+import { addressOf } from './mail-command.ts'
 import type { Reception } from './reception.ts'
 import type { InboundServer } from './server.ts'
-import { SessionFilters } from './session-filters.ts'
-import type { Verdict } from './session-filters.ts'
+import { SessionFilters, resultOf } from './session-filters.ts'
+import type { Refusal, SessionPhase } from './session-filters.ts'
 import { MailTransactions } from './transactions.ts'
 import type { Client } from './transactions.ts'
 
@@ -163,14 +163,33 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
 
   #greet(): void {
     if (this._closing || this._closed) return
-    this.#filtered('connect', '', () => this.#welcome())
+    if (this.filters?.observed !== true) return this.#filtered('connect', '', () => this.#welcome())
+    void this.#reportConnection(this.filters).then(() => this.#filtered('connect', '', () => this.#welcome()))
+  }
+
+  async #reportConnection(filters: SessionFilters): Promise<void> {
+    const { name = '<unknown>', forward } = await this.clientName()
+    const { localAddress = '', localPort = 0 } = this._socket
+    const [source, destination] = [endpoint(this.remoteAddress, this.remotePort), endpoint(localAddress, localPort)]
+    filters.report('link-connect', name, forward, source, destination)
+    if (this.secure) this.#reportTls()
+  }
+
+  #reportTls(): void {
+    if (this.filters?.observed !== true || this.tls === undefined) return
+    const { version, cipher } = this.tls
+    const bits = /256|CHACHA20/.test(cipher) ? 256 : 128
+    this.filters.report('link-tls', `${version}:${cipher}:${bits}`)
   }
 
   #welcome(): void {
     this._ready = true
     this.#waitingSince = this.#reception.monotonic()
     this.#reception.events.connected(this.#fields())
-    this.#write(`220 ${this.#reception.hostname} ESMTP\r\n`)
+    const greeting = `220 ${this.#reception.hostname} ESMTP`
+    this.#write(`${greeting}\r\n`)
+    this.filters?.report('protocol-server', greeting)
+    this.filters?.report('link-greeting', this.#reception.hostname)
   }
 
   override _createParser(): SessionInput {
@@ -188,6 +207,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
       this.#reception.knownClients.delete(this.remoteAddress)
       return this.drop(answers.spokeTooSoon)
     }
+    if (this.filters?.observed === true) this.filters.report('protocol-client', this._nextHandler ? masked : safe(line))
     if (this._server.draining) return this.drop(replies.shuttingDown)
     if (this._nextHandler) return this.#continueAuth(line)
     this.#dispatch(line)
@@ -205,14 +225,14 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     this.cutOff({ ...answers.lineTooLong, code: 421, enhanced: '4.7.0' })
   }
 
-  answer(answer: Reply, next: () => void): void {
+  answer(answer: Reply, next: () => void, told?: () => void): void {
     if (answer.code === 250) {
       this.#errors = 0
       this.#idleCommands = 0
       this.#progressAt = this.#reception.monotonic()
     }
     this.#done = next
-    this.#answer(answer)
+    this.#answer(answer, told)
   }
 
   drop(answer: Reply): void {
@@ -240,8 +260,13 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
       const { lineBeganAt } = this._parser as SessionInput
       const dripping = lineBeganAt > 0 && now - lineBeganAt > limits.lineMs
       const idle = now - this.#waitingSince > limits.idleMs || now - this.#progressAt > limits.sessionMs
-      if (dripping || idle) this.drop(answers.timeout)
-    } else if (receiver.isStalled(now)) this.drop(answers.timeout)
+      if (dripping || idle) this.#timeOut()
+    } else if (receiver.isStalled(now)) this.#timeOut()
+  }
+
+  #timeOut(): void {
+    this.filters?.report('timeout')
+    this.drop(answers.timeout)
   }
 
   /** The server stops: a session between two commands ends now, one at work after it. */
@@ -278,17 +303,16 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
         return this.#startTls(argument)
       case 'RSET':
         if (argument !== '') return this.#answer(answers.noArgument)
-        this.#transactions.reset()
-        return this.#idleAnswer(answers.ok)
+        return this.#filtered('rset', '', () => this.#reset())
       case 'NOOP':
-        return this.#idleAnswer(answers.ok)
+        return this.#filtered('noop', '', () => this.#idleAnswer(answers.ok))
       case 'VRFY':
         return this.#idleAnswer(argument === '' ? answers.verifySyntax : answers.verifyNothing)
       case 'HELP':
         return this.#idleAnswer(answers.help)
       case 'QUIT':
         if (argument !== '') return this.#answer(answers.noArgument)
-        return this.drop(answers.bye)
+        return this.#filtered('quit', '', () => this.drop(answers.bye))
       case 'EXPN':
       case 'ETRN':
       case 'TURN':
@@ -312,12 +336,34 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   #mail(argument: string): void {
     const refusal = this.#mayMail() ?? this.#transactions.mayBegin()
     if (refusal !== undefined) return this.#answer(refusal)
-    this.#filteredPath('mail-from', 'FROM:', argument, (left) => this.#answerSoon(this.#transactions.mail(left)))
+    this.#filteredPath('mail-from', 'FROM:', argument, (left) =>
+      this.#answerSoon(this.#transactions.mail(left), this.#mailTold(argument)),
+    )
+  }
+
+  #reset(): void {
+    const { filters } = this
+    this.#transactions.reset()
+    this.#idleAnswer(answers.ok, filters === undefined ? undefined : () => filters.abandonMessage())
+  }
+
+  /** What filters are told behind the reply to MAIL. */
+  #mailTold(argument: string): Told | undefined {
+    const { filters } = this
+    return filters === undefined ? undefined : (answer) => filters.mailAnswered(answer, argument.slice('FROM:'.length))
+  }
+
+  #rcptTold(argument: string): Told | undefined {
+    const { filters } = this
+    const address = (): string => addressOf(argument.slice('TO:'.length))
+    return filters === undefined ? undefined : (answer) => filters.reportMessage('tx-rcpt', resultOf(answer), address())
   }
 
   #rcpt(argument: string): void {
     if (!this.#transactions.isOpen) return this.#answerSoon(this.#transactions.rcpt(argument))
-    this.#filteredPath('rcpt-to', 'TO:', argument, (left) => this.#answerSoon(this.#transactions.rcpt(left)))
+    this.#filteredPath('rcpt-to', 'TO:', argument, (left) =>
+      this.#answerSoon(this.#transactions.rcpt(left), this.#rcptTold(argument)),
+    )
   }
 
   /** What has no path is refused for its syntax; filters see none of it. */
@@ -333,7 +379,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   }
 
   /** Asks the filters of the listener, when it has any; `proceed` takes what they leave of the argument. */
-  #filtered(phase: FilterPhase, argument: string, proceed: (left: string) => void): void {
+  #filtered(phase: SessionPhase, argument: string, proceed: (left: string) => void): void {
     if (this.filters === undefined) return proceed(argument)
     void this.filters
       .decide(phase, argument)
@@ -348,17 +394,15 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
       })
   }
 
-  #refusedByFilter(
-    phase: FilterPhase,
-    argument: string,
-    verdict: Extract<Verdict, { readonly kind: 'refused' }>,
-  ): void {
+  #refusedByFilter(phase: SessionPhase, argument: string, verdict: Refusal): void {
     const { reply: answer, disconnect } = verdict
     const stage = stages[phase]
     if (stage === 'mail' || stage === 'rcpt' || stage === 'data')
       this.#transactions.refusedByFilter(stage, answer, argument)
     else this.#reception.events.rejected({ ...this.#fields(), stage, reply: answer })
-    if (disconnect) this.drop(answer)
+    if (disconnect) return this.drop(answer)
+    if (phase === 'mail-from') this.#answer(answer, this.#mailTold(`FROM:${argument}`))
+    else if (phase === 'rcpt-to') this.#answer(answer, this.#rcptTold(`TO:${argument}`))
     else this.#answer(answer)
   }
 
@@ -370,6 +414,8 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   #introduce(verb: 'EHLO' | 'HELO', argument: string): void {
     if (!heloArgument.test(argument)) return this.#answer(answers.heloSyntax)
     this.#transactions.reset()
+    this.filters?.abandonMessage()
+    this.filters?.report('link-identify', verb, argument)
     this.openingCommand = verb
     this.hostNameAppearsAs = argument
     const { hostname } = this.#reception
@@ -392,9 +438,16 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     if (this.#reception.listener.tls === 'none') return this.#answer(answers.disabled)
     if (this.secure) return this.#answer(answers.tlsActive)
     if (argument !== '') return this.#answer(answers.noArgument)
+    this.#filtered('starttls', '', () => this.#upgrade())
+  }
+
+  #upgrade(): void {
     this.#reply(answers.tlsReady)
     this.#flush()
-    this.upgrade(() => this.#next())
+    this.upgrade(
+      () => this.#next(),
+      () => this.#reportTls(),
+    )
   }
 
   #auth(line: string): void {
@@ -426,6 +479,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     }
     const sound = user !== '' && !hasControl(user) && (authzid === undefined || authzid === '' || authzid === user)
     const result = sound ? await login.check(user, auth.password ?? '', this.remoteAddress) : 'refused'
+    this.filters?.report('link-auth', authEvents[result], user)
     if (result === 'accepted') {
       events.authenticated({ ...this.#fields(), user, method: auth.method })
       return { user }
@@ -457,27 +511,29 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     if (receiver === undefined) return this.#answer(answer)
     input.receive(receiver)
     this.#reply(answer)
+    this.filters?.reportMessage('tx-data', 'ok')
     this.#next()
   }
 
-  #answerSoon(answer: Reply | Promise<Reply>): void {
-    if (!(answer instanceof Promise)) return this.#answer(answer)
+  #answerSoon(answer: Reply | Promise<Reply>, told?: Told): void {
+    if (!(answer instanceof Promise)) return this.#answer(answer, told)
     void answer
       .catch((error: unknown) => {
         this.#reception.log.error({ err: error, session: this.id }, 'temporary failure')
         return replies.tryLater
       })
-      .then((settled) => this.#answer(settled))
+      .then((settled) => this.#answer(settled, told))
   }
 
-  #idleAnswer(answer: Reply): void {
+  #idleAnswer(answer: Reply, told?: Told): void {
     this.#idleCommands += 1
-    this.#answer(answer)
+    this.#answer(answer, told)
   }
 
-  #answer(answer: Reply): void {
+  #answer(answer: Reply, told?: Told): void {
     if (this._closing) return
     this.#reply(answer)
+    told?.(answer)
     const { limits } = this.#reception
     // A refused recipient is no error of the session: lists have stale addresses.
     if (answer.code >= 500 && this.#verb !== 'RCPT') this.#errors += 1
@@ -510,12 +566,22 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     if (code === 421 || this.#closesAfterReply) this.close()
   }
 
-  #reply({ code, enhanced, text }: Reply): void {
+  #reply(answer: Reply): void {
+    const { code, enhanced, text } = answer
+    if (this.filters?.observed === true) this.#reportReply(answer)
     const prefix = enhanced === undefined ? '' : `${enhanced} `
     if (!text.includes('\n')) return this.#write(`${code} ${prefix}${oneLine(text)}\r\n`)
     const lines = text.split('\n')
     const last = lines.length - 1
     this.#write(lines.map((line, index) => `${code}${index < last ? '-' : ' '}${prefix}${oneLine(line)}\r\n`).join(''))
+  }
+
+  #reportReply({ code, enhanced, text }: Reply): void {
+    const lines = text.split('\n')
+    lines.forEach((line, index) => {
+      const words = enhanced === undefined ? line : `${enhanced} ${line}`
+      this.filters?.report('protocol-server', `${code}${index < lines.length - 1 ? '-' : ' '}${oneLine(words)}`)
+    })
   }
 
   /** Replies of one turn go out together (RFC 2920 §3.2). */
@@ -541,6 +607,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     if (this.#gone) return
     this.#gone = true
     this.#transactions.close()
+    this.filters?.close()
     this._server.forget(this, this.#accepted)
     const tookMs = Math.round(this.#reception.monotonic() - this.#connectedAt)
     if (this._ready) this.#reception.events.disconnected({ ...this.#fields(), tookMs })
@@ -558,6 +625,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   /** After STARTTLS nothing the client said before counts (RFC 3207 §4.2). */
   override _resetSession(): void {
     this.#transactions.reset()
+    this.filters?.abandonMessage()
   }
 
   #fields(): { readonly session: string; readonly listener: string; readonly address: string } {
@@ -565,7 +633,28 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   }
 }
 
+type Told = (answer: Reply) => void
+
+/** In place of what a client says to log in. */
+const masked = '********'
+
+/** A command line without its credentials. */
+function safe(line: string): string {
+  return line.replace(/^(AUTH +\S+) .*$/i, `$1 ${masked}`)
+}
+
+function endpoint(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}
+
+const authEvents = { accepted: 'pass', refused: 'fail', blocked: 'fail', unavailable: 'error' } as const
+
+/** Under which stage a refusal by a filter is told. */
 const stages = {
+  starttls: 'helo',
+  rset: 'helo',
+  noop: 'helo',
+  quit: 'helo',
   connect: 'connect',
   helo: 'helo',
   ehlo: 'helo',

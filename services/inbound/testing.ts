@@ -16,7 +16,7 @@ import type { IncomingContent, Locator } from '../../shared/spool/spool.ts'
 import { defaultLimits } from './limits.ts'
 import type { SessionLimits } from './limits.ts'
 import { openInbound } from './open-inbound.ts'
-import type { Inbound } from './open-inbound.ts'
+import type { Inbound, InboundParts } from './open-inbound.ts'
 import type { FilterReport, ResolveRecipient } from './reception.ts'
 
 /** An inbound service with everything behind it in memory, for tests. */
@@ -50,6 +50,7 @@ export interface TestInboundOptions {
   readonly resolveRecipient?: ResolveRecipient
   readonly accept?: Pipeline['accept']
   readonly write?: IncomingContent['write']
+  readonly filterSettings?: InboundParts['filterSettings']
 }
 
 const at = { file: 'smtpd.conf', line: 7, column: 1 } as const
@@ -83,6 +84,7 @@ export async function startInbound(options: TestInboundOptions = {}): Promise<Te
     clock: { now: () => Date.UTC(2026, 10, 21, 3, 22, 5) },
     verifier: { verify: (password, hash) => Promise.resolve(checkPassword(password, hash)) },
     monotonic: () => performance.now(),
+    ...(options.filterSettings === undefined ? {} : { filterSettings: options.filterSettings }),
     reportFilter: (fields) => filterReports.push(fields),
     limits: { ...defaultLimits, greetingWaitMs: 0, authDelayMs: 0, drainMs: 1_000, ...options.limits },
   })
@@ -180,6 +182,7 @@ function testConfiguration({ listener, configuration }: TestInboundOptions): Con
   return {
     revision: 'test',
     hostname: 'mx.sluice.test',
+    authservId: 'mx.sluice.test',
     listeners: [one],
     pkis: new Map([['server', testPki]]),
     cas: new Map(),

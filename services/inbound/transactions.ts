@@ -5,8 +5,9 @@ import { newMessageId } from '../../shared/mail/message-id.ts'
 import { replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import type { IncomingContent } from '../../shared/spool/spool.ts'
-import { acceptanceEdits, envelopeOf } from './acceptance.ts'
+import { acceptanceEdits, envelopeOf, traceFields } from './acceptance.ts'
 import type { Transaction } from './acceptance.ts'
+import { FilteredContent } from './filtered-content.ts'
 import { parseMail, parseRcpt } from './mail-command.ts'
 import type { CommandRules, MailCommand, RcptCommand } from './mail-command.ts'
 import { MessageReceiver, replyTo } from './message-receiver.ts'
@@ -26,8 +27,8 @@ export interface Client {
   readonly filters: SessionFilters | undefined
   /** Verified name by DNS, bounded in time. */
   verifiedName(): Promise<string | undefined>
-  /** Sends a reply and reads the next command. */
-  answer(reply: Reply, next: () => void): void
+  /** Sends a reply, calls `told`, and reads the next command. */
+  answer(reply: Reply, next: () => void, told?: () => void): void
   /** The last reply of the session. */
   drop(reply: Reply): void
   /** Breaks off, and reads nothing more. */
@@ -45,6 +46,12 @@ const pipelined: Reply = { code: 554, enhanced: '5.5.0', text: 'Message sent bef
 const tooManyMessages: Reply = { code: 452, enhanced: '4.7.0', text: 'Too many messages in this session, reconnect' }
 const goAhead: Reply = { code: 354, text: 'End data with <CR><LF>.<CR><LF>' }
 const foreignSender: Reply = { code: 553, enhanced: '5.7.1', text: 'Sender address is not yours to use' }
+
+/** A message on its way to the spool. */
+interface Incoming {
+  readonly content: IncomingContent
+  readonly filtered: FilteredContent | undefined
+}
 
 /** The mail transactions of one session (RFC 5321 §3.3): MAIL, RCPT and DATA. */
 export class MailTransactions {
@@ -175,6 +182,7 @@ export class MailTransactions {
     }))
     if (resolution.kind === 'rejected') return this.#refuseRecipient(resolution.reply, command.mailbox)
     transaction.forwardPaths.add(command.mailbox)
+    this.#client.filters?.recipientsAdded(resolution.recipients.length)
     for (const { mailbox } of resolution.recipients) {
       if (transaction.mailboxes.has(mailbox)) continue
       transaction.mailboxes.add(mailbox)
@@ -185,66 +193,96 @@ export class MailTransactions {
 
   #receive(transaction: Transaction, content: IncomingContent): MessageReceiver {
     const { limits, monotonic, configuration } = this.#reception
+    const filtered = this.#filteredContent(transaction, content)
     return new MessageReceiver({
-      content,
+      content: filtered ?? content,
       // A stranger's bare line ends are refused: they smuggle. An own user's client is only sloppy.
       policy: transaction.origin.user === undefined ? 'strict' : 'normalise',
       maxBytes: configuration.maxMessageBytes,
       limits,
       now: monotonic,
-      onEnd: (next) => this.#end(transaction, content, next),
+      onEnd: (next) => this.#end(transaction, { content, filtered }, next),
       onFlood: () => this.#client.cutOff(this.#refuse('data', replies.messageTooBig)),
     })
   }
 
-  #end(transaction: Transaction, content: IncomingContent, next: () => void): void {
-    void this.#accept(transaction, content).then(({ reply, disconnect }) => {
+  /** Absent: no filter process rewrites messages. */
+  #filteredContent(transaction: Transaction, content: IncomingContent): FilteredContent | undefined {
+    const rewriters = this.#client.filters?.rewriters ?? []
+    if (rewriters.length === 0) return undefined
+    const { configuration, limits, clock } = this.#reception
+    return new FilteredContent({
+      content,
+      rewriters,
+      trace: this.#trace(transaction, clock.now()),
+      maxBytes: configuration.maxMessageBytes + limits.headerBytes,
+      headerBytes: limits.headerBytes * 2,
+    })
+  }
+
+  #trace(transaction: Transaction, at: number): string {
+    const { listener, hostname } = this.#reception
+    const { extended, filters } = this.#client
+    return traceFields({ transaction, listener, hostname, extended, junk: filters?.junk === true, at })
+  }
+
+  #end(transaction: Transaction, incoming: Incoming, next: () => void): void {
+    const { filters } = this.#client
+    filters?.report('protocol-client', '.')
+    const sizeBytes = this.#receiver?.sizeBytes ?? 0
+    void this.#accept(transaction, incoming).then(({ reply, disconnect }) => {
       this.#receiver = undefined
       this.reset()
-      if (disconnect === true) this.#client.drop(reply)
-      else this.#client.answer(reply, next)
+      if (disconnect === true) return this.#client.drop(reply)
+      if (filters === undefined) return this.#client.answer(reply, next)
+      const takenBytes = reply.code === 250 ? (incoming.filtered?.sizeBytes ?? sizeBytes) : undefined
+      this.#client.answer(reply, next, () => filters.messageEnded(takenBytes))
     })
   }
 
   async #accept(
     transaction: Transaction,
-    content: IncomingContent,
+    incoming: Incoming,
   ): Promise<{ readonly reply: Reply; readonly disconnect?: boolean }> {
     const receiver = this.#receiver
     if (receiver === undefined) return { reply: replies.tryLater }
     const startedAt = this.#reception.monotonic()
     await receiver.busy
     if (receiver.facts().hops > this.#reception.limits.hops) receiver.refuse(replies.routingLoop)
+    if (receiver.fault === undefined) await this.#endFiltered(incoming, receiver)
     if (receiver.fault !== undefined) return { reply: this.#refuse('data', receiver.fault) }
     const verdict = await this.#client.filters?.decide('commit', '')
     if (verdict?.kind === 'refused') {
       receiver.refuse(verdict.reply)
       return { reply: this.#refuse('data', verdict.reply), disconnect: verdict.disconnect }
     }
-    return { reply: await this.#store(transaction, content, receiver, startedAt) }
+    return { reply: await this.#store(transaction, incoming, receiver, startedAt) }
+  }
+
+  async #endFiltered({ filtered }: Incoming, receiver: MessageReceiver): Promise<void> {
+    try {
+      await filtered?.end()
+    } catch (error) {
+      receiver.refuse(this.#failed(error))
+    }
   }
 
   /** The reply to the end of data: 250 once the message is on disk (RFC 5321 §4.2.5). */
   async #store(
     transaction: Transaction,
-    content: IncomingContent,
+    { content, filtered }: Incoming,
     receiver: MessageReceiver,
     startedAt: number,
   ): Promise<Reply> {
     // A filter took its time, and the client did not.
     if (receiver.fault !== undefined) return this.#refuse('data', receiver.fault)
-    const facts = receiver.facts()
+    const facts = filtered === undefined ? receiver.facts() : filtered.facts()
     const { listener, hostname, clock, pipeline } = this.#reception
     const at = clock.now()
     const envelope = envelopeOf(transaction, listener, at)
-    const { extended, filters } = this.#client
-    const junk = filters?.junk === true
+    const trace = filtered === undefined ? this.#trace(transaction, at) : ''
     try {
-      await pipeline.accept(
-        envelope,
-        content,
-        acceptanceEdits({ transaction, listener, hostname, extended, facts, junk, at }),
-      )
+      await pipeline.accept(envelope, content, acceptanceEdits({ transaction, listener, hostname, facts, trace, at }))
     } catch (error) {
       await content.abort().catch(() => undefined)
       return this.#refuse('data', this.#failed(error))
