@@ -39,6 +39,7 @@ export type DiagnosticCode =
   | 'unsupported'
   | 'portability'
   | 'no-break-space'
+  | 'no-effect'
   | 'starttls-on-smtps-port'
   | 'deliver-any-domain'
   | 'socket-mode'

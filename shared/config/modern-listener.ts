@@ -143,6 +143,7 @@ function parseOption(draft: PolicyDraft, listener: Mutable<Listener>, once: Once
     case 'hostnames':
       once.check(option)
       listener.hostnames = parseTables(draft, 'map', '"hostnames"')
+      tellNoEffect(reader, option, 'write `hostname` on a listener for each address')
       return
     case 'senders':
       once.check(option)
@@ -170,6 +171,7 @@ function parseOption(draft: PolicyDraft, listener: Mutable<Listener>, once: Once
     case 'protocols':
       once.check(option)
       listener.protocols = reader.string('TLS protocols').text
+      tellNoEffect(reader, option, 'write `tls minimum TLSv1.3` in pipeline.conf')
       return
     case 'ciphers':
       once.check(option)
@@ -179,6 +181,10 @@ function parseOption(draft: PolicyDraft, listener: Mutable<Listener>, once: Once
       once.check(option)
       refuseFilter(draft, option)
   }
+}
+
+function tellNoEffect(reader: TokenReader, option: Token, hint: string): void {
+  reader.warn('no-effect', `"${option.text}" on a listener is read and has no effect yet`, option.span, hint)
 }
 
 const tlsModes = { tls: 'offered', 'tls-require': 'required', smtps: 'implicit', secure: 'offered' } as const

@@ -256,4 +256,8 @@ export function parseMtaLimits(
 
 export function setLimits(draft: PolicyDraft, change: Partial<Limits>): void {
   draft.limits = { ...draft.limits, ...change }
+  const [first] = draft.reader.statement
+  if (first === undefined) return
+  const hint = 'limit the work of a queue in pipeline.conf: queue "relay" concurrency 20'
+  draft.reader.warn('no-effect', 'this limit is read and has no effect yet', first.span, hint)
 }
