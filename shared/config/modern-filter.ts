@@ -3,7 +3,6 @@ import type { Filter, FilterCondition, FilterDecision, FilterPhase, FilterProces
 import type { PolicyDraft } from './policy-draft.ts'
 import { parseExpressions, parseNames, parseTables } from './table-grammar.ts'
 import { positionOf, type TokenReader } from './token-reader.ts'
-import { refuseUnsupported } from './unsupported.ts'
 
 const kinds = ['phase', 'proc', 'proc-exec', 'chain']
 const processOptions = ['user', 'group', 'chroot']
@@ -59,7 +58,6 @@ export function parseProc(draft: PolicyDraft): void {
   const name = reader.string('the name of the process')
   draft.names.declare('proc', name)
   declarationsOf(draft).processes.set(name.text, parseProcess(reader, start, name.text))
-  refuseUnsupported(reader, 'proc', start.span)
   reader.endOfStatement()
 }
 
@@ -93,7 +91,6 @@ function parseFilterKind(draft: PolicyDraft, start: Token, name: Token): Declare
     return { chain: true, filters: chainOf(draft, parseNames(reader, 'the name of a filter')) }
   if (reader.accept('proc-exec')) {
     const process = parseProcess(reader, start, name.text)
-    refuseUnsupported(reader, 'filter process', start.span)
     return { chain: false, filters: [{ kind: 'process', ...one, process }] }
   }
   if (!reader.accept('proc')) reader.unexpected('what the filter is', kinds)

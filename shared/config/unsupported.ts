@@ -3,8 +3,6 @@ import type { TokenReader } from './token-reader.ts'
 
 /** What the grammar knows and this version does not carry out, and what to use instead. A line goes when the feature comes. */
 const instead = {
-  'filter process': 'remove it; mail is checked in the queue "filter": `action "scan" relay host "queue://filter"`',
-  proc: 'remove it; mail is checked in the queue "filter": `action "scan" relay host "queue://filter"`',
   'filter on a listener': 'remove it; checks are made in the queue "filter"',
   'filter on a relay': 'remove it; outgoing mail is signed in the queue "sign"',
   'half an address in "as"': 'write the whole address: as "user@example.org"',
