@@ -20,9 +20,10 @@ export function lintConfiguration(configuration: Configuration): readonly Lint[]
  * connection gets, and that a queue gives only to mail that another rule chose by its domain.
  */
 function deliveriesForAnyDomain(configuration: Configuration): readonly Lint[] {
+  const feeders = feedersOf(configuration)
   return configuration.rules.flatMap((rule) => {
     if (!isForAny(rule) || !deliversHere(rule, configuration)) return []
-    const why = wayForStrangers(rule, configuration)
+    const why = wayForStrangers(rule, configuration, feeders)
     if (why === undefined) return []
     const message = `mail for any domain is delivered here: ${why}`
     const hint = 'write `for domain` and your domains, or `for local`, instead of `for any`'
@@ -30,17 +31,30 @@ function deliveriesForAnyDomain(configuration: Configuration): readonly Lint[] {
   })
 }
 
-function wayForStrangers(rule: Rule, configuration: Configuration): string | undefined {
+interface Feeder {
+  readonly rule: Rule
+  /** Of the queue it sends mail for any domain of strangers to. */
+  readonly tag: string
+}
+
+function feedersOf(configuration: Configuration): readonly Feeder[] {
+  const feeders = new Map<string, Feeder>()
+  for (const rule of configuration.rules) {
+    if (!isForAny(rule) || !takesStrangers(rule)) continue
+    const tag = queueOf(rule, configuration)?.tag ?? ''
+    if (tag !== '' && !feeders.has(tag)) feeders.set(tag, { rule, tag })
+  }
+  return [...feeders.values()]
+}
+
+function wayForStrangers(rule: Rule, configuration: Configuration, feeders: readonly Feeder[]): string | undefined {
   const tag = rule.conditions.find((one) => one.kind === 'tag')
   if (tag === undefined || tag.not) return takesStrangers(rule) ? 'the rule takes mail from strangers' : undefined
   const carries = (word: string | undefined): boolean => word !== undefined && holdsTag(tag, word)
   const open = configuration.listeners.find((one) => carries(one.tag) && !isLoopback(one.on))
   if (open !== undefined && takesStrangers(rule))
     return `the listener in line ${open.at.line} gives its tag to strangers`
-  const feeding = configuration.rules.find((one) => {
-    const queue = queueOf(one, configuration)
-    return queue !== undefined && carries(queue.tag) && isForAny(one) && takesStrangers(one)
-  })
+  const feeding = feeders.find((one) => carries(one.tag))?.rule
   return feeding === undefined
     ? undefined
     : `the rule in line ${feeding.at.line} sends mail for any domain of strangers to it`
