@@ -14,6 +14,7 @@ export interface Loop {
  */
 export function findLoops(configuration: Configuration): readonly Loop[] {
   const loops = new Map<string, Loop>()
+  const nextRule = new Map<string, Rule | undefined>()
   for (const start of configuration.rules) {
     const visited: QueueSettings[] = []
     let rule: Rule | undefined = start
@@ -25,7 +26,14 @@ export function findLoops(configuration: Configuration): readonly Loop[] {
       }
       visited.push(queue)
       const tags = visited.map((one) => one.tag)
-      rule = configuration.rules.find((one) => one.conditions.every((condition) => alwaysHolds(condition, tags)))
+      const key = tags.join(' ')
+      if (!nextRule.has(key)) {
+        nextRule.set(
+          key,
+          configuration.rules.find((one) => one.conditions.every((condition) => alwaysHolds(condition, tags))),
+        )
+      }
+      rule = nextRule.get(key)
       queue = rule === undefined ? undefined : queueOf(rule, configuration)
     }
   }
