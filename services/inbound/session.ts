@@ -74,6 +74,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   /** Absent: the listener names none. */
   readonly filters: SessionFilters | undefined
   #nameFound: Promise<ClientName> | undefined
+  #nameVerified: Promise<string | undefined> | undefined
   #tls: { readonly version: string; readonly cipher: string } | undefined
   /** Monotonic ms since which the client, or a handler, is waited for. */
   #waitingSince: number
@@ -127,9 +128,9 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     return this.#tls
   }
 
-  async verifiedName(): Promise<string | undefined> {
-    const { name, forward } = await this.clientName()
-    return forward === 'pass' ? name : undefined
+  verifiedName(): Promise<string | undefined> {
+    this.#nameVerified ??= this.clientName().then(({ name, forward }) => (forward === 'pass' ? name : undefined))
+    return this.#nameVerified
   }
 
   /** Looked up once, when a filter or the first MAIL needs it. */
@@ -355,8 +356,8 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
 
   #rcptTold(argument: string): Told | undefined {
     const { filters } = this
-    const address = (): string => addressOf(argument.slice('TO:'.length))
-    return filters === undefined ? undefined : (answer) => filters.reportMessage('tx-rcpt', resultOf(answer), address())
+    if (filters === undefined) return undefined
+    return (answer) => filters.reportMessage('tx-rcpt', resultOf(answer), addressOf(argument.slice('TO:'.length)))
   }
 
   #rcpt(argument: string): void {

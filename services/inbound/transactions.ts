@@ -249,9 +249,10 @@ export class MailTransactions {
     const startedAt = this.#reception.monotonic()
     await receiver.busy
     if (receiver.facts().hops > this.#reception.limits.hops) receiver.refuse(replies.routingLoop)
-    if (receiver.fault === undefined) await this.#endFiltered(incoming, receiver)
+    const { filters } = this.#client
+    if (filters !== undefined && receiver.fault === undefined) await this.#endFiltered(incoming, receiver)
     if (receiver.fault !== undefined) return { reply: this.#refuse('data', receiver.fault) }
-    const verdict = await this.#client.filters?.decide('commit', '')
+    const verdict = filters === undefined ? undefined : await filters.decide('commit', '')
     if (verdict?.kind === 'refused') {
       receiver.refuse(verdict.reply)
       return { reply: this.#refuse('data', verdict.reply), disconnect: verdict.disconnect }
