@@ -45,6 +45,8 @@ export interface Events {
       readonly to?: string | undefined
     },
   ): void
+  /** A filter of smtpd.conf had something to say about a session. */
+  filterReport(fields: SessionFields & { readonly filter: string; readonly text: string }): void
   /** On disk, answered 250. */
   received(fields: {
     readonly id: MessageId
@@ -148,6 +150,7 @@ export function createEvents(parts: {
     authenticated: (fields) => emit('authenticated', 'info', fields),
     authFailed: (fields) => emit('auth failed', 'warn', fields),
     rejected: (fields) => emit('rejected', 'info', fields),
+    filterReport: (fields) => emit('filter report', 'info', fields),
     received: (fields) => emit('received', 'info', fields),
     routed: (fields) => emit('routed', 'debug', fields),
     filtered: (fields) => emit('filtered', 'info', fields),

@@ -170,7 +170,7 @@ function receptionOf(
     ...(listener.filters === undefined || listener.filters.length === 0
       ? {}
       : { filters: { chain: listener.filters, processes: filterHost.processes, tables, log } }),
-    reportFilter: parts.reportFilter ?? ((fields) => log.info({ event: 'filter report', ...fields }, 'filter report')),
+    reportFilter: parts.reportFilter ?? ((fields) => events.filterReport(fields)),
     login: createLogin({ table, tables, verifier, guard, log }),
     events,
     log,

@@ -46,7 +46,10 @@ export interface Reception {
   readonly filters?: Omit<FilterParts, 'report'>
   readonly reportFilter: (fields: FilterReport) => void
   readonly login: Login
-  readonly events: Pick<Events, 'connected' | 'disconnected' | 'authenticated' | 'authFailed' | 'rejected' | 'received'>
+  readonly events: Pick<
+    Events,
+    'connected' | 'disconnected' | 'authenticated' | 'authFailed' | 'rejected' | 'received' | 'filterReport'
+  >
   readonly log: Logger
   readonly clock: Clock
   /** Milliseconds that never go back, for time limits. */

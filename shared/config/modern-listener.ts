@@ -179,7 +179,7 @@ function parseOption(draft: PolicyDraft, listener: Mutable<Listener>, once: Once
       return
     default:
       once.check(option)
-      refuseFilter(draft, option)
+      listener.filters = requireFilters(draft)
   }
 }
 
@@ -264,7 +264,7 @@ function parseTag(reader: TokenReader): string {
 
 function refuseFilter(draft: PolicyDraft, option: Token): void {
   requireFilters(draft)
-  refuseUnsupported(draft.reader, 'filter on a listener', option.span)
+  refuseUnsupported(draft.reader, 'filter on the socket', option.span)
 }
 
 function optionOf(draft: PolicyDraft, known: readonly string[]): Token {

@@ -3,7 +3,7 @@ import type { TokenReader } from './token-reader.ts'
 
 /** What the grammar knows and this version does not carry out, and what to use instead. A line goes when the feature comes. */
 const instead = {
-  'filter on a listener': 'remove it; checks are made in the queue "filter"',
+  'filter on the socket': 'remove it; checks are made in the queue "filter"',
   'filter on a relay': 'remove it; outgoing mail is signed in the queue "sign"',
   'half an address in "as"': 'write the whole address: as "user@example.org"',
   srs: 'remove it; forwarded mail keeps its sender',
