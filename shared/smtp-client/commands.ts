@@ -45,7 +45,6 @@ export function rcptCommand(path: ForwardPath, offered: Capabilities): string {
  * @throws RangeError
  */
 export function commandLine(text: string): string {
-  // oxlint-disable-next-line no-control-regex
   if (/[\x00-\x1f\x7f]/.test(text)) throw new RangeError('an SMTP command with a control character')
   return `${text}\r\n`
 }
