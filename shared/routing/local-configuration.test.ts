@@ -19,7 +19,7 @@ let loaded: LoadedConfiguration
 
 before(async () => {
   for (const name of ['cert.pem', 'key.pem', 'dkim.pem']) writeFileSync(join(folder, name), 'x')
-  writeFileSync(join(folder, 'accounts'), 'joe $2b$10$x\nann $2b$10$y\n')
+  writeFileSync(join(folder, 'accounts'), 'joe $2b$10$x\nann $2b$10$y\njane $2b$10$z\n')
   loaded = await loadConfiguration({
     smtpdConf: `${deploy}smtpd.conf`,
     pipelineConf: `${deploy}pipeline.conf`,
@@ -111,4 +111,15 @@ test('an unknown user is refused when his name is given', () => {
     known.recipients.map(({ mailbox, route }) => [mailbox, route.kind]),
     [['Joe+lists@sluice.test', 'stage']],
   )
+})
+
+test('mail for postmaster is taken, as every server must (RFC 5321 4.5.1), and reaches the first account', () => {
+  for (const address of ['postmaster@localhost', 'POSTMASTER@sluice.test', 'abuse@mail.home.test']) {
+    const resolution = resolveRecipient(context(stranger), address as Mailbox)
+    assert.ok(resolution.kind === 'accepted', address)
+    assert.ok(
+      resolution.recipients.every(({ mailbox }) => mailbox.startsWith('jane@')),
+      address,
+    )
+  }
 })
