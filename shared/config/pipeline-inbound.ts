@@ -1,0 +1,52 @@
+import type { Table } from './model.ts'
+import { finish, refuse, namedFile, mapping } from './pipeline-draft.ts'
+import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
+import { parseTables } from './table-grammar.ts'
+import { positionOf } from './token-reader.ts'
+
+/** The way in: who is known, who may log in, where names of smtpd.conf lie here. */
+export const inboundStatements: Readonly<Record<string, ParseStatement>> = {
+  users: parseUsers,
+  login: parseLogin,
+  interface: parseInterface,
+  socket: parseSocket,
+}
+
+/** `users from <table> | from any | passwd FILE`. */
+function parseUsers(draft: PipelineDraft): void {
+  const { reader } = draft
+  reader.next()
+  if (reader.accept('passwd')) {
+    return finish(draft, { users: { kind: 'passwd', file: namedFile(draft, 'the passwd file') } })
+  }
+  reader.expect('from', 'or "passwd" behind "users"')
+  if (reader.accept('any')) return finish(draft, { users: { kind: 'any' } })
+  if (reader.at('lmtp')) refuse(reader, 'users from lmtp', 'write `users from <table>` or `users from any`')
+  finish(draft, { users: { kind: 'table', table: parseTables(draft.policy, 'either', '"users"') } })
+}
+
+/** `login from <table> | passwd FILE`. */
+function parseLogin(draft: PipelineDraft): void {
+  const { reader } = draft
+  const start = reader.next()
+  if (reader.at('dovecot')) refuse(reader, 'login dovecot', 'write `login from <table>`')
+  if (reader.accept('passwd')) {
+    const path = namedFile(draft, 'the passwd file')
+    const login: Table = { name: '<login>', source: { kind: 'file', path, format: 'passwd' }, at: positionOf(start) }
+    return finish(draft, { login })
+  }
+  reader.expect('from', 'or "passwd" behind "login"')
+  finish(draft, { login: parseTables(draft.policy, 'map', '"login"') })
+}
+
+/** `interface NAME is ADDRESS`. */
+function parseInterface(draft: PipelineDraft): void {
+  const [name, address] = mapping(draft.reader, 'an interface', 'an address')
+  finish(draft, { interfaces: new Map([...draft.settings.interfaces, [name, address]]) })
+}
+
+/** `socket PATH is "host:port"`. */
+function parseSocket(draft: PipelineDraft): void {
+  const [path, address] = mapping(draft.reader, 'the path of a socket', 'host:port')
+  finish(draft, { sockets: new Map([...draft.settings.sockets, [path, address]]) })
+}

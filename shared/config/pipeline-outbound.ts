@@ -1,0 +1,74 @@
+import type { Token } from './lexer.ts'
+import type { DkimKey } from './model.ts'
+import { finish, namedFile, choiceOf } from './pipeline-draft.ts'
+import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
+
+/** The way out: signatures, TLS, relaying. */
+export const outboundStatements: Readonly<Record<string, ParseStatement>> = {
+  dkim: parseDkim,
+  tls: parseTls,
+  relay: parseRelay,
+}
+
+/** `dkim domain NAME selector NAME key FILE ...` and `dkim default same-domain [selector NAME key FILE ...]`. */
+function parseDkim(draft: PipelineDraft): void {
+  const { reader } = draft
+  const start = reader.next()
+  if (reader.accept('domain')) {
+    const domain = reader.string('a domain').text.toLowerCase()
+    const known = draft.settings.dkim.some((key) => key.domain === domain)
+    const key = dkimKey(draft, domain, start)
+    if (known) reader.fail('duplicate', `${domain} has a key already`, start.span)
+    return finish(draft, { dkim: [...draft.settings.dkim, key] })
+  }
+  reader.expect('default', 'or "domain" behind "dkim"')
+  reader.expect('same-domain', 'behind "default"')
+  if (reader.atEnd()) return finish(draft, {})
+  finish(draft, { dkim: [...draft.settings.dkim, dkimKey(draft, '*', start)] })
+}
+
+function dkimKey(draft: PipelineDraft, domain: string, start: Token): DkimKey {
+  const { reader } = draft
+  const algorithms = ['relaxed', 'simple'] as const
+  let selector: string | undefined
+  let keyFile: string | undefined
+  let header: string = 'relaxed'
+  let body: string = 'simple'
+  let expireMs: number | undefined
+  while (!reader.atEnd()) {
+    if (reader.accept('selector')) selector = reader.string('a selector').text
+    else if (reader.accept('key')) keyFile = namedFile(draft, 'the DKIM key')
+    else if (reader.accept('header')) header = choiceOf(reader, algorithms, 'a canonicalization')
+    else if (reader.accept('body')) body = choiceOf(reader, algorithms, 'a canonicalization')
+    else if (reader.accept('expire')) expireMs = reader.duration('expire')
+    else reader.unexpected('an option of dkim', ['selector', 'key', 'header', 'body', 'expire'])
+  }
+  if (selector === undefined || keyFile === undefined) {
+    return reader.fail(
+      'incomplete',
+      'dkim needs a selector and a key',
+      start.span,
+      'add: selector "main" key "/path.key"',
+    )
+  }
+  const canonicalization = `${header}/${body}`
+  return { domain, selector, keyFile, canonicalization, ...(expireMs === undefined ? {} : { expireMs }) }
+}
+
+/** `tls minimum VERSION`. */
+function parseTls(draft: PipelineDraft): void {
+  const { reader } = draft
+  reader.next()
+  reader.expect('minimum', 'behind "tls"')
+  finish(draft, { tlsMinimum: choiceOf(reader, ['TLSv1.2', 'TLSv1.3'] as const, 'a version') })
+}
+
+/** `relay port N`. */
+function parseRelay(draft: PipelineDraft): void {
+  const { reader } = draft
+  reader.next()
+  reader.expect('port', 'behind "relay"')
+  const { value, span } = reader.number('a port')
+  if (value < 1 || value > 65_535) reader.fail('value', `${value} is not a port`, span)
+  finish(draft, { relayPort: value })
+}

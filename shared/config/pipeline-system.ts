@@ -1,0 +1,114 @@
+import type { PipelineSettings } from './model.ts'
+import { resolvePath } from './path.ts'
+import { finish, refuse, namedFile, listenOf, choiceOf, sizeOf } from './pipeline-draft.ts'
+import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
+
+/** What the processes of this host share: Redis, spool, dashboard, log, name, DNS. */
+export const systemStatements: Readonly<Record<string, ParseStatement>> = {
+  redis: parseRedis,
+  spool: parseSpool,
+  dashboard: parseDashboard,
+  metrics: parseMetrics,
+  log: parseLog,
+  hostname: parseHostname,
+  resolver: parseResolver,
+}
+
+/** `redis "redis://..." [password file PATH] [prefix NAME]`. */
+function parseRedis(draft: PipelineDraft): void {
+  const { reader } = draft
+  reader.next()
+  const url = reader.string('the URL of Redis')
+  if (!/^(?:rediss?|unix):\/\//.test(url.text) && !url.text.startsWith('/')) {
+    reader.fail(
+      'value',
+      `"${url.text}" is not a URL of Redis`,
+      url.span,
+      '"redis://127.0.0.1:6379/0" or the path of a socket',
+    )
+  }
+  if (/^rediss?:\/\/[^/@]*:[^/@]+@/.test(url.text)) {
+    reader.fail('value', 'a password must not stand in this file', url.span, 'write `password file "/path"`')
+  }
+  let redis: NonNullable<PipelineSettings['redis']> = { url: url.text, prefix: 'sluice' }
+  while (!reader.atEnd()) {
+    if (reader.accept('password')) {
+      reader.expect('file', 'behind "password"')
+      redis = { ...redis, passwordFile: namedFile(draft, 'the password of Redis') }
+    } else if (reader.accept('prefix')) redis = { ...redis, prefix: reader.string('a prefix').text }
+    else reader.unexpected('password or prefix', ['password', 'prefix'])
+  }
+  finish(draft, { redis })
+}
+
+/** `spool PATH [quota SIZE]`. */
+function parseSpool(draft: PipelineDraft): void {
+  const { reader } = draft
+  reader.next()
+  const path = reader.string('the folder of the spool')
+  let spool: NonNullable<PipelineSettings['spool']> = { path: resolvePath(path.text, path.span.file) }
+  while (!reader.atEnd()) {
+    if (reader.accept('quota')) spool = { ...spool, quotaBytes: sizeOf(reader) }
+    else if (reader.at('compression')) refuse(reader, 'compression of the spool', 'compress its file system')
+    else reader.unexpected('quota', ['quota'])
+  }
+  finish(draft, { spool })
+}
+
+/** `dashboard listen "host:port"`. */
+function parseDashboard(draft: PipelineDraft): void {
+  const { reader } = draft
+  reader.next()
+  const dashboard = listenOf(reader)
+  if (reader.at('auth') || reader.at('read-only')) {
+    refuse(
+      reader,
+      `${reader.peek().text} of the dashboard`,
+      'let it listen on 127.0.0.1, behind a proxy that asks for a password',
+    )
+  }
+  finish(draft, { dashboard })
+}
+
+/** `metrics listen "host:port"`. */
+function parseMetrics(draft: PipelineDraft): void {
+  draft.reader.next()
+  finish(draft, { metrics: listenOf(draft.reader) })
+}
+
+/** `log level LEVEL [format json]`. */
+function parseLog(draft: PipelineDraft): void {
+  const { reader } = draft
+  reader.next()
+  reader.expect('level', 'behind "log"')
+  const logLevel = choiceOf(reader, ['trace', 'debug', 'info', 'warn', 'error'] as const, 'a level')
+  if (reader.accept('format')) choiceOf(reader, ['json'] as const, 'the format')
+  finish(draft, { logLevel })
+}
+
+function parseHostname(draft: PipelineDraft): void {
+  draft.reader.next()
+  draft.hostname = draft.reader.string('the name of this host').text
+  finish(draft, {})
+}
+
+/** `resolver "address[:port]" ...`; statements add up. */
+function parseResolver(draft: PipelineDraft): void {
+  const { reader } = draft
+  reader.next()
+  const servers: string[] = []
+  do {
+    const server = reader.string('the address of a DNS server')
+    if (!/^(?:\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?|\[[0-9a-fA-F:.]+\](?::\d{1,5})?|[0-9a-fA-F:]+)$/.test(server.text)) {
+      reader.fail(
+        'value',
+        `"${server.text}" is not an address`,
+        server.span,
+        '"10.0.0.53", "10.0.0.53:5353" or "[::1]:53"',
+      )
+    }
+    servers.push(server.text)
+    reader.accept(',')
+  } while (!reader.atEnd())
+  finish(draft, { resolvers: [...draft.settings.resolvers, ...servers] })
+}
