@@ -113,7 +113,12 @@ export interface Events {
   /** A bounce that could not be delivered is dropped. */
   doubleBounced(fields: { readonly id: MessageId; readonly recipient: Mailbox; readonly reply: Reply }): void
   discarded(fields: { readonly id: MessageId; readonly stage: string; readonly reason: string }): void
-  held(fields: { readonly id: MessageId; readonly stage: string; readonly reason: string }): void
+  held(fields: {
+    readonly id: MessageId
+    readonly stage: string
+    readonly reason: string
+    readonly quarantine?: string
+  }): void
   released(fields: { readonly id: MessageId; readonly stage: string; readonly by: string }): void
   removed(fields: { readonly id: MessageId; readonly by: string }): void
   scheduled(fields: { readonly id: MessageId; readonly by: string }): void

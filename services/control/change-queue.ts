@@ -1,4 +1,5 @@
 import { heldQueue } from '../../shared/queue/queues.ts'
+import type { StageJob } from '../../shared/queue/job.ts'
 import type { JobSummary } from '../../shared/queue/queues.ts'
 import { workQueues } from '../../shared/report/read-queues.ts'
 import { plural } from '../../shared/report/units.ts'
@@ -28,8 +29,15 @@ export const remove: Command = {
 export const release: Command = {
   words: ['release'],
   operands: [{ name: 'ID', required: true }],
-  summary: 'put a held message back into its queue',
+  summary: 'let a held message go: into its queue, or on past the filter that kept it back',
   run: (invocation) => withSystem(invocation, (context) => letGo(invocation, context)),
+}
+
+export const hold: Command = {
+  words: ['hold'],
+  operands: [{ name: 'ID', required: true }],
+  summary: 'keep a message in its queue until it is released',
+  run: (invocation) => withSystem(invocation, (context) => keepBack(invocation, context)),
 }
 
 export const pause: Command = {
@@ -100,13 +108,45 @@ async function letGo(invocation: Invocation, context: ServiceContext): Promise<n
     const stage = data.held?.queue ?? heldQueue
     const at = clock.now()
     await spool.settle(
-      data.rcpt.map((recipient) => ({ id, recipient, kind: 'released', stage, at }) satisfies OutcomeRecord),
+      data.rcpt.map(
+        (recipient) => ({ id, recipient, kind: 'released', stage, at, ...quarantineOf(data) }) satisfies OutcomeRecord,
+      ),
     )
     await queues.release(jobId)
     events.released({ id, stage, by: operatorName() })
   }
   const stages = held.map((job) => job.data.held?.queue ?? heldQueue)
   return done(invocation, { id, released: stages }, `message ${id} is back in ${stages.join(', ')}`)
+}
+
+function quarantineOf({ held }: StageJob): Pick<OutcomeRecord, 'quarantine'> {
+  return held?.quarantine === undefined ? {} : { quarantine: held.quarantine }
+}
+
+/** The outcome comes first: a crash in between leaves a job that goes on, and a log that a rebuild reads as held. */
+async function keepBack(invocation: Invocation, context: ServiceContext): Promise<number> {
+  const { queues, spool, events, clock } = context
+  const id = messageIdOperand(invocation)
+  const jobs = (await unfinishedJobs(context, id)).filter((job) => job.queue !== heldQueue)
+  if (jobs.length === 0) throw new ControlError(`message ${id} is held already`)
+  const reason = `held by ${operatorName()}`
+  const stages: string[] = []
+  for (const { queue, jobId, data } of jobs) {
+    const outcomes = (kind: 'held' | 'released'): readonly OutcomeRecord[] =>
+      data.rcpt.map((recipient) => ({ id, recipient, kind, stage: queue, at: clock.now(), reason }))
+    await spool.settle(outcomes('held'))
+    if (await queues.hold(queue, jobId, reason)) {
+      events.held({ id, stage: queue, reason })
+      stages.push(queue)
+    } else await spool.settle(outcomes('released'))
+  }
+  if (stages.length < jobs.length)
+    throw new ControlError(`a worker has message ${id}: pause the queue and try again${heldSoFar(stages)}`)
+  return done(invocation, { id, held: stages }, `message ${id} is held in ${stages.join(', ')}`)
+}
+
+function heldSoFar(stages: readonly string[]): string {
+  return stages.length === 0 ? '' : `; held so far in ${stages.join(', ')}`
 }
 
 function setPaused(invocation: Invocation, paused: boolean): Promise<number> {

@@ -1,4 +1,4 @@
-import { pause, release, remove, resume, schedule } from './change-queue.ts'
+import { hold, pause, release, remove, resume, schedule } from './change-queue.ts'
 import type { Command } from './command.ts'
 import { check, config } from './configuration.ts'
 import { convert } from './convert.ts'
@@ -7,6 +7,7 @@ import { encrypt } from './encrypt.ts'
 import { explainCommand } from './explain.ts'
 import { rebuild } from './rebuild.ts'
 import { send } from './send.ts'
+import { showHeld } from './show-held.ts'
 import { showMessage } from './show-message.ts'
 import { showQueue } from './show-queue.ts'
 import { spoolCat, spoolList } from './spool.ts'
@@ -15,7 +16,9 @@ import { spoolCat, spoolList } from './spool.ts'
 export const commands: readonly Command[] = [
   showQueue,
   showMessage,
+  showHeld,
   schedule,
+  hold,
   release,
   remove,
   pause,

@@ -10,8 +10,13 @@ import type { TestContext } from 'node:test'
 import { loadConfiguration } from '../../shared/config/load.ts'
 import { silentLog } from '../../shared/log.ts'
 import { parseMailbox } from '../../shared/mail/address.ts'
+import { pass, quarantine } from '../../shared/mail/disposition.ts'
 import { newMessageId } from '../../shared/mail/message-id.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
+import { tag } from '../../shared/mail/tag.ts'
+import { expireQuarantine } from '../../shared/pipeline/expire-quarantine.ts'
+import { defineStage } from '../../shared/pipeline/stage.ts'
+import type { HandleMessage } from '../../shared/pipeline/stage.ts'
 import type { StageJob } from '../../shared/queue/job.ts'
 import type { JobResult } from '../../shared/queue/queues.ts'
 import { redisMissing, startTestRedis } from '../../shared/queue/testing.ts'
@@ -221,6 +226,112 @@ test('a held message is released into its queue', { skip }, async (t) => {
   assert.equal(shown.recipients[0]?.state, 'waiting')
   assert.equal((await ctl('release', id)).code, 1)
 })
+
+/** Lets the queue `filter` keep messages back as a filter does, until one is. */
+async function quarantineOnce(context: ServiceContext): Promise<void> {
+  await stageOnce(context, async () => quarantine('virus', 'virus: Test-Signature'))
+}
+
+/** Runs a stage on the queue `filter` for one message. */
+async function stageOnce(context: ServiceContext, handle: HandleMessage): Promise<void> {
+  await new Promise<void>((resolve, refuse) => {
+    const stage = defineStage({
+      name: 'filter',
+      handle: async (message, stageContext) => {
+        setImmediate(() => void running.then((one) => one.close()).then(resolve, refuse))
+        return handle(message, stageContext)
+      },
+    })
+    const running = stage.start(context)
+  })
+}
+
+test(
+  'what a filter keeps back is listed with its reason, and a release takes it past the filter',
+  { skip },
+  async (t) => {
+    const { ctl, accept, context } = await openBench(t)
+    assert.equal((await ctl('show', 'held')).out, 'Nothing is held.\n')
+    const id = await accept()
+    await quarantineOnce(context)
+    assert.match(
+      (await ctl('show', 'held')).out,
+      new RegExp(`^${id}  virus .* jane@localhost  virus: Test-Signature`, 'm'),
+    )
+    const { held } = JSON.parse((await ctl('show', 'held', '--json')).out) as { held: JobView[] }
+    assert.deepEqual(
+      held.map((job) => [job.id, job.quarantine]),
+      [[id, 'virus']],
+    )
+    assert.equal((await ctl('release', id)).code, 0)
+    let released: boolean | undefined
+    await stageOnce(context, async (message) => {
+      released = message.released
+      return pass(tag('Filtered'))
+    })
+    assert.equal(released, true)
+    assert.deepEqual(
+      (await context.queues.jobsOf(id)).filter((job) => job.state !== 'completed').map((job) => job.queue),
+      ['deliver'],
+    )
+  },
+)
+
+test('a message that an operator held is filtered when it is released', { skip }, async (t) => {
+  const { ctl, accept, context } = await openBench(t)
+  const id = await accept()
+  assert.equal((await ctl('hold', id)).out, `message ${id} is held in filter\n`)
+  assert.match((await ctl('hold', id)).errors, /is held already/)
+  const { held } = JSON.parse((await ctl('show', 'held', '--json')).out) as { held: JobView[] }
+  assert.deepEqual([held[0]?.id, held[0]?.quarantine], [id, undefined])
+  assert.equal((await ctl('release', id)).code, 0)
+  let seen: boolean | undefined = true
+  await stageOnce(context, async (message) => {
+    seen = message.released
+    return pass(tag('Filtered'))
+  })
+  assert.equal(seen, undefined)
+})
+
+test('what is kept back stays so, with its reason, when the queues are rebuilt from the spool', { skip }, async (t) => {
+  const { accept, context } = await openBench(t)
+  const id = await accept()
+  await quarantineOnce(context)
+  const [job] = await context.queues.jobsOf(id)
+  assert.ok(job)
+  const { held } = job.data
+  assert.ok(await context.queues.remove('held', job.jobId))
+  await context.pipeline.rehold(await context.spool.read(job.data.at), [0])
+  const [again] = await context.queues.jobsOf(id)
+  assert.deepEqual(
+    [again?.data.held?.reason, again?.data.held?.quarantine, again?.data.held?.queue],
+    [held?.reason, 'virus', 'filter'],
+  )
+})
+
+test(
+  'what is kept back too long is discarded with an outcome; what is held for another reason stays',
+  { skip },
+  async (t) => {
+    const { ctl, accept, context } = await openBench(t)
+    const kept = await accept()
+    await quarantineOnce(context)
+    const other = await accept()
+    assert.equal((await ctl('hold', other)).code, 0)
+    assert.equal(await expireQuarantine(context, 60_000), 0)
+    assert.equal(await expireQuarantine({ ...context, clock: { now: () => Date.now() + 60_000 } }, 60_000), 1)
+    const shown = JSON.parse((await ctl('show', 'message', kept, '--json')).out) as MessageView
+    assert.deepEqual(
+      shown.recipients.map(({ state, detail }) => [state, detail]),
+      [['discarded', 'quarantine: virus: Test-Signature, kept for 1 min']],
+    )
+    const { held } = JSON.parse((await ctl('show', 'held', '--json')).out) as { held: JobView[] }
+    assert.deepEqual(
+      held.map((job) => job.id),
+      [other],
+    )
+  },
+)
 
 test('schedule runs a delayed message, or all, now', { skip }, async (t) => {
   const { ctl, accept, context } = await openBench(t)

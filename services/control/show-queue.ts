@@ -9,7 +9,7 @@ import { visible } from './terminal.ts'
 import type { Colour, Terminal } from './terminal.ts'
 import { textTable } from './text-table.ts'
 
-const defaultLimit = 100
+export const defaultLimit = 100
 const pageSize = 1_000
 const states: readonly JobState[] = ['active', 'waiting', 'delayed', 'held']
 
@@ -42,7 +42,8 @@ async function show(invocation: Invocation, queues: Queues): Promise<number> {
   return exitCodes.done
 }
 
-function limitOf(text: string | undefined): number {
+/** @throws UsageError */
+export function limitOf(text: string | undefined): number {
   if (text === undefined) return defaultLimit
   if (!/^\d{1,9}$/.test(text)) throw new UsageError(`--limit ${text}: a whole number is wanted`)
   return text === '0' ? Number.POSITIVE_INFINITY : Number(text)

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { trimJournal } from '../../shared/journal.ts'
+import { expireQuarantine } from '../../shared/pipeline/expire-quarantine.ts'
 import { sweep } from '../../shared/pipeline/sweep.ts'
 import type { SweepParts } from '../../shared/pipeline/sweep.ts'
 import type { RunningService, Service, ServiceContext } from '../../shared/service.ts'
@@ -11,6 +12,7 @@ import { LiveIndex } from '../../shared/spool/live-index.ts'
 const wipeCheckMs = 2_000
 const orphanCheckMs = 30_000
 const garbageMs = 30_000
+const quarantineMs = 60_000
 /** What looks at every live message may take a twentieth of the time. */
 const restOfIndexDuties = 20
 /** Jobs a worker holds while Redis is emptied get this long to log their outcome before their messages are queued again. */
@@ -104,6 +106,10 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
 
   every('wipe check', wipeCheckMs, 0, requeueAfterWipe)
   every('orphan check', orphanCheckMs, restOfIndexDuties, () => report('no job', minAgeMs))
+  every('quarantine', quarantineMs, restOfIndexDuties, async () => {
+    const { keepMs } = context.configuration.pipeline.quarantine
+    if (keepMs !== undefined) await expireQuarantine({ queues, spool, events, clock }, keepMs)
+  })
   every('garbage collection', garbageMs, restOfIndexDuties, async () => {
     const { troubles: found } = await withIndex(() => collectGarbage(index, { olderThanMs: keepSettledMs, clock }))
     for (const trouble of found) log.warn({ trouble }, 'spool could not be cleaned up here')

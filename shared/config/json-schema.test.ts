@@ -121,6 +121,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'spool "spool" quota 1G',
       'queue "scan" tag Scanned concurrency 2 timeout 5s on-failure proceed',
       'dkim default same-domain selector s key "dkim"',
+      'quarantine keep 30d',
       'login from { joe = "x" }',
     ].join('\n'),
   ],

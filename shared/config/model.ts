@@ -230,6 +230,8 @@ export interface PipelineSettings {
     readonly header: string
     readonly subject?: string
   }
+  /** Mail that a filter keeps back is discarded after `keepMs`; absent: it stays until somebody releases or removes it. */
+  readonly quarantine: { readonly keepMs?: number }
   readonly users:
     | { readonly kind: 'any' }
     | { readonly kind: 'table'; readonly table: Table }

@@ -6,6 +6,7 @@ import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 export const filterStatements: Readonly<Record<string, ParseStatement>> = {
   spam: parseSpam,
   'auth-results': parseAuthResults,
+  quarantine: parseQuarantine,
 }
 
 /** `spam [engine builtin] [junk N] [reject N] [discard N] [header NAME] [subject TEXT]`. */
@@ -38,4 +39,12 @@ function parseAuthResults(draft: PipelineDraft): void {
   const authResults: PipelineSettings['authResults'][number][] = []
   while (!reader.atEnd()) authResults.push(choiceOf(reader, ['spf', 'dkim', 'dmarc', 'arc'] as const, 'a check'))
   finish(draft, { authResults: [...new Set(authResults)] })
+}
+
+/** `quarantine keep 30d`. */
+function parseQuarantine(draft: PipelineDraft): void {
+  const { reader } = draft
+  reader.next()
+  reader.expect('keep', 'behind "quarantine"')
+  finish(draft, { quarantine: { keepMs: reader.duration('keep') } })
 }

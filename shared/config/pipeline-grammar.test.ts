@@ -44,6 +44,7 @@ test('every statement ends in the settings', () => {
       'dkim domain "Exem.pl" selector "main" key "keys/main.pem" header simple body relaxed expire 21d',
       'dkim default same-domain selector s key "/k"',
       'auth-results verify spf dkim',
+      'quarantine keep 30d',
       'users from <users>',
       'login from <users>',
       'interface lo is "10.77.0.0/24"',
@@ -95,6 +96,7 @@ test('every statement ends in the settings', () => {
     { domain: '*', selector: 's', keyFile: '/k', canonicalization: 'relaxed/simple' },
   ])
   assert.deepEqual(settings.authResults, ['spf', 'dkim'])
+  assert.deepEqual(settings.quarantine, { keepMs: 30 * 86_400_000 })
   assert.deepEqual([settings.users.kind, settings.login?.name], ['table', 'users'])
   assert.deepEqual([...settings.interfaces], [['lo', '10.77.0.0/24']])
   assert.deepEqual([...settings.sockets], [['/run/lmtp', 'dovecot:24']])
@@ -105,7 +107,6 @@ test('every statement ends in the settings', () => {
 test('what this version does not carry out is refused by name', () => {
   const refused = [
     'virus clamd "clamav:3310"',
-    'quarantine keep 30d',
     'external "smtp://localhost:10024" is "amavis:10024"',
     'mta-sts opportunistic',
     'trusted proxy "10.0.0.0/8"',
@@ -137,6 +138,8 @@ test('mistakes are told with their place and advice', () => {
     ['dkim domain a.org key "/k"', 'incomplete@1:1', 'add: selector'],
     ['redis "redis://:secret@h"', 'value@1:7', 'write `password file'],
     ['resolver "dns.example.org"', 'value@1:10', '"10.0.0.53"'],
+    ['quarantine keep 30', 'value@1:17', 'a number and one of'],
+    ['quarantine', 'syntax@1:11', ''],
     ['relay port 70000', 'value@1:12', ''],
     ['log level info\nlog level warn', 'duplicate@2:1', 'keep one'],
     ['dashboard listen 8080', 'syntax@1:18', ''],
@@ -150,7 +153,7 @@ test('mistakes are told with their place and advice', () => {
 
 test('no file makes the parser throw', () => {
   const statements =
-    'redis spool dashboard metrics log hostname queue spam dkim auth-results users login interface socket resolver tls relay'
+    'redis spool dashboard metrics log hostname queue spam quarantine dkim auth-results users login interface socket resolver tls relay'
   const others =
     'listen level from <users> <none> key "/k" selector "127.0.0.1:80" 5 4d tag filter is any default same-domain { } , = $where \n'
   const word = fc.constantFrom(...`${statements} ${others}`.split(' '), '\n')

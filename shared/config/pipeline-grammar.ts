@@ -22,6 +22,7 @@ const onlyOnce = new Set([
   'log',
   'hostname',
   'auth-results',
+  'quarantine',
   'users',
   'login',
   'relay',
@@ -36,6 +37,7 @@ export function defaultPipeline(): PipelineSettings {
     dkim: [],
     authResults: ['spf', 'dkim', 'dmarc', 'arc'],
     spam: { junk: 5, header: 'X-Spam' },
+    quarantine: {},
     users: { kind: 'any' },
     resolvers: [],
     interfaces: new Map(),
@@ -59,7 +61,6 @@ const statements: Readonly<Record<string, ParseStatement>> = {
 const later: ReadonlyMap<string, string> = new Map([
   ['external', 'remove it: the queue itself answers that address'],
   ['virus', 'remove it'],
-  ['quarantine', 'remove it; held mail stays until somebody releases it'],
   ['filter', 'remove it: no filters run in the session'],
   ['mta-sts', 'remove it'],
   ['trusted', 'remove it'],

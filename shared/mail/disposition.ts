@@ -15,12 +15,15 @@ export interface DeliveryAttempt {
   readonly dsnPassedOn?: boolean
 }
 
+/** Why a filter keeps a message back. Released by an operator, it goes on past that filter; kept too long, it is discarded. */
+export type Quarantine = 'virus' | 'spam' | 'banned'
+
 /** What a stage decided about a message. What a stage throws means 451: again on the schedule. */
 export type Disposition =
   | { readonly kind: 'pass'; readonly tag: Tag; readonly edits?: readonly HeaderEdit[] }
   | { readonly kind: 'settled'; readonly attempts: readonly DeliveryAttempt[] }
   | { readonly kind: 'reject'; readonly reply: Reply }
-  | { readonly kind: 'hold'; readonly reason: string }
+  | { readonly kind: 'hold'; readonly reason: string; readonly quarantine?: Quarantine }
   | { readonly kind: 'discard'; readonly reason: string }
 
 export function pass(tag: Tag, edits: readonly HeaderEdit[] = []): Disposition {
@@ -37,6 +40,10 @@ export function reject(reply: Reply): Disposition {
 
 export function hold(reason: string): Disposition {
   return { kind: 'hold', reason }
+}
+
+export function quarantine(quarantine: Quarantine, reason: string): Disposition {
+  return { kind: 'hold', reason, quarantine }
 }
 
 export function discard(reason: string): Disposition {

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import type { Configuration } from '../config/model.ts'
 import type { Events } from '../events.ts'
 import type { Mailbox, ReversePath } from '../mail/address.ts'
-import { discard, hold, pass, reject, settled } from '../mail/disposition.ts'
+import { discard, hold, pass, quarantine, reject, settled } from '../mail/disposition.ts'
 import type { Disposition } from '../mail/disposition.ts'
 import { newMessageId } from '../mail/message-id.ts'
 import type { Reply } from '../mail/reply.ts'
@@ -191,6 +191,16 @@ test('held mail is parked with its reason and logged as held before the job goes
   assert.deepEqual(
     outcomes.map((one) => [one.kind, one.reason]),
     [['held', 'virus']],
+  )
+})
+
+test('mail in quarantine is known as such in the log and among the held jobs', async () => {
+  const { parts, outcomes } = bench()
+  const result = await advance(parts, step('filter', 1), quarantine('virus', 'virus: X'))
+  assert.deepEqual(result.kind === 'park' && [result.reason, result.quarantine], ['virus: X', 'virus'])
+  assert.deepEqual(
+    outcomes.map((one) => [one.kind, one.reason, one.quarantine]),
+    [['held', 'virus: X', 'virus']],
   )
 })
 

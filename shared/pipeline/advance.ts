@@ -48,7 +48,7 @@ export async function advance(parts: AdvanceParts, step: Step, disposition: Disp
     case 'reject':
       return settleAttempts(parts, step, refuseAll(step, disposition.reply))
     case 'hold':
-      return holdBack(parts, step, disposition.reason)
+      return holdBack(parts, step, disposition)
     case 'discard':
       return discardAll(parts, step, disposition.reason)
   }
@@ -149,10 +149,15 @@ async function warnOfDelay(
   return Math.max(warned, due)
 }
 
-async function holdBack(parts: AdvanceParts, step: Step, reason: string): Promise<JobResult> {
-  await parts.spool.settle(outcomesForAll(parts, step, 'held', reason))
-  parts.events.held({ id: step.message.envelope.id, stage: step.queue, reason })
-  return { kind: 'park', data: step.job, reason }
+async function holdBack(
+  parts: AdvanceParts,
+  step: Step,
+  { reason, quarantine }: Disposition & { kind: 'hold' },
+): Promise<JobResult> {
+  const why = { reason, ...(quarantine === undefined ? {} : { quarantine }) }
+  await parts.spool.settle(outcomesForAll(parts, step, 'held', reason).map((outcome) => ({ ...outcome, ...why })))
+  parts.events.held({ id: step.message.envelope.id, stage: step.queue, ...why })
+  return { kind: 'park', data: step.job, ...why }
 }
 
 async function discardAll(parts: AdvanceParts, step: Step, reason: string): Promise<JobResult> {

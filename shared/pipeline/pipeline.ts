@@ -5,10 +5,10 @@ import type { Logger } from '../log.ts'
 import type { Envelope } from '../mail/envelope.ts'
 import type { HeaderEdit } from '../mail/header-edit.ts'
 import type { Metrics } from '../metrics.ts'
-import type { NewJob } from '../queue/job.ts'
+import type { HeldEvidence, NewJob } from '../queue/job.ts'
 import { QueueUnavailableError, heldQueue } from '../queue/queues.ts'
 import type { Queues } from '../queue/queues.ts'
-import type { IncomingContent, Locator, Spool, SpooledMessage } from '../spool/spool.ts'
+import type { IncomingContent, Locator, OutcomeRecord, Spool, SpooledMessage } from '../spool/spool.ts'
 import { advance } from './advance.ts'
 import type { AdvanceParts } from './advance.ts'
 import { planJobs } from './plan.ts'
@@ -59,6 +59,20 @@ const retryBacklogMs = 1_000
 /** Beyond this many, messages without a job are left to the sweeper, which finds them in the spool. */
 const maxBacklog = 100_000
 const backlogBatch = 500
+
+/** Why and since when the log says these recipients are held. */
+function evidenceOf(
+  outcomes: readonly OutcomeRecord[],
+  recipients: readonly number[],
+  nowAt: number,
+): Pick<HeldEvidence, 'reason' | 'at' | 'quarantine'> {
+  const last = outcomes.findLast(({ kind, recipient }) => kind === 'held' && recipients.includes(recipient))
+  return {
+    reason: last?.reason ?? 'held before the queues were rebuilt',
+    at: last?.at ?? nowAt,
+    ...(last?.quarantine === undefined ? {} : { quarantine: last.quarantine }),
+  }
+}
 
 export function openPipeline(parts: PipelineParts): Pipeline {
   const { configuration, route, spool, queues, events, metrics, log, clock } = parts
@@ -121,13 +135,14 @@ export function openPipeline(parts: PipelineParts): Pipeline {
 
   async function rehold(stored: SpooledMessage, held: readonly number[]): Promise<void> {
     const journey: Journey = { ...stored, at: stored.locator, pending: held, path: [], recheck: true }
-    const reason = 'held before the queues were rebuilt'
+    const { id } = stored.envelope
+    const outcomes = (await spool.outcomesOf([id])).get(id) ?? []
     const { jobs } = await planJobs(journey, route)
     await queues.add(
       jobs.map(({ queue, jobId, data }) => ({
         queue: heldQueue,
         jobId,
-        data: { ...data, held: { queue, reason, at: clock.now(), starts: 0, crashes: 0 } },
+        data: { ...data, held: { queue, ...evidenceOf(outcomes, data.rcpt, clock.now()), starts: 0, crashes: 0 } },
       })),
     )
   }

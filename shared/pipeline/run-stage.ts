@@ -6,7 +6,7 @@ import type { StageJob } from '../queue/job.ts'
 import type { JobControl, JobResult } from '../queue/queues.ts'
 import type { RunningService, ServiceContext } from '../service.ts'
 import { SpoolReadError, isFinal } from '../spool/spool.ts'
-import type { SpooledMessage } from '../spool/spool.ts'
+import type { OutcomeRecord, SpooledMessage } from '../spool/spool.ts'
 import { advance } from './advance.ts'
 import type { HandleMessage, OpenStage, StageDefinition, StageMessage } from './stage.ts'
 
@@ -44,12 +44,16 @@ async function openStage(definition: StageDefinition, context: ServiceContext): 
 
 async function handleJob(running: Running, job: StageJob, control: JobControl): Promise<JobResult> {
   const { context, queue } = running
-  const pending = job.recheck === true || control.starts > 1 ? await stillPending(context, job) : job.rcpt
+  const outcomes = job.recheck === true || control.starts > 1 ? await outcomesOf(context, job) : []
+  const pending = stillPending(job, outcomes)
   if (pending.length === 0) return { kind: 'done' }
   const stored = await readRecord(context, job)
   if (stored instanceof SpoolReadError) return parkDamaged(running, job, stored)
 
-  const message = stageMessage(job, pending, stored)
+  const message = {
+    ...stageMessage(job, pending, stored),
+    ...(isReleased(queue, pending, outcomes) ? { released: true as const } : {}),
+  }
   const startedAt = performance.now()
   const disposition = await disposeOf(running, message, control)
   const tookMs = Math.round((performance.now() - startedAt) * 1000) / 1000
@@ -57,11 +61,25 @@ async function handleJob(running: Running, job: StageJob, control: JobControl): 
   return advance(context.pipeline.advanceParts, { queue, job, message, tookMs }, disposition)
 }
 
+async function outcomesOf(context: ServiceContext, job: StageJob): Promise<readonly OutcomeRecord[]> {
+  return (await context.spool.outcomesOf([job.id])).get(job.id) ?? []
+}
+
 /** Recipients without an outcome: what a killed process logged before its job was done counts. */
-async function stillPending(context: ServiceContext, job: StageJob): Promise<readonly number[]> {
-  const outcomes = (await context.spool.outcomesOf([job.id])).get(job.id) ?? []
+function stillPending(job: StageJob, outcomes: readonly OutcomeRecord[]): readonly number[] {
+  if (outcomes.length === 0) return job.rcpt
   const final = new Set(outcomes.filter((outcome) => isFinal(outcome)).map((outcome) => outcome.recipient))
   return job.rcpt.filter((recipient) => !final.has(recipient))
+}
+
+/** The log says so, not the job: it holds after the queues were rebuilt too. */
+function isReleased(queue: string, pending: readonly number[], outcomes: readonly OutcomeRecord[]): boolean {
+  const released = new Set(
+    outcomes
+      .filter(({ kind, stage, quarantine }) => kind === 'released' && stage === queue && quarantine !== undefined)
+      .map(({ recipient }) => recipient),
+  )
+  return released.size > 0 && pending.every((recipient) => released.has(recipient))
 }
 
 async function readRecord(context: ServiceContext, job: StageJob): Promise<SpooledMessage | SpoolReadError> {
@@ -75,7 +93,7 @@ async function readRecord(context: ServiceContext, job: StageJob): Promise<Spool
 
 /** The record is gone or damaged: settled already, or evidence for an operator; never silently dropped. */
 async function parkDamaged(running: Running, job: StageJob, error: SpoolReadError): Promise<JobResult> {
-  if ((await stillPending(running.context, job)).length === 0) return { kind: 'done' }
+  if (stillPending(job, await outcomesOf(running.context, job)).length === 0) return { kind: 'done' }
   running.context.events.held({ id: job.id, stage: running.queue, reason: error.message })
   return { kind: 'park', data: job, reason: error.message }
 }

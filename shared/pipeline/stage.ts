@@ -14,6 +14,8 @@ export interface StageMessage extends Message {
   readonly destination?: string
   /** Attempts so far that ended in a temporary failure. */
   readonly attempts: number
+  /** An operator let it go from this stage's quarantine: it is not judged again. */
+  readonly released?: true
 }
 
 /** What a stage may use while it handles one message. */

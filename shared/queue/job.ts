@@ -1,4 +1,5 @@
 import type { Mailbox, ReversePath } from '../mail/address.ts'
+import type { Quarantine } from '../mail/disposition.ts'
 import type { HeaderEdit } from '../mail/header-edit.ts'
 import type { MessageId } from '../mail/message-id.ts'
 import type { Tag } from '../mail/tag.ts'
@@ -43,6 +44,8 @@ export interface StageJob {
 export interface HeldEvidence {
   readonly queue: string
   readonly reason: string
+  /** A filter keeps it back, not trouble or an operator. */
+  readonly quarantine?: Quarantine
   readonly at: number
   /** How often the job was started there. */
   readonly starts: number

@@ -74,6 +74,8 @@ export interface Queues {
   remove(queue: string, jobId: string): Promise<boolean>
   pause(queue: string): Promise<void>
   resume(queue: string): Promise<void>
+  /** Takes a job that waits out of its queue until it is released; false when a worker has it, or it does not exist. */
+  hold(queue: string, jobId: string, reason: string): Promise<boolean>
   /** Puts a held job back into its queue, with `change` applied; false when it is not held. */
   release(jobId: string, change?: (data: StageJob) => StageJob): Promise<boolean>
 
@@ -218,6 +220,17 @@ class RedisQueues implements Queues {
 
   resume(queue: string): Promise<void> {
     return reach(async () => (await this.#producer.queue(queue)).pause(false))
+  }
+
+  /** The held copy first, then the job itself: what stops in between leaves one too many, never none. */
+  async hold(queue: string, jobId: string, reason: string): Promise<boolean> {
+    const job = await this.job(queue, jobId)
+    if (job === undefined || queue === heldQueue || job.state === 'active' || job.state === 'completed') return false
+    const held = { queue, reason, at: Date.now(), starts: 0, crashes: 0 }
+    await this.add([{ queue: heldQueue, jobId, data: { ...job.data, held } }])
+    if (await this.remove(queue, jobId)) return true
+    await this.remove(heldQueue, jobId)
+    return false
   }
 
   async release(jobId: string, change: (data: StageJob) => StageJob = (data) => data): Promise<boolean> {

@@ -170,10 +170,10 @@ export class BullStageWorker implements StageWorker {
   }
 
   /** The held copy first, then the job itself goes without a trace, so that a release can add it again under its id. */
-  async #park(running: Running, { data, reason }: JobResult & { kind: 'park' }): Promise<void> {
+  async #park(running: Running, { data, reason, quarantine }: JobResult & { kind: 'park' }): Promise<void> {
     const { job } = running
     const jobId = jobIdOf(job)
-    const held = this.#evidence(job, reason)
+    const held = { ...this.#evidence(job, reason), ...(quarantine === undefined ? {} : { quarantine }) }
     try {
       await this.#around.add([{ queue: heldQueue, jobId, data: { ...data, held } }])
     } catch (error) {

@@ -1,3 +1,4 @@
+import type { Quarantine } from '../mail/disposition.ts'
 import type { StageJob } from './job.ts'
 
 /** What a handler is told about the run it is in. */
@@ -30,7 +31,7 @@ export type JobResult =
       readonly lane?: Lane
     }
   /** Goes to the queue `held` and waits for an operator. */
-  | { readonly kind: 'park'; readonly data: StageJob; readonly reason: string }
+  | { readonly kind: 'park'; readonly data: StageJob; readonly reason: string; readonly quarantine?: Quarantine }
 
 /** May run twice for one job. What it throws is trouble of our own: the job runs again after a pause, with the same data. */
 export type JobHandler = (job: StageJob, control: JobControl) => Promise<JobResult>

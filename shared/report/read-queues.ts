@@ -1,3 +1,4 @@
+import type { HeldEvidence } from '../queue/job.ts'
 import { heldQueue } from '../queue/queues.ts'
 import type { JobSummary, Queues } from '../queue/queues.ts'
 import type { JobState, JobView, QueueView } from './views.ts'
@@ -89,8 +90,12 @@ function jobView(job: JobSummary): JobView {
     ...(job.lastReply === undefined ? {} : { lastReply: job.lastReply }),
     ...(data.action === undefined ? {} : { action: data.action }),
     ...(data.destination === undefined ? {} : { destination: data.destination }),
-    ...(held === undefined ? (job.reason === undefined ? {} : { reason: job.reason }) : { reason: held.reason }),
+    ...(held === undefined ? (job.reason === undefined ? {} : { reason: job.reason }) : heldView(held)),
   }
+}
+
+function heldView({ reason, at, quarantine }: HeldEvidence): Pick<JobView, 'reason' | 'heldAt' | 'quarantine'> {
+  return { reason, heldAt: at, ...(quarantine === undefined ? {} : { quarantine }) }
 }
 
 function stateOf(state: JobSummary['state']): JobView['state'] {

@@ -1,4 +1,5 @@
 import type { Mailbox, ReversePath } from '../mail/address.ts'
+import type { Quarantine } from '../mail/disposition.ts'
 import type { HeaderEdit } from '../mail/header-edit.ts'
 import type { MessageId } from '../mail/message-id.ts'
 import type { StoryLine } from './story.ts'
@@ -43,6 +44,9 @@ export interface JobView {
   readonly destination?: string
   /** Why it is held. */
   readonly reason?: string
+  readonly heldAt?: number
+  /** A filter holds it, not trouble or an operator. */
+  readonly quarantine?: Quarantine
 }
 
 /** A job that is not done. */

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 
 import type { Envelope } from '../mail/envelope.ts'
+import type { Quarantine } from '../mail/disposition.ts'
 import type { HeaderEdit } from '../mail/header-edit.ts'
 import type { MessageId } from '../mail/message-id.ts'
 import type { Reply } from '../mail/reply.ts'
@@ -57,6 +58,8 @@ export interface OutcomeRecord {
   readonly reply?: Reply
   readonly remoteMta?: string
   readonly reason?: string
+  /** `held`: by a filter; `released`: from there, never to be filtered again. */
+  readonly quarantine?: Quarantine
 }
 
 export function isFinal(outcome: OutcomeRecord): boolean {
