@@ -1,14 +1,15 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
-import type { SecureContext, SecureVersion } from 'node:tls'
+import type { SecureContext, SecureContextOptions } from 'node:tls'
 
 import type { Pki } from '../../shared/config/model.ts'
 
 export interface CertificateOptions {
   /** The first serves clients that name no host, or one we have no certificate for. */
   readonly pkis: readonly Pki[]
-  readonly tlsMinimum: SecureVersion
+  /** Versions and ciphers of the listener. */
+  readonly tls: Pick<SecureContextOptions, 'minVersion' | 'maxVersion' | 'ciphers'>
   /** File of the authorities that client certificates are checked against. */
   readonly clientCa?: string
   /** Told when changed files cannot be used and the old certificate stays. */
@@ -61,6 +62,7 @@ export class Certificates {
 
 interface PkiFiles {
   readonly name: string
+  readonly dhe: Pki['dhe']
   readonly cert: string
   readonly key: string
   readonly ca?: string
@@ -69,8 +71,9 @@ interface PkiFiles {
 async function readAll({ pkis, clientCa }: CertificateOptions): Promise<readonly PkiFiles[]> {
   const ca = clientCa === undefined ? undefined : await read('ca', clientCa)
   return Promise.all(
-    pkis.map(async ({ name, cert, key }) => ({
+    pkis.map(async ({ name, cert, key, dhe }) => ({
       name,
+      dhe,
       cert: await read(`pki "${name}"`, cert),
       key: await read(`pki "${name}"`, key),
       ...(ca === undefined ? {} : { ca }),
@@ -86,14 +89,15 @@ async function read(owner: string, path: string): Promise<string> {
   }
 }
 
-function load({ name, cert, key, ca }: PkiFiles, { tlsMinimum }: CertificateOptions): Loaded {
+function load({ name, cert, key, ca, dhe }: PkiFiles, { tls }: CertificateOptions): Loaded {
   try {
     const context = createSecureContext({
       cert,
       key,
-      minVersion: tlsMinimum,
+      ...tls,
       honorCipherOrder: true,
       sessionIdContext: 'sluice',
+      ...(dhe === 'auto' ? { dhparam: 'auto' } : {}),
       ...(ca === undefined ? {} : { ca }),
     })
     return { names: namesIn(new X509Certificate(cert)), context }

@@ -9,7 +9,8 @@ import { test } from 'node:test'
 import { connect } from 'node:tls'
 import type { ConnectionOptions } from 'node:tls'
 
-import { credentials, remotePki, startInbound, testPki } from './testing.ts'
+import { credentials, remotePki, rsaPki, startInbound, testPki } from './testing.ts'
+import type { TestInboundOptions } from './testing.ts'
 
 /** Common name of the certificate a client is shown. */
 async function shown(port: number, options: ConnectionOptions): Promise<string> {
@@ -49,7 +50,7 @@ test('the start message says how each listener is to be used', async (t) => {
 test('listeners that are no sockets of ours are not opened', async (t) => {
   const queue = { name: 'filter', tag: 'Filtered', answers: 'smtp://localhost:10024' }
   const queues = new Map([['filter', queue]])
-  const pipeline = { queues, interfaces: new Map(), tlsMinimum: 'TLSv1.2' } as never
+  const pipeline = { queues, interfaces: new Map(), filters: new Map(), tlsMinimum: 'TLSv1.2' } as never
   for (const listener of [{ on: 'socket' }, { on: 'lo', port: 10_025, tag: 'Filtered' }]) {
     const inbound = await startInbound({ listener, configuration: { pipeline } })
     t.after(() => inbound.close())
@@ -103,4 +104,36 @@ test('a certificate that cannot be read is named before anything is opened', asy
     startInbound({ listener: { tls: 'offered' }, configuration: { pkis } }),
     /smtpd\.conf:7: .*pki "server": .*\/nonexistent\/cert\.pem/,
   )
+})
+
+test('protocols, ciphers and dhe of a listener count, and `smtp ciphers` where it has none', async (t) => {
+  const cases: readonly (readonly [TestInboundOptions, ConnectionOptions, ConnectionOptions])[] = [
+    [{ listener: { protocols: 'TLSv1.3' } }, { maxVersion: 'TLSv1.2' }, {}],
+    [{ listener: { protocols: 'TLSv1.2' } }, { minVersion: 'TLSv1.3' }, {}],
+    [
+      { listener: { ciphers: 'ECDHE-ECDSA-AES256-GCM-SHA384' } },
+      { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' },
+      { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES256-GCM-SHA384' },
+    ],
+    [
+      { configuration: { ciphers: 'ECDHE-ECDSA-AES256-GCM-SHA384' } },
+      { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' },
+      { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES256-GCM-SHA384' },
+    ],
+  ]
+  for (const [options, refused, taken] of cases) {
+    const inbound = await startInbound({ ...options, listener: { tls: 'implicit', ...options.listener } })
+    t.after(() => inbound.close())
+    await assert.rejects(shown(inbound.port, refused), JSON.stringify(options))
+    assert.equal(await shown(inbound.port, taken), 'mx.sluice.test')
+  }
+  const dhe = { maxVersion: 'TLSv1.2', ciphers: 'DHE-RSA-AES256-GCM-SHA384' } as const
+  for (const mode of ['none', 'auto'] as const) {
+    const pkis = new Map([['server', { ...rsaPki, dhe: mode }]])
+    const inbound = await startInbound({ listener: { tls: 'implicit' }, configuration: { pkis } })
+    t.after(() => inbound.close())
+    const handshake = shown(inbound.port, dhe)
+    if (mode === 'auto') assert.equal(await handshake, 'mx.sluice.test')
+    else await assert.rejects(handshake)
+  }
 })

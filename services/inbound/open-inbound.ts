@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 
-import type { Configuration, Listener, Pki } from '../../shared/config/model.ts'
+import type { Configuration, Listener, Pki, Table } from '../../shared/config/model.ts'
+import { tlsVersions } from '../../shared/config/tls-words.ts'
 import type { PasswordVerifier } from '../../shared/crypt/verify-password.ts'
 import type { ServiceContext } from '../../shared/service.ts'
 import { StartError } from '../../shared/start/start-error.ts'
@@ -26,7 +27,7 @@ export interface InboundParts extends Pick<
   readonly verifier: Pick<PasswordVerifier, 'verify'>
   readonly monotonic: () => number
   readonly limits?: SessionLimits
-  /** How a filter process is run, where it differs from the defaults; by name of the proc or filter. */
+  /** In place of what pipeline.conf says of a filter process; by name of the proc or filter. */
   readonly filterSettings?: (name: string) => Partial<FilterSettings>
   /** In place of the log. */
   readonly reportFilter?: Reception['reportFilter']
@@ -89,14 +90,16 @@ interface OwnShared {
 }
 
 /** Only those of listeners that are opened. */
-function startFilters({ configuration, log, filterSettings }: InboundParts): Promise<FilterHost> {
+function startFilters(parts: InboundParts): Promise<FilterHost> {
+  const { configuration, log } = parts
+  const stated = configuration.pipeline.filters
   const listeners = configuration.listeners.filter((listener) => isOpen(listener, configuration))
   return openFilterHost({
     filters: listeners.flatMap((listener) => listener.filters ?? []),
     admd: configuration.authservId,
     log,
     now: () => performance.timeOrigin + performance.now(),
-    ...(filterSettings === undefined ? {} : { settings: filterSettings }),
+    settings: parts.filterSettings ?? ((name) => stated.get(name) ?? {}),
   })
 }
 
@@ -162,6 +165,7 @@ function receptionOf(
     listener,
     name: endpoint(host, listener.port),
     hostname: listener.hostname ?? configuration.hostname,
+    ...(listener.hostnames === undefined ? {} : { hostnameAt: hostnameAt(listener.hostnames, tables) }),
     configuration,
     tables,
     pipeline,
@@ -182,13 +186,28 @@ function receptionOf(
   }
 }
 
+/** `hostnames`: the name of this host by the address a client connected to. */
+function hostnameAt(names: Table, tables: InboundParts['tables']): NonNullable<Reception['hostnameAt']> {
+  return async (address) => {
+    const plain = address.replace(/%.*$/, '')
+    for (const key of plain.includes(':') ? [plain, `[${plain}]`] : [plain]) {
+      const name = await Promise.resolve(tables.lookup(names, key))
+      if (name !== undefined) return name
+    }
+    return undefined
+  }
+}
+
 async function certificatesOf(listener: Listener, parts: InboundParts): Promise<Certificates | undefined> {
   if (listener.tls === 'none') return undefined
   const { configuration, log } = parts
   const clientCa = listener.ca === undefined ? undefined : configuration.cas.get(listener.ca)
+  const versions = tlsVersions(listener.protocols, configuration.pipeline.tlsMinimum)
+  if (versions === undefined) throw new Error(`protocols "${listener.protocols ?? ''}" leaves no version of TLS`)
+  const ciphers = listener.ciphers ?? configuration.ciphers
   return Certificates.open({
     pkis: pkisOf(listener, configuration),
-    tlsMinimum: configuration.pipeline.tlsMinimum,
+    tls: { ...versions, ...(ciphers === undefined ? {} : { ciphers }) },
     onWarning: (message) => log.warn({ listener: listener.on }, message),
     ...(clientCa === undefined ? {} : { clientCa }),
   })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -68,6 +68,35 @@ test('a message goes through the filters line by line, ours on top, and is store
   )
   assert.match(second ?? '', /^X-Spam: Yes\r\nReceived: /)
   assert.equal(first?.match(/Received:/g)?.length, 1)
+})
+
+test('pipeline.conf says what happens when a filter is silent', async (t) => {
+  for (const [onFailure, code] of [
+    ['proceed', 250],
+    ['tempfail', 451],
+  ] as const) {
+    const settings = new Map([['test', { protocol: '0.7', timeoutMs: 3_000, onFailure }]])
+    const pipeline = { queues: new Map(), interfaces: new Map(), filters: settings, tlsMinimum: 'TLSv1.2' } as never
+    const inbound = await startInbound({
+      listener: { filters: [testFilter('-', 'hang')] },
+      configuration: { pipeline },
+    })
+    t.after(() => inbound.close())
+    const client = await connected(t, inbound)
+    assert.equal((await client.command('MAIL FROM:<hang@example.net>')).code, code)
+  }
+})
+
+test('a filter runs as the user smtpd.conf names', { skip: process.getuid?.() !== 0 && 'needs root' }, async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-user-'))
+  t.after(() => rm(folder, { recursive: true }))
+  await chmod(folder, 0o777)
+  const command = join(folder, 'who')
+  const lines = ['#!/bin/sh', `id -un >${command}.out`, 'echo "register|ready"', 'cat >/dev/null', '']
+  await writeFile(command, lines.join('\n'), { mode: 0o755 })
+  const who = { name: 'who', command, user: 'nobody', at }
+  await start(t, [{ kind: 'process', name: 'who', process: who, at }])
+  assert.equal(await readFile(`${command}.out`, 'utf8'), 'nobody\n')
 })
 
 test('sessions wait for the filter each on its own', async (t) => {

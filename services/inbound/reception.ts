@@ -37,6 +37,8 @@ export interface Reception {
   /** `127.0.0.1:2525`, for events and Received. */
   readonly name: string
   readonly hostname: string
+  /** Our name where a client connected to this address of ours; undefined: `hostname`. Throws when the table cannot be read. */
+  readonly hostnameAt?: (address: string) => Promise<string | undefined>
   readonly configuration: Configuration
   readonly tables: Pick<TableSet, 'lookup'>
   readonly pipeline: Pick<Pipeline, 'receive' | 'accept'>

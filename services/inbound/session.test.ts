@@ -53,6 +53,20 @@ test('a message is accepted with its id, and stored with our Received on top', a
   assert.deepEqual(inbound.events, ['connected', 'received', 'disconnected'])
 })
 
+test('hostnames: greeting, EHLO and Received have the name of the address the client connected to', async (t) => {
+  const names = inlineMap('names', { '127.0.0.1': 'in.sluice.test', '192.0.2.1': 'far.sluice.test' })
+  const inbound = await start(t, { listener: { hostnames: names, hostname: 'mx9.sluice.test' } })
+  const client = await SmtpClient.connect({ port: inbound.port })
+  t.after(() => client.destroy())
+  assert.match((await client.reply()).raw, /^220 in\.sluice\.test /)
+  assert.match((await client.command('EHLO client.test')).raw, /^250-in\.sluice\.test /)
+  await client.send({ from: 'a@example.net', to: ['jane@example.org'], content: message })
+  assert.match(inbound.accepted[0]?.message ?? '', /\tby in\.sluice\.test with ESMTP/)
+  const other = inlineMap('names', { '192.0.2.1': 'far.sluice.test' })
+  const unnamed = await connected(t, await start(t, { listener: { hostnames: other, hostname: 'mx9.sluice.test' } }))
+  assert.match((await unnamed.command('HELO client.test')).raw, /^250 mx9\.sluice\.test/)
+})
+
 test('commands out of order are refused (RFC 5321 §4.1.4)', async (t) => {
   const client = await SmtpClient.connect({ port: (await start(t)).port })
   t.after(() => client.destroy())

@@ -56,6 +56,7 @@ const answers = {
   tooManyRefused: reply(421, '4.7.0', 'Too many refused recipients'),
   tooIdle: reply(421, '4.7.0', 'Too many commands without a message'),
   timeout: reply(421, '4.4.2', 'Timeout'),
+  unavailable: reply(421, '4.3.0', 'Service not available, try again later'),
   tooSlow: reply(421, '4.3.0', 'The server could not answer in time, please try again later'),
 }
 
@@ -75,6 +76,8 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   readonly filters: SessionFilters | undefined
   #nameFound: Promise<ClientName> | undefined
   #nameVerified: Promise<string | undefined> | undefined
+  /** In the greeting, EHLO and Received. */
+  hostname: string
   #tls: { readonly version: string; readonly cipher: string } | undefined
   /** Monotonic ms since which the client, or a handler, is waited for. */
   #waitingSince: number
@@ -93,6 +96,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     super(server, socket, options)
     this.#reception = server.reception
     this.#accepted = socket
+    this.hostname = server.reception.hostname
     const { filters } = server.reception
     this.filters = filters === undefined ? undefined : this.#openFilters(filters)
     this.#transactions = new MailTransactions(server.reception, this)
@@ -164,6 +168,24 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
 
   #greet(): void {
     if (this._closing || this._closed) return
+    const { hostnameAt } = this.#reception
+    if (hostnameAt === undefined) return this.#askFilters()
+    void hostnameAt(this._socket.localAddress ?? '').then(
+      (name) => {
+        this.hostname = name ?? this.hostname
+        this.#askFilters()
+      },
+      (error: unknown) => this.#refuseService(error),
+    )
+  }
+
+  #refuseService(error: unknown): void {
+    this.#reception.log.error({ err: error, session: this.id }, 'temporary failure')
+    this.drop(answers.unavailable)
+  }
+
+  #askFilters(): void {
+    if (this._closing || this._closed) return
     if (this.filters?.observed !== true) return this.#filtered('connect', '', () => this.#welcome())
     void this.#reportConnection(this.filters).then(() => this.#filtered('connect', '', () => this.#welcome()))
   }
@@ -187,10 +209,10 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     this._ready = true
     this.#waitingSince = this.#reception.monotonic()
     this.#reception.events.connected(this.#fields())
-    const greeting = `220 ${this.#reception.hostname} ESMTP`
+    const greeting = `220 ${this.hostname} ESMTP`
     this.#write(`${greeting}\r\n`)
     this.filters?.report('protocol-server', greeting)
-    this.filters?.report('link-greeting', this.#reception.hostname)
+    this.filters?.report('link-greeting', this.hostname)
   }
 
   override _createParser(): SessionInput {
@@ -419,7 +441,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     this.filters?.report('link-identify', verb, argument)
     this.openingCommand = verb
     this.hostNameAppearsAs = argument
-    const { hostname } = this.#reception
+    const { hostname } = this
     if (verb === 'HELO') return this.#idleAnswer({ code: 250, text: hostname })
     const text = [`${hostname} Hello [${this.remoteAddress}]`, ...this.#extensions()].join('\n')
     this.#idleAnswer({ code: 250, text })

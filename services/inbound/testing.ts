@@ -57,6 +57,8 @@ const at = { file: 'smtpd.conf', line: 7, column: 1 } as const
 
 export const testPki: Pki = pki('server')
 export const remotePki: Pki = pki('remote')
+/** With an RSA key, which finite-field Diffie-Hellman needs. */
+export const rsaPki: Pki = pki('rsa')
 
 /** `jane` with the password `secret`. */
 export const credentials: Table = inlineMap('creds', {
@@ -190,7 +192,7 @@ function testConfiguration({ listener, configuration }: TestInboundOptions): Con
     maxRecipients: 100,
     maxMailsPerSession: 100,
     subAddressDelimiter: '+',
-    pipeline: { queues: new Map(), interfaces: new Map(), tlsMinimum: 'TLSv1.2' },
+    pipeline: { queues: new Map(), interfaces: new Map(), filters: new Map(), tlsMinimum: 'TLSv1.2' },
     ...configuration,
   } as Configuration
 }
@@ -216,5 +218,5 @@ function recordingEvents(names: string[], signals: EventTarget): Events {
 function pki(name: string): Pki {
   const file = (extension: string): string =>
     fileURLToPath(new URL(`../../test/fixtures/tls/${name}.${extension}`, import.meta.url))
-  return { name, cert: file('pem'), key: file('key'), at }
+  return { name, cert: file('pem'), key: file('key'), dhe: 'none', at }
 }

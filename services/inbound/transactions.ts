@@ -17,6 +17,8 @@ import type { SessionFilters } from './session-filters.ts'
 /** What a transaction asks of its session. */
 export interface Client {
   readonly id: string
+  /** Our own name in this session. */
+  readonly hostname: string
   readonly address: string
   readonly port: number
   readonly helo: string
@@ -221,8 +223,8 @@ export class MailTransactions {
   }
 
   #trace(transaction: Transaction, at: number): string {
-    const { listener, hostname } = this.#reception
-    const { extended, filters } = this.#client
+    const { listener } = this.#reception
+    const { hostname, extended, filters } = this.#client
     return traceFields({ transaction, listener, hostname, extended, junk: filters?.junk === true, at })
   }
 
@@ -278,7 +280,8 @@ export class MailTransactions {
     // A filter took its time, and the client did not.
     if (receiver.fault !== undefined) return this.#refuse('data', receiver.fault)
     const facts = filtered === undefined ? receiver.facts() : filtered.facts()
-    const { listener, hostname, clock, pipeline } = this.#reception
+    const { listener, clock, pipeline } = this.#reception
+    const { hostname } = this.#client
     const at = clock.now()
     const envelope = envelopeOf(transaction, listener, at)
     const trace = filtered === undefined ? this.#trace(transaction, at) : ''
@@ -310,7 +313,8 @@ export class MailTransactions {
   }
 
   #rules(): CommandRules {
-    const { listener, hostname, configuration } = this.#reception
+    const { listener, configuration } = this.#reception
+    const { hostname } = this.#client
     return {
       maxMessageBytes: configuration.maxMessageBytes,
       dsn: !listener.noDsn,

@@ -1,5 +1,6 @@
 import type { Configuration, RelayAction } from '../../shared/config/model.ts'
 import type { RelayUrl } from '../../shared/config/relay-url.ts'
+import { tlsVersions } from '../../shared/config/tls-words.ts'
 import type { TlsPolicy } from '../../shared/smtp-client/open-connection.ts'
 import type { PemFiles } from './pem-files.ts'
 
@@ -20,7 +21,7 @@ export async function tlsPolicy(
   return {
     mode,
     verify: mode !== 'opportunistic' && action.tls !== 'no-verify',
-    ...tlsVersions(action.protocols, configuration.pipeline.tlsMinimum),
+    ...(tlsVersions(action.protocols, configuration.pipeline.tlsMinimum) ?? { minVersion: 'TLSv1.3' }),
     ...(ciphers === undefined ? {} : { ciphers }),
     ...(ca === undefined ? {} : { ca: await pemFiles.read(ca) }),
     ...(pki === undefined ? {} : { cert: await pemFiles.read(pki.cert), key: await pemFiles.read(pki.key) }),
@@ -37,15 +38,4 @@ function tlsMode(url: UrlTls, action: RelayAction): TlsPolicy['mode'] {
     case 'opportunistic':
       return action.tls === undefined ? 'opportunistic' : 'required'
   }
-}
-
-/** `protocols "TLSv1.2,TLSv1.3"`; `secure` and anything older mean the minimum of the configuration. */
-function tlsVersions(
-  protocols: string | undefined,
-  minimum: 'TLSv1.2' | 'TLSv1.3',
-): Pick<TlsPolicy, 'minVersion' | 'maxVersion'> {
-  const named = new Set((protocols ?? '').toLowerCase().split(/[,:\s]+/))
-  if (named.has('tlsv1.3') && !named.has('tlsv1.2')) return { minVersion: 'TLSv1.3' }
-  if (named.has('tlsv1.2') && !named.has('tlsv1.3')) return { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' }
-  return { minVersion: minimum }
 }

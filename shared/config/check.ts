@@ -4,6 +4,7 @@ import { findLoops } from './loops.ts'
 import type { Action, Configuration, Position } from './model.ts'
 import type { PipelineDraft } from './pipeline-grammar.ts'
 import { queueOfHost } from './relay-url.ts'
+import { tlsVersions } from './tls-words.ts'
 
 /** What only both files together show. `textOf` gives the text of a file that was read. */
 export function checkConfiguration(
@@ -26,6 +27,8 @@ export function checkConfiguration(
     }
   }
   for (const listener of configuration.listeners) {
+    const fault = protocolFault(listener.protocols, configuration)
+    if (fault !== undefined) say('error', listener.at, fault)
     if (listener.auth.kind === 'none' || listener.auth.table !== undefined) continue
     if (configuration.pipeline.login !== undefined) continue
     say('warning', listener.at, {
@@ -49,6 +52,8 @@ function faultsOfAction(action: Action, configuration: Configuration): readonly 
   if (action.kind !== 'relay') return []
   const faults: Fault[] = []
   const { pkis, cas, pipeline } = configuration
+  const protocols = protocolFault(action.protocols, configuration)
+  if (protocols !== undefined) faults.push(protocols)
   if (action.pki !== undefined && !pkis.has(action.pki)) {
     faults.push({
       code: 'unknown-name',
@@ -85,6 +90,12 @@ function faultsOfAction(action: Action, configuration: Configuration): readonly 
     })
   }
   return faults
+}
+
+function protocolFault(protocols: string | undefined, { pipeline }: Configuration): Fault | undefined {
+  if (tlsVersions(protocols, pipeline.tlsMinimum) !== undefined) return undefined
+  const message = `protocols "${protocols ?? ''}" leaves nothing at or above \`tls minimum ${pipeline.tlsMinimum}\``
+  return { code: 'conflict', message, hint: 'change `protocols` here, or `tls minimum` of pipeline.conf' }
 }
 
 function acceptsAnybody(action: Action): boolean {

@@ -96,7 +96,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
   ],
   'a modern file': [
     [
-      'pki x cert "c" key "k"',
+      'pki x cert "c" key "k" dhe auto',
       'ca y cert "c"',
       'table u file:./users',
       'table m { "a" = "b@c.org" }',
@@ -104,7 +104,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'filter f phase rcpt-to match rcpt-to regex "x" reject "550 no"',
       'smtp ciphers "HIGH"',
       'listen on socket tag S mask-src',
-      'listen on 10.0.0.1 port 587 tls-require verify pki x ca y auth <u> senders <m> masquerade hostnames <m> tag T',
+      'listen on 10.0.0.1 port 587 tls-require verify pki x ca y auth <u> senders <m> masquerade hostnames <m> tag T protocols "TLSv1.3" ciphers secure',
       'action "a" lmtp "h:24" rcpt-to virtual <m> ttl 1d',
       'action "b" relay domain <r> helo-src <m> src 10.0.0.1 mail-from "a@b.c" protocols "TLSv1.3" pki x ca y',
       'action "c" expand-only alias <m>',
@@ -115,7 +115,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
     '',
   ],
   'a file with a full pipeline.conf': [
-    'action "a" relay host "queue://scan"\nmatch for any action "a"\nmatch tag Scanned for any reject\n',
+    'action "a" relay host "queue://scan"\nmatch for any action "a"\nmatch tag Scanned for any reject\nfilter "r" proc-exec "x" user "_r" chroot "/j"\nlisten on 127.0.0.1 filter "r"\n',
     [
       'redis "redis://h:6379/0" password file "password" prefix "m"',
       'spool "spool" quota 1G',
@@ -123,6 +123,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'dkim default same-domain selector s key "dkim"',
       'quarantine keep 30d',
       'login from { joe = "x" }',
+      'filter protocol "r" "0.6"',
     ].join('\n'),
   ],
 }

@@ -49,6 +49,8 @@ export interface Pki {
   readonly name: string
   readonly cert: string
   readonly key: string
+  /** Ephemeral Diffie-Hellman with finite fields; with elliptic curves it is always there. */
+  readonly dhe: 'none' | 'auto'
   readonly at: Position
 }
 
@@ -73,8 +75,9 @@ export interface Listener {
   readonly senders?: { readonly table: Table; readonly masquerade: boolean }
   /** Name of this host by local address. */
   readonly hostnames?: Table
-  /** `TLSv1.2`, `TLSv1.3` or both with a comma; `secure`. */
+  /** As written, e.g. `TLSv1.2,TLSv1.3`; `tlsVersions` says what it means. */
   readonly protocols?: string
+  /** In OpenSSL's notation; absent: `smtp ciphers`, else those of TLS itself. */
   readonly ciphers?: string
   /** In the order they are asked, chains resolved; absent: none. */
   readonly filters?: readonly Filter[]
@@ -124,6 +127,10 @@ export interface FilterProcess {
   readonly name: string
   /** For the shell. */
   readonly command: string
+  /** Given up by root before the command runs; who is not root is told that it stays what it is. */
+  readonly user?: string
+  readonly group?: string
+  readonly chroot?: string
   readonly at: Position
 }
 
@@ -236,6 +243,8 @@ export interface PipelineSettings {
     | { readonly kind: 'any' }
     | { readonly kind: 'table'; readonly table: Table }
     | { readonly kind: 'passwd'; readonly file: string }
+  /** How filter processes of smtpd.conf are run, by name of the proc or filter; others have the defaults. */
+  readonly filters: ReadonlyMap<string, FilterProcessSettings>
   /** Credentials for `auth` without a table. */
   readonly login?: Table
   /** DNS servers `address[:port]`; empty: the system's. */
@@ -245,6 +254,15 @@ export interface PipelineSettings {
   readonly tlsMinimum: 'TLSv1.2' | 'TLSv1.3'
   /** Port of remote MTAs; 25 but in tests. */
   readonly relayPort: number
+}
+
+export interface FilterProcessSettings {
+  /** The version of the filter protocol it was written for. */
+  readonly protocol: '0.4' | '0.5' | '0.6' | '0.7'
+  /** For the answer to one question. */
+  readonly timeoutMs: number
+  /** While it cannot answer: 451, or on without it. */
+  readonly onFailure: 'tempfail' | 'proceed'
 }
 
 export interface QueueSettings {

@@ -6,6 +6,7 @@ import { Once } from './once.ts'
 import type { PolicyDraft } from './policy-draft.ts'
 import { parseRelayUrl, RelayUrlError } from './relay-url.ts'
 import { listOf, parseTables } from './table-grammar.ts'
+import { readCiphers, readProtocols } from './tls-words.ts'
 import { positionOf } from './token-reader.ts'
 import { refuseUnsupported } from './unsupported.ts'
 
@@ -187,11 +188,11 @@ function parseRelayOption(draft: PolicyDraft, action: Mutable<RelayAction>, once
       return
     case 'protocols':
       once.check(option)
-      action.protocols = reader.string('TLS protocols').text
+      action.protocols = readProtocols(reader)
       return
     case 'ciphers':
       once.check(option)
-      action.ciphers = reader.string('TLS ciphers').text
+      action.ciphers = readCiphers(reader)
       return
     case 'srs':
       once.check(option)

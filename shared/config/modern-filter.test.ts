@@ -84,7 +84,8 @@ test('a filter that could not do what it says is refused when the file is loaded
       'filter f phase data match auth rewrite "x"',
       'value@1:32 rewrite is for the phases helo, ehlo, mail-from, rcpt-to',
     ],
-    ['proc p "x" user "_x"', 'portability@1:12 run the service as that user, or start the filter by sudo'],
+    ['proc p "x" user "_x" user "_y"', 'duplicate@1:22'],
+    ['proc p "x" folder "/"', 'unknown-keyword@1:12 one of: user, group, chroot'],
   ]
   for (const [text, ...expected] of cases) assert.deepEqual(told(text), expected, text)
 })

@@ -1,11 +1,12 @@
 import type { Token } from './lexer.ts'
 import type { Filter, FilterCondition, FilterDecision, FilterPhase, FilterProcess } from './model.ts'
+import { Once } from './once.ts'
 import type { PolicyDraft } from './policy-draft.ts'
 import { parseExpressions, parseNames, parseTables } from './table-grammar.ts'
 import { positionOf, type TokenReader } from './token-reader.ts'
 
 const kinds = ['phase', 'proc', 'proc-exec', 'chain']
-const processOptions = ['user', 'group', 'chroot']
+const processOptions = ['user', 'group', 'chroot'] as const
 const everywhere: readonly FilterCondition['kind'][] = ['fcrdns', 'rdns', 'src']
 
 /** Conditions a phase knows (section 9.1). */
@@ -57,7 +58,7 @@ export function parseProc(draft: PolicyDraft): void {
   const start = reader.next()
   const name = reader.string('the name of the process')
   draft.names.declare('proc', name)
-  declarationsOf(draft).processes.set(name.text, parseProcess(reader, start, name.text))
+  declarationsOf(draft).processes.set(name.text, parseProcess(draft, start, name.text))
   reader.endOfStatement()
 }
 
@@ -90,7 +91,7 @@ function parseFilterKind(draft: PolicyDraft, start: Token, name: Token): Declare
   if (reader.accept('chain'))
     return { chain: true, filters: chainOf(draft, parseNames(reader, 'the name of a filter')) }
   if (reader.accept('proc-exec')) {
-    const process = parseProcess(reader, start, name.text)
+    const process = parseProcess(draft, start, name.text)
     return { chain: false, filters: [{ kind: 'process', ...one, process }] }
   }
   if (!reader.accept('proc')) reader.unexpected('what the filter is', kinds)
@@ -183,17 +184,19 @@ function keywordOf<Word extends string>(token: Token, words: readonly Word[]): W
   return token.kind === 'keyword' ? words.find((word) => word === token.text) : undefined
 }
 
-function parseProcess(reader: TokenReader, start: Token, name: string): FilterProcess {
+function parseProcess(draft: PolicyDraft, start: Token, name: string): FilterProcess {
+  const { reader } = draft
   const command = reader.string('a command')
+  const once = new Once(reader)
+  let runAs: Pick<FilterProcess, (typeof processOptions)[number]> = {}
   while (!reader.atEnd()) {
     const option = reader.peek()
-    if (option.kind !== 'keyword' || !processOptions.includes(option.text)) {
-      reader.unexpected('an option of the process', processOptions)
-    }
+    const word = keywordOf(option, processOptions)
+    if (word === undefined) return reader.unexpected('an option of the process', processOptions)
     reader.next()
-    reader.string(`the value of "${option.text}"`)
-    const message = `"${option.text}" has no effect: a filter runs as the user of this process`
-    reader.warn('portability', message, option.span, 'run the service as that user, or start the filter by sudo')
+    once.check(option)
+    runAs = { ...runAs, [word]: reader.string(`the value of "${word}"`).text }
   }
-  return { name, command: command.text, at: positionOf(start) }
+  draft.processNames.add(name)
+  return { name, command: command.text, ...runAs, at: positionOf(start) }
 }

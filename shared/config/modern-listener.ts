@@ -5,6 +5,7 @@ import { Once } from './once.ts'
 import type { PolicyDraft } from './policy-draft.ts'
 import { portOfService } from './quantity.ts'
 import { atTables, parseTables } from './table-grammar.ts'
+import { readCiphers, readProtocols } from './tls-words.ts'
 import { positionOf, type TokenReader } from './token-reader.ts'
 import { refuseUnsupported } from './unsupported.ts'
 
@@ -143,7 +144,6 @@ function parseOption(draft: PolicyDraft, listener: Mutable<Listener>, once: Once
     case 'hostnames':
       once.check(option)
       listener.hostnames = parseTables(draft, 'map', '"hostnames"')
-      tellNoEffect(reader, option, 'write `hostname` on a listener for each address')
       return
     case 'senders':
       once.check(option)
@@ -170,21 +170,16 @@ function parseOption(draft: PolicyDraft, listener: Mutable<Listener>, once: Once
       return
     case 'protocols':
       once.check(option)
-      listener.protocols = reader.string('TLS protocols').text
-      tellNoEffect(reader, option, 'write `tls minimum TLSv1.3` in pipeline.conf')
+      listener.protocols = readProtocols(reader)
       return
     case 'ciphers':
       once.check(option)
-      listener.ciphers = reader.string('TLS ciphers').text
+      listener.ciphers = readCiphers(reader)
       return
     default:
       once.check(option)
       listener.filters = requireFilters(draft)
   }
-}
-
-function tellNoEffect(reader: TokenReader, option: Token, hint: string): void {
-  reader.warn('no-effect', `"${option.text}" on a listener is read and has no effect yet`, option.span, hint)
 }
 
 const tlsModes = { tls: 'offered', 'tls-require': 'required', smtps: 'implicit', secure: 'offered' } as const

@@ -3,6 +3,7 @@ import type { Limits } from './model.ts'
 import { resolvePath } from './path.ts'
 import type { PolicyDraft } from './policy-draft.ts'
 import { parseSize } from './quantity.ts'
+import { readCiphers } from './tls-words.ts'
 import { positionOf, type TokenReader } from './token-reader.ts'
 import { refuseUnsupported } from './unsupported.ts'
 
@@ -46,16 +47,24 @@ export function parsePki(draft: PolicyDraft): void {
       const path = resolvePath(file.text, file.span.file)
       pki[kind] = path
       draft.files.push({ path, what: kind === 'cert' ? 'the certificate' : 'the key', span: file.span })
-    } else if (reader.accept('dhe')) {
-      const mode = reader.string('a DHE mode')
-      if (!['none', 'auto', 'legacy'].includes(mode.text)) {
-        reader.fail('value', `"${mode.text}" is not a DHE mode`, mode.span, 'none, auto or legacy')
-      }
-    } else if (reader.at('certificate')) {
+    } else if (reader.accept('dhe')) pki.dhe = readDhe(reader)
+    else if (reader.at('certificate')) {
       reader.fail('unknown-keyword', '"certificate" is of the old grammar', option.span, 'write `cert`')
     } else reader.unexpected('cert, key or dhe', ['cert', 'key', 'dhe'])
   }
   reader.endOfStatement()
+}
+
+/** Ephemeral Diffie-Hellman of a pki. Groups of 1024 bits are no longer made: `legacy` is `auto`, and says so. */
+export function readDhe(reader: TokenReader): 'none' | 'auto' {
+  const mode = reader.string('a DHE mode')
+  if (mode.text === 'none' || mode.text === 'auto') return mode.text
+  if (mode.text !== 'legacy') {
+    return reader.fail('value', `"${mode.text}" is not a DHE mode`, mode.span, 'none, auto or legacy')
+  }
+  const message = '"legacy" asks for groups of 1024 bits, which are too weak: "auto" is done'
+  reader.warn('portability', message, mode.span, 'write `dhe auto`')
+  return 'auto'
 }
 
 /** `ca NAME cert FILE`. */
@@ -136,7 +145,7 @@ export function parseSmtp(draft: PolicyDraft): void {
   const { reader } = draft
   reader.next()
   if (reader.accept('max-message-size')) parseMaximumSize(draft)
-  else if (reader.accept('ciphers')) draft.ciphers = reader.string('TLS ciphers').text
+  else if (reader.accept('ciphers')) draft.ciphers = readCiphers(reader)
   else if (reader.accept('sub-addr-delim')) parseDelimiter(draft)
   else if (reader.accept('limit')) parseSmtpLimits(draft)
   else reader.unexpected('a setting of smtp', ['limit', 'ciphers', 'max-message-size', 'sub-addr-delim'])

@@ -7,10 +7,12 @@ import {
   parseMaximumSize,
   parseMtaLimits,
   parseSmtpLimits,
+  readDhe,
   schedulerLimits,
   setLimits,
 } from './modern-settings.ts'
 import { resolvePath } from './path.ts'
+import { readCiphers } from './tls-words.ts'
 import { positionOf } from './token-reader.ts'
 import { refuseUnsupported } from './unsupported.ts'
 
@@ -34,12 +36,8 @@ export function parseOldPki(draft: PolicyDraft): void {
       reader.tolerate('portability', 'a ca inside a pki is of 5.4 only', option.span, hint)
       draft.names.touch('ca', written)
       draft.cas.set(written.text, parseFile(draft, 'the CA certificates'))
-    } else if (reader.accept('dhe')) {
-      const mode = reader.string('a DHE mode')
-      if (!['none', 'auto', 'legacy'].includes(mode.text)) {
-        reader.fail('value', `"${mode.text}" is not a DHE mode`, mode.span, 'none, auto or legacy')
-      }
-    } else if (reader.accept('dhparams')) {
+    } else if (reader.accept('dhe')) pki.dhe = readDhe(reader)
+    else if (reader.accept('dhparams')) {
       reader.string('a file')
       reader.tolerate('portability', 'DH parameters are not read: TLS chooses its groups', option.span, 'remove it')
     } else if (reader.at('cert')) {
@@ -95,7 +93,7 @@ export function parseOldDelimiter(draft: PolicyDraft): void {
 
 export function parseOldCiphers(draft: PolicyDraft): void {
   draft.reader.next()
-  draft.ciphers = draft.reader.string('TLS ciphers').text
+  draft.ciphers = readCiphers(draft.reader)
   draft.reader.endOfStatement()
 }
 

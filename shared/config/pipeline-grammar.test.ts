@@ -11,7 +11,7 @@ import { defaultPipeline, parsePipeline, type PipelineDraft } from './pipeline-g
 import { TokenReader } from './token-reader.ts'
 
 const policy =
-  'where = "10.0.0.53"\ntable users { joe = "$2b$x" }\naction "out" relay\nmatch for any action "out"\nlisten on lo port 10025 tag Clean\n'
+  'proc guard "/bin/guard"\nfilter "rspamd" proc-exec "/bin/rspamd"\nwhere = "10.0.0.53"\ntable users { joe = "$2b$x" }\naction "out" relay\nmatch for any action "out"\nlisten on lo port 10025 tag Clean\n'
 
 function parse(text: string): PipelineDraft & { readonly diagnostics: readonly Diagnostic[] } {
   const { draft } = parseText(policy)
@@ -53,6 +53,9 @@ test('every statement ends in the settings', () => {
       'resolver "[::1]:53"',
       'tls minimum "TLSv1.3"',
       'relay port 2525',
+      'filter protocol "rspamd" "0.6"',
+      'filter timeout "rspamd" 20s on-failure proceed',
+      'filter timeout guard 5s',
     ].join('\n'),
   )
   assert.deepEqual(diagnostics, [])
@@ -101,6 +104,8 @@ test('every statement ends in the settings', () => {
   assert.deepEqual([...settings.interfaces], [['lo', '10.77.0.0/24']])
   assert.deepEqual([...settings.sockets], [['/run/lmtp', 'dovecot:24']])
   assert.deepEqual(settings.resolvers, ['10.0.0.53', '10.0.0.54:5353', '[::1]:53'])
+  assert.deepEqual(settings.filters.get('rspamd'), { protocol: '0.6', timeoutMs: 20_000, onFailure: 'proceed' })
+  assert.deepEqual(settings.filters.get('guard'), { protocol: '0.7', timeoutMs: 5_000, onFailure: 'tempfail' })
   assert.deepEqual([settings.tlsMinimum, settings.relayPort], ['TLSv1.3', 2525])
 })
 
@@ -134,6 +139,10 @@ test('mistakes are told with their place and advice', () => {
     ['log level loud', 'unknown-keyword@1:11', 'one of: '],
     ['queue mine concurrency 2', 'incomplete@1:7', 'queue "mine" tag'],
     ['queue filter concurrency 0', 'value@1:26', ''],
+    ['filter protocol "rspam" "0.6"', 'unknown-name@1:17', 'did you mean "rspamd"?'],
+    ['filter protocol rspamd "0.8"', 'syntax@1:24', 'one of: 0.4, 0.5, 0.6, 0.7'],
+    ['filter timeout rspamd 5s on-failure wait', 'unknown-keyword@1:37', 'one of: tempfail, proceed'],
+    ['filter timeout rspamd 5s\nfilter timeout rspamd 6s', 'duplicate@2:25', 'keep one of the two'],
     ['users from <userz>', 'unknown-name@1:12', 'did you mean "users"?'],
     ['dkim domain a.org key "/k"', 'incomplete@1:1', 'add: selector'],
     ['redis "redis://:secret@h"', 'value@1:7', 'write `password file'],

@@ -3,6 +3,7 @@ import type { Token } from './lexer.ts'
 import type { PipelineSettings } from './model.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 import { filterStatements } from './pipeline-filter.ts'
+import { filterProcessStatements } from './pipeline-filter-process.ts'
 import { inboundStatements } from './pipeline-inbound.ts'
 import { outboundStatements } from './pipeline-outbound.ts'
 import { builtinQueues, queueStatements } from './pipeline-queue.ts'
@@ -39,6 +40,7 @@ export function defaultPipeline(): PipelineSettings {
     spam: { junk: 5, header: 'X-Spam' },
     quarantine: {},
     users: { kind: 'any' },
+    filters: new Map(),
     resolvers: [],
     interfaces: new Map(),
     sockets: new Map(),
@@ -53,6 +55,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   ...systemStatements,
   ...queueStatements,
   ...filterStatements,
+  ...filterProcessStatements,
   ...inboundStatements,
   ...outboundStatements,
 }
@@ -61,7 +64,6 @@ const statements: Readonly<Record<string, ParseStatement>> = {
 const later: ReadonlyMap<string, string> = new Map([
   ['external', 'remove it: the queue itself answers that address'],
   ['virus', 'remove it'],
-  ['filter', 'remove it: no filters run in the session'],
   ['mta-sts', 'remove it'],
   ['trusted', 'remove it'],
   ['mda', 'remove it: commands are never run'],

@@ -16,6 +16,15 @@ export interface NamedFile {
 /** 5.3 to 6.0.3, or 6.4 and later. */
 export type Grammar = 'old' | 'modern'
 
+/** Of the statements of one name so far. */
+export interface PkiDraft {
+  readonly at: Position
+  readonly span: Span
+  cert?: string
+  key?: string
+  dhe?: Pki['dhe']
+}
+
 /** What a grammar fills while it reads smtpd.conf; the loader makes a Configuration of it. */
 export interface PolicyDraft {
   readonly grammar: Grammar
@@ -25,12 +34,14 @@ export interface PolicyDraft {
   readonly files: NamedFile[]
   readonly listeners: Listener[]
   socket: SocketListener | undefined
-  readonly pkis: Map<string, { readonly at: Position; readonly span: Span; cert?: string; key?: string }>
+  readonly pkis: Map<string, PkiDraft>
   readonly cas: Map<string, string>
   readonly tables: Map<string, Table>
   /** List or map, where it is known. */
   readonly tableKinds: WeakMap<Table, 'list' | 'map'>
   inlineTables: number
+  /** Of procs, and of filters with a process of their own. */
+  readonly processNames: Set<string>
   readonly actions: Map<string, Action>
   readonly rules: Rule[]
   /** A `match` was there but had a fault: "no rules" would mislead. */
@@ -60,6 +71,7 @@ export function newPolicyDraft(reader: TokenReader, read: ReadText, grammar: Gra
     tables: new Map(),
     tableKinds: new WeakMap(),
     inlineTables: 0,
+    processNames: new Set(),
     actions: new Map(),
     rules: [],
     faultyRules: false,
@@ -78,8 +90,8 @@ export function newPolicyDraft(reader: TokenReader, read: ReadText, grammar: Gra
 /** The pkis that have both files. */
 export function completePkis(draft: PolicyDraft): ReadonlyMap<string, Pki> {
   const complete = new Map<string, Pki>()
-  for (const [name, { cert, key, at }] of draft.pkis) {
-    if (cert !== undefined && key !== undefined) complete.set(name, { name, cert, key, at })
+  for (const [name, { cert, key, dhe = 'none', at }] of draft.pkis) {
+    if (cert !== undefined && key !== undefined) complete.set(name, { name, cert, key, dhe, at })
   }
   return complete
 }

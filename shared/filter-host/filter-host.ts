@@ -25,9 +25,9 @@ export async function openFilterHost(options: FilterHostOptions): Promise<Filter
   const processes = new Map<FilterProcess, FilterSupervisor>()
   for (const filter of filters) {
     if (filter.kind !== 'process' || processes.has(filter.process)) continue
-    const { name, command } = filter.process
+    const { name, command, ...runAs } = filter.process
     const own = { ...defaultFilterSettings, ...settings?.(name) }
-    processes.set(filter.process, new FilterSupervisor({ name, command, settings: own, admd, log, now }))
+    processes.set(filter.process, new FilterSupervisor({ name, command, runAs, settings: own, admd, log, now }))
   }
   await Promise.all([...processes.values()].map((supervisor) => supervisor.start()))
   return {

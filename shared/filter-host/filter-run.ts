@@ -6,6 +6,8 @@ import { once } from 'node:events'
 import type { Logger } from '../log.ts'
 import { configLines, parseMessage, reportLine, requestLine } from './protocol.ts'
 import type { FilterAnswer, FilterMessage } from './protocol.ts'
+import { cannotRunAs, startOf } from './run-as.ts'
+import type { ProgramStart, RunAs } from './run-as.ts'
 import type { FilterSettings } from './settings.ts'
 
 /** A filter gives no answer: it has ended, is too slow, or breaks the protocol. */
@@ -16,6 +18,8 @@ export class FilterFailure extends Error {
 export interface FilterRunOptions {
   readonly name: string
   readonly command: string
+  /** Who it runs as, and where; absent: as this process. */
+  readonly runAs?: RunAs
   readonly settings: FilterSettings
   /** Told to the filter as its authserv-id. */
   readonly admd: string
@@ -205,14 +209,14 @@ export class FilterRun {
 
   /** In a session of its own, so that it ends with all it started; without our environment, which may hold secrets. */
   #spawn(): ChildProcessWithoutNullStreams {
-    const { command, settings } = this.#options
-    const path = command.startsWith('/') ? command : `${settings.folder}/${command}`
     const { PATH, LANG, TZ } = process.env
-    const child = spawn('/bin/sh', ['-c', `exec ${path}`], {
+    const { command, args, ...ids } = this.#programStart()
+    const child = spawn(command, args, {
       cwd: '/',
       detached: true,
       env: { PATH, LANG, TZ },
       stdio: 'pipe',
+      ...ids,
     })
     child.on('error', (error) => this.#end(`it cannot be started: ${error.message}`))
     child.on('exit', (code, signal) => this.#end(signal === null ? `it ended with ${code}` : `it ended by ${signal}`))
@@ -225,6 +229,14 @@ export class FilterRun {
       for (const line of lines) this.#warn(line.slice(0, 1_000))
     })
     return child
+  }
+
+  #programStart(): ProgramStart {
+    const { command, settings, runAs = {} } = this.#options
+    const path = command.startsWith('/') ? command : `${settings.folder}/${command}`
+    const refused = cannotRunAs(runAs)
+    if (refused !== undefined) this.#warn(refused)
+    return startOf(path, runAs)
   }
 
   #warn(line: string): void {
