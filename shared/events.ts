@@ -74,7 +74,10 @@ export interface Events {
     readonly id: MessageId
     readonly verdict: string
     readonly score: number
+    /** `NAME score text` of each finding. */
     readonly symbols: readonly string[]
+    /** Why it is not clean. */
+    readonly reason?: string
     readonly authentication?: string | undefined
   }): void
   signed(fields: {

@@ -6,6 +6,7 @@ export interface Metrics {
   readonly events: Counter<'event'>
   readonly replies: Counter<'stage' | 'class'>
   readonly stageSeconds: Histogram<'stage'>
+  readonly engineSeconds: Histogram<'engine' | 'status'>
   readonly acceptSeconds: Histogram
   readonly waitingForQueue: Gauge
   close(): void
@@ -28,6 +29,13 @@ export function createMetrics(): Metrics {
       name: 'sluice_stage_seconds',
       help: 'Time a stage worked on one message',
       labelNames: ['stage'],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+      registers,
+    }),
+    engineSeconds: new Histogram({
+      name: 'sluice_engine_seconds',
+      help: 'Time an engine of the filter took for one message, by what came of it',
+      labelNames: ['engine', 'status'],
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
       registers,
     }),

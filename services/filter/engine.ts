@@ -1,3 +1,6 @@
+import type { Readable } from 'node:stream'
+
+import type { Quarantine } from '../../shared/mail/disposition.ts'
 import type { Envelope } from '../../shared/mail/envelope.ts'
 
 /** A message as an engine looks at it: as it was received, without our edits. */
@@ -7,26 +10,42 @@ export interface ScanMessage {
   readonly header: Buffer
   /** Header section and body. */
   content(): Promise<Buffer>
+  /** The same in pieces, for who passes it on: long mail is not in memory once more. */
+  stream(): Readable
+  /** Fields we have put on top: our Received. */
+  readonly received: Buffer
   readonly sizeBytes: number
 }
 
-/** One finding: its name stands in X-Spam-Status, its text in the log. */
+/** One finding: its name stands in X-Spam-Status, its text in the story and X-Spam-Report. */
 export interface ScanSymbol {
   readonly name: string
   readonly score: number
   readonly text: string
 }
 
+/** What must happen to the message at least, whatever the score. */
+export interface Demand {
+  readonly action: 'junk' | 'quarantine' | 'reject' | 'discard'
+  readonly kind: Quarantine
+  /** For the story and the list of held mail: `virus: Eicar-Test-Signature`. */
+  readonly reason: string
+}
+
 export interface EngineResult {
-  readonly status: 'ok' | 'failed' | 'timeout'
+  /** `unable`: it works, but cannot judge this message, and trying again will not help. */
+  readonly status: 'ok' | 'unable' | 'failed' | 'timeout'
+  /** Why it is not `ok`, one line. */
+  readonly reason?: string
   /** Sum of the symbols' scores; 0 unless `ok`. */
   readonly score: number
   readonly symbols: readonly ScanSymbol[]
   readonly tookMs: number
-  /** At least this must happen to the message, whatever the score: a domain's DMARC policy. */
-  readonly demands?: 'junk'
+  /** A domain's DMARC policy, a virus. */
+  readonly demand?: Demand
   /** Results for Authentication-Results, by method (RFC 8601 §2.2), without semicolons. */
   readonly authentication?: AuthenticationFindings
+  readonly virus?: { readonly kind: 'clean' } | { readonly kind: 'infected'; readonly name: string }
 }
 
 /** `spf=pass smtp.mailfrom=jane@example.org` and its like; DKIM may have several. */

@@ -10,6 +10,7 @@ import type { Origin } from '../../shared/mail/envelope.ts'
 import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import { filter, openFilter } from './index.ts'
 import type { Engine } from './engine.ts'
+import { gtube } from './gtube.ts'
 import {
   headerBehind,
   headerLength,
@@ -221,6 +222,35 @@ test('the Subject of junk gets the prefix once, whatever it looked like', async 
   }
 })
 
+test('whoever tries the spam test of a filter sees it judged, its own users need not', async () => {
+  const test = `${plain}${gtube}\r\n`
+  const settings: TestSettings = { spam: { junk: 5 } }
+  const { header, events } = await run(test, { settings })
+  assert.match(header, /^X-Spam-Flag: YES\r\n/m)
+  assert.match(header, /GTUBE=1000/)
+  assert.match(
+    JSON.stringify(events),
+    /"verdict":"junk".*GTUBE 1000 the generic test.*"reason":"spam score \d+\.\d of 5"/,
+  )
+  assert.doesNotMatch((await run(test, { settings, origin: { ...stranger, user: 'jane' } })).header, /X-Spam/)
+})
+
+test('each threshold has its action, and spam may be kept back', async () => {
+  const test = `${plain}${gtube}\r\n`
+  const { disposition } = await run(test, { settings: { spam: { junk: 5, quarantine: 500 } } })
+  assert.ok(disposition.kind === 'hold' && disposition.quarantine === 'spam')
+  assert.match(disposition.reason, /^spam score \d+\.\d of 500$/)
+})
+
+test('what an operator let go is not judged again, and carries no word of a stranger in our name', async () => {
+  const { context, events } = testContext(zoneResolver(zone))
+  const content = Buffer.from(`X-Spam: No\r\nAuthentication-Results: sluice.example; spf=pass\r\n${plain}${gtube}\r\n`)
+  const message = { ...stageMessage(content, testEnvelope()), released: true as const }
+  const disposition = await filter(message, context, [{ ...neverAsked, onFailure: 'defer' }])
+  assert.equal(headerBehind(content, disposition), plain.slice(0, plain.indexOf('\r\n\r\n') + 4))
+  assert.match(JSON.stringify(events), /"verdict":"released"/)
+})
+
 test('a score above discard discards, above reject rejects only where no innocent gets the bounce', async () => {
   const other: Origin = { ...stranger, address: '198.51.100.1' }
   assert.equal((await run(plain, { origin: other, settings: { spam: { discard: 4 } } })).disposition.kind, 'discard')
@@ -244,6 +274,8 @@ const failing: Engine = {
   },
   close: async () => {},
 }
+
+const neverAsked = { engine: failing, weight: 1, timeoutMs: 1_000 }
 
 test('an engine that fails makes the message wait, or is left out, as configured', async () => {
   const { context } = testContext(zoneResolver(zone))

@@ -1,55 +1,55 @@
 import type { Configuration } from '../../shared/config/model.ts'
-import { discard, pass, reject } from '../../shared/mail/disposition.ts'
+import { discard, pass, quarantine, reject } from '../../shared/mail/disposition.ts'
 import type { Disposition } from '../../shared/mail/disposition.ts'
-import { applyEdits } from '../../shared/mail/header-edit.ts'
+import { applyEdits, prepended } from '../../shared/mail/header-edit.ts'
 import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
+import { replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import { tag } from '../../shared/mail/tag.ts'
 import { defineStage } from '../../shared/pipeline/stage.ts'
 import type { OpenStage, StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
 import type { ServiceContext } from '../../shared/service.ts'
-import { createAuthenticationEngine, isFromStranger } from './authentication/engine.ts'
-import type { AuthenticationFindings } from './engine.ts'
+import { isFromStranger } from './authentication/engine.ts'
+import type { AuthenticationFindings, ScanMessage, ScanSymbol } from './engine.ts'
+import { createEngineSet } from './engine-set.ts'
 import { foldWords } from './fold-words.ts'
 import { forgedFieldEdits } from './forged-fields.ts'
-import { runEngines } from './run-engines.ts'
+import { EngineFailure, runEngines } from './run-engines.ts'
 import type { EngineRun, EngineSettings } from './run-engines.ts'
 import { spamEdits } from './spam-fields.ts'
 import { judge } from './verdict.ts'
 import type { Verdict } from './verdict.ts'
+import { virusEdits } from './virus-fields.ts'
 
 /** Judges a message by its engines, says so in its header, and sends it on with the queue's tag. Same message, same result. */
 export default defineStage({ name: 'filter', queue: 'filter', open: (context) => openFilter(context) })
 
 const contentRejected: Reply = { code: 550, enhanced: '5.7.1', text: 'Message content rejected' }
 
-/** Engines get this much of the queue's time, so that what they found so far can still be used. */
-const engineShare = 0.8
-
 /** @param threads one for each core when left out. */
 export async function openFilter(context: ServiceContext, threads?: number): Promise<OpenStage> {
   const { configuration, resolver, clock } = context
-  const settings = configuration.pipeline.queues.get('filter')
-  const timeoutMs = (settings?.timeoutMs ?? 60_000) * engineShare
-  const engines: readonly EngineSettings[] = [
-    {
-      engine: createAuthenticationEngine({
-        resolver,
-        clock,
-        hostname: configuration.hostname,
-        dnsMs: Math.min(20_000, timeoutMs / 2),
-        ...(threads === undefined ? {} : { threads }),
-      }),
-      weight: 1,
-      timeoutMs,
-      onFailure: settings?.onFailure ?? 'defer',
-    },
-  ]
+  const engines = createEngineSet(configuration, { resolver, clock, ...(threads === undefined ? {} : { threads }) })
   return {
-    handle: (message, stageContext) => filter(message, stageContext, engines),
-    async close() {
-      await Promise.all(engines.map(({ engine }) => engine.close()))
-    },
+    handle: (message, stageContext) =>
+      engines.use(stageContext.configuration, (opened) => filterOrDefer(message, stageContext, opened)),
+    close: () => engines.close(),
+  }
+}
+
+/** An engine that must not be left out makes the message wait even where the queue would let it go on without the filter. */
+async function filterOrDefer(
+  message: StageMessage,
+  context: StageContext,
+  engines: readonly EngineSettings[],
+): Promise<Disposition> {
+  try {
+    return await filter(message, context, engines)
+  } catch (error) {
+    if (!(error instanceof EngineFailure)) throw error
+    const { id } = message.envelope
+    context.events.deferred({ id, stage: 'filter', reason: error.message, policy: 'defer' })
+    return reject({ ...replies.tryLater, text: 'Content check is not available, please try again later' })
   }
 }
 
@@ -59,21 +59,39 @@ export async function filter(
   context: StageContext,
   engines: readonly EngineSettings[],
 ): Promise<Disposition> {
-  const { configuration, log, signal, events } = context
-  const { stored, envelope } = message
-  const header = await stored.header()
-  const scanned = { envelope, header, content: () => stored.content(), sizeBytes: message.sizeBytes }
-  const runs = await runEngines(engines, scanned, { signal, log })
-  const verdict = withoutBackscatter(judge(runs, configuration.pipeline.spam), message, runs)
+  const { configuration, log, metrics, signal, events } = context
+  const { envelope } = message
+  const scanned = await scanMessage(message)
+  const runs = message.released === true ? [] : await runEngines(engines, scanned, { signal, log, metrics })
+  const verdict = judge(runs, { thresholds: configuration.pipeline.spam, mayReject: mayReject(message, runs) })
   const findings = findingsOf(runs, configuration)
   events.filtered({
     id: envelope.id,
-    verdict: verdict.action,
+    verdict: message.released === true ? 'released' : verdict.action,
     score: verdict.score,
-    symbols: verdict.symbols.map(({ name }) => name),
+    symbols: verdict.symbols.slice(0, mostToldSymbols).map(tellSymbol),
+    ...(verdict.action === 'clean' ? {} : { reason: verdict.reason }),
     ...(findings.length === 0 ? {} : { authentication: findings.join('; ') }),
   })
-  return decide(message, applyEdits(header, message.edits), { verdict, findings, runs }, configuration)
+  return decide(message, applyEdits(scanned.header, message.edits), { verdict, findings, runs }, configuration)
+}
+
+async function scanMessage({ envelope, stored, edits, sizeBytes }: StageMessage): Promise<ScanMessage> {
+  return {
+    envelope,
+    header: await stored.header(),
+    content: () => stored.content(),
+    stream: () => stored.stream(),
+    received: prepended(edits),
+    sizeBytes,
+  }
+}
+
+const mostToldSymbols = 50
+
+/** `SPF_FAIL 1.5 example.org does not send from this client`. */
+function tellSymbol({ name, score, text }: ScanSymbol): string {
+  return text === '' ? `${name} ${score}` : `${name} ${score} ${text}`
 }
 
 interface Judgement {
@@ -89,30 +107,27 @@ function decide(
   configuration: Configuration,
 ): Disposition {
   const { spam, queues } = configuration.pipeline
-  if (verdict.action === 'discard') return discard(`spam score ${verdict.score}`)
+  if (verdict.action === 'discard') return discard(verdict.reason)
   if (verdict.action === 'reject') return reject(contentRejected)
+  if (verdict.action === 'quarantine') return quarantine(verdict.kind, verdict.reason)
   const stranger = isFromStranger(message.envelope)
+  const isJudged = stranger && runs.length > 0
   const edits: HeaderEdit[] = [
     ...forgedFieldEdits(header, {
       ownIds: [configuration.authservId, configuration.hostname],
       ...(stranger ? { spamPrefix: spam.header } : {}),
     }),
-    ...(runs.length === 0 ? [] : spamEdits(verdict, spam, header)),
+    ...(isJudged || verdict.action === 'junk' ? spamEdits(verdict, spam, header) : []),
+    ...virusEdits(runs),
     ...resultsEdits(findings, configuration.authservId),
   ]
   return pass(tag(queues.get('filter')?.tag ?? 'Filtered'), edits)
 }
 
-/**
- * After the 250 a rejection is a bounce. It may go to our own users and to senders whose reverse-path SPF has proven; to
- * anybody else it would be backscatter, and the message is junk instead.
- */
-function withoutBackscatter(verdict: Verdict, message: StageMessage, runs: readonly EngineRun[]): Verdict {
-  if (verdict.action !== 'reject' || !isFromStranger(message.envelope)) return verdict
-  const proven = runs.some(({ result }) =>
-    result.authentication?.spf.some((finding) => finding.startsWith('spf=pass ')),
-  )
-  return proven ? verdict : { ...verdict, action: 'junk' }
+/** A bounce may go to our own users and to senders whose reverse-path SPF has proven; to anybody else it would be backscatter. */
+function mayReject(message: StageMessage, runs: readonly EngineRun[]): boolean {
+  if (!isFromStranger(message.envelope)) return true
+  return runs.some(({ result }) => result.authentication?.spf.some((finding) => finding.startsWith('spf=pass ')))
 }
 
 /** The results of the checks pipeline.conf lists, in its order. A check that broke off is a temperror (RFC 8601 §2.7). */

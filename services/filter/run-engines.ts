@@ -1,4 +1,5 @@
 import type { Logger } from '../../shared/log.ts'
+import type { Metrics } from '../../shared/metrics.ts'
 import type { Engine, EngineResult, ScanMessage } from './engine.ts'
 
 export interface EngineSettings {
@@ -20,6 +21,12 @@ export class EngineFailure extends Error {
   override readonly name = 'EngineFailure'
 }
 
+export interface RunParts {
+  readonly signal: AbortSignal
+  readonly log: Logger
+  readonly metrics: Pick<Metrics, 'engineSeconds'>
+}
+
 /**
  * Asks all engines that apply, at the same time. One that throws is `failed`, one that takes too long is `timeout`.
  * @throws EngineFailure when one of them may not be left out.
@@ -27,22 +34,34 @@ export class EngineFailure extends Error {
 export async function runEngines(
   all: readonly EngineSettings[],
   message: ScanMessage,
-  parts: { readonly signal: AbortSignal; readonly log: Logger },
+  parts: RunParts,
 ): Promise<readonly EngineRun[]> {
   const applying = all.filter(({ engine }) => engine.applies(message.envelope))
   const runs = await Promise.all(
     applying.map(async (settings) => ({ settings, result: await runOne(settings, message, parts) })),
   )
-  const missing = runs.find(({ settings, result }) => result.status !== 'ok' && settings.onFailure === 'defer')
+  const missing = runs.find(({ settings, result }) => hasFailed(result) && settings.onFailure === 'defer')
   if (missing !== undefined)
-    throw new EngineFailure(`engine ${missing.settings.engine.name}: ${describe(missing.result)}`)
+    throw new EngineFailure(`engine ${missing.settings.engine.name}: ${missing.result.reason ?? missing.result.status}`)
   return runs
 }
 
-async function runOne(
+/** What another attempt may mend. */
+export function hasFailed({ status }: EngineResult): boolean {
+  return status === 'failed' || status === 'timeout'
+}
+
+async function runOne(settings: EngineSettings, message: ScanMessage, parts: RunParts): Promise<EngineResult> {
+  const result = await withinTime(settings, message, parts)
+  const { status, tookMs } = result
+  parts.metrics.engineSeconds.observe({ engine: settings.engine.name, status }, tookMs / 1000)
+  return result
+}
+
+async function withinTime(
   { engine, timeoutMs }: EngineSettings,
   message: ScanMessage,
-  { signal, log }: { readonly signal: AbortSignal; readonly log: Logger },
+  { signal, log }: RunParts,
 ): Promise<EngineResult> {
   const startedAt = performance.now()
   const controller = new AbortController()
@@ -58,20 +77,18 @@ async function runOne(
   try {
     signal.throwIfAborted()
     const outcome = await Promise.race([engine.scan(message, controller.signal), late])
-    return outcome === 'timeout' ? without('timeout', startedAt) : outcome
+    if (outcome !== 'timeout') return outcome
+    log.warn({ id: message.envelope.id, engine: engine.name, timeoutMs }, 'engine gave no result in time')
+    return without('timeout', startedAt, `no result within ${timeoutMs / 1000} s`)
   } catch (error) {
     log.warn({ id: message.envelope.id, engine: engine.name, err: error }, 'engine failed')
-    return without('failed', startedAt)
+    return without('failed', startedAt, (error as Error).message)
   } finally {
     clearTimeout(timer)
     signal.removeEventListener('abort', abort)
   }
 }
 
-function without(status: 'failed' | 'timeout', startedAt: number): EngineResult {
-  return { status, score: 0, symbols: [], tookMs: performance.now() - startedAt }
-}
-
-function describe({ status, tookMs }: EngineResult): string {
-  return status === 'timeout' ? `no result after ${Math.round(tookMs)} ms` : 'failed'
+function without(status: 'failed' | 'timeout', startedAt: number, reason: string): EngineResult {
+  return { status, reason, score: 0, symbols: [], tookMs: performance.now() - startedAt }
 }

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 
-import type { PipelineSettings } from '../../shared/config/model.ts'
+import type { PipelineSettings, VirusSettings } from '../../shared/config/model.ts'
 import { silentLog } from '../../shared/log.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import type { Disposition } from '../../shared/mail/disposition.ts'
@@ -82,6 +82,7 @@ export function stageMessage(content: Buffer, envelope: Envelope, edits: readonl
 
 export interface TestSettings {
   readonly spam?: Partial<PipelineSettings['spam']>
+  readonly virus?: VirusSettings
   readonly onFailure?: 'defer' | 'proceed'
   readonly timeoutMs?: number
   readonly authResults?: PipelineSettings['authResults']
@@ -101,12 +102,17 @@ export function testContext(
         queues: new Map([['filter', { name: 'filter', tag: 'Filtered', concurrency: 4, timeoutMs, onFailure }]]),
         authResults: settings.authResults ?? ['spf', 'dkim', 'dmarc', 'arc'],
         spam: { header: 'X-Spam', ...settings.spam },
+        ...(settings.virus === undefined ? {} : { virus: settings.virus }),
       },
     },
     resolver,
     clock: { now: () => receivedAt },
     log: silentLog(),
-    events: { filtered: (fields: object) => events.push(fields) },
+    metrics: { engineSeconds: { observe: () => {} } },
+    events: {
+      filtered: (fields: object) => events.push(fields),
+      deferred: (fields: object) => events.push(fields),
+    },
     signal: new AbortController().signal,
   } as unknown as StageContext
   return { context, events }

@@ -122,6 +122,8 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'queue "scan" tag Scanned concurrency 2 timeout 5s on-failure proceed',
       'dkim default same-domain selector s key "dkim"',
       'quarantine keep 30d',
+      'virus clamd "[::1]:3310"',
+      'spam quarantine 10',
       'login from { joe = "x" }',
       'filter protocol "r" "0.6"',
     ].join('\n'),

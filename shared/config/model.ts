@@ -230,13 +230,9 @@ export interface PipelineSettings {
   readonly dkim: readonly DkimKey[]
   /** Which checks are stamped into Authentication-Results. */
   readonly authResults: readonly ('spf' | 'dkim' | 'dmarc' | 'arc')[]
-  readonly spam: {
-    readonly junk?: number
-    readonly reject?: number
-    readonly discard?: number
-    readonly header: string
-    readonly subject?: string
-  }
+  readonly spam: SpamThresholds & { readonly header: string; readonly subject?: string }
+  /** Absent: nobody looks for viruses. */
+  readonly virus?: VirusSettings
   /** Mail that a filter keeps back is discarded after `keepMs`; absent: it stays until somebody releases or removes it. */
   readonly quarantine: { readonly keepMs?: number }
   readonly users:
@@ -263,6 +259,27 @@ export interface FilterProcessSettings {
   readonly timeoutMs: number
   /** While it cannot answer: 451, or on without it. */
   readonly onFailure: 'tempfail' | 'proceed'
+}
+
+/** From that score on this happens; absent: never. */
+export interface SpamThresholds {
+  readonly junk?: number
+  readonly quarantine?: number
+  readonly reject?: number
+  readonly discard?: number
+}
+
+/** Where a server of this host or another one listens. */
+export type SocketPlace =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string }
+
+export interface VirusSettings {
+  readonly clamd: SocketPlace
+  readonly timeoutMs: number
+  /** `tag`: marked, delivered as junk. */
+  readonly infected: 'reject' | 'quarantine' | 'discard' | 'tag'
+  readonly onFailure: 'defer' | 'proceed'
 }
 
 export interface QueueSettings {

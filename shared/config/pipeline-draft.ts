@@ -1,5 +1,5 @@
 import type { Span } from './diagnostic.ts'
-import type { PipelineSettings } from './model.ts'
+import type { PipelineSettings, SocketPlace } from './model.ts'
 import { resolvePath } from './path.ts'
 import type { NamedFile, PolicyDraft } from './policy-draft.ts'
 import { parseSize } from './quantity.ts'
@@ -51,6 +51,23 @@ export function listenOf(reader: TokenReader): { readonly host: string; readonly
     return reader.fail('value', `"${place.text}" is not host:port`, place.span, '"127.0.0.1:8080" or "[::]:8080"')
   }
   return { host, port: Number(port) }
+}
+
+/** `"host:port"`, `"[::1]:port"`, or the path of a unix socket. */
+export function placeOf(reader: TokenReader, what: string): SocketPlace {
+  const place = reader.string(what)
+  if (place.text.startsWith('/')) return { kind: 'unix', path: place.text }
+  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(place.text) ?? []
+  const host = bracketed ?? plain
+  if (host === undefined || Number(port) < 1 || Number(port) > 65_535) {
+    return reader.fail(
+      'value',
+      `"${place.text}" is no place of ${what}`,
+      place.span,
+      '"host:port" or "/path/of/socket"',
+    )
+  }
+  return { kind: 'tcp', host, port: Number(port) }
 }
 
 export function choiceOf<Choice extends string>(reader: TokenReader, known: readonly Choice[], what: string): Choice {

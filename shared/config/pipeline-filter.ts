@@ -1,15 +1,16 @@
-import type { PipelineSettings } from './model.ts'
-import { finish, refuse, choiceOf, scoreOf } from './pipeline-draft.ts'
+import type { PipelineSettings, VirusSettings } from './model.ts'
+import { finish, refuse, choiceOf, placeOf, scoreOf } from './pipeline-draft.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 
 /** What the filter checks, and what follows from it. */
 export const filterStatements: Readonly<Record<string, ParseStatement>> = {
   spam: parseSpam,
   'auth-results': parseAuthResults,
+  virus: parseVirus,
   quarantine: parseQuarantine,
 }
 
-/** `spam [engine builtin] [junk N] [reject N] [discard N] [header NAME] [subject TEXT]`. */
+/** `spam [engine builtin] [junk N] [quarantine N] [reject N] [discard N] [header NAME] [subject TEXT]`. */
 function parseSpam(draft: PipelineDraft): void {
   const { reader } = draft
   reader.next()
@@ -17,6 +18,7 @@ function parseSpam(draft: PipelineDraft): void {
   while (!reader.atEnd()) {
     if (reader.accept('engine')) choiceOf(reader, ['builtin'] as const, 'the engine')
     else if (reader.accept('junk')) spam = { ...spam, junk: scoreOf(reader) }
+    else if (reader.accept('quarantine')) spam = { ...spam, quarantine: scoreOf(reader) }
     else if (reader.accept('reject')) spam = { ...spam, reject: scoreOf(reader) }
     else if (reader.accept('discard')) spam = { ...spam, discard: scoreOf(reader) }
     else if (reader.accept('subject')) spam = { ...spam, subject: reader.string('a text').text }
@@ -26,7 +28,8 @@ function parseSpam(draft: PipelineDraft): void {
       spam = { ...spam, header: header.text }
     } else if (reader.at('clean'))
       refuse(reader, 'spam clean', 'remove it; let rules of smtpd.conf go past the filter queue')
-    else reader.unexpected('a setting of spam', ['engine', 'junk', 'reject', 'discard', 'header', 'subject'])
+    else
+      reader.unexpected('a setting of spam', ['engine', 'junk', 'quarantine', 'reject', 'discard', 'header', 'subject'])
   }
   finish(draft, { spam })
 }
@@ -40,6 +43,26 @@ function parseAuthResults(draft: PipelineDraft): void {
   while (!reader.atEnd()) authResults.push(choiceOf(reader, ['spf', 'dkim', 'dmarc', 'arc'] as const, 'a check'))
   finish(draft, { authResults: [...new Set(authResults)] })
 }
+
+/** `virus clamd PLACE [timeout D] [infected reject|quarantine|discard|tag] [on-failure defer|proceed]`. */
+function parseVirus(draft: PipelineDraft): void {
+  const { reader } = draft
+  reader.next()
+  reader.expect('clamd', 'behind "virus"')
+  const clamd = placeOf(reader, 'clamd')
+  let virus: VirusSettings = { clamd, timeoutMs: 30_000, infected: 'quarantine', onFailure: 'defer' }
+  while (!reader.atEnd()) {
+    if (reader.accept('timeout')) virus = { ...virus, timeoutMs: reader.duration('timeout') }
+    else if (reader.accept('infected')) virus = { ...virus, infected: choiceOf(reader, infectedChoices, 'what to do') }
+    else if (reader.accept('on-failure'))
+      virus = { ...virus, onFailure: choiceOf(reader, failureChoices, 'what to do') }
+    else reader.unexpected('an option of virus', ['timeout', 'infected', 'on-failure'])
+  }
+  finish(draft, { virus })
+}
+
+const infectedChoices = ['reject', 'quarantine', 'discard', 'tag'] as const
+const failureChoices = ['defer', 'proceed'] as const
 
 /** `quarantine keep 30d`. */
 function parseQuarantine(draft: PipelineDraft): void {

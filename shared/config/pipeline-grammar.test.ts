@@ -45,6 +45,7 @@ test('every statement ends in the settings', () => {
       'dkim default same-domain selector s key "/k"',
       'auth-results verify spf dkim',
       'quarantine keep 30d',
+      'virus clamd "clamav:3310" timeout 20s infected tag on-failure proceed',
       'users from <users>',
       'login from <users>',
       'interface lo is "10.77.0.0/24"',
@@ -99,6 +100,12 @@ test('every statement ends in the settings', () => {
     { domain: '*', selector: 's', keyFile: '/k', canonicalization: 'relaxed/simple' },
   ])
   assert.deepEqual(settings.authResults, ['spf', 'dkim'])
+  assert.deepEqual(settings.virus, {
+    clamd: { kind: 'tcp', host: 'clamav', port: 3310 },
+    timeoutMs: 20_000,
+    infected: 'tag',
+    onFailure: 'proceed',
+  })
   assert.deepEqual(settings.quarantine, { keepMs: 30 * 86_400_000 })
   assert.deepEqual([settings.users.kind, settings.login?.name], ['table', 'users'])
   assert.deepEqual([...settings.interfaces], [['lo', '10.77.0.0/24']])
@@ -109,9 +116,17 @@ test('every statement ends in the settings', () => {
   assert.deepEqual([settings.tlsMinimum, settings.relayPort], ['TLSv1.3', 2525])
 })
 
+test('a line that only names clamd keeps viruses back and never lets mail pass unseen', () => {
+  assert.deepEqual(parse('virus clamd "/run/clamav/clamd.ctl"').settings.virus, {
+    clamd: { kind: 'unix', path: '/run/clamav/clamd.ctl' },
+    timeoutMs: 30_000,
+    infected: 'quarantine',
+    onFailure: 'defer',
+  })
+})
+
 test('what this version does not carry out is refused by name', () => {
   const refused = [
-    'virus clamd "clamav:3310"',
     'external "smtp://localhost:10024" is "amavis:10024"',
     'mta-sts opportunistic',
     'trusted proxy "10.0.0.0/8"',
@@ -149,6 +164,9 @@ test('mistakes are told with their place and advice', () => {
     ['resolver "dns.example.org"', 'value@1:10', '"10.0.0.53"'],
     ['quarantine keep 30', 'value@1:17', 'a number and one of'],
     ['quarantine', 'syntax@1:11', ''],
+    ['virus clamd "clamav"', 'value@1:13', '"host:port"'],
+    ['virus clamd "c:1" infected bounce', 'unknown-keyword@1:28', 'one of: reject'],
+    ['virus clamav "c:1"', 'unknown-keyword@1:7', 'did you mean "clamd"'],
     ['relay port 70000', 'value@1:12', ''],
     ['log level info\nlog level warn', 'duplicate@2:1', 'keep one'],
     ['dashboard listen 8080', 'syntax@1:18', ''],
@@ -162,7 +180,7 @@ test('mistakes are told with their place and advice', () => {
 
 test('no file makes the parser throw', () => {
   const statements =
-    'redis spool dashboard metrics log hostname queue spam quarantine dkim auth-results users login interface socket resolver tls relay'
+    'redis spool dashboard metrics log hostname queue spam virus clamd quarantine dkim auth-results users login interface socket resolver tls relay'
   const others =
     'listen level from <users> <none> key "/k" selector "127.0.0.1:80" 5 4d tag filter is any default same-domain { } , = $where \n'
   const word = fc.constantFrom(...`${statements} ${others}`.split(' '), '\n')

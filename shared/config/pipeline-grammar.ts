@@ -24,6 +24,7 @@ const onlyOnce = new Set([
   'hostname',
   'auth-results',
   'quarantine',
+  'virus',
   'users',
   'login',
   'relay',
@@ -63,7 +64,6 @@ const statements: Readonly<Record<string, ParseStatement>> = {
 /** Statements of section 13 that this version does not carry out, and what to do instead. */
 const later: ReadonlyMap<string, string> = new Map([
   ['external', 'remove it: the queue itself answers that address'],
-  ['virus', 'remove it'],
   ['mta-sts', 'remove it'],
   ['trusted', 'remove it'],
   ['mda', 'remove it: commands are never run'],

@@ -93,6 +93,7 @@ function tellFiltered(f: Fields): string {
   const score = f.number('score')
   return [
     `filtered: ${f.text('verdict')}`,
+    f.quote(', ', 'reason'),
     score === undefined ? '' : `, score ${score}`,
     symbols === '' ? '' : ` (${symbols})`,
     f.quote('; ', 'authentication'),

@@ -15,6 +15,7 @@ const packages = {
   'opendkim-testmsg': 'opendkim-tools',
   dkimverify: 'python3-dkim',
   mount: 'mount',
+  clamd: 'clamav-daemon',
 } as const
 
 export type Peer = keyof typeof packages

@@ -72,12 +72,18 @@ async function authenticate(message: ScanMessage, signal: AbortSignal, parts: Pa
       score: symbols.reduce((sum, symbol) => sum + symbol.score, 0),
       symbols,
       tookMs: performance.now() - startedAt,
-      ...(checks.dmarc.disposition === 'none' ? {} : { demands: 'junk' as const }),
+      ...demandOf(checks),
       authentication: findingsOf(checks),
     }
   } finally {
     deadline.clear()
   }
+}
+
+/** After the 250 `p=reject` means junk: the bounce would hit the forged sender. */
+function demandOf({ dmarc }: Authentication): Pick<EngineResult, 'demand'> {
+  if (dmarc.disposition === 'none') return {}
+  return { demand: { action: 'junk', kind: 'spam', reason: `DMARC policy ${dmarc.disposition} of ${dmarc.domain}` } }
 }
 
 async function runChecks(

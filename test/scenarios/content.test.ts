@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import { gzipSync } from 'node:zlib'
+import { test } from 'node:test'
+
+import { atEnd } from '../support/at-end.ts'
+import { eicar, startClamd } from '../support/clamd.ts'
+import { standardConf, standardPipeline } from '../support/configurations.ts'
+import { MailSystem } from '../support/mail-system.ts'
+import { bodyOf, idOf, testMessage } from '../support/messages.ts'
+import { missingPeers } from '../support/peer.ts'
+import { SmtpClient } from '../support/smtp-client.ts'
+
+async function send(system: MailSystem, content: string): Promise<string> {
+  const client = await SmtpClient.ready({ port: system.port('smtp') })
+  const reply = await client.send({ from: 'bob@remote.test', to: ['jane@sluice.test'], content })
+  await client.quit()
+  return idOf(reply)
+}
+
+function attached(id: string, octets: Buffer, name: string): string {
+  return [
+    'From: <bob@remote.test>',
+    'To: <jane@sluice.test>',
+    `Subject: ${id}`,
+    `X-Test-Id: ${id}`,
+    'MIME-Version: 1.0',
+    'Content-Type: multipart/mixed; boundary=b',
+    '',
+    '--b',
+    'Content-Type: text/plain',
+    '',
+    'see the attachment',
+    '--b',
+    `Content-Type: application/octet-stream; name="${name}"`,
+    'Content-Transfer-Encoding: base64',
+    '',
+    ...(octets.toString('base64').match(/.{1,76}/g) ?? []),
+    '--b--',
+    '',
+  ].join('\r\n')
+}
+
+interface Held {
+  readonly held: readonly { readonly id: string; readonly quarantine?: string; readonly reason?: string }[]
+}
+
+function byName(one: string, other: string): number {
+  return one.localeCompare(other)
+}
+
+test(
+  'a real clamd finds the virus however it is packed; clean mail is delivered, and what is released too',
+  { skip: missingPeers('clamd') },
+  async (t) => {
+    const clamd = await startClamd()
+    atEnd(t, () => clamd.stop())
+    const system = await MailSystem.start({
+      conf: standardConf(),
+      pipeline: standardPipeline(`virus clamd "127.0.0.1:${clamd.port}"`),
+    })
+    atEnd(t, () => system.stop())
+    const infected = [
+      await send(system, attached('plain', Buffer.from(eicar), 'eicar.com')),
+      await send(system, attached('packed', gzipSync(eicar), 'eicar.gz')),
+      await send(system, testMessage({ id: 'in-text', body: eicar })),
+    ]
+    await send(system, testMessage({ id: 'clean', body: bodyOf('clean', 600_000) }))
+    const [clean] = await system.maildir('jane').waitForMessages(1)
+    assert.equal(clean?.field('X-Virus-Status'), 'Clean')
+    for (const id of infected) await system.waitForEvent('held', id)
+    const { held } = (await system.ctlJson('show', 'held')) as Held
+    assert.deepEqual(held.map(({ id }) => id).toSorted(byName), infected.toSorted(byName))
+    for (const { quarantine, reason } of held)
+      assert.deepEqual([quarantine, reason], ['virus', 'virus: Eicar-Test-Body.UNOFFICIAL'])
+    const [one = '', other = ''] = infected
+    assert.equal((await system.ctl('release', one)).code, 0)
+    const mails = await system.maildir('jane').waitForMessages(2)
+    assert.ok(mails.some((mail) => mail.field('X-Test-Id') === 'plain'))
+    assert.equal((await system.ctl('remove', other)).code, 0)
+    assert.match((await system.ctl('show', 'message', other)).stdout, /held by filter: virus: Eicar-Test-Body/)
+  },
+)
+
+test('mail waits for clamd and goes on when it is back', { skip: missingPeers('clamd') }, async (t) => {
+  const clamd = await startClamd()
+  atEnd(t, () => clamd.stop())
+  const system = await MailSystem.start({
+    conf: standardConf(),
+    pipeline: standardPipeline(`virus clamd "${clamd.socket}"`),
+  })
+  atEnd(t, () => system.stop())
+  await clamd.halt()
+  const id = await send(system, testMessage({ id: 'waits' }))
+  await system.waitForEvent('delayed', id)
+  await clamd.start()
+  assert.equal((await system.ctl('schedule', id)).code, 0)
+  const [mail] = await system.maildir('jane').waitForMessages(1)
+  assert.equal(mail?.field('X-Virus-Status'), 'Clean')
+})
+
+test('mail longer than clamd takes is kept back, not passed unseen', { skip: missingPeers('clamd') }, async (t) => {
+  const clamd = await startClamd({ streamMax: '300K' })
+  atEnd(t, () => clamd.stop())
+  const system = await MailSystem.start({
+    conf: standardConf(),
+    pipeline: standardPipeline(`virus clamd "127.0.0.1:${clamd.port}"`),
+  })
+  atEnd(t, () => system.stop())
+  const id = await send(system, testMessage({ id: 'long', body: bodyOf('long', 6_000_000) }))
+  const event = await system.waitForEvent('held', id)
+  assert.match(String(event['reason']), /longer than clamd takes/)
+})
