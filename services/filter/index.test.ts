@@ -275,12 +275,12 @@ const failing: Engine = {
   close: async () => {},
 }
 
-const neverAsked = { engine: failing, weight: 1, timeoutMs: 1_000 }
+const neverAsked = { engine: failing, role: 'spam', weight: 1, timeoutMs: 1_000 } as const
 
 test('an engine that fails makes the message wait, or is left out, as configured', async () => {
   const { context } = testContext(zoneResolver(zone))
   const message = stageMessage(Buffer.from(plain), testEnvelope())
-  const settings = { engine: failing, weight: 1, timeoutMs: 1_000 }
+  const settings = { engine: failing, role: 'spam', weight: 1, timeoutMs: 1_000 } as const
   await assert.rejects(filter(message, context, [{ ...settings, onFailure: 'defer' }]), { name: 'EngineFailure' })
   const disposition = await filter(message, context, [{ ...settings, onFailure: 'proceed' }])
   assert.equal(disposition.kind, 'pass')
@@ -299,7 +299,7 @@ test('an engine that never answers ends at its time limit and is told to stop', 
   }
   const content = Buffer.from(plain)
   const disposition = await filter(stageMessage(content, testEnvelope()), context, [
-    { engine: hanging, weight: 1, timeoutMs: 20, onFailure: 'proceed' },
+    { engine: hanging, role: 'authentication', weight: 1, timeoutMs: 20, onFailure: 'proceed' },
   ])
   assert.equal(results(headerBehind(content, disposition))['dmarc'], 'temperror')
   assert.equal(stopped.length, 1)

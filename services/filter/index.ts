@@ -1,4 +1,5 @@
 import type { Configuration } from '../../shared/config/model.ts'
+import { TableError } from '../../shared/config/tables.ts'
 import { discard, pass, quarantine, reject } from '../../shared/mail/disposition.ts'
 import type { Disposition } from '../../shared/mail/disposition.ts'
 import { applyEdits, prepended } from '../../shared/mail/header-edit.ts'
@@ -17,6 +18,8 @@ import { forgedFieldEdits } from './forged-fields.ts'
 import { EngineFailure, runEngines } from './run-engines.ts'
 import type { EngineRun, EngineSettings } from './run-engines.ts'
 import { spamEdits } from './spam-fields.ts'
+import { rulesFor, trustOf } from './spam-policy.ts'
+import type { SpamRules, Trust } from './spam-policy.ts'
 import { judge } from './verdict.ts'
 import type { Verdict } from './verdict.ts'
 import { virusEdits } from './virus-fields.ts'
@@ -37,7 +40,7 @@ export async function openFilter(context: ServiceContext, threads?: number): Pro
   }
 }
 
-/** An engine that must not be left out makes the message wait even where the queue would let it go on without the filter. */
+/** An engine or a table that must not be left out makes the message wait even where the queue would let it go on without the filter. */
 async function filterOrDefer(
   message: StageMessage,
   context: StageContext,
@@ -46,7 +49,7 @@ async function filterOrDefer(
   try {
     return await filter(message, context, engines)
   } catch (error) {
-    if (!(error instanceof EngineFailure)) throw error
+    if (!(error instanceof EngineFailure || error instanceof TableError)) throw error
     const { id } = message.envelope
     context.events.deferred({ id, stage: 'filter', reason: error.message, policy: 'defer' })
     return reject({ ...replies.tryLater, text: 'Content check is not available, please try again later' })
@@ -59,11 +62,21 @@ export async function filter(
   context: StageContext,
   engines: readonly EngineSettings[],
 ): Promise<Disposition> {
-  const { configuration, log, metrics, signal, events } = context
+  const { configuration, tables, log, metrics, signal, events } = context
   const { envelope } = message
+  const { spam } = configuration.pipeline
   const scanned = await scanMessage(message)
-  const runs = message.released === true ? [] : await runEngines(engines, scanned, { signal, log, metrics })
-  const verdict = judge(runs, { thresholds: configuration.pipeline.spam, mayReject: mayReject(message, runs) })
+  const ask = (asked: readonly EngineSettings[]): Promise<readonly EngineRun[]> =>
+    runEngines(asked, scanned, { signal, log, metrics })
+  const trust = trustOf(spam, envelope, tables)
+  const { runs, trusted } =
+    message.released === true ? { runs: [], trusted: undefined } : await askEngines(engines, ask, trust)
+  const rules = rulesFor(spam, envelope, message.pending, tables)
+  const verdict = judge(runs, {
+    thresholds: rules,
+    mayReject: mayReject(message, runs),
+    ...(trusted === undefined ? {} : { trusted }),
+  })
   const findings = findingsOf(runs, configuration)
   events.filtered({
     id: envelope.id,
@@ -73,7 +86,19 @@ export async function filter(
     ...(verdict.action === 'clean' ? {} : { reason: verdict.reason }),
     ...(findings.length === 0 ? {} : { authentication: findings.join('; ') }),
   })
-  return decide(message, applyEdits(scanned.header, message.edits), { verdict, findings, runs }, configuration)
+  return decide(message, applyEdits(scanned.header, message.edits), { verdict, rules, findings, runs }, configuration)
+}
+
+/** Trusted mail is not searched for spam; where that needs a proof, whoever can give it is asked first. */
+async function askEngines(
+  engines: readonly EngineSettings[],
+  ask: (asked: readonly EngineSettings[]) => Promise<readonly EngineRun[]>,
+  trust: Trust | undefined,
+): Promise<{ readonly runs: readonly EngineRun[]; readonly trusted: string | undefined }> {
+  if (trust === undefined) return { runs: await ask(engines), trusted: undefined }
+  const runs = await ask(engines.filter(({ role }) => role !== 'spam'))
+  if (!trust.needsProof || provesSender(runs)) return { runs, trusted: trust.reason }
+  return { runs: [...runs, ...(await ask(engines.filter(({ role }) => role === 'spam')))], trusted: undefined }
 }
 
 async function scanMessage({ envelope, stored, edits, sizeBytes }: StageMessage): Promise<ScanMessage> {
@@ -96,6 +121,7 @@ function tellSymbol({ name, score, text }: ScanSymbol): string {
 
 interface Judgement {
   readonly verdict: Verdict
+  readonly rules: SpamRules
   readonly findings: readonly string[]
   readonly runs: readonly EngineRun[]
 }
@@ -103,10 +129,10 @@ interface Judgement {
 function decide(
   message: StageMessage,
   header: Buffer,
-  { verdict, findings, runs }: Judgement,
+  { verdict, rules, findings, runs }: Judgement,
   configuration: Configuration,
 ): Disposition {
-  const { spam, queues } = configuration.pipeline
+  const { queues } = configuration.pipeline
   if (verdict.action === 'discard') return discard(verdict.reason)
   if (verdict.action === 'reject') return reject(contentRejected)
   if (verdict.action === 'quarantine') return quarantine(verdict.kind, verdict.reason)
@@ -115,9 +141,9 @@ function decide(
   const edits: HeaderEdit[] = [
     ...forgedFieldEdits(header, {
       ownIds: [configuration.authservId, configuration.hostname],
-      ...(stranger ? { spamPrefix: spam.header } : {}),
+      ...(stranger ? { spamPrefix: rules.header } : {}),
     }),
-    ...(isJudged || verdict.action === 'junk' ? spamEdits(verdict, spam, header) : []),
+    ...(isJudged || verdict.action === 'junk' ? spamEdits(verdict, rules, header) : []),
     ...virusEdits(runs),
     ...resultsEdits(findings, configuration.authservId),
   ]
@@ -127,6 +153,10 @@ function decide(
 /** A bounce may go to our own users and to senders whose reverse-path SPF has proven; to anybody else it would be backscatter. */
 function mayReject(message: StageMessage, runs: readonly EngineRun[]): boolean {
   if (!isFromStranger(message.envelope)) return true
+  return provesSender(runs)
+}
+
+function provesSender(runs: readonly EngineRun[]): boolean {
   return runs.some(({ result }) => result.authentication?.spf.some((finding) => finding.startsWith('spf=pass ')))
 }
 

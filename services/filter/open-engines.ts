@@ -27,13 +27,14 @@ export function openEngines(configuration: Configuration, around: EngineSurround
     dnsMs: Math.min(20_000, timeoutMs / 2),
   })
   return [
-    { engine: authentication, weight: 1, timeoutMs, onFailure: queue?.onFailure ?? 'defer' },
-    { engine: createGtubeEngine(), weight: 1, timeoutMs, onFailure: 'proceed' },
+    { engine: authentication, role: 'authentication', weight: 1, timeoutMs, onFailure: queue?.onFailure ?? 'defer' },
+    { engine: createGtubeEngine(), role: 'spam', weight: 1, timeoutMs, onFailure: 'proceed' },
     ...(virus === undefined
       ? []
       : [
           {
             engine: createClamdEngine(virus),
+            role: 'danger' as const,
             weight: 1,
             timeoutMs: Math.min(virus.timeoutMs, timeoutMs),
             onFailure: virus.onFailure,

@@ -4,6 +4,8 @@ import type { Engine, EngineResult, ScanMessage } from './engine.ts'
 
 export interface EngineSettings {
   readonly engine: Engine
+  /** What it looks for: who sent it, whether it is wanted, or whether it is dangerous. Trusted mail is not asked the second. */
+  readonly role: 'authentication' | 'spam' | 'danger'
   /** Its score counts so many times. */
   readonly weight: number
   readonly timeoutMs: number

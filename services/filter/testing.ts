@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 
-import type { PipelineSettings, VirusSettings } from '../../shared/config/model.ts'
+import type { PipelineSettings, Table, VirusSettings } from '../../shared/config/model.ts'
+import { openTables } from '../../shared/config/tables.ts'
 import { silentLog } from '../../shared/log.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import type { Disposition } from '../../shared/mail/disposition.ts'
@@ -38,6 +39,11 @@ export function zoneResolver(zone: Zone): Resolver & { readonly asked: string[] 
     ptr: (address) => answer('ptr', address, text),
     close: () => {},
   }
+}
+
+/** A list as it stands in a configuration. */
+export function listTable(...list: readonly string[]): Table {
+  return { name: 'list', source: { kind: 'inline', list }, at: { file: 'test', line: 1, column: 1 } }
 }
 
 export const receivedAt = 1_700_000_000_000
@@ -101,11 +107,12 @@ export function testContext(
       pipeline: {
         queues: new Map([['filter', { name: 'filter', tag: 'Filtered', concurrency: 4, timeoutMs, onFailure }]]),
         authResults: settings.authResults ?? ['spf', 'dkim', 'dmarc', 'arc'],
-        spam: { header: 'X-Spam', ...settings.spam },
+        spam: { header: 'X-Spam', policies: [], clean: [], ...settings.spam },
         ...(settings.virus === undefined ? {} : { virus: settings.virus }),
       },
     },
     resolver,
+    tables: openTables(),
     clock: { now: () => receivedAt },
     log: silentLog(),
     metrics: { engineSeconds: { observe: () => {} } },

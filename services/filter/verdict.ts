@@ -18,6 +18,8 @@ export interface JudgeOptions {
   readonly thresholds: SpamThresholds
   /** A rejection after the 250 is a bounce: it would reach who sent the message, and nobody else. */
   readonly mayReject: boolean
+  /** Whose mail is clean by decree: neither score nor demand makes spam of it. A virus stays one. */
+  readonly trusted?: string
 }
 
 /** From light to heavy. */
@@ -27,18 +29,23 @@ const actions = ['junk', 'quarantine', 'reject', 'discard'] as const
  * Weighs the scores against the thresholds of pipeline.conf and adds what single engines demand; the heaviest action wins. Where a
  * rejection would be backscatter, spam is junk instead, and what is dangerous is kept back.
  */
-export function judge(runs: readonly EngineRun[], { thresholds, mayReject }: JudgeOptions): Verdict {
+export function judge(runs: readonly EngineRun[], { thresholds, mayReject, trusted }: JudgeOptions): Verdict {
   const sum = runs.reduce((total, { settings, result }) => total + settings.weight * result.score, 0)
   const score = Math.round(sum * 100) / 100
   const demands = [byScore(score, thresholds), ...runs.map(({ result }) => result.demand)]
     .filter((demand) => demand !== undefined)
+    .filter((demand) => trusted === undefined || demand.kind !== 'spam')
     .map((demand) => (mayReject ? demand : withoutBackscatter(demand)))
   const heaviest = actions
     .toReversed()
     .map((action) => demands.find((demand) => demand.action === action))
     .find((demand) => demand !== undefined)
-  const symbols = runs.flatMap((run) => symbolsOf(run))
+  const symbols = [...trustSymbols(trusted), ...runs.flatMap((run) => symbolsOf(run))]
   return { ...(heaviest ?? { action: 'clean', kind: 'spam', reason: '' }), score, symbols }
+}
+
+function trustSymbols(trusted: string | undefined): readonly ScanSymbol[] {
+  return trusted === undefined ? [] : [{ name: 'TRUSTED', score: 0, text: `${trusted}: not looked through for spam` }]
 }
 
 function byScore(score: number, thresholds: SpamThresholds): Demand | undefined {

@@ -230,7 +230,14 @@ export interface PipelineSettings {
   readonly dkim: readonly DkimKey[]
   /** Which checks are stamped into Authentication-Results. */
   readonly authResults: readonly ('spf' | 'dkim' | 'dmarc' | 'arc')[]
-  readonly spam: SpamThresholds & { readonly header: string; readonly subject?: string }
+  readonly spam: SpamThresholds & {
+    readonly header: string
+    readonly subject?: string
+    /** The first that fits a recipient holds for it; what it does not state is as above. */
+    readonly policies: readonly SpamPolicy[]
+    /** Mail that is not looked through for spam. */
+    readonly clean: readonly SpamCondition[]
+  }
   /** Absent: nobody looks for viruses. */
   readonly virus?: VirusSettings
   /** Mail that a filter keeps back is discarded after `keepMs`; absent: it stays until somebody releases or removes it. */
@@ -261,13 +268,20 @@ export interface FilterProcessSettings {
   readonly onFailure: 'tempfail' | 'proceed'
 }
 
+export type SpamAction = 'junk' | 'quarantine' | 'reject' | 'discard'
+
 /** From that score on this happens; absent: never. */
-export interface SpamThresholds {
-  readonly junk?: number
-  readonly quarantine?: number
-  readonly reject?: number
-  readonly discard?: number
+export type SpamThresholds = { readonly [action in SpamAction]?: number }
+
+export type SpamPolicy = { readonly [action in SpamAction]?: number | 'never' } & {
+  readonly for: { readonly kind: 'tag'; readonly tag: string } | { readonly kind: 'domain'; readonly table: Table }
+  readonly subject?: string
 }
+
+export type SpamCondition =
+  | { readonly kind: 'tag'; readonly tag: string }
+  /** `src`: the client's address; `mail-from`: the reverse-path, when SPF proves it. */
+  | { readonly kind: 'src' | 'mail-from'; readonly table: Table }
 
 /** Where a server of this host or another one listens. */
 export type SocketPlace =

@@ -1,6 +1,7 @@
 import type { PipelineSettings, VirusSettings } from './model.ts'
-import { finish, refuse, choiceOf, placeOf, scoreOf } from './pipeline-draft.ts'
+import { finish, choiceOf, placeOf } from './pipeline-draft.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
+import { parseSpam } from './pipeline-spam.ts'
 
 /** What the filter checks, and what follows from it. */
 export const filterStatements: Readonly<Record<string, ParseStatement>> = {
@@ -8,30 +9,6 @@ export const filterStatements: Readonly<Record<string, ParseStatement>> = {
   'auth-results': parseAuthResults,
   virus: parseVirus,
   quarantine: parseQuarantine,
-}
-
-/** `spam [engine builtin] [junk N] [quarantine N] [reject N] [discard N] [header NAME] [subject TEXT]`. */
-function parseSpam(draft: PipelineDraft): void {
-  const { reader } = draft
-  reader.next()
-  let spam = draft.settings.spam
-  while (!reader.atEnd()) {
-    if (reader.accept('engine')) choiceOf(reader, ['builtin'] as const, 'the engine')
-    else if (reader.accept('junk')) spam = { ...spam, junk: scoreOf(reader) }
-    else if (reader.accept('quarantine')) spam = { ...spam, quarantine: scoreOf(reader) }
-    else if (reader.accept('reject')) spam = { ...spam, reject: scoreOf(reader) }
-    else if (reader.accept('discard')) spam = { ...spam, discard: scoreOf(reader) }
-    else if (reader.accept('subject')) spam = { ...spam, subject: reader.string('a text').text }
-    else if (reader.accept('header')) {
-      const header = reader.string('the name of a header field')
-      if (!/^[\x21-\x39\x3b-\x7e]+$/.test(header.text)) reader.fail('value', 'this is not a field name', header.span)
-      spam = { ...spam, header: header.text }
-    } else if (reader.at('clean'))
-      refuse(reader, 'spam clean', 'remove it; let rules of smtpd.conf go past the filter queue')
-    else
-      reader.unexpected('a setting of spam', ['engine', 'junk', 'quarantine', 'reject', 'discard', 'header', 'subject'])
-  }
-  finish(draft, { spam })
 }
 
 /** `auth-results verify spf dkim dmarc arc`. */

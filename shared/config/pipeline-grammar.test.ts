@@ -41,6 +41,12 @@ test('every statement ends in the settings', () => {
       'queue "filter" tag from "lo:10025"',
       'queue greylist tag Greylisted answers "smtp://localhost:10030"',
       'spam engine builtin junk 4.5 reject 12 discard 15.0 header "X-Bad" subject "***"',
+      'spam clean 10.0.0.0/8 bypass',
+      'spam clean mail-from <users> bypass',
+      'spam clean tag Internal bypass',
+      'spam for tag Originating junk never quarantine 12.5',
+      'spam for domain "a.example" junk 3 subject "[junk]"',
+      'spam quarantine 10',
       'dkim domain "Exem.pl" selector "main" key "keys/main.pem" header simple body relaxed expire 21d',
       'dkim default same-domain selector s key "/k"',
       'auth-results verify spf dkim',
@@ -88,7 +94,18 @@ test('every statement ends in the settings', () => {
     onFailure: 'proceed',
   })
   assert.equal(settings.queues.get('greylist')?.tag, 'Greylisted')
-  assert.deepEqual(settings.spam, { junk: 4.5, reject: 12, discard: 15, header: 'X-Bad', subject: '***' })
+  const { policies, clean, ...general } = settings.spam
+  assert.deepEqual(general, { junk: 4.5, quarantine: 10, reject: 12, discard: 15, header: 'X-Bad', subject: '***' })
+  assert.deepEqual(
+    clean.map((one) => [one.kind, one.kind === 'tag' ? one.tag : one.table.name]),
+    [
+      ['src', '<inline 0>'],
+      ['mail-from', 'users'],
+      ['tag', 'Internal'],
+    ],
+  )
+  assert.deepEqual(policies[0], { for: { kind: 'tag', tag: 'Originating' }, junk: 'never', quarantine: 12.5 })
+  assert.deepEqual([policies[1]?.for.kind, policies[1]?.junk, policies[1]?.subject], ['domain', 3, '[junk]'])
   assert.deepEqual(settings.dkim, [
     {
       domain: 'exem.pl',
@@ -133,7 +150,6 @@ test('what this version does not carry out is refused by name', () => {
     'users from lmtp',
     'login dovecot "dovecot:12345"',
     'queue "filter" attempts 8',
-    'spam clean <users> bypass',
     'spool "/s" compression',
     'dashboard listen "127.0.0.1:80" auth <users>',
   ]
@@ -166,6 +182,11 @@ test('mistakes are told with their place and advice', () => {
     ['quarantine', 'syntax@1:11', ''],
     ['virus clamd "clamav"', 'value@1:13', '"host:port"'],
     ['virus clamd "c:1" infected bounce', 'unknown-keyword@1:28', 'one of: reject'],
+    ['spam clean <users>', 'syntax@1:19', ''],
+    ['spam clean mail_from <users> bypass', 'syntax@1:22', ''],
+    ['spam for tag Mine', 'syntax@1:18', 'one of: junk'],
+    ['spam for users junk 5', 'unknown-keyword@1:10', 'one of: tag'],
+    ['spam junk never', 'value@1:11', 'a number'],
     ['virus clamav "c:1"', 'unknown-keyword@1:7', 'did you mean "clamd"'],
     ['relay port 70000', 'value@1:12', ''],
     ['log level info\nlog level warn', 'duplicate@2:1', 'keep one'],
@@ -180,7 +201,7 @@ test('mistakes are told with their place and advice', () => {
 
 test('no file makes the parser throw', () => {
   const statements =
-    'redis spool dashboard metrics log hostname queue spam virus clamd quarantine dkim auth-results users login interface socket resolver tls relay'
+    'redis spool dashboard metrics log hostname queue spam clean bypass for mail-from domain virus clamd quarantine dkim auth-results users login interface socket resolver tls relay'
   const others =
     'listen level from <users> <none> key "/k" selector "127.0.0.1:80" 5 4d tag filter is any default same-domain { } , = $where \n'
   const word = fc.constantFrom(...`${statements} ${others}`.split(' '), '\n')
