@@ -1,12 +1,14 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 
-import { ConfigurationError, loadConfiguration } from '../shared/config/load.ts'
-import type { LoadedConfiguration } from '../shared/config/load.ts'
+import { ConfigurationFiles } from '../shared/config/configuration-files.ts'
+import { createLiveConfiguration, onReload } from '../shared/config/live-configuration.ts'
+import type { LiveConfiguration } from '../shared/config/live-configuration.ts'
+import { ConfigurationError } from '../shared/config/load.ts'
 import type { Configuration } from '../shared/config/model.ts'
 import { renderDiagnostic } from '../shared/config/diagnostic.ts'
 import { startHeartbeats } from '../shared/heartbeat.ts'
-import type { BeatingService } from '../shared/heartbeat.ts'
+import type { BeatingService, ConfigurationState } from '../shared/heartbeat.ts'
 import { createLog } from '../shared/log.ts'
 import type { Logger } from '../shared/log.ts'
 import { NoRedisError, ensureRedis } from '../shared/queue/ensure-redis.ts'
@@ -19,6 +21,7 @@ import { openDataFolder } from '../shared/start/data-folder.ts'
 import { prepareLocalIdentity } from '../shared/start/first-start.ts'
 import type { LocalIdentity } from '../shared/start/first-start.ts'
 import { lockInstance } from '../shared/start/instance-lock.ts'
+import { hasTerminalOrNeedsNone, watchForReload } from '../shared/start/reload-triggers.ts'
 import { StartError } from '../shared/start/start-error.ts'
 import { isWorkerProcess, startWorkerProcesses, tellReady } from '../shared/start/worker-processes.ts'
 import { openSystem } from '../shared/system.ts'
@@ -44,13 +47,15 @@ async function main(): Promise<void> {
   const names = servicesToRun(options.services)
   const dataFolder = await openDataFolder(options.dataFolder)
   const local = options.smtpdConf === undefined ? await prepareLocalIdentity(dataFolder) : undefined
-  const { configuration, warnings } = await load(options, local)
+  const files = configurationFiles(options, local)
+  const { configuration, warnings } = await files.load()
   for (const warning of warnings) process.stderr.write(`${renderDiagnostic(warning)}\n`)
   if (options.checkOnly) {
     process.stdout.write(`configuration OK (revision ${configuration.revision})\n`)
     return
   }
-  await run({ options, names, dataFolder, configuration, local })
+  const live = createLiveConfiguration(configuration, () => files.load())
+  await run({ options, names, dataFolder, files, live, local })
 }
 
 /** @throws StartError for a name that is no service */
@@ -62,10 +67,10 @@ function servicesToRun(asked: readonly string[]): readonly string[] {
   return [...registry.keys()].filter((name) => asked.length === 0 || asked.includes(name))
 }
 
-async function load(options: StartOptions, local: LocalIdentity | undefined): Promise<LoadedConfiguration> {
+function configurationFiles(options: StartOptions, local: LocalIdentity | undefined): ConfigurationFiles {
   const pipelineConf = options.pipelineConf ?? (local === undefined ? undefined : localPipelineConf)
   const hostname = process.env['SMTPD_HOSTNAME']
-  return loadConfiguration({
+  return new ConfigurationFiles({
     smtpdConf: options.smtpdConf ?? localSmtpdConf,
     ...(pipelineConf === undefined ? {} : { pipelineConf }),
     definitions: { ...local?.definitions, ...options.definitions },
@@ -77,19 +82,24 @@ interface Run {
   readonly options: StartOptions
   readonly names: readonly string[]
   readonly dataFolder: string
-  readonly configuration: Configuration
+  readonly files: ConfigurationFiles
+  readonly live: LiveConfiguration
   readonly local: LocalIdentity | undefined
 }
 
-async function run({ options, names, dataFolder, configuration, local }: Run): Promise<void> {
-  const { log, flush } = createLog(configuration.pipeline.logLevel, { process: `${writerName(names)}:${process.pid}` })
+async function run({ options, names, dataFolder, files, live, local }: Run): Promise<void> {
+  const configuration = live.current
+  const { log, flush, setLevel } = createLog(configuration.pipeline.logLevel, {
+    process: `${writerName(names)}:${process.pid}`,
+  })
+  onReload(live, (next) => setLevel(next.pipeline.logLevel))
   const shared = names.includes('inbound') && options.inboundProcesses > 1 && !isWorkerProcess()
   const opened: (() => Promise<void>)[] = []
   const closeAll = async (): Promise<void> => {
     for (const close of opened.splice(0).toReversed()) await close()
     flush()
   }
-  const signals = stopOnSignal(closeAll, log)
+  const signals = heedSignals(closeAll, log)
   try {
     if (names.includes('ledger')) {
       const lock = await lockInstance(dataFolder, 'sluice')
@@ -100,6 +110,7 @@ async function run({ options, names, dataFolder, configuration, local }: Run): P
     const readsWhatItStores = names.includes('inbound') && names.length > 1
     const system = await openSystem({
       configuration,
+      live,
       dataFolder,
       redis,
       writer: writerName(names),
@@ -120,8 +131,28 @@ async function run({ options, names, dataFolder, configuration, local }: Run): P
       opened.push(() => workers.close())
       sharedListens.push(...workers.listens)
     }
-    const beats = await startHeartbeats(dataFolder, running, () => system.context.clock.now())
+    let asked: Pick<ConfigurationState, 'request' | 'warnings'> = {}
+    const state = (): ConfigurationState => ({
+      revision: live.current.revision,
+      ...(live.fault === undefined ? {} : { fault: live.fault }),
+      ...asked,
+    })
+    const beats = await startHeartbeats(dataFolder, running, () => system.context.clock.now(), state)
     opened.push(() => beats.stop())
+    const triggers = watchForReload({
+      live,
+      files,
+      dataFolder,
+      events: system.context.events,
+      log,
+      onDone(result, request) {
+        const warnings = result.kind === 'replaced' ? result.warnings.map((one) => renderDiagnostic(one)) : []
+        if (request !== undefined) asked = { request, warnings }
+        beats.beat()
+      },
+    })
+    opened.push(() => triggers.close())
+    signals.onHangUp(() => triggers.now())
     const listens = [...running.flatMap((service) => service.listens), ...sharedListens]
     log.info(
       { services: names, listens, revision: configuration.revision, dataFolder, redis: describeAddress(redis.address) },
@@ -185,9 +216,16 @@ function writerName(names: readonly string[]): string {
 
 /**
  * Stops in the opposite order of starting; what does not end in time is left to the spool, which loses nothing. A signal that comes
- * while the services still start is kept until `started`; a second one ends the process at once.
+ * while the services still start is kept until `started`; a second one ends the process at once. SIGHUP reloads, but for a process
+ * whose terminal is gone.
  */
-function stopOnSignal(closeAll: () => Promise<void>, log: Logger): { started(): void } {
+function heedSignals(
+  closeAll: () => Promise<void>,
+  log: Logger,
+): { started(): void; onHangUp(reload: () => void): void } {
+  const atTerminal = process.stdin.isTTY
+  let reload: (() => void) | undefined
+  let missed = false
   let asked: NodeJS.Signals | undefined
   let isStarted = false
   const stop = (): void => {
@@ -213,10 +251,19 @@ function stopOnSignal(closeAll: () => Promise<void>, log: Logger): { started(): 
   }
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
+  process.on('SIGHUP', () => {
+    if (!hasTerminalOrNeedsNone(atTerminal)) onSignal('SIGHUP')
+    else if (reload === undefined) missed = true
+    else reload()
+  })
   return {
     started() {
       isStarted = true
       if (asked !== undefined) stop()
+    },
+    onHangUp(heed) {
+      reload = heed
+      if (missed) heed()
     },
   }
 }

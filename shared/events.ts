@@ -125,11 +125,20 @@ export interface Events {
   released(fields: { readonly id: MessageId; readonly stage: string; readonly by: string }): void
   removed(fields: { readonly id: MessageId; readonly by: string }): void
   scheduled(fields: { readonly id: MessageId; readonly by: string }): void
+  /** The configuration `previous` was replaced. */
+  reloaded(fields: {
+    readonly revision: string
+    readonly previous: string
+    /** Rendered: what is odd, and what takes effect at the next start. */
+    readonly warnings: readonly string[]
+  }): void
+  /** The files are not what they should be: `revision` stays in force. */
+  reloadRefused(fields: { readonly revision: string; readonly fault: string }): void
   /** Jobs made anew from the spool. */
   requeued(fields: { readonly id: MessageId; readonly reason: string }): void
 }
 
-type Level = 'debug' | 'info' | 'warn'
+type Level = 'debug' | 'info' | 'warn' | 'error'
 
 export function createEvents(parts: {
   readonly log: Logger
@@ -177,6 +186,8 @@ export function createEvents(parts: {
     released: (fields) => emit('released', 'info', fields),
     removed: (fields) => emit('removed', 'info', fields),
     scheduled: (fields) => emit('scheduled', 'info', fields),
+    reloaded: (fields) => emit('reloaded', 'info', fields),
+    reloadRefused: (fields) => emit('reload refused', 'error', fields),
     requeued: (fields) => emit('requeued', 'info', fields),
   }
 }

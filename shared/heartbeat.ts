@@ -15,6 +15,19 @@ export interface Heartbeat {
   readonly listens: readonly string[]
   /** One sentence each; empty when all is well. */
   readonly troubles: readonly string[]
+  readonly configuration?: ConfigurationState
+}
+
+/** What a process says of its configuration. */
+export interface ConfigurationState {
+  /** In force. */
+  readonly revision: string
+  /** Why the files as they are now are not; rendered. */
+  readonly fault?: string
+  /** The last `sluicectl reload` that it carried out. */
+  readonly request?: string
+  /** What that found odd, and what takes effect at the next start; rendered. */
+  readonly warnings?: readonly string[]
 }
 
 export interface BeatingService {
@@ -22,6 +35,13 @@ export interface BeatingService {
   readonly listens: readonly string[]
   lastJobAt(): number | undefined
   troubles(): Promise<readonly string[]>
+}
+
+/** Those of one process. */
+export interface Heartbeats {
+  /** Says it now: something has changed. */
+  beat(): void
+  stop(): Promise<void>
 }
 
 const beatMs = 5_000
@@ -36,7 +56,8 @@ export async function startHeartbeats(
   dataFolder: string,
   services: readonly BeatingService[],
   now: () => number,
-): Promise<{ stop(): Promise<void> }> {
+  configuration?: () => ConfigurationState,
+): Promise<Heartbeats> {
   const folder = join(dataFolder, 'run', 'services')
   await mkdir(folder, { recursive: true })
   const startedAt = now()
@@ -59,6 +80,7 @@ export async function startHeartbeats(
       ...(lastJobAt === undefined ? {} : { lastJobAt }),
       listens: one.listens,
       troubles: await one.troubles(),
+      ...(configuration === undefined ? {} : { configuration: configuration() }),
     }
     const path = pathOf(one.service)
     await writeFile(`${path}.new`, JSON.stringify(heartbeat))
@@ -67,12 +89,13 @@ export async function startHeartbeats(
 
   // A full disk must not end the process: the heartbeat then grows old, which is what it is for.
   const beatQuietly = (): void => {
-    beating = beat().catch(() => undefined)
+    beating = beating.then(beat).catch(() => undefined)
   }
   await beat().catch(() => undefined)
   const timer = setInterval(beatQuietly, beatMs)
   timer.unref()
   return {
+    beat: beatQuietly,
     async stop() {
       clearInterval(timer)
       await beating

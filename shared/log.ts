@@ -14,14 +14,25 @@ export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error'
 
 /**
  * Logs to standard output. Lines are gathered and written at least every 100 ms (a synchronous write a line would cap the
- * SMTP side); `flush` writes what waits and is called before the process ends.
+ * SMTP side); `flush` writes what waits and is called before the process ends. `setLevel` counts for the children too.
  */
-export function createLog(level: LogLevel, fields: object): { readonly log: Logger; flush(): void } {
+export function createLog(
+  level: LogLevel,
+  fields: object,
+): { readonly log: Logger; flush(): void; setLevel(next: LogLevel): void } {
   const destination = pino.destination({ dest: 1, sync: false, minLength: 4096 })
   const timer = setInterval(() => destination.flush(), 100)
   timer.unref()
-  const log = pino({ level, base: fields, timestamp: pino.stdTimeFunctions.isoTime }, destination)
-  return { log, flush: () => destination.flushSync() }
+  const children: { level: string }[] = []
+  const options = { level, base: fields, timestamp: pino.stdTimeFunctions.isoTime }
+  const log = pino({ ...options, onChild: (child) => void children.push(child) }, destination)
+  return {
+    log,
+    flush: () => destination.flushSync(),
+    setLevel(next) {
+      for (const one of [log, ...children]) one.level = next
+    },
+  }
 }
 
 /** For tests and command-line tools that print for themselves. */

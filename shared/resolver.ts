@@ -1,4 +1,5 @@
 import { Resolver as DnsResolver } from 'node:dns/promises'
+import { isDeepStrictEqual } from 'node:util'
 
 /** `absent`: the name or the record type does not exist, authoritatively. `failed`: nobody knows now (SERVFAIL, time-out); never treat it as absent. */
 export type LookUp<T> =
@@ -22,6 +23,12 @@ export interface Resolver {
   close(): void
 }
 
+/** The one resolver of a process. */
+export interface ProcessResolver extends Resolver {
+  /** Asks other servers from now on, and forgets what it knows; questions on their way get the answers of those before. */
+  useServers(servers: readonly string[]): void
+}
+
 export interface ResolverOptions {
   /** `address` or `address:port`; empty: the system's. */
   readonly servers: readonly string[]
@@ -40,11 +47,17 @@ interface Entry {
 /** Codes of c-ares that mean "there is no such record". */
 const absentCodes = new Set(['ENODATA', 'ENOTFOUND', 'ENONAME'])
 
-export function createResolver(options: ResolverOptions): Resolver {
+export function createResolver(options: ResolverOptions): ProcessResolver {
   const { timeoutMs = 5_000, tries = 2, foundForMs = 300_000, absentForMs = 60_000, maxEntries = 50_000 } = options
-  const dns = new DnsResolver({ timeout: timeoutMs, tries })
-  if (options.servers.length > 0) dns.setServers([...options.servers])
+  let { servers } = options
+  let dns = open()
   const cache = new Map<string, Entry>()
+
+  function open(): DnsResolver {
+    const opened = new DnsResolver({ timeout: timeoutMs, tries })
+    if (servers.length > 0) opened.setServers([...servers])
+    return opened
+  }
 
   function cached<T>(key: string, ask: () => Promise<readonly T[]>): Promise<LookUp<T>> {
     const known = cache.get(key)
@@ -66,6 +79,12 @@ export function createResolver(options: ResolverOptions): Resolver {
     aaaa: (name) => cached(`aaaa ${name}`, () => dns.resolve6(name)),
     txt: (name) => cached(`txt ${name}`, async () => (await dns.resolveTxt(name)).map((strings) => strings.join(''))),
     ptr: (address) => cached(`ptr ${address}`, () => dns.reverse(address)),
+    useServers(next) {
+      if (isDeepStrictEqual(next, servers)) return
+      servers = next
+      dns = open()
+      cache.clear()
+    },
     close: () => dns.cancel(),
   }
 }

@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts'
+import type { LiveConfiguration } from './config/live-configuration.ts'
 import type { Configuration } from './config/model.ts'
 import type { TableSet } from './config/tables.ts'
 import type { Events } from './events.ts'
@@ -11,7 +12,10 @@ import type { FileSpool } from './spool/file-spool.ts'
 
 /** What every service is given. One process builds it once for all services it runs. */
 export interface ServiceContext {
+  /** The one in force: read it at the moment of use, and keep one snapshot for one message or one session. */
   readonly configuration: Configuration
+  /** For what is opened by the configuration and goes along with its changes. */
+  readonly live: Pick<LiveConfiguration, 'follow'>
   readonly tables: TableSet
   readonly spool: FileSpool
   readonly queues: Queues

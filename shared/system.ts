@@ -3,6 +3,8 @@ import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 
 import { systemClock } from './clock.ts'
+import { fixedConfiguration, onReload } from './config/live-configuration.ts'
+import type { LiveConfiguration } from './config/live-configuration.ts'
 import type { Configuration } from './config/model.ts'
 import { openTables } from './config/tables.ts'
 import { createEvents } from './events.ts'
@@ -25,6 +27,8 @@ export interface System {
 
 export interface SystemOptions {
   readonly configuration: Configuration
+  /** What `configuration` is the first of; absent: it stays for good. */
+  readonly live?: LiveConfiguration
   readonly dataFolder: string
   readonly redis: RedisEndpoint
   /** Prefix of this process's files in spool and journal, e.g. `filter`. */
@@ -39,6 +43,7 @@ const maxReserveBytes = 64 * 1024 * 1024
 
 export async function openSystem(options: SystemOptions): Promise<System> {
   const { configuration, dataFolder, redis, writer, log } = options
+  const live = options.live ?? fixedConfiguration(configuration)
   const clock = systemClock
   const metrics = createMetrics()
   const journal = await openJournal(join(dataFolder, 'events'), writer, clock.now())
@@ -60,11 +65,18 @@ export async function openSystem(options: SystemOptions): Promise<System> {
   const names = [...configuration.pipeline.queues.keys()]
   const prefix = configuration.pipeline.redis?.prefix ?? 'sluice'
   const queues = openQueues({ endpoint: redis, prefix, names, log, service: writer })
-  const route = createRouter(configuration, tables, localAddresses())
-  const pipeline = openPipeline({ configuration, route, spool, queues, events, metrics, log, clock })
+  const route = createRouter(() => live.current, tables, localAddresses())
+  const pipeline = openPipeline(withConfiguration(live, { route, spool, queues, events, metrics, log, clock }))
+  const unfollow = onReload(live, (next) => {
+    resolver.useServers(next.pipeline.resolvers)
+    queues.include([...next.pipeline.queues.keys()])
+    tables.refresh()
+  })
+  const parts = { live, tables, spool, queues, pipeline, resolver, events, metrics, log, clock, dataFolder }
   return {
-    context: { configuration, tables, spool, queues, pipeline, resolver, events, metrics, log, clock, dataFolder },
+    context: withConfiguration(live, parts),
     async close() {
+      unfollow()
       await pipeline.close()
       await queues.close()
       await spool.close()
@@ -73,6 +85,17 @@ export async function openSystem(options: SystemOptions): Promise<System> {
       metrics.close()
     },
   }
+}
+
+/** The parts, and the configuration in force whenever it is read. A copy of the result (`{ ...parts }`) is a snapshot. */
+function withConfiguration<Parts extends object>(
+  live: LiveConfiguration,
+  parts: Parts,
+): Parts & { readonly configuration: Configuration } {
+  return Object.defineProperty({ ...parts, configuration: live.current }, 'configuration', {
+    enumerable: true,
+    get: () => live.current,
+  })
 }
 
 /** Free octets below which new mail is refused: 64 MiB, on a small disk a twentieth of it. */

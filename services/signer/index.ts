@@ -1,3 +1,4 @@
+import type { Configuration, DkimKey } from '../../shared/config/model.ts'
 import { authorDomains } from '../../shared/dkim/author-domain.ts'
 import { rawFields, rawValue } from '../../shared/dkim/raw-field.ts'
 import type { SigningOptions } from '../../shared/dkim/sign.ts'
@@ -35,17 +36,23 @@ export async function openSigner(
   context: ServiceContext,
   threads?: number,
 ): Promise<OpenStage & { health(): Promise<readonly string[]> }> {
-  const { clock, configuration, log } = context
-  const ring = createKeyRing({ entries: configuration.pipeline.dkim, log, clock })
+  const { clock, log } = context
+  const rings = new WeakMap<readonly DkimKey[], KeyRing>()
+  /** That of the configuration in force: a message is signed with the keys it found when its turn came. */
+  const ringOf = ({ pipeline: { dkim: entries } }: Configuration): KeyRing => {
+    const known = rings.get(entries) ?? createKeyRing({ entries, log, clock })
+    rings.set(entries, known)
+    return known
+  }
   const pool: SignerPool = createWorkerPool({
     file: workerFile(import.meta.url, './sign-worker'),
     wallMs,
     ...(threads === undefined ? {} : { threads }),
   })
-  await ring.trouble()
+  await ringOf(context.configuration).trouble()
   return {
-    handle: (message, stageContext) => signStage(message, stageContext, ring, pool),
-    health: () => ring.trouble(),
+    handle: (message, stageContext) => signStage(message, stageContext, ringOf(stageContext.configuration), pool),
+    health: () => ringOf(context.configuration).trouble(),
     close: () => pool.close(),
   }
 }

@@ -44,6 +44,7 @@ export type DiagnosticCode =
   | 'deliver-any-domain'
   | 'socket-mode'
   | 'loop'
+  | 'next-start'
 
 /** Thrown by the loader: everything that is wrong, not only the first fault. The message is the rendered text. */
 export class ConfigurationError extends Error {

@@ -5,7 +5,7 @@ import { basename, dirname, resolve } from 'node:path'
 import { isDomain } from '../mail/address.ts'
 import { checkConfiguration } from './check.ts'
 import { deepFreeze } from './deep-freeze.ts'
-import { closest, ConfigurationError, fileSpan, type Diagnostic } from './diagnostic.ts'
+import { closest, ConfigurationError, fileSpan, type Diagnostic, type Span } from './diagnostic.ts'
 import { grammarOfFile } from './grammar-choice.ts'
 import { findHostname } from './hostname.ts'
 import { modernKeywords, oldKeywords, pipelineKeywords } from './keywords.ts'
@@ -29,11 +29,15 @@ export interface LoadOptions {
   readonly hostname?: string
   /** What OpenSMTPD refuses and we only warn about is an error. */
   readonly strict?: boolean
+  /** Told each file of the configuration before it is read, tables excepted, and also when something is wrong. */
+  readonly onRead?: (path: string) => void
 }
 
 export interface LoadedConfiguration {
   readonly configuration: Configuration
   readonly warnings: readonly Diagnostic[]
+  /** Where a statement of pipeline.conf stands, by its first word; the last when there are several. */
+  readonly statedAt: ReadonlyMap<string, Span>
 }
 
 /**
@@ -43,14 +47,17 @@ export interface LoadedConfiguration {
 export async function loadConfiguration(options: LoadOptions): Promise<LoadedConfiguration> {
   const texts = new Map<string, string>()
   const read: ReadText = (path) => {
-    const text = texts.get(path) ?? readFileSync(path, 'utf8')
+    const known = texts.get(path)
+    if (known !== undefined) return known
+    options.onRead?.(path)
+    const text = readFileSync(path, 'utf8')
     texts.set(path, text)
     return text
   }
   const smtpdConf = resolve(options.smtpdConf)
   const grammar = grammarOfFile(smtpdConf, read)
   const policyLexer = openLexer(smtpdConf, { options, read, keywords: keywords[grammar] })
-  const policy = parsers[grammar](new TokenReader(policyLexer), read)
+  const policy = parsers[grammar](new TokenReader(policyLexer), readTable)
   const pipelineLexer =
     options.pipelineConf === undefined
       ? emptyLexer(policyLexer.macros)
@@ -75,8 +82,11 @@ export async function loadConfiguration(options: LoadOptions): Promise<LoadedCon
   diagnostics.push(...checkConfiguration(configuration, pipeline, (file) => texts.get(file) ?? ''))
   const errors = diagnostics.filter((one) => one.severity === 'error')
   if (errors.length > 0) throw new ConfigurationError(diagnostics)
-  return { configuration: deepFreeze(configuration), warnings: diagnostics }
+  return { configuration: deepFreeze(configuration), warnings: diagnostics, statedAt: pipeline.statedAt }
 }
+
+/** Tables are read again when they change, without a reload: they are no part of the revision. */
+const readTable: ReadText = (path) => readFileSync(path, 'utf8')
 
 const keywords = { old: oldKeywords, modern: modernKeywords } as const
 const parsers = { old: parseOld, modern: parseModern } as const
@@ -184,7 +194,7 @@ function assemble(
   }
 }
 
-/** Of all files read, table files included, and of the definitions. */
+/** Of smtpd.conf, pipeline.conf and what they include, and of the definitions. */
 function revisionOf(texts: ReadonlyMap<string, string>, options: LoadOptions): string {
   const hash = createHash('sha256')
   for (const [path, text] of [...texts].sort(([one], [other]) => (one < other ? -1 : 1))) {

@@ -3,7 +3,7 @@
  * as JSON (`sluicectl config --json`); secrets are never in it, only the names of the files that hold them.
  */
 export interface Configuration {
-  /** First 12 hex digits of a hash over all files read; recorded on every decision. */
+  /** First 12 hex digits of a hash over smtpd.conf, pipeline.conf and what they include; recorded on every decision. */
   readonly revision: string
   readonly hostname: string
   readonly listeners: readonly Listener[]

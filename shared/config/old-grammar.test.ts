@@ -51,9 +51,9 @@ test('conditions stand in the order of their evaluation, and who is authenticate
   for (const [text, ...expected] of cases) assert.deepEqual(rulesOf(text)[0]?.conditions.map(words), expected, text)
 })
 
-test('a delivery is an action of its own, named after its line', () => {
+test('a delivery is an action of its own, and its name is the same wherever the rule stands', () => {
   const action = actionOf(`${aliases}accept for local alias <a> deliver to lmtp "/run/lmtp" rcpt-to as vmail expire 2d`)
-  assert.equal(action.name, 'rule at line 2')
+  assert.equal(action.name, "alias <a> deliver to lmtp '/run/lmtp' rcpt-to as vmail expire 2d")
   assert.ok(action.kind === 'local')
   assert.deepEqual(action.method, { kind: 'lmtp', destination: '/run/lmtp', rcptTo: true })
   assert.deepEqual([action.user, action.alias?.name, action.ttlMs], ['vmail', 'a', 2 * 86_400_000])

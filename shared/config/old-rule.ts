@@ -123,6 +123,7 @@ const targets = ['any', 'local', 'domain']
 /** What an `accept` does, as an action of its own; its name. */
 function parseCarrying(draft: PolicyDraft, at: Position): string {
   const { reader } = draft
+  const first = reader.peek()
   const lookups = parseLookups(draft)
   const word = reader.peek()
   const body: Body | undefined = reader.at('deliver')
@@ -138,7 +139,7 @@ function parseCarrying(draft: PolicyDraft, at: Position): string {
     const hint = 'remove "forward-only", or the delivery'
     reader.fail('conflict', '"forward-only" excludes a delivery and a relay', forwardOnly.span, hint)
   }
-  const name = nameOfAction(draft, at)
+  const name = nameOfAction(draft, at, first)
   const named = { name, at, ...(ttlMs === undefined ? {} : { ttlMs }) }
   const expansion = { kind: forwardOnly === undefined ? 'expand-only' : 'forward-only' } as const
   const action: Action =
@@ -179,10 +180,14 @@ function parseParameters(draft: PolicyDraft): Parameters {
   }
 }
 
-/** Names do not change while the file does not: `rule at line 12`. */
-function nameOfAction(draft: PolicyDraft, at: Position): string {
-  const main = draft.reader.lexer.path
-  const name = at.file === main ? `rule at line ${at.line}` : `rule at ${at.file}:${at.line}`
+/**
+ * What the rule says behind its conditions: `relay via 'smtp://localhost:10024'`. Queued mail finds its action by this name after
+ * a reload, wherever in the file the rule stands then.
+ */
+function nameOfAction(draft: PolicyDraft, at: Position, first: Token): string {
+  const { reader } = draft
+  const written = reader.lexer.textBetween(first, reader.last)
+  const name = written === undefined ? `rule at ${at.file}:${at.line}` : written.replaceAll('"', "'") || 'expand'
   for (let copy = 2; ; copy += 1) {
     if (!draft.actions.has(name)) return name
     const again = `${name} (${copy})`

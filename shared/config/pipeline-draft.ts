@@ -13,6 +13,8 @@ export interface PipelineDraft {
   hostname: string | undefined
   /** Statements that were there, to refuse a second one and to tell a default from a wish. */
   readonly stated: Set<string>
+  /** Where they stand, by their first word. */
+  readonly statedAt: Map<string, Span>
   settings: PipelineSettings
 }
 

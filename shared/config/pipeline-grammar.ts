@@ -78,6 +78,7 @@ export function parsePipeline(reader: TokenReader, policy: PolicyDraft): Pipelin
     files: [],
     hostname: undefined,
     stated: new Set(),
+    statedAt: new Map(),
     settings: defaultPipeline(),
   }
   while (reader.peek().kind !== 'end') {
@@ -99,6 +100,7 @@ function parseStatement(draft: PipelineDraft): void {
       reader.fail('duplicate', `"${first.text}" is stated already`, first.span, 'keep one of the two')
     }
     draft.stated.add(first.text)
+    draft.statedAt.set(first.text, first.span)
     parse(draft)
   } catch (error) {
     if (!(error instanceof StatementFault)) throw error

@@ -11,7 +11,7 @@ import type { Reply } from '../mail/reply.ts'
 import { tag } from '../mail/tag.ts'
 import type { NewJob, StageJob } from '../queue/job.ts'
 import type { OutcomeRecord, SpooledMessage } from '../spool/spool.ts'
-import { advance } from './advance.ts'
+import { advance, reroute } from './advance.ts'
 import type { AdvanceParts, Step } from './advance.ts'
 import type { StageMessage } from './stage.ts'
 
@@ -211,4 +211,20 @@ test('discarded mail is an outcome with a reason, not a silent loss', async () =
     outcomes.map((one) => [one.kind, one.reason]),
     [['discarded', 'score 20']],
   )
+})
+
+test('a message whose action is gone goes where the rules send it now, as often as they change', async () => {
+  const { parts, added, told } = bench()
+  const gone = step('relay', 2, { action: 'out', destination: 'example.org', attempts: 3, warned: 1 })
+  assert.deepEqual(await reroute(parts, gone, 'first'), { kind: 'done' })
+  await reroute(parts, gone, 'first')
+  await reroute(parts, gone, 'second')
+  assert.deepEqual(
+    added.map(({ queue, data }) => [queue, data.action, data.rcpt, data.attempts, data.warned, data.recheck]),
+    Array.from({ length: 3 }, () => ['deliver', 'mailbox', [0, 1], 0, 1, true]),
+  )
+  const ids = added.map((job) => job.jobId)
+  assert.equal(ids[0], ids[1], 'done twice adds nothing twice')
+  assert.notEqual(ids[0], ids[2], 'a finished job of that id is not added again')
+  assert.deepEqual(told.slice(0, 2), ['requeued', 'routed'])
 })

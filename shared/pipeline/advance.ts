@@ -16,6 +16,7 @@ import type { StageMessage } from './stage.ts'
 
 /** What carrying out a disposition needs. */
 export interface AdvanceParts {
+  /** The one in force: read at each use. */
   readonly configuration: Configuration
   readonly route: Router
   readonly spool: Pick<Spool, 'settle'>
@@ -77,6 +78,27 @@ async function passOn(
   parts.events.passed({ id: envelope.id, stage: queue, tag: disposition.tag, tookMs: step.tookMs })
   for (const { data, queue: next, rule } of plan.jobs) {
     parts.events.routed({ id: data.id, to: data.to, rule, queue: next, action: data.action, tags })
+  }
+  if (plan.refused.length === 0) return { kind: 'done' }
+  const refused = plan.refused.map(({ recipient, reply }) => ({ recipient, reply, reached: 'local' as const }))
+  return settleAttempts(parts, step, refused, { onlyThese: true })
+}
+
+/**
+ * The configuration in force does not carry out the job's action in this queue any more: the rules in force say where its
+ * recipients go.
+ */
+export async function reroute(parts: AdvanceParts, step: Step, jobId: string): Promise<JobResult> {
+  const { job, message, queue } = step
+  const { envelope, pending, edits } = message
+  const journey = { envelope, at: job.at, pending, edits, path: job.path, recheck: true, insteadOf: jobId }
+  const plan = await planJobs(journey, parts.route)
+  const warned = job.warned === undefined ? {} : { warned: job.warned }
+  await parts.queues.add(plan.jobs.map((one) => ({ ...one, data: { ...one.data, ...warned } })))
+  const reason = `the configuration has no action "${job.action ?? ''}" for the queue ${queue} any more`
+  parts.events.requeued({ id: envelope.id, reason })
+  for (const { data, queue: next, rule } of plan.jobs) {
+    parts.events.routed({ id: data.id, to: data.to, rule, queue: next, action: data.action, tags: envelope.tags })
   }
   if (plan.refused.length === 0) return { kind: 'done' }
   const refused = plan.refused.map(({ recipient, reply }) => ({ recipient, reply, reached: 'local' as const }))

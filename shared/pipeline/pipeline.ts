@@ -45,6 +45,7 @@ export interface Pipeline {
 }
 
 export interface PipelineParts {
+  /** The one in force: read at each use. */
   readonly configuration: Configuration
   readonly route: Router
   readonly spool: Spool
@@ -75,15 +76,25 @@ function evidenceOf(
 }
 
 export function openPipeline(parts: PipelineParts): Pipeline {
-  const { configuration, route, spool, queues, events, metrics, log, clock } = parts
+  const { route, spool, queues, events, metrics, log, clock } = parts
   const backlog: NewJob[] = []
   const inFlight = new Set<Promise<void>>()
   let timer: NodeJS.Timeout | undefined
   let closed = false
 
-  const reporter = createReporter({ configuration, events, clock, submit, log })
+  const reporter = createReporter({
+    get configuration() {
+      return parts.configuration
+    },
+    events,
+    clock,
+    submit,
+    log,
+  })
   const advanceParts: AdvanceParts = {
-    configuration,
+    get configuration() {
+      return parts.configuration
+    },
     route,
     spool,
     queues,
@@ -95,7 +106,7 @@ export function openPipeline(parts: PipelineParts): Pipeline {
 
   async function accept(envelope: Envelope, content: IncomingContent, edits: readonly HeaderEdit[]): Promise<Locator> {
     const startedAt = performance.now()
-    const at = await content.commit({ envelope, edits, revision: configuration.revision })
+    const at = await content.commit({ envelope, edits, revision: parts.configuration.revision })
     metrics.acceptSeconds.observe((performance.now() - startedAt) / 1000)
     inBackground(enqueue({ envelope, at, pending: envelope.recipients.map((_, index) => index), edits, path: [] }))
     return at

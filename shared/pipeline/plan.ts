@@ -26,6 +26,8 @@ export interface Journey {
   readonly path: readonly string[]
   /** Set by a rebuild: the outcome log is read before the first attempt too. */
   readonly recheck?: boolean
+  /** Id of the job whose place these take: their ids differ from all before, for a finished job is not added again. */
+  readonly insteadOf?: string
 }
 
 export interface Plan {
@@ -115,13 +117,16 @@ function jobOf(journey: Journey, group: Group): PlannedJob {
     attempts: 0,
     ...(journey.recheck === true ? { recheck: true } : {}),
   }
-  return { queue: group.queue, jobId: jobIdOf(envelope.id, group, journey.path), data, rule: group.rule }
+  return { queue: group.queue, jobId: jobIdOf(journey, group), data, rule: group.rule }
 }
 
 /** `<messageId>.<queue>.<group>`: the group is a digest of all that tells two jobs of one message in one queue apart. */
-function jobIdOf(id: string, group: Group, path: readonly string[]): string {
+function jobIdOf({ envelope, path, insteadOf }: Journey, group: Group): string {
+  const cause = insteadOf === undefined ? '' : `\n${insteadOf}`
   const digest = createHash('sha1')
-    .update(`${group.action ?? ''}\n${group.destination ?? ''}\n${group.recipients.join(',')}\n${path.join(',')}`)
+    .update(
+      `${group.action ?? ''}\n${group.destination ?? ''}\n${group.recipients.join(',')}\n${path.join(',')}${cause}`,
+    )
     .digest('base64url')
-  return `${id}.${group.queue}.${digest.slice(0, 8)}`
+  return `${envelope.id}.${group.queue}.${digest.slice(0, 8)}`
 }

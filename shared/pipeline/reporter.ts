@@ -33,7 +33,7 @@ export interface ReporterParts {
 const fullReturnBytes = 64 * 1024
 
 export function createReporter(parts: ReporterParts): Reporter {
-  const { configuration, events, clock } = parts
+  const { events, clock } = parts
 
   /**
    * Stores a report about these recipients; its id follows from its cause, so that a repeated step makes the same message. The null
@@ -48,6 +48,7 @@ export function createReporter(parts: ReporterParts): Reporter {
     const { envelope } = message
     const sender = envelope.reversePath
     if (sender === null || attempts.length === 0) return
+    const { configuration } = parts
     const nowAt = clock.now()
     const id = derivedMessageId(envelope.id, `${action}.${cause}.${attempts.map((one) => one.recipient).join(',')}`)
     const header = applyEdits(await message.stored.header(), message.edits)

@@ -5,14 +5,14 @@ import { routeRecipient } from '../routing/route.ts'
 import type { Route } from '../routing/route.ts'
 
 /**
- * Where a recipient of this message goes by the rules. `hops` counts the queues it came through: behind the first one the
+ * Where a recipient of this message goes by the rules in force now. `hops` counts the queues it came through: behind the first one the
  * peer is `local`, as for a message that a content filter hands back.
  * @throws TableError when a table cannot be read: temporary, never "no match"
  */
 export type Router = (envelope: Envelope, recipient: Recipient, hops: number) => Promise<Route>
 
 export function createRouter(
-  configuration: Configuration,
+  current: () => Configuration,
   tables: TableSet,
   localAddresses: ReadonlySet<string>,
 ): Router {
@@ -20,7 +20,7 @@ export function createRouter(
     const { origin } = envelope
     const fromHere = hops > 0 || origin.address === undefined
     return routeRecipient({
-      configuration,
+      configuration: current(),
       tables,
       localAddresses,
       recipient: recipient.mailbox,

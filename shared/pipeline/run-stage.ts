@@ -1,3 +1,5 @@
+import { onReload } from '../config/live-configuration.ts'
+import type { Configuration } from '../config/model.ts'
 import { tag } from '../mail/tag.ts'
 import { pass, reject } from '../mail/disposition.ts'
 import type { Disposition } from '../mail/disposition.ts'
@@ -7,22 +9,25 @@ import type { JobControl, JobResult } from '../queue/queues.ts'
 import type { RunningService, ServiceContext } from '../service.ts'
 import { SpoolReadError, isFinal } from '../spool/spool.ts'
 import type { OutcomeRecord, SpooledMessage } from '../spool/spool.ts'
-import { advance } from './advance.ts'
+import { advance, reroute } from './advance.ts'
+import { isCarriedOutIn } from './carried-out.ts'
 import type { HandleMessage, OpenStage, StageDefinition, StageMessage } from './stage.ts'
 
 /** Takes messages from the stage's queue, hands each to the stage and carries out what it decides. */
 export async function runStage(definition: StageDefinition, context: ServiceContext): Promise<RunningService> {
   const queue = definition.queue ?? definition.name
   const stage = await openStage(definition, context)
-  const settings = context.configuration.pipeline.queues.get(queue)
+  const concurrencyIn = ({ pipeline }: Configuration): number => pipeline.queues.get(queue)?.concurrency ?? 20
   const worker = context.queues.work(queue, {
-    concurrency: settings?.concurrency ?? 20,
+    concurrency: concurrencyIn(context.configuration),
     handler: (job, control) => handleJob({ queue, handle: stage.handle, context }, job, control),
   })
+  const unfollow = onReload(context.live, (next) => worker.setConcurrency(concurrencyIn(next)))
   return {
     health: async () => (await stage.health?.()) ?? [],
     lastJobAt: () => worker.lastTakenAt,
     async close() {
+      unfollow()
       await worker.close()
       await stage.close()
     },
@@ -54,6 +59,9 @@ async function handleJob(running: Running, job: StageJob, control: JobControl): 
     ...stageMessage(job, pending, stored),
     ...(isReleased(queue, pending, outcomes) ? { released: true as const } : {}),
   }
+  const { configuration } = context
+  if (job.action !== undefined && !isCarriedOutIn(queue, job.action, configuration))
+    return reroute(context.pipeline.advanceParts, { queue, job, message, tookMs: 0 }, control.jobId)
   const startedAt = performance.now()
   const disposition = await disposeOf(running, message, control)
   const tookMs = Math.round((performance.now() - startedAt) * 1000) / 1000

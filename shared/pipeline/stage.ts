@@ -18,7 +18,7 @@ export interface StageMessage extends Message {
   readonly released?: true
 }
 
-/** What a stage may use while it handles one message. */
+/** What a stage may use while it handles one message; its `configuration` is the one in force when it began. */
 export interface StageContext extends ServiceContext {
   /** Aborted when the service stops or the queue's `timeout` is over; every outside call takes it. */
   readonly signal: AbortSignal

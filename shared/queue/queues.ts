@@ -39,6 +39,8 @@ export interface OpenQueuesSettings {
 export interface Queues {
   /** All names, `held` included. */
   readonly names: readonly string[]
+  /** There are these queues too from now on: a new configuration names them. Those there were stay, for they may hold jobs. */
+  include(names: readonly string[]): void
   /** Redis answers now. */
   readonly connected: boolean
   /** Redis is nearly full (75 % of maxmemory): feed no new mail, it waits in the spool; jobs on their way go on. */
@@ -98,7 +100,7 @@ export function openQueues(settings: OpenQueuesSettings): Queues {
 }
 
 class RedisQueues implements Queues {
-  readonly names: readonly string[]
+  names: readonly string[]
   readonly lanes: Lanes
   readonly #settings: OpenQueuesSettings
   readonly #producer: Producer
@@ -120,6 +122,13 @@ class RedisQueues implements Queues {
     redis.on('ready', () => void this.#shortenEvents())
     this.#monitor = new RedisMonitor(redis, () => inspectRedis(redis, endpoint.address), log)
     this.lanes = openLanes(this.#producer, prefix)
+  }
+
+  include(names: readonly string[]): void {
+    const all = [...new Set([...this.names, ...names])]
+    if (all.length === this.names.length) return
+    this.names = all
+    if (this.connected) void this.#shortenEvents()
   }
 
   get connected(): boolean {

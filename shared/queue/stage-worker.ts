@@ -46,6 +46,7 @@ interface Running {
 
 export class BullStageWorker implements StageWorker {
   readonly queue: string
+  #concurrency: number
   readonly #options: WorkOptions
   readonly #around: WorkerSurroundings
   readonly #log: Logger
@@ -64,12 +65,18 @@ export class BullStageWorker implements StageWorker {
   constructor(queue: string, options: WorkOptions, around: WorkerSurroundings) {
     this.queue = queue
     this.#options = options
+    this.#concurrency = options.concurrency
     this.#around = around
     this.#log = around.log.child({ queue })
-    this.#engine = this.#startEngine(options.concurrency)
+    this.#engine = this.#startEngine(this.#concurrency)
     this.#watchdogMs = options.watchdogMs ?? 30_000
     this.#watchdog = setInterval(() => void this.#watch(), this.#watchdogMs / 2)
     this.#watchdog.unref()
+  }
+
+  setConcurrency(handlers: number): void {
+    this.#concurrency = handlers
+    this.#engine.concurrency = handlers
   }
 
   get running(): number {
@@ -215,7 +222,7 @@ export class BullStageWorker implements StageWorker {
 
   async #overdueWhileIdle(idleMs: number): Promise<number> {
     if (this.#closing !== undefined || idleMs < this.#watchdogMs) return 0
-    if (this.#running.size >= this.#options.concurrency) return 0
+    if (this.#running.size >= this.#concurrency) return 0
     return this.#around.overdue(this.queue, this.#watchdogMs).catch(() => 0)
   }
 
@@ -223,9 +230,9 @@ export class BullStageWorker implements StageWorker {
   #restart(): void {
     this.#restarts++
     const old = this.#engine
-    this.#engine = this.#startEngine(Math.max(1, this.#options.concurrency - this.#running.size))
+    this.#engine = this.#startEngine(Math.max(1, this.#concurrency - this.#running.size))
     const retired = this.#retire(old).then(() => {
-      this.#engine.concurrency = this.#options.concurrency
+      this.#engine.concurrency = this.#concurrency
       this.#retiring.delete(retired)
     })
     this.#retiring.add(retired)

@@ -49,6 +49,8 @@ export interface WorkOptions {
 
 export interface StageWorker {
   readonly queue: string
+  /** Handlers at a time from now on. */
+  setConcurrency(handlers: number): void
   /** Handlers at work. */
   readonly running: number
   /** Epoch ms of the last job taken; undefined before the first. */
