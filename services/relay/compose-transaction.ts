@@ -1,5 +1,5 @@
 import type { RelayAction } from '../../shared/config/model.ts'
-import { parseMailbox } from '../../shared/mail/address.ts'
+import { domainOf, localPart, parseMailbox } from '../../shared/mail/address.ts'
 import type { Mailbox, ReversePath } from '../../shared/mail/address.ts'
 import { applyEdits } from '../../shared/mail/header-edit.ts'
 import type { StageMessage } from '../../shared/pipeline/stage.ts'
@@ -27,10 +27,16 @@ export async function composeTransaction(message: StageMessage, action: RelayAct
   }
 }
 
-/** `mail-from` takes the place of the sender; the null reverse-path stays, or bounces would be answered. */
+/**
+ * `mail-from`, or `as` of the old grammar, takes the place of the sender or of one half of it; the null reverse-path stays, or bounces
+ * would be answered.
+ */
 function senderOf(reversePath: ReversePath, { mailFrom }: RelayAction): ReversePath {
   if (reversePath === null || mailFrom === undefined) return reversePath
-  return parseMailbox(mailFrom) ?? reversePath
+  const at = mailFrom.lastIndexOf('@')
+  const user = at < 0 ? mailFrom : mailFrom.slice(0, at)
+  const domain = at < 0 ? '' : mailFrom.slice(at + 1)
+  return parseMailbox(`${user || localPart(reversePath)}@${domain || domainOf(reversePath)}`) ?? reversePath
 }
 
 function forwardPathOf({ envelope }: StageMessage, index: number): ForwardPath {

@@ -34,7 +34,10 @@ export async function planHops(request: HopRequest): Promise<HopPlan> {
 
 /** Relay URLs; `undefined` when the action goes by MX. */
 function smarthostsOf({ action, context, message, turns }: HopRequest): readonly string[] | undefined {
-  if (action.host !== undefined) return turns.rotate(action.host.name, context.tables.entries(action.host))
+  if (action.host !== undefined) {
+    const hosts = context.tables.entries(action.host)
+    return action.hostsInOrder === true ? hosts : turns.rotate(action.host.name, hosts)
+  }
   if (action.domain !== undefined && message.destination !== undefined) return [message.destination]
   return undefined
 }

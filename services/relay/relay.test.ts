@@ -289,6 +289,36 @@ test('mail-from replaces a sender, but never the null reverse-path', async () =>
   )
 })
 
+test('as of the old grammar replaces one half of the sender', async () => {
+  for (const [mailFrom, sender] of [
+    ['@example.net', 'joe@example.net'],
+    ['bounces', 'bounces@example.org'],
+  ] as const) {
+    const { taken, context } = await farTest({}, { action: relayAction({ mailFrom }) })
+    await relayOne(context, stageMessage(), stageMessage({ envelope: { reversePath: null } }))
+    assert.deepEqual(
+      taken.map(({ mail }) => mail.replace(/ SIZE.*/, '')),
+      [`MAIL FROM:<${sender}>`, 'MAIL FROM:<>'],
+    )
+  }
+})
+
+test('hosts of secure:// are not used in turn: TLS from the start first, each time', async () => {
+  const tried: string[] = []
+  const first = await serve(async (session) => {
+    tried.push('first')
+    session.hangUp()
+  })
+  const second = await serve(async (session) => {
+    tried.push('second')
+    session.hangUp()
+  })
+  const host = listTable('hosts', [`smtp://127.0.0.1:${first.port}`, `smtp://127.0.0.1:${second.port}`])
+  const context = stageContext({ action: relayAction({ host, hostsInOrder: true }) })
+  await relayOne(context, stageMessage(), stageMessage())
+  assert.deepEqual(tried, ['first', 'second', 'first', 'second'])
+})
+
 test('an action that is gone means later', async () => {
   const { context } = await farTest()
   const [attempt] = await relayOne(context, { ...stageMessage(), action: 'gone' })

@@ -175,6 +175,8 @@ export interface RelayAction {
   readonly kind: 'relay'
   /** Smarthosts in turn (relay URLs), or a hop to a queue when the URL is `queue://NAME`. Absent: MX of the recipient's domain. */
   readonly host?: Table
+  /** The hosts are tried as they stand, not in turn: `secure://` of the old grammar, TLS from the start and else STARTTLS. */
+  readonly hostsInOrder?: true
   readonly domain?: Table
   readonly auth?: Table
   /** `tls`: STARTTLS demanded and verified; `no-verify` without the check. */
@@ -182,6 +184,7 @@ export interface RelayAction {
   readonly helo?: string
   readonly heloSrc?: Table
   readonly src?: Table
+  /** Takes the place of the sender: an address, or of the old grammar `user` or `@domain` for that half. */
   readonly mailFrom?: string
   readonly backup?: { readonly mx?: string }
   readonly pki?: string

@@ -1,3 +1,4 @@
+import { parseMailbox } from '../mail/address.ts'
 import { faultOfFormat } from './format.ts'
 import type { Token } from './lexer.ts'
 import type { Action, LocalAction, RelayAction, Table } from './model.ts'
@@ -172,7 +173,7 @@ function parseRelayOption(draft: PolicyDraft, action: Mutable<RelayAction>, once
       return
     case 'mail-from':
       once.check(option)
-      action.mailFrom = reader.string('an address').text
+      action.mailFrom = parseSender(draft)
       return
     case 'backup':
       once.check(option, 'destination')
@@ -204,6 +205,15 @@ function parseRelayOption(draft: PolicyDraft, action: Mutable<RelayAction>, once
       requireFilters(draft)
       refuseUnsupported(reader, 'filter on a relay', option.span)
   }
+}
+
+/** Upstream finds out at delivery, and only there. */
+function parseSender({ reader }: PolicyDraft): string {
+  const address = reader.string('an address')
+  if (parseMailbox(address.text) === undefined) {
+    reader.fail('value', `"${address.text}" is not an address`, address.span, 'mail-from "user@example.org"')
+  }
+  return address.text
 }
 
 /** A wrong URL fails only at delivery upstream: it is told now. */

@@ -129,6 +129,7 @@ test('every fault of a file is told in one run, with advice', () => {
       'match for domain <t> action "out"\ntable t { a }\n',
       ['unknown-name@1:18 it is declared in line 2: move that statement above this one'],
     ],
+    ['action a relay mail-from "@x.org"\n', ['value@1:26 mail-from "user@example.org"']],
     ['table users { a }\nmatch for domain <usrs> action "out"\n', ['unknown-name@2:18 did you mean "users"?']],
     ['listen on lo tls\n', ['incomplete@1:14 declare `pki NAME cert "..." key "..."` above and add `pki NAME` here']],
     ['match for any\n', ['incomplete@1:11 end it with `action NAME` or `reject`']],

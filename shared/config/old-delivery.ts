@@ -1,3 +1,4 @@
+import { parseMailbox } from '../mail/address.ts'
 import { faultOfFormat } from './format.ts'
 import type { Token } from './lexer.ts'
 import type { LocalAction, RelayAction, Table } from './model.ts'
@@ -55,6 +56,7 @@ export function parseOldRelay(draft: PolicyDraft): RelayAction {
   const written = reader.string('a relay URL')
   const url = parseUrl(draft, written)
   action.host = inlineList(draft, written, url.hosts)
+  if (url.hosts.length > 1) action.hostsInOrder = true
   const once = parseOptions(draft, action, hostOptions)
   const verify = once.spanOf('verify')
   if (verify !== undefined && !url.encrypted) {
@@ -135,11 +137,19 @@ function parseOption(draft: PolicyDraft, action: Mutable<RelayAction>, option: T
   }
 }
 
-/** A whole address takes the sender's place; half of one is refused, as only half of the sender would change. */
+/** A whole address takes the sender's place; `user` or `@domain` that half of it. */
 function parseSender(draft: PolicyDraft): string {
   const { reader } = draft
   const address = reader.string('an address')
-  if (!/^[^@]+@[^@]+$/.test(address.text)) refuseUnsupported(reader, 'half an address in "as"', address.span)
+  const whole = address.text.startsWith('@')
+    ? `user${address.text}`
+    : address.text.includes('@')
+      ? address.text
+      : `${address.text}@example.org`
+  if (parseMailbox(whole) === undefined) {
+    const hint = 'as "user@example.org", as "@example.org" or as user'
+    reader.fail('value', `"${address.text}" is neither an address nor half of one`, address.span, hint)
+  }
   return address.text
 }
 

@@ -137,6 +137,20 @@ test('all settings end in the model', () => {
   )
 })
 
+test('as takes the place of the sender, or of either half', () => {
+  for (const sender of ['joe@x.org', '@x.org', 'joe']) {
+    const action = actionOf(`accept for any relay as "${sender}"`)
+    assert.equal(action.kind === 'relay' && action.mailFrom, sender)
+  }
+})
+
+test('secure:// means one host after the other, in this order', () => {
+  const secure = actionOf('accept for any relay via secure://mx.org')
+  assert.equal(secure.kind === 'relay' && secure.hostsInOrder, true)
+  const other = actionOf('accept for any relay via smtps://mx.org')
+  assert.equal(other.kind === 'relay' && other.hostsInOrder, undefined)
+})
+
 test('mistakes are told with their place and advice', () => {
   const cases: readonly (readonly [string, ...string[]])[] = [
     ['accept tag x for any relay', 'unknown-keyword@1:8 write `tagged`'],
@@ -156,7 +170,8 @@ test('mistakes are told with their place and advice', () => {
     ['reject for any relay', 'conflict@1:16 remove it, or write `accept`'],
     ['accept for any relay via smtp://h verify', 'conflict@1:35 write tls:// or smtps://'],
     ['accept for any relay via "tls+auth://l@h"', 'incomplete@1:26 add `auth <table>` behind the URL'],
-    ['accept for any relay as "@x.org"', 'unsupported@1:25 write the whole address: as "user@example.org"'],
+    ['accept for any relay as "@"', 'value@1:25 as "user@example.org", as "@example.org" or as user'],
+    ['accept for any relay as "a b@x.org"', 'value@1:25 as "user@example.org", as "@example.org" or as user'],
     [
       'filter x y\naccept relay',
       'unsupported@1:1 remove it; the filters of 5.7 were withdrawn, those of 6.6 and later need the modern grammar',

@@ -16,10 +16,21 @@ export interface RenderedAction {
 export function renderAction(action: Action): RenderedAction {
   const ttl = action.ttlMs === undefined ? [] : [`ttl ${renderDuration(action.ttlMs)}`]
   if (action.kind === 'local') return { text: [...localWords(action), ...ttl].join(' '), remarks: [] }
-  const { mailFrom } = action
+  return { text: [...relayWords(action), ...ttl].join(' '), remarks: remarksOn(action) }
+}
+
+function remarksOn({ mailFrom, hostsInOrder }: RelayAction): readonly string[] {
   const half = mailFrom !== undefined && !isWhole(mailFrom)
-  const remark = `# the old rule also said: as ${quoteString(mailFrom ?? '')}; only a whole address can be said now (mail-from)`
-  return { text: [...relayWords(action), ...ttl].join(' '), remarks: half ? [remark] : [] }
+  return [
+    ...(half
+      ? [`# the old rule also said: as ${quoteString(mailFrom)}; only a whole address can be said now (mail-from)`]
+      : []),
+    ...(hostsInOrder === true
+      ? [
+          '# the old rule said secure://, TLS from the start and else STARTTLS; now the hosts are used in turn: keep one',
+        ]
+      : []),
+  ]
 }
 
 /** What one would call it: after the queue it leads to, or after what it does. */

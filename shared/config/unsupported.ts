@@ -5,7 +5,6 @@ import type { TokenReader } from './token-reader.ts'
 const instead = {
   'filter on the socket': 'remove it; checks are made in the queue "filter"',
   'filter on a relay': 'remove it; outgoing mail is signed in the queue "sign"',
-  'half an address in "as"': 'write the whole address: as "user@example.org"',
   srs: 'remove it; forwarded mail keeps its sender',
   'proxy-v2': 'remove it; let the balancer pass the client address through (host networking or DSR)',
   mbox: 'use `maildir "/path/%{user.username}"` or `lmtp`',
