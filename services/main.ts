@@ -203,7 +203,9 @@ function argumentsOf(options: StartOptions, dataFolder: string): readonly string
 function beating(name: string, service: RunningService): BeatingService {
   return {
     service: name,
-    listens: service.listens ?? [],
+    get listens() {
+      return service.listens ?? []
+    },
     lastJobAt: () => service.lastJobAt?.(),
     troubles: async () => (await service.health?.()) ?? [],
   }

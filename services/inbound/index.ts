@@ -13,12 +13,14 @@ export default {
     try {
       const inbound = await openInbound({
         ...context,
-        resolveRecipient: recipientResolver(context),
+        recipientResolver: (configuration) => recipientResolver(configuration, context.tables),
         verifier,
         monotonic: () => performance.now(),
       })
       return {
-        listens: inbound.listens,
+        get listens() {
+          return inbound.listens
+        },
         async close() {
           await inbound.close()
           await verifier.close()

@@ -7,11 +7,12 @@ import type { ServiceContext } from '../../shared/service.ts'
 import { StartError } from '../../shared/start/start-error.ts'
 import { bindAddresses } from './bind-addresses.ts'
 import { Certificates } from './certificates.ts'
-import { openFilterHost } from '../../shared/filter-host/filter-host.ts'
-import type { FilterHost } from '../../shared/filter-host/filter-host.ts'
+import { createFilterHost } from '../../shared/filter-host/filter-host.ts'
+import type { FilterHost, FilterLease } from '../../shared/filter-host/filter-host.ts'
 import type { FilterSettings } from '../../shared/filter-host/settings.ts'
 import { findClientName } from './client-name.ts'
 import { ConnectionCounter } from './connection-counter.ts'
+import { Door } from './door.ts'
 import { KnownClients } from './known-clients.ts'
 import { defaultLimits } from './limits.ts'
 import type { SessionLimits } from './limits.ts'
@@ -21,9 +22,10 @@ import { InboundServer } from './server.ts'
 
 export interface InboundParts extends Pick<
   ServiceContext,
-  'configuration' | 'tables' | 'pipeline' | 'resolver' | 'events' | 'log' | 'clock'
+  'configuration' | 'live' | 'tables' | 'pipeline' | 'resolver' | 'events' | 'log' | 'clock'
 > {
-  readonly resolveRecipient: ResolveRecipient
+  /** One for each configuration. */
+  readonly recipientResolver: (configuration: Configuration) => ResolveRecipient
   readonly verifier: Pick<PasswordVerifier, 'verify'>
   readonly monotonic: () => number
   readonly limits?: SessionLimits
@@ -44,70 +46,165 @@ export interface Inbound {
 
 const certificateCheckMs = 10_000
 
-/**
- * Opens every listener of smtpd.conf, one server for each of its addresses.
- * @throws an error that names the listener and its line, with all that was open closed again
- */
-export async function openInbound(parts: InboundParts): Promise<Inbound> {
-  const limits = parts.limits ?? defaultLimits
-  const shared = {
-    limits,
-    counter: new ConnectionCounter(limits.connections, limits.connectionsPerAddress),
-    knownClients: new KnownClients(),
-    guard: new LoginGuard(parts.monotonic),
-    filterHost: await startFilters(parts),
-  }
-  const opened: OpenListener[] = []
-  const close = async (): Promise<void> => {
-    clearInterval(timer)
-    await Promise.all(opened.map(({ server }) => server.shut()))
-    await shared.filterHost.close()
-  }
-  const refreshCertificates = async (): Promise<void> => {
-    for (const certificates of new Set(opened.map((one) => one.certificates))) await certificates?.refresh()
-  }
-  const timer = setInterval(() => void refreshCertificates(), certificateCheckMs)
-  timer.unref()
-  try {
-    for (const listener of parts.configuration.listeners) {
-      if (isOpen(listener, parts.configuration)) await openListener(listener, parts, shared, opened)
-    }
-  } catch (error) {
-    await close()
-    throw error
-  }
-  return {
-    listens: opened.map((one) => one.text),
-    addresses: opened.map((one) => one.address),
-    refreshCertificates,
-    close,
-  }
-}
-
-interface OwnShared {
+/** What outlives a configuration: what is known of clients, and processes that the next one has too. */
+interface Lasting extends Pick<Reception, 'limits' | 'counter' | 'knownClients'> {
   readonly guard: LoginGuard
   readonly filterHost: FilterHost
 }
 
-/** Only those of listeners that are opened. */
-function startFilters(parts: InboundParts): Promise<FilterHost> {
-  const { configuration, log } = parts
-  const stated = configuration.pipeline.filters
+/** A listening address of one configuration. */
+interface Place {
+  /** Of its door: the same address under the next configuration has the same. */
+  readonly key: string
+  readonly door: Door
+  readonly server: InboundServer
+  readonly certificates: Certificates | undefined
+  readonly text: string
+}
+
+/** All that one configuration opened. */
+interface Opened {
+  readonly places: readonly Place[]
+  readonly filters: FilterLease
+}
+
+/**
+ * Opens every listener of smtpd.conf, one door for each of its addresses, and follows its changes: a door stays while its address
+ * does, and sessions end under the configuration they began with, also when their door is closed.
+ * @throws an error that names the listener and its line, with all that was open closed again
+ */
+export async function openInbound(parts: InboundParts): Promise<Inbound> {
+  const limits = parts.limits ?? defaultLimits
+  const lasting: Lasting = {
+    limits,
+    counter: new ConnectionCounter(limits.connections, limits.connectionsPerAddress),
+    knownClients: new KnownClients(),
+    guard: new LoginGuard(parts.monotonic),
+    filterHost: createFilterHost({ log: parts.log, now: () => performance.timeOrigin + performance.now() }),
+  }
+  /** Those that still have sessions, the one in force last. */
+  const all = new Set<Opened>()
+  /** Doors that are closed, with clients behind them. */
+  const closing = new Set<Promise<void>>()
+  let current = await openAll(parts.configuration, parts, lasting, new Map())
+  enter(current)
+
+  function enter(opened: Opened): void {
+    all.add(opened)
+    for (const { door, server } of opened.places) door.leadTo(server)
+  }
+
+  /** Sessions go on; what only they need is closed behind the last one. */
+  function retire(opened: Opened): void {
+    void Promise.all(opened.places.map(({ server }) => server.retire()))
+      .then(() => {
+        all.delete(opened)
+        return opened.filters.release()
+      })
+      .catch((error: unknown) => parts.log.error({ err: error }, 'what a former configuration opened is still open'))
+  }
+
+  function closeDoor(door: Door): Promise<void> {
+    const closed = door.close().finally(() => closing.delete(closed))
+    closing.add(closed)
+    return closed
+  }
+
+  const unfollow = parts.live.follow({
+    async prepare(next) {
+      const before = current
+      const doors = new Map(before.places.map(({ key, door }) => [key, door]))
+      const prepared = await openAll(next, parts, lasting, doors)
+      return {
+        commit() {
+          current = prepared
+          enter(prepared)
+          retire(before)
+          const kept = new Set(prepared.places.map(({ door }) => door))
+          for (const { door } of before.places) if (!kept.has(door)) void closeDoor(door)
+        },
+        abandon: () => abandon(prepared, doors),
+      }
+    },
+  })
+  const refreshCertificates = async (): Promise<void> => {
+    for (const certificates of new Set(current.places.map((one) => one.certificates))) await certificates?.refresh()
+  }
+  const timer = setInterval(() => void refreshCertificates(), certificateCheckMs)
+  timer.unref()
+  return {
+    get listens() {
+      return current.places.map((one) => one.text)
+    },
+    get addresses() {
+      return current.places.map((one) => one.door.address)
+    },
+    refreshCertificates,
+    async close() {
+      unfollow()
+      clearInterval(timer)
+      for (const { door } of current.places) void closeDoor(door)
+      await Promise.all([...all].flatMap(({ places }) => places.map(({ server }) => server.shut())))
+      await Promise.all(closing)
+      await Promise.all([...all].map(({ filters }) => filters.release()))
+    },
+  }
+}
+
+/** @param doors those that are open, by key. @throws an error that names the listener, with what was opened here closed again */
+async function openAll(
+  configuration: Configuration,
+  parts: InboundParts,
+  lasting: Lasting,
+  doors: ReadonlyMap<string, Door>,
+): Promise<Opened> {
   const listeners = configuration.listeners.filter((listener) => isOpen(listener, configuration))
-  return openFilterHost({
+  const filters = await startFilters(listeners, configuration, parts, lasting.filterHost)
+  const places: Place[] = []
+  try {
+    const surroundings = {
+      configuration,
+      parts,
+      lasting,
+      filters,
+      resolveRecipient: parts.recipientResolver(configuration),
+    }
+    for (const listener of listeners) await openListener(listener, surroundings, doors, places)
+    return { places, filters }
+  } catch (error) {
+    await abandon({ places, filters }, doors)
+    throw error
+  }
+}
+
+async function abandon({ places, filters }: Opened, doors: ReadonlyMap<string, Door>): Promise<void> {
+  const before = new Set(doors.values())
+  await Promise.all(places.filter(({ door }) => !before.has(door)).map(({ door }) => door.close()))
+  await filters.release()
+}
+
+/** Only those of listeners that are opened. */
+function startFilters(
+  listeners: readonly Listener[],
+  configuration: Configuration,
+  parts: InboundParts,
+  host: FilterHost,
+): Promise<FilterLease> {
+  const stated = configuration.pipeline.filters
+  return host.lease({
     filters: listeners.flatMap((listener) => listener.filters ?? []),
     admd: configuration.authservId,
-    log,
-    now: () => performance.timeOrigin + performance.now(),
     settings: parts.filterSettings ?? ((name) => stated.get(name) ?? {}),
   })
 }
 
-interface OpenListener {
-  readonly server: InboundServer
-  readonly certificates: Certificates | undefined
-  readonly address: AddressInfo
-  readonly text: string
+/** What the listeners of one configuration are opened with. */
+interface Surroundings {
+  readonly configuration: Configuration
+  readonly parts: InboundParts
+  readonly lasting: Lasting
+  readonly filters: FilterLease
+  readonly resolveRecipient: ResolveRecipient
 }
 
 /**
@@ -126,13 +223,13 @@ function isOpen(listener: Listener, configuration: Configuration): boolean {
 
 async function openListener(
   listener: Listener,
-  parts: InboundParts,
-  shared: Pick<Reception, 'limits' | 'counter' | 'knownClients'> & OwnShared,
-  opened: OpenListener[],
+  surroundings: Surroundings,
+  doors: ReadonlyMap<string, Door>,
+  places: Place[],
 ): Promise<void> {
-  const { configuration } = parts
+  const { configuration } = surroundings
   try {
-    const certificates = await certificatesOf(listener, parts)
+    const certificates = await certificatesOf(listener, configuration, surroundings.parts.log)
     const addresses = await bindAddresses({
       on: listener.on,
       interfaces: configuration.pipeline.interfaces,
@@ -140,26 +237,32 @@ async function openListener(
     })
     if (addresses.length === 0) throw new Error('no address of this machine belongs to it')
     for (const host of addresses) {
-      const server = new InboundServer(receptionOf(listener, host, parts, shared), certificates)
-      const address = await server.open(host, listener.port)
-      opened.push({ server, certificates, address, text: describe(listener, address) })
+      const key = freeKey(endpoint(host, listener.port), places)
+      const door = doors.get(key) ?? (await Door.open(host, listener.port))
+      const server = new InboundServer(receptionOf(listener, host, surroundings), certificates)
+      places.push({ key, door, server, certificates, text: describe(listener, door.address) })
     }
   } catch (error) {
     const { file, line } = listener.at
-    throw new StartError(`${file}:${line}: listen on ${listener.on} port ${listener.port}: ${reasonOf(error)}`, {
-      cause: error,
-    })
+    throw new StartError(
+      `${file}:${line}: listen on ${listener.on} port ${listener.port}: ${reasonOf(error, listener, doors)}`,
+      {
+        cause: error,
+      },
+    )
   }
 }
 
-function receptionOf(
-  listener: Listener,
-  host: string,
-  parts: InboundParts,
-  shared: Pick<Reception, 'limits' | 'counter' | 'knownClients'> & OwnShared,
-): Reception {
-  const { configuration, tables, pipeline, resolveRecipient, verifier, resolver, events, log, clock, monotonic } = parts
-  const { limits, counter, knownClients, guard, filterHost } = shared
+/** Port 0 may be listened on more than once: the second has another door. */
+function freeKey(name: string, places: readonly Place[]): string {
+  if (!name.endsWith(':0')) return name
+  return `${name} ${places.filter(({ key }) => key.startsWith(`${name} `)).length}`
+}
+
+function receptionOf(listener: Listener, host: string, surroundings: Surroundings): Reception {
+  const { configuration, parts, lasting, filters, resolveRecipient } = surroundings
+  const { tables, pipeline, verifier, resolver, events, log, clock, monotonic } = parts
+  const { limits, counter, knownClients, guard } = lasting
   const table = listener.auth.table ?? configuration.pipeline.login
   return {
     listener,
@@ -173,7 +276,7 @@ function receptionOf(
     clientName: (address) => findClientName(resolver, address),
     ...(listener.filters === undefined || listener.filters.length === 0
       ? {}
-      : { filters: { chain: listener.filters, processes: filterHost.processes, tables, log } }),
+      : { filters: { chain: listener.filters, processes: filters.processes, tables, log } }),
     reportFilter: parts.reportFilter ?? ((fields) => events.filterReport(fields)),
     login: createLogin({ table, tables, verifier, guard, log }),
     events,
@@ -198,9 +301,12 @@ function hostnameAt(names: Table, tables: InboundParts['tables']): NonNullable<R
   }
 }
 
-async function certificatesOf(listener: Listener, parts: InboundParts): Promise<Certificates | undefined> {
+async function certificatesOf(
+  listener: Listener,
+  configuration: Configuration,
+  log: InboundParts['log'],
+): Promise<Certificates | undefined> {
   if (listener.tls === 'none') return undefined
-  const { configuration, log } = parts
   const clientCa = listener.ca === undefined ? undefined : configuration.cas.get(listener.ca)
   const versions = tlsVersions(listener.protocols, configuration.pipeline.tlsMinimum)
   if (versions === undefined) throw new Error(`protocols "${listener.protocols ?? ''}" leaves no version of TLS`)
@@ -246,7 +352,11 @@ const listenErrors = new Map([
   ['EACCES', 'not permitted: ports below 1024 need root or CAP_NET_BIND_SERVICE'],
 ])
 
-function reasonOf(error: unknown): string {
-  const known = listenErrors.get((error as NodeJS.ErrnoException).code ?? '')
+function reasonOf(error: unknown, listener: Listener, doors: ReadonlyMap<string, Door>): string {
+  const { code = '' } = error as NodeJS.ErrnoException
+  const isOurs = code === 'EADDRINUSE' && [...doors.values()].some(({ address }) => address.port === listener.port)
+  if (isOurs)
+    return 'a listener on this port is open, of which this is a part or the whole: stop and start to change it'
+  const known = listenErrors.get(code)
   return known ?? (error instanceof Error ? error.message : String(error))
 }

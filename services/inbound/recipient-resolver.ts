@@ -1,3 +1,4 @@
+import type { Configuration } from '../../shared/config/model.ts'
 import type { Envelope } from '../../shared/mail/envelope.ts'
 import { resolveRecipient } from '../../shared/routing/expand.ts'
 import type { Transaction } from '../../shared/routing/transaction.ts'
@@ -5,11 +6,8 @@ import type { ServiceContext } from '../../shared/service.ts'
 import { localAddresses } from '../../shared/system.ts'
 import type { ResolveRecipient } from './reception.ts'
 
-/** Asks the rules about a forward-path, looking ahead through our queues. Local is what an address of this host says, as of the start. */
-export function recipientResolver({
-  configuration,
-  tables,
-}: Pick<ServiceContext, 'configuration' | 'tables'>): ResolveRecipient {
+/** Asks the rules about a forward-path, looking ahead through our queues. Local is what an address of this host says, as of now. */
+export function recipientResolver(configuration: Configuration, tables: ServiceContext['tables']): ResolveRecipient {
   const local = localAddresses()
   return async (envelope, mailbox) =>
     resolveRecipient({ configuration, tables, localAddresses: local, transaction: transactionOf(envelope) }, mailbox)

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
 
@@ -14,7 +14,7 @@ import { InboundSession } from './session.ts'
 
 type AuthDone = (error: Error | null | undefined, response?: SMTPServerAuthenticationResponse) => void
 
-/** One listening address. smtp-server accepts and does the TLS handshakes; sessions are ours. */
+/** One listening address under one configuration. smtp-server does the TLS handshakes; sessions are ours. */
 export class InboundServer extends SMTPServer {
   readonly reception: Reception
   /** No new messages: sessions end after the command in hand. */
@@ -26,6 +26,7 @@ export class InboundServer extends SMTPServer {
   readonly #idPrefix = randomBytes(4).toString('hex')
   #count = 0
   #sweep: NodeJS.Timeout | undefined
+  readonly #whenEmpty: (() => void)[] = []
 
   constructor(reception: Reception, certificates: Certificates | undefined) {
     const { listener } = reception
@@ -49,35 +50,31 @@ export class InboundServer extends SMTPServer {
     }
   }
 
-  /** Resolves when the address is open. @throws the error of listen(2) */
-  open(host: string, port: number): Promise<AddressInfo> {
-    return new Promise((resolve, reject) => {
-      this.server.once('error', reject)
-      this.listen({ host, port }, () => {
-        this.server.off('error', reject)
-        this.#sweep = setInterval(() => this.#checkTimes(), this.reception.limits.sweepMs)
-        this.#sweep.unref()
-        resolve(this.server.address() as AddressInfo)
-      })
-    })
+  /** A client that came in by the door. */
+  accept(socket: Socket): void {
+    this.#sweep ??= setInterval(() => this.#checkTimes(), this.reception.limits.sweepMs).unref()
+    this.server.emit('connection', socket)
   }
 
-  /** Stops listening, lets sessions inside DATA finish until `drainMs` is over, ends all others with 421. */
+  /** Gets no more clients. Resolves when those it has are gone. */
+  async retire(): Promise<void> {
+    if (this.#places.size > 0) await new Promise<void>((resolve) => this.#whenEmpty.push(resolve))
+    // The sessions' own close events come a turn later; what they had begun is given up by then.
+    for (let turn = 0; turn < 100 && this.#live.size > 0; turn += 1) await nextTurn()
+    clearInterval(this.#sweep)
+    this.#sweep = undefined
+  }
+
+  /** Lets sessions inside DATA finish until `drainMs` is over, ends all others with 421; resolves when the last client is gone. */
   async shut(): Promise<void> {
     this.draining = true
-    const closed = new Promise<void>((resolve) => {
-      this.server.close(() => resolve())
-    })
     for (const socket of this._pendingSockets.values()) socket.destroy()
     for (const session of this.#sessions()) session.drain()
     const timer = setTimeout(() => {
       for (const session of this.#live) session.destroy()
     }, this.reception.limits.drainMs)
-    await closed
-    // The sessions' own close events come a turn later; what they had begun is given up by then.
-    for (let turn = 0; turn < 100 && this.#live.size > 0; turn += 1) await nextTurn()
+    await this.retire()
     clearTimeout(timer)
-    clearInterval(this.#sweep)
   }
 
   override connect(socket: Socket | TLSSocket, options?: SMTPConnectionOptions | null): void {
@@ -141,6 +138,7 @@ export class InboundServer extends SMTPServer {
   #leave(socket: Socket): void {
     this.#places.get(socket)?.()
     this.#places.delete(socket)
+    if (this.#places.size === 0) for (const tell of this.#whenEmpty.splice(0)) tell()
   }
 
   #turnAway(socket: Socket, reason: 'server full' | 'client full', handshake: boolean): void {

@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
+import { createLiveConfiguration } from '../../shared/config/live-configuration.ts'
+import type { Reload } from '../../shared/config/live-configuration.ts'
 import type { Configuration, Listener, Pki, Table } from '../../shared/config/model.ts'
 import { openTables } from '../../shared/config/tables.ts'
 import { checkPassword } from '../../shared/crypt/check-password.ts'
@@ -31,6 +33,8 @@ export interface TestInbound extends Inbound {
   readonly aborted: () => number
   /** Resolves at the next event of that name. */
   nextEvent(name: string): Promise<void>
+  /** The configuration it was started with, with these changes, takes the place of the one in force. */
+  reload(changes: Partial<Configuration>): Promise<Reload>
   /** Resolves when the next content is given up. */
   nextAbort(): Promise<void>
 }
@@ -75,11 +79,18 @@ export async function startInbound(options: TestInboundOptions = {}): Promise<Te
   const filterReports: FilterReport[] = []
   const signals = new EventTarget()
   const configuration = testConfiguration(options)
+  let next = configuration
+  const live = createLiveConfiguration(configuration, async () => ({
+    configuration: next,
+    warnings: [],
+    statedAt: new Map(),
+  }))
   const inbound = await openInbound({
     configuration,
     tables: openTables(),
     pipeline: memory.pipeline,
-    resolveRecipient: options.resolveRecipient ?? resolveTestRecipient,
+    live,
+    recipientResolver: () => options.resolveRecipient ?? resolveTestRecipient,
     resolver: silentResolver,
     events: recordingEvents(events, signals),
     log: silentLog(),
@@ -93,7 +104,12 @@ export async function startInbound(options: TestInboundOptions = {}): Promise<Te
   const nextEvent = async (name: string): Promise<void> => {
     await once(signals, name)
   }
-  return { ...inbound, ...memory, port: inbound.addresses[0]?.port ?? 0, events, filterReports, nextEvent }
+  const reload = (changes: Partial<Configuration>): Promise<Reload> => {
+    next = { ...configuration, ...changes }
+    return live.reload()
+  }
+  const port = inbound.addresses[0]?.port ?? 0
+  return { ...inbound, ...memory, port, events, filterReports, nextEvent, reload }
 }
 
 /** `jane@example.org`, `john@` and `postmaster@` are there, `list@` has two members; other domains are relayed for users only. */
