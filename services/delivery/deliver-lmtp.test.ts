@@ -62,7 +62,10 @@ test('two addresses of one user are one copy', async () => {
 
 test('Delivered-To is added for a single recipient only, so that others are not told', async () => {
   const one = await deliver({ original: 'sales@example.org' })
-  assert.match(one.message?.content ?? '', /^Delivered-To: sales@example\.org\r\nSubject/)
+  assert.match(
+    one.message?.content ?? '',
+    /^Delivered-To: sales@example\.org\r\nX-Original-To: sales@example\.org\r\nSubject/,
+  )
   const two = await deliver({ to: ['jane@example.org', 'joe@example.org'] })
   assert.match(two.message?.content ?? '', /^Subject/)
   const bounce = await deliver({ from: null })
@@ -117,6 +120,6 @@ test('an action that is gone means later', async () => {
 })
 
 test('a method this version does not have is refused at the start, with its line', async () => {
-  const context = stageContext([localAction({ kind: 'mbox' })])
-  await assert.rejects(openDelivery(context), /^StartError: smtpd\.conf:3: action "inbox" uses mbox/)
+  const context = stageContext([localAction({ kind: 'mda', command: 'x' })])
+  await assert.rejects(openDelivery(context), /^StartError: smtpd\.conf:3: action "inbox" uses mda/)
 })

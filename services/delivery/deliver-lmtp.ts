@@ -14,7 +14,7 @@ import { sendInParts } from '../../shared/smtp-client/send-in-parts.ts'
 import { lmtpEndpoint } from './lmtp-endpoint.ts'
 import { localUser, userPath } from './local-user.ts'
 import { messageFields } from './message-fields.ts'
-import { deliveredToField, loopReply } from './trace-fields.ts'
+import { recipientFields, loopReply } from './trace-fields.ts'
 
 type LmtpMethod = LocalAction['method'] & { readonly kind: 'lmtp' }
 
@@ -63,7 +63,7 @@ export class LmtpDelivery {
     const endpoint = lmtpEndpoint(method.destination, context.configuration.pipeline.sockets)
     const only = open.length === 1 ? recipientOf(message, open[0] ?? 0) : undefined
     // Return-Path is the LMTP server's to add: it makes the final delivery (RFC 5321 §4.4).
-    const fields = only === undefined ? '' : deliveredToField(only)
+    const fields = only === undefined ? '' : recipientFields(only)
     const content = await outgoingContent(message.stored, message.edits, fields)
     const connect = (signal: AbortSignal) =>
       openConnection({

@@ -8,6 +8,7 @@ import type { ServiceContext } from '../../shared/service.ts'
 import { StartError } from '../../shared/start/start-error.ts'
 import { LmtpDelivery } from './deliver-lmtp.ts'
 import { MaildirDelivery } from './deliver-maildir.ts'
+import { MboxDelivery } from './deliver-mbox.ts'
 
 /** Local delivery: the last stage of a message that stays here. Carries out the local actions of smtpd.conf. */
 export default defineStage({ name: 'delivery', queue: 'deliver', open: openDelivery })
@@ -17,6 +18,7 @@ export async function openDelivery(context: ServiceContext): Promise<OpenStage> 
   refuseUnsupported(context.configuration)
   const lmtp = new LmtpDelivery()
   const maildir = new MaildirDelivery()
+  const mbox = new MboxDelivery()
 
   async function attempt(
     action: LocalAction,
@@ -27,8 +29,9 @@ export async function openDelivery(context: ServiceContext): Promise<OpenStage> 
       case 'lmtp':
         return lmtp.deliver(message, action, action.method, context)
       case 'maildir':
-        return maildir.deliver(message, action, action.method, context)
+        return maildir.deliver({ message, pending: message.pending, action, context }, action.method)
       case 'mbox':
+        return mbox.deliver({ message, pending: message.pending, action, context })
       case 'mda':
       case 'forward-only':
       case 'expand-only':
@@ -52,15 +55,15 @@ function refuseUnsupported(configuration: Configuration): void {
     if (method === undefined) return []
     const { file, line } = action.at
     return [
-      `${file}:${line}: action "${action.name}" uses ${method}, which this version does not deliver by; use lmtp or maildir`,
+      `${file}:${line}: action "${action.name}" uses ${method}, which this version does not deliver by; use lmtp, maildir or mbox`,
     ]
   })
   if (faults.length > 0) throw new StartError(faults.join('\n'), { exitCode: 78 })
 }
 
 function unsupportedMethod(action: Action): string | undefined {
-  if (action.kind !== 'local' || action.method.kind === 'lmtp' || action.method.kind === 'maildir') return undefined
-  return action.method.kind
+  if (action.kind !== 'local') return undefined
+  return ['lmtp', 'maildir', 'mbox'].includes(action.method.kind) ? undefined : action.method.kind
 }
 
 /** A reload may have taken the action away or changed it while the message waited: an operator can mend that. */

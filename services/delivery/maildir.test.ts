@@ -10,7 +10,7 @@ import { isPositive } from '../../shared/mail/reply.ts'
 import { MaildirDelivery } from './deliver-maildir.ts'
 import { withLineFeeds } from './line-feeds.ts'
 import { MaildirWriter } from './maildir.ts'
-import { localAction, stageContext, stageMessage } from './testing.ts'
+import { deliveryOf, localAction, stageContext, stageMessage } from './testing.ts'
 import type { TestMessage } from './testing.ts'
 
 const folders: string[] = []
@@ -25,7 +25,7 @@ async function temporary(): Promise<string> {
 async function deliver(base: string, parts: TestMessage = {}, path = '%{dest.user:strip}', junk = false) {
   const method = { kind: 'maildir', path: `${base}/${path}`, junk } as const
   const action = localAction(method)
-  return new MaildirDelivery().deliver(stageMessage(parts), action, method, stageContext([action]))
+  return new MaildirDelivery().deliver(deliveryOf(stageMessage(parts), action), method)
 }
 
 async function filesBelow(folder: string): Promise<string[]> {
@@ -208,7 +208,10 @@ test('a home folder is taken from the userbase, and a user it does not know is r
     userInfo: (_table: unknown, user: string) => (user === 'jane' ? { uid: 0, gid: 0, home: base } : undefined),
   }
   const message = stageMessage({ to: ['jane@example.org', 'nobody@example.org'] })
-  const attempts = await new MaildirDelivery().deliver(message, action, method, { ...context, tables })
+  const attempts = await new MaildirDelivery().deliver(
+    { ...deliveryOf(message, action), context: { ...context, tables } },
+    method,
+  )
   assert.deepEqual(
     attempts.map((attempt) => attempt.reply.code),
     [250, 550],
@@ -219,7 +222,7 @@ test('a home folder is taken from the userbase, and a user it does not know is r
 test('without a userbase a path below the home folder is a fault of the configuration, not of the mail', async () => {
   const method = { kind: 'maildir', path: '~/Maildir', junk: false } as const
   const action = localAction(method)
-  const [attempt] = await new MaildirDelivery().deliver(stageMessage(), action, method, stageContext([action]))
+  const [attempt] = await new MaildirDelivery().deliver(deliveryOf(stageMessage(), action), method)
   assert.deepEqual([attempt?.reply.code, attempt?.reply.enhanced], [451, '4.3.5'])
 })
 

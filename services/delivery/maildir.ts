@@ -4,13 +4,9 @@ import { chown, link, mkdir, open, readdir, rename, stat, unlink } from 'node:fs
 import { dirname, join } from 'node:path'
 
 import type { Content } from '../../shared/smtp-client/transaction.ts'
+import type { Owner } from './account.ts'
 import { DirectorySync } from './directory-sync.ts'
-import { withLineFeeds } from './line-feeds.ts'
-
-export interface Owner {
-  readonly uid: number
-  readonly gid: number
-}
+import { atRest, withLineFeeds } from './line-feeds.ts'
 
 export interface MaildirMessage {
   /** The same for every attempt to deliver this copy. */
@@ -94,18 +90,7 @@ async function writeFile(path: string, content: Content, owner: Owner | undefine
 
 async function writeContent(file: FileHandle, content: Content): Promise<void> {
   if (Array.isArray(content)) await file.writeFile(withLineFeeds(Buffer.concat(content as readonly Buffer[])))
-  else for await (const chunk of lines(content as AsyncIterable<Buffer>)) await file.writeFile(chunk)
-}
-
-/** Chunks that never end between CR and LF. */
-async function* lines(chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
-  let held = false
-  for await (const chunk of chunks) {
-    const whole: Buffer = held ? Buffer.concat([Buffer.from('\r'), chunk]) : chunk
-    held = whole.at(-1) === 0x0d
-    yield withLineFeeds(held ? whole.subarray(0, -1) : whole)
-  }
-  if (held) yield Buffer.from('\r')
+  else for await (const chunk of atRest(content)) await file.writeFile(chunk)
 }
 
 /** Gives the finished file its name, if the name is still free. */

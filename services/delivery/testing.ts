@@ -7,6 +7,7 @@ import type { Mailbox } from '../../shared/mail/address.ts'
 import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
+import type { Delivery } from './deliver-each.ts'
 
 const at = { file: 'smtpd.conf', line: 3, column: 1 }
 
@@ -27,6 +28,15 @@ export function stageContext(actions: readonly Action[], pipeline: Partial<Pipel
       user === 'jane' ? { uid: 1000, gid: 1000, home: '/home/jane' } : undefined,
   } as unknown as TableSet
   return { configuration, tables, log: silentLog(), signal: new AbortController().signal } as unknown as StageContext
+}
+
+/** All recipients of a message, by one action. */
+export function deliveryOf(
+  message: StageMessage,
+  action: Action & LocalAction,
+  pipeline: Partial<PipelineSettings> = {},
+): Delivery<StageContext> {
+  return { message, pending: message.pending, action, context: stageContext([action], pipeline) }
 }
 
 export interface TestMessage {

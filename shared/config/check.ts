@@ -1,3 +1,4 @@
+import { deliveryFaults } from './delivery-faults.ts'
 import { closest, type Diagnostic, type DiagnosticCode, type Span } from './diagnostic.ts'
 import { lintConfiguration } from './lints.ts'
 import { findLoops } from './loops.ts'
@@ -17,7 +18,8 @@ export function checkConfiguration(
     found.push({ severity, ...fault, span: lineSpan(at, textOf(at.file)) })
   }
   for (const action of configuration.actions.values()) {
-    for (const fault of faultsOfAction(action, configuration)) say('error', action.at, fault)
+    for (const fault of [...faultsOfAction(action, configuration), ...deliveryFaults(action, configuration)])
+      say('error', action.at, fault)
     if (acceptsAnybody(action) && !pipeline.stated.has('users')) {
       say('warning', action.at, {
         code: 'incomplete',
@@ -100,7 +102,7 @@ function protocolFault(protocols: string | undefined, { pipeline }: Configuratio
 
 function acceptsAnybody(action: Action): boolean {
   if (action.kind !== 'local' || action.userbase !== undefined || action.virtual !== undefined) return false
-  return action.method.kind === 'maildir' || action.method.kind === 'lmtp'
+  return ['maildir', 'lmtp', 'mbox'].includes(action.method.kind)
 }
 
 /** From a position to the end of its statement on that line. */

@@ -130,6 +130,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'spam clean tag Mine bypass',
       'login from { joe = "x" }',
       'filter protocol "r" "0.6"',
+      'mbox "/var/mail"',
     ].join('\n'),
   ],
 }

@@ -249,6 +249,8 @@ export interface PipelineSettings {
     | { readonly kind: 'any' }
     | { readonly kind: 'table'; readonly table: Table }
     | { readonly kind: 'passwd'; readonly file: string }
+  /** `mbox`: the folder with one mailbox file for each user; absent: no action may use `mbox`. */
+  readonly mailboxes?: string
   /** How filter processes of smtpd.conf are run, by name of the proc or filter; others have the defaults. */
   readonly filters: ReadonlyMap<string, FilterProcessSettings>
   /** Credentials for `auth` without a table. */

@@ -111,7 +111,6 @@ function parseMethod(draft: PolicyDraft): LocalAction['method'] {
     case 'expand-only':
       return { kind: word.text }
     default:
-      refuseUnsupported(reader, 'mbox', word.span)
       return { kind: 'mbox' }
   }
 }

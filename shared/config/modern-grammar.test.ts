@@ -160,7 +160,6 @@ test('one fault is one message: a name declared with a fault is not missed later
 test('what this version does not carry out is refused by name, never ignored', () => {
   const refused = [
     'filter f proc-exec "/bin/true"\naction "a" relay filter f',
-    'action "a" mbox',
     'action "a" mda "/bin/cat"',
     'mda wrapper w "/bin/cat"',
     'queue compression',

@@ -23,10 +23,7 @@ export function parseOldDelivery(draft: PolicyDraft): Pick<LocalAction, 'kind' |
   reader.next()
   reader.expect('to', 'behind "deliver"')
   const word = reader.peek()
-  if (reader.accept('mbox')) {
-    refuseUnsupported(reader, 'mbox', word.span)
-    return { kind: 'local', method: { kind: 'mbox' } }
-  }
+  if (reader.accept('mbox')) return { kind: 'local', method: { kind: 'mbox' } }
   if (reader.accept('maildir')) {
     const path = reader.atString() ? reader.next() : undefined
     if (path !== undefined) checkFormat(draft, path)

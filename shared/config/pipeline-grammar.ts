@@ -2,6 +2,7 @@ import { closest } from './diagnostic.ts'
 import type { Token } from './lexer.ts'
 import type { PipelineSettings } from './model.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
+import { deliveryStatements } from './pipeline-delivery.ts'
 import { filterStatements } from './pipeline-filter.ts'
 import { filterProcessStatements } from './pipeline-filter-process.ts'
 import { inboundStatements } from './pipeline-inbound.ts'
@@ -28,6 +29,7 @@ const onlyOnce = new Set([
   'users',
   'login',
   'relay',
+  'mbox',
 ])
 
 /** An empty pipeline.conf. */
@@ -59,6 +61,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   ...filterProcessStatements,
   ...inboundStatements,
   ...outboundStatements,
+  ...deliveryStatements,
 }
 
 /** Statements of section 13 that this version does not carry out, and what to do instead. */

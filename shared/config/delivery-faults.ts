@@ -1,0 +1,22 @@
+import type { Diagnostic } from './diagnostic.ts'
+import type { Action, Configuration } from './model.ts'
+
+interface Fault {
+  readonly code: Diagnostic['code']
+  readonly message: string
+  readonly hint: string
+}
+
+/** What an action asks of local delivery and pipeline.conf does not allow it. */
+export function deliveryFaults(action: Action, { pipeline }: Configuration): readonly Fault[] {
+  if (action.kind !== 'local') return []
+  const faults: Fault[] = []
+  if (action.method.kind === 'mbox' && pipeline.mailboxes === undefined) {
+    faults.push({
+      code: 'incomplete',
+      message: 'mbox has no folder of mailboxes',
+      hint: 'declare it in pipeline.conf: mbox "/var/mail"; or use lmtp or maildir',
+    })
+  }
+  return faults
+}

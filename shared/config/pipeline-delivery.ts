@@ -1,0 +1,16 @@
+import { finish } from './pipeline-draft.ts'
+import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
+import { resolvePath } from './path.ts'
+
+/** What local delivery may do on this host. */
+export const deliveryStatements: Readonly<Record<string, ParseStatement>> = {
+  mbox: parseMbox,
+}
+
+/** `mbox FOLDER`: where `<user>` is the mailbox file of a user. */
+function parseMbox(draft: PipelineDraft): void {
+  const { reader } = draft
+  reader.next()
+  const folder = reader.string('the folder of the mailboxes')
+  finish(draft, { mailboxes: resolvePath(folder.text, folder.span.file) })
+}
