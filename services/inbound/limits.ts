@@ -4,6 +4,8 @@ export interface SessionLimits {
   readonly connections: number
   /** Of one IPv4 address or one IPv6 /64. */
   readonly connectionsPerAddress: number
+  /** From accept to the end of the PROXY header, where one is due. */
+  readonly proxyHeaderMs: number
   /** Before the greeting, for a client not known to wait for it; only where strangers may send. */
   readonly greetingWaitMs: number
   /** Between two commands (RFC 5321 §4.5.3.2.7). */
@@ -40,6 +42,7 @@ export interface SessionLimits {
 export const defaultLimits: SessionLimits = {
   connections: 5_000,
   connectionsPerAddress: 50,
+  proxyHeaderMs: 10_000,
   greetingWaitMs: 50,
   idleMs: 300_000,
   lineMs: 60_000,

@@ -1,10 +1,13 @@
 import type { AddressInfo } from 'node:net'
 
 import type { Configuration, Listener, Pki, Table } from '../../shared/config/model.ts'
+import { isLoopback } from '../../shared/config/loopback.ts'
+import { compileNetworks } from '../../shared/config/network.ts'
 import { tlsVersions } from '../../shared/config/tls-words.ts'
 import type { PasswordVerifier } from '../../shared/crypt/verify-password.ts'
 import type { ServiceContext } from '../../shared/service.ts'
 import { StartError } from '../../shared/start/start-error.ts'
+import { admissionOf } from './admission.ts'
 import { bindAddresses } from './bind-addresses.ts'
 import { Certificates } from './certificates.ts'
 import { createFilterHost } from '../../shared/filter-host/filter-host.ts'
@@ -216,9 +219,7 @@ function isOpen(listener: Listener, configuration: Configuration): boolean {
   const returnPorts = [...configuration.pipeline.queues.values()].map(({ answers }) =>
     answers === undefined ? undefined : Number(/:(\d+)$/.exec(answers)?.[1]) + 1,
   )
-  return listener.tag === undefined || !/^(?:lo0?|localhost|127\..*|::1)$/.test(listener.on)
-    ? true
-    : !returnPorts.includes(listener.port)
+  return listener.tag === undefined || !isLoopback(listener.on) || !returnPorts.includes(listener.port)
 }
 
 async function openListener(
@@ -264,8 +265,15 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
   const { tables, pipeline, verifier, resolver, events, log, clock, monotonic } = parts
   const { limits, counter, knownClients, guard } = lasting
   const table = listener.auth.table ?? configuration.pipeline.login
+  const { interfaces, trustedProxies } = configuration.pipeline
+  const admits = admissionOf(listener, interfaces)
+  const proxies = listener.proxy ? compileNetworks(trustedProxies) : undefined
   return {
     listener,
+    // Behind a balancer the clients are strangers, wherever it is.
+    ...(isLoopback(listener.on) && !listener.proxy ? { thisHost: true } : {}),
+    ...(admits === undefined ? {} : { admits }),
+    ...(proxies === undefined ? {} : { trustsProxy: (address) => proxies.matches(address) }),
     name: endpoint(host, listener.port),
     hostname: listener.hostname ?? configuration.hostname,
     ...(listener.hostnames === undefined ? {} : { hostnameAt: hostnameAt(listener.hostnames, tables) }),
@@ -338,6 +346,7 @@ function describe(listener: Listener, { address, port }: AddressInfo): string {
   if (listener.auth.kind === 'required') words.push('AUTH required')
   if (listener.auth.kind === 'optional') words.push('AUTH')
   if (listener.tag !== undefined) words.push(`tag ${listener.tag}`)
+  if (listener.proxy) words.push('PROXY v2')
   const scheme = listener.tls === 'implicit' ? 'smtps' : 'smtp'
   return `${scheme}://${endpoint(address, port)}${words.length === 0 ? '' : ` (${words.join(', ')})`}`
 }

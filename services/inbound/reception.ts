@@ -7,6 +7,7 @@ import type { Mailbox } from '../../shared/mail/address.ts'
 import type { Envelope } from '../../shared/mail/envelope.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import type { Pipeline } from '../../shared/pipeline/pipeline.ts'
+import type { Admits } from './admission.ts'
 import type { ClientName } from './client-name.ts'
 import type { ConnectionCounter } from './connection-counter.ts'
 import type { KnownClients } from './known-clients.ts'
@@ -39,6 +40,12 @@ export interface Reception {
   readonly hostname: string
   /** Our name where a client connected to this address of ours; undefined: `hostname`. Throws when the table cannot be read. */
   readonly hostnameAt?: (address: string) => Promise<string | undefined>
+  /** Its clients stand for this host: smtpd.conf declares the listener on loopback. */
+  readonly thisHost?: true
+  /** Absent: whoever reaches the address may connect. */
+  readonly admits?: Admits
+  /** Absent: no PROXY header is awaited. Believes the header of these addresses. */
+  readonly trustsProxy?: Admits
   readonly configuration: Configuration
   readonly tables: Pick<TableSet, 'lookup'>
   readonly pipeline: Pick<Pipeline, 'receive' | 'accept'>

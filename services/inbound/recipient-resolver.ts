@@ -1,6 +1,7 @@
 import type { Configuration } from '../../shared/config/model.ts'
 import type { Envelope } from '../../shared/mail/envelope.ts'
 import { resolveRecipient } from '../../shared/routing/expand.ts'
+import { peerOf } from '../../shared/routing/transaction.ts'
 import type { Transaction } from '../../shared/routing/transaction.ts'
 import type { ServiceContext } from '../../shared/service.ts'
 import { localAddresses } from '../../shared/system.ts'
@@ -15,10 +16,7 @@ export function recipientResolver(configuration: Configuration, tables: ServiceC
 
 function transactionOf({ origin, tags, reversePath }: Envelope): Transaction {
   return {
-    peer:
-      origin.address === undefined
-        ? 'local'
-        : { address: origin.address, ...(origin.rdns === undefined ? {} : { rdns: origin.rdns }) },
+    peer: peerOf(origin),
     ...(origin.helo === undefined ? {} : { helo: origin.helo }),
     ...(origin.user === undefined ? {} : { user: origin.user }),
     tls: origin.tls !== undefined,

@@ -8,9 +8,23 @@ import type { SMTPServerAuthentication, SMTPServerAuthenticationResponse, SMTPSe
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
 
 import { formatReply } from '../../shared/mail/reply.ts'
+import type { Reply } from '../../shared/mail/reply.ts'
 import type { Certificates } from './certificates.ts'
+import { ProxyHeaderError, readProxyHeader } from './proxy-header.ts'
 import type { Reception } from './reception.ts'
 import { InboundSession } from './session.ts'
+
+type ProxyDone = (error: Error | null, options: SMTPConnectionOptions & { id: string }) => void
+
+/** Why a connection is closed before its session begins, and what is said where a reply can be read. */
+const refusals = {
+  'server full': { code: 421, enhanced: '4.7.0', text: 'Too many connections, try again later' },
+  'client full': { code: 421, enhanced: '4.7.0', text: 'Too many connections from your address' },
+  'not admitted': { code: 554, enhanced: '5.7.1', text: 'Only this host and its mail network may connect here' },
+  malformed: { code: 554, enhanced: '5.5.0', text: 'Malformed PROXY header' },
+  'no proxy': { code: 554, enhanced: '5.7.1', text: 'Only trusted proxies may connect here' },
+} as const
+type Refusal = keyof typeof refusals
 
 type AuthDone = (error: Error | null | undefined, response?: SMTPServerAuthenticationResponse) => void
 
@@ -101,26 +115,59 @@ export class InboundServer extends SMTPServer {
     this.reception.log.debug({ err: error, listener: this.reception.name }, 'connection failed')
   }
 
-  /** PROXY is not offered: the socket's address is the client's. */
-  override _handleProxy(
-    _socket: Socket,
-    callback: (error: Error | null, options: SMTPConnectionOptions & { id: string }) => void,
-  ): void {
+  /** The client is at the socket's address, or with `proxy-v2` where the balancer says. */
+  override _handleProxy(socket: Socket, callback: ProxyDone): void {
     this.#count += 1
-    callback(null, { id: `${this.#idPrefix}${this.#count.toString(36)}` })
+    const id = `${this.#idPrefix}${this.#count.toString(36)}`
+    if (this.reception.trustsProxy === undefined) return callback(null, { id })
+    void this.#findClient(socket, id).then(
+      (options) => callback(null, options),
+      (error: unknown) => {
+        this.#turnAway(socket, addressOf(socket), { ...refusals.malformed, text: textOf(error) }, true)
+        callback(error instanceof Error ? error : new ProxyHeaderError('failed'), { id })
+      },
+    )
   }
 
-  /** Counts the connection before anything is done for it. */
+  /** Before the handshake of an implicit TLS listener too. */
+  override _expectsProxyHeader(): boolean {
+    return this.reception.trustsProxy !== undefined
+  }
+
+  /** Counts the connection before anything is done for it; behind a balancer as soon as the client's address is known. */
   override _acceptSocket(socket: Socket, handshake: boolean): (() => void) | false {
-    const address = socket.remoteAddress
-    const place = address === undefined ? 'server full' : this.reception.counter.take(address)
-    if (typeof place === 'string') {
-      this.#turnAway(socket, place, handshake)
+    const address = addressOf(socket)
+    const refusal =
+      this.#refusalAt(address) ?? (this._expectsProxyHeader() ? undefined : this.#takePlace(socket, address))
+    if (refusal !== undefined) {
+      this.#turnAway(socket, address, refusals[refusal], handshake)
       return false
     }
+    return super._acceptSocket(socket, handshake)
+  }
+
+  /** Whose connections are not wanted, whatever they would say. */
+  #refusalAt(address = ''): Refusal | undefined {
+    const { admits, trustsProxy } = this.reception
+    if (admits !== undefined && !admits(address)) return 'not admitted'
+    return trustsProxy === undefined || trustsProxy(address) ? undefined : 'no proxy'
+  }
+
+  #takePlace(socket: Socket, address: string | undefined): Refusal | undefined {
+    const place = address === undefined ? 'server full' : this.reception.counter.take(address)
+    if (typeof place === 'string') return place
     this.#places.set(socket, place)
     socket.once('close', () => this.#leave(socket))
-    return super._acceptSocket(socket, handshake)
+    return undefined
+  }
+
+  /** @throws ProxyHeaderError, and when the client has no place left */
+  async #findClient(socket: Socket, id: string): Promise<SMTPConnectionOptions & { id: string }> {
+    const source = await readProxyHeader(socket, this.reception.limits.proxyHeaderMs)
+    const address = source?.address ?? addressOf(socket)
+    const refusal = this.#takePlace(socket, address)
+    if (refusal !== undefined) throw new ProxyHeaderError(`${refusals[refusal].text}: ${address ?? ''}`)
+    return source === undefined ? { id } : { id, remoteAddress: source.address, remotePort: source.port }
   }
 
   async #authenticate(session: InboundSession, auth: SMTPServerAuthentication, done: AuthDone): Promise<void> {
@@ -141,17 +188,11 @@ export class InboundServer extends SMTPServer {
     if (this.#places.size === 0) for (const tell of this.#whenEmpty.splice(0)) tell()
   }
 
-  #turnAway(socket: Socket, reason: 'server full' | 'client full', handshake: boolean): void {
-    const reply = {
-      code: 421,
-      enhanced: '4.7.0',
-      text:
-        reason === 'client full' ? 'Too many connections from your address' : 'Too many connections, try again later',
-    }
+  #turnAway(socket: Socket, address: string | undefined, reply: Reply, silent: boolean): void {
     const { events, name } = this.reception
-    events.rejected({ session: '-', listener: name, address: socket.remoteAddress ?? '-', stage: 'connect', reply })
+    events.rejected({ session: '-', listener: name, address: address ?? '-', stage: 'connect', reply })
     socket.on('error', () => undefined)
-    if (handshake) socket.destroy()
+    if (silent) socket.destroy()
     else socket.end(`${formatReply(reply)}\r\n`, () => socket.destroy())
   }
 
@@ -163,4 +204,13 @@ export class InboundServer extends SMTPServer {
   #sessions(): InboundSession[] {
     return [...this.connections] as InboundSession[]
   }
+}
+
+/** Without the prefix that an IPv4 client has on an IPv6 socket. */
+function addressOf({ remoteAddress }: Socket): string | undefined {
+  return remoteAddress?.replace(/^::ffff:(?=\d+\.)/i, '')
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

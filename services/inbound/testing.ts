@@ -69,6 +69,16 @@ export const credentials: Table = inlineMap('creds', {
   jane: '$5$rounds=1000$testsalt$ostqQPLN6R9T.A/s7AkCrhncjxFX7jOkMWhCh1.OUm8',
 })
 
+/** The parts of pipeline.conf that listeners ask for. */
+export const testPipeline = {
+  queues: new Map(),
+  interfaces: new Map(),
+  filters: new Map(),
+  externals: [],
+  trustedProxies: [],
+  tlsMinimum: 'TLSv1.2',
+} as unknown as Configuration['pipeline']
+
 export function inlineMap(name: string, entries: Readonly<Record<string, string>>): Table {
   return { name, source: { kind: 'inline', map: new Map(Object.entries(entries)) }, at }
 }
@@ -194,6 +204,7 @@ function testConfiguration({ listener, configuration }: TestInboundOptions): Con
     maskSource: false,
     receivedAuth: false,
     noDsn: false,
+    proxy: false,
     at,
     ...listener,
   }
@@ -208,7 +219,7 @@ function testConfiguration({ listener, configuration }: TestInboundOptions): Con
     maxRecipients: 100,
     maxMailsPerSession: 100,
     subAddressDelimiter: '+',
-    pipeline: { queues: new Map(), interfaces: new Map(), filters: new Map(), tlsMinimum: 'TLSv1.2' },
+    pipeline: testPipeline,
     ...configuration,
   } as Configuration
 }

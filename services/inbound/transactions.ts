@@ -170,6 +170,7 @@ export class MailTransactions {
       port,
       listener: this.#reception.name,
       helo,
+      ...(this.#reception.thisHost === true ? { thisHost: true as const } : {}),
       ...(rdns === undefined ? {} : { rdns }),
       ...(user === undefined ? {} : { user }),
       ...(tls === undefined ? {} : { tls }),

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 
 import type { Configuration, RelayAction } from '../../shared/config/model.ts'
+import { externalOf } from '../../shared/config/externals.ts'
 import { RelayUrlError, parseRelayUrl } from '../../shared/config/relay-url.ts'
 import { domainOf } from '../../shared/mail/address.ts'
 import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
@@ -67,13 +68,20 @@ async function smarthostHops(urls: readonly string[], request: HopRequest): Prom
   for (const text of urls) {
     const url = urlOf(text)
     if (typeof url === 'string') return notConfigured(url)
+    const external = externalOf(request.context.configuration.pipeline.externals, text)
     const { action, context, pemFiles } = request
     const login = url.label === undefined ? undefined : loginOf(url.label, request)
     if (url.label !== undefined && login === undefined)
       return notConfigured(`The configuration has no user and password for the relay label "${url.label}"`)
-    const host = url.host.replace(/^\[(?:IPv6:)?(.*)\]$/i, '$1')
+    const host = external?.host ?? url.host.replace(/^\[(?:IPv6:)?(.*)\]$/i, '$1')
     const tls = await tlsPolicy(url.tls, action, context.configuration, pemFiles)
-    const target = { host, port: url.port, protocol: url.kind, tls, ...(login === undefined ? {} : { login }) }
+    const target = {
+      host,
+      port: external?.port ?? url.port,
+      protocol: url.kind,
+      tls,
+      ...(login === undefined ? {} : { login }),
+    }
     for (const address of await smarthostAddresses(host, request))
       hops.push(...hopTo({ ...target, ...(address === undefined ? {} : { address }) }, request))
   }

@@ -277,6 +277,16 @@ test('an LMTP host answers for each recipient', async () => {
   assert.deepEqual(said(attempts), finals)
 })
 
+test('an external content filter is where pipeline.conf says', async () => {
+  const taken: TakenMessage[] = []
+  const server = await serve(polite(taken))
+  const at = { file: 'pipeline.conf', line: 1, column: 1 }
+  const externals = [{ url: 'smtp://localhost:10024', host: '127.0.0.1', port: server.port, at }]
+  const action = relayAction({ host: listTable('hosts', ['smtp://127.0.0.1:10024']) })
+  await relayOne(stageContext({ action, externals }), stageMessage())
+  assert.equal(taken.length, 1)
+})
+
 test('mail-from replaces a sender, but never the null reverse-path', async () => {
   const { taken, context } = await farTest(
     {},

@@ -47,6 +47,7 @@ export interface Surroundings {
   readonly action?: Action
   readonly zones?: Zones
   readonly relayPort?: number
+  readonly externals?: Configuration['pipeline']['externals']
   readonly listeners?: readonly Partial<Listener>[]
   readonly logins?: Readonly<Record<string, RelayLogin>>
   readonly cas?: ReadonlyMap<string, string>
@@ -54,7 +55,7 @@ export interface Surroundings {
 
 /** The part of a service's surroundings that the relay looks at. */
 export function stageContext(surroundings: Surroundings): StageContext {
-  const { action = relayAction(), zones = {}, relayPort = 25 } = surroundings
+  const { action = relayAction(), zones = {}, relayPort = 25, externals = [] } = surroundings
   const configuration = {
     revision: 'test',
     hostname: 'mail.example.org',
@@ -62,7 +63,7 @@ export function stageContext(surroundings: Surroundings): StageContext {
     actions: new Map([[action.name, action]]),
     cas: surroundings.cas ?? new Map(),
     pkis: new Map(),
-    pipeline: { relayPort, tlsMinimum: 'TLSv1.2' },
+    pipeline: { relayPort, tlsMinimum: 'TLSv1.2', externals },
   } as unknown as Configuration
   const tables = {
     entries: (table: Table) => (table.source.kind === 'inline' ? (table.source.list ?? []) : []),

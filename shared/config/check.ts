@@ -2,7 +2,9 @@ import { deliveryFaults } from './delivery-faults.ts'
 import { closest, type Diagnostic, type DiagnosticCode, type Span } from './diagnostic.ts'
 import { lintConfiguration } from './lints.ts'
 import { findLoops } from './loops.ts'
-import type { Action, Configuration, Position } from './model.ts'
+import { externalOf, returnListener } from './externals.ts'
+import { isLoopback } from './loopback.ts'
+import type { Action, Configuration, ExternalFilter, Listener, Position } from './model.ts'
 import type { PipelineDraft } from './pipeline-grammar.ts'
 import { queueOfHost } from './relay-url.ts'
 import { tlsVersions } from './tls-words.ts'
@@ -38,6 +40,24 @@ export function checkConfiguration(
       message: 'auth has no table of users: nobody can log in here',
       hint: 'write `auth <table>` here, or `login from <table>` in pipeline.conf',
     })
+  }
+  for (const listener of configuration.listeners) {
+    if (!listener.proxy || configuration.pipeline.trustedProxies.length > 0) continue
+    say('error', listener.at, {
+      code: 'incomplete',
+      message: '"proxy-v2" believes the address that a balancer tells, and no balancer is named',
+      hint: 'write `trusted proxy NETWORK` with the addresses of the balancer in pipeline.conf',
+    })
+  }
+  for (const listener of closedReturnPorts(configuration)) {
+    say('warning', listener.at, {
+      code: 'incomplete',
+      message: `only this host can connect here: \`interface ${listener.on} is\` names no network`,
+      hint: 'write the network of those who may hand mail back: interface lo is "10.77.0.0/24"',
+    })
+  }
+  for (const external of configuration.pipeline.externals) {
+    for (const fault of faultsOfExternal(external, configuration)) say('warning', external.at, fault)
   }
   for (const { at, fault } of [...findLoops(configuration), ...lintConfiguration(configuration)])
     say('warning', at, fault)
@@ -92,6 +112,30 @@ function faultsOfAction(action: Action, configuration: Configuration): readonly 
     })
   }
   return faults
+}
+
+function faultsOfExternal({ url }: ExternalFilter, { actions, listeners, pipeline }: Configuration): readonly Fault[] {
+  const isRelayedTo = [...actions.values()].some(
+    (action) =>
+      action.kind === 'relay' &&
+      action.host !== undefined &&
+      (action.host.source.kind !== 'inline' ||
+        (action.host.source.list ?? []).some((host) => externalOf(pipeline.externals, host)?.url === url)),
+  )
+  if (!isRelayedTo) {
+    return [{ code: 'no-effect', message: `no action relays to ${url}`, hint: 'remove it, or correct the URL' }]
+  }
+  const back = returnListener(listeners, url)
+  if (back === undefined) {
+    const hint = 'it works when the filter hands its mail to another listener; a tag there keeps it from going round'
+    return [{ code: 'incomplete', message: `no listener on loopback with a tag stands one port above ${url}`, hint }]
+  }
+  return []
+}
+
+/** What `interface` makes of loopback is open to this host and to a network, if one is written. */
+function closedReturnPorts({ listeners, pipeline }: Configuration): readonly Listener[] {
+  return listeners.filter(({ on }) => isLoopback(on) && pipeline.interfaces.get(on)?.includes('/') === false)
 }
 
 function protocolFault(protocols: string | undefined, { pipeline }: Configuration): Fault | undefined {

@@ -131,6 +131,8 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'login from { joe = "x" }',
       'filter protocol "r" "0.6"',
       'mbox "/var/mail"',
+      'external "smtp://localhost:10024" is "amavis:10024"',
+      'trusted proxy 10.0.0.0/8',
     ].join('\n'),
   ],
 }

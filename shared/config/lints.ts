@@ -2,7 +2,8 @@ import { statSync } from 'node:fs'
 
 import type { Diagnostic } from './diagnostic.ts'
 import type { Condition, Configuration, Position, Rule } from './model.ts'
-import { isLoopback, queueOfRelay } from './return-tags.ts'
+import { isLoopback } from './loopback.ts'
+import { queueOfRelay } from './return-tags.ts'
 
 /** What starts and runs, and what an operator should look at all the same. */
 export interface Lint {

@@ -72,6 +72,8 @@ export interface Listener {
   readonly maskSource: boolean
   readonly receivedAuth: boolean
   readonly noDsn: boolean
+  /** Connections begin with a PROXY header, version 2; the address in it is the client's. */
+  readonly proxy: boolean
   readonly senders?: { readonly table: Table; readonly masquerade: boolean }
   /** Name of this host by local address. */
   readonly hostnames?: Table
@@ -257,11 +259,24 @@ export interface PipelineSettings {
   readonly login?: Table
   /** DNS servers `address[:port]`; empty: the system's. */
   readonly resolvers: readonly string[]
+  /** Networks of balancers whose PROXY header is believed; empty: nobody's. */
+  readonly trustedProxies: readonly string[]
   readonly interfaces: ReadonlyMap<string, string>
+  /** Content filters that speak SMTP, in place of the queue that answers at their address. */
+  readonly externals: readonly ExternalFilter[]
   readonly sockets: ReadonlyMap<string, string>
   readonly tlsMinimum: 'TLSv1.2' | 'TLSv1.3'
   /** Port of remote MTAs; 25 but in tests. */
   readonly relayPort: number
+}
+
+export interface ExternalFilter {
+  /** As smtpd.conf relays to it: `smtp://localhost:10024`. */
+  readonly url: string
+  /** Where it really is. */
+  readonly host: string
+  readonly port: number
+  readonly at: Position
 }
 
 export interface FilterProcessSettings {

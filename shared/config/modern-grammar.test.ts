@@ -39,6 +39,7 @@ test('a listener is read with all its options in any order', () => {
     maskSource: true,
     receivedAuth: true,
     noDsn: true,
+    proxy: false,
     tag: 'In',
     hostname: 'h.org',
     family: 4,
@@ -166,7 +167,6 @@ test('what this version does not carry out is refused by name, never ignored', (
     'queue encryption "0123456789abcdef0123456789abcdef"',
     'srs key "x"',
     'action "a" relay srs',
-    'listen on lo proxy-v2',
     'table t db:/etc/aliases.db',
     'table t ldap:/etc/ldap.conf',
   ]

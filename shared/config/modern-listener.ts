@@ -78,6 +78,7 @@ function parseAddress(draft: PolicyDraft, start: Token): void {
     maskSource: false,
     receivedAuth: false,
     noDsn: false,
+    proxy: false,
     at: positionOf(start),
   }
   while (!reader.atEnd()) parseOption(draft, listener, once)
@@ -166,7 +167,7 @@ function parseOption(draft: PolicyDraft, listener: Mutable<Listener>, once: Once
       return
     case 'proxy-v2':
       once.check(option)
-      refuseUnsupported(reader, 'proxy-v2', option.span)
+      listener.proxy = true
       return
     case 'protocols':
       once.check(option)

@@ -64,6 +64,10 @@ test('every statement ends in the settings', () => {
       'filter protocol "rspamd" "0.6"',
       'filter timeout "rspamd" 20s on-failure proceed',
       'filter timeout guard 5s',
+      'external "smtp://localhost:10024" is "amavis:10024"',
+      'external "smtp://localhost:10026" is "[fd00::7]:10026"',
+      'trusted proxy 10.77.0.0/24 10.78.0.1',
+      'trusted proxy "[fd00::/8]"',
     ].join('\n'),
   )
   assert.deepEqual(diagnostics, [])
@@ -129,6 +133,14 @@ test('every statement ends in the settings', () => {
   assert.deepEqual([...settings.interfaces], [['lo', '10.77.0.0/24']])
   assert.deepEqual([...settings.sockets], [['/run/lmtp', 'dovecot:24']])
   assert.deepEqual(settings.resolvers, ['10.0.0.53', '10.0.0.54:5353', '[::1]:53'])
+  assert.deepEqual(
+    settings.externals.map(({ url, host, port }) => [url, host, port]),
+    [
+      ['smtp://localhost:10024', 'amavis', 10_024],
+      ['smtp://localhost:10026', 'fd00::7', 10_026],
+    ],
+  )
+  assert.deepEqual(settings.trustedProxies, ['10.77.0.0/24', '10.78.0.1', '[fd00::/8]'])
   assert.deepEqual(settings.filters.get('rspamd'), { protocol: '0.6', timeoutMs: 20_000, onFailure: 'proceed' })
   assert.deepEqual(settings.filters.get('guard'), { protocol: '0.7', timeoutMs: 5_000, onFailure: 'tempfail' })
   assert.deepEqual([settings.tlsMinimum, settings.relayPort], ['TLSv1.3', 2525])
@@ -146,9 +158,7 @@ test('a line that only names clamd keeps viruses back and never lets mail pass u
 
 test('what this version does not carry out is refused by name', () => {
   const refused = [
-    'external "smtp://localhost:10024" is "amavis:10024"',
     'mta-sts opportunistic',
-    'trusted proxy "10.0.0.0/8"',
     'users from lmtp',
     'login dovecot "dovecot:12345"',
     'queue "filter" attempts 8',
@@ -176,6 +186,13 @@ test('mistakes are told with their place and advice', () => {
     ['filter protocol rspamd "0.8"', 'syntax@1:24', 'one of: 0.4, 0.5, 0.6, 0.7'],
     ['filter timeout rspamd 5s on-failure wait', 'unknown-keyword@1:37', 'one of: tempfail, proceed'],
     ['filter timeout rspamd 5s\nfilter timeout rspamd 6s', 'duplicate@2:25', 'keep one of the two'],
+    ['external "queue://filter" is "amavis:10024"', 'value@1:10', 'external "smtp'],
+    ['external "smtp://localhost:10024" is "amavis"', 'value@1:38', 'external "smtp'],
+    ['external "smtp://localhost:10024" is "amavis:0"', 'value@1:38', 'external "smtp'],
+    ['external "smtp://h:1" is "a:1"\nexternal "smtp://h:1" is "b:1"', 'duplicate@2:10', 'keep one'],
+    ['trusted "10.0.0.0/8"', 'syntax@1:9', ''],
+    ['trusted proxy balancer', 'value@1:15', '10.77.0.0/24'],
+    ['trusted proxy 10', 'syntax@1:15', ''],
     ['users from <userz>', 'unknown-name@1:12', 'did you mean "users"?'],
     ['dkim domain a.org key "/k"', 'incomplete@1:1', 'add: selector'],
     ['redis "redis://:secret@h"', 'value@1:7', 'write `password file'],

@@ -4,6 +4,7 @@ import type { PipelineSettings } from './model.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 import { deliveryStatements } from './pipeline-delivery.ts'
 import { filterStatements } from './pipeline-filter.ts'
+import { doorStatements } from './pipeline-door.ts'
 import { filterProcessStatements } from './pipeline-filter-process.ts'
 import { inboundStatements } from './pipeline-inbound.ts'
 import { outboundStatements } from './pipeline-outbound.ts'
@@ -45,7 +46,9 @@ export function defaultPipeline(): PipelineSettings {
     users: { kind: 'any' },
     filters: new Map(),
     resolvers: [],
+    trustedProxies: [],
     interfaces: new Map(),
+    externals: [],
     sockets: new Map(),
     tlsMinimum: 'TLSv1.2',
     relayPort: 25,
@@ -59,6 +62,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   ...queueStatements,
   ...filterStatements,
   ...filterProcessStatements,
+  ...doorStatements,
   ...inboundStatements,
   ...outboundStatements,
   ...deliveryStatements,
@@ -66,9 +70,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
 
 /** Statements of section 13 that this version does not carry out, and what to do instead. */
 const later: ReadonlyMap<string, string> = new Map([
-  ['external', 'remove it: the queue itself answers that address'],
   ['mta-sts', 'remove it'],
-  ['trusted', 'remove it'],
   ['mda', 'remove it: commands are never run'],
   ['forward', 'remove it: .forward files are never read'],
 ])

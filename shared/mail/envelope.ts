@@ -30,6 +30,8 @@ export interface Origin {
   /** The one effective client address, without brackets; absent for `local`. */
   readonly address?: string
   readonly port?: number
+  /** The listener is one on loopback: its clients stand for this host, whatever their address here. */
+  readonly thisHost?: true
   /** Name of the listener, e.g. `127.0.0.1:2525`. */
   readonly listener?: string
   readonly helo?: string

@@ -3,6 +3,7 @@ import type { TableSet } from '../config/tables.ts'
 import type { Envelope, Recipient } from '../mail/envelope.ts'
 import { routeRecipient } from '../routing/route.ts'
 import type { Route } from '../routing/route.ts'
+import { peerOf } from '../routing/transaction.ts'
 
 /**
  * Where a recipient of this message goes by the rules in force now. `hops` counts the queues it came through: behind the first one the
@@ -18,7 +19,6 @@ export function createRouter(
 ): Router {
   return async (envelope, recipient, hops) => {
     const { origin } = envelope
-    const fromHere = hops > 0 || origin.address === undefined
     return routeRecipient({
       configuration: current(),
       tables,
@@ -26,9 +26,7 @@ export function createRouter(
       recipient: recipient.mailbox,
       ...(recipient.original === undefined ? {} : { original: recipient.original }),
       transaction: {
-        peer: fromHere
-          ? 'local'
-          : { address: origin.address, ...(origin.rdns === undefined ? {} : { rdns: origin.rdns }) },
+        peer: hops > 0 ? 'local' : peerOf(origin),
         ...(origin.helo === undefined ? {} : { helo: origin.helo }),
         ...(origin.user === undefined ? {} : { user: origin.user }),
         ...(origin.kind === 'local' ? { trusted: true } : {}),

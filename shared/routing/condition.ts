@@ -59,7 +59,8 @@ function describeTable(table: Table): string {
 }
 
 function isLocalPeer({ transaction, localAddresses }: RoutingContext): boolean {
-  return transaction.peer === 'local' || isLocalAddress(transaction.peer.address, localAddresses)
+  const { peer } = transaction
+  return peer === 'local' || peer.thisHost === true || isLocalAddress(peer.address, localAddresses)
 }
 
 /** Old grammar: whoever is authenticated, for conditions on where mail comes from. */

@@ -1,12 +1,26 @@
 import type { Configuration } from '../config/model.ts'
 import type { TableSet } from '../config/tables.ts'
 import type { ReversePath } from '../mail/address.ts'
+import type { Origin } from '../mail/envelope.ts'
 import { withTag, type Tag } from '../mail/tag.ts'
+
+export interface RemotePeer {
+  readonly address: string
+  readonly rdns?: string
+  /** It came by a listener on loopback. */
+  readonly thisHost?: true
+}
+
+/** The client of an SMTP session as rules see it. */
+export function peerOf({ address, rdns, thisHost }: Origin): 'local' | RemotePeer {
+  if (address === undefined) return 'local'
+  return { address, ...(rdns === undefined ? {} : { rdns }), ...(thisHost === undefined ? {} : { thisHost }) }
+}
 
 /** What rules may ask about a message, besides its recipient. */
 export interface Transaction {
   /** `local`: made here, or handed back by a queue. */
-  readonly peer: 'local' | { readonly address: string; readonly rdns?: string }
+  readonly peer: 'local' | RemotePeer
   readonly helo?: string
   /** Authenticated user name. */
   readonly user?: string

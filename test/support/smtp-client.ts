@@ -16,6 +16,8 @@ export interface ClientOptions {
   readonly port: number
   readonly host?: string
   readonly implicitTls?: boolean
+  /** Sent before anything else, the TLS handshake included. */
+  readonly preamble?: Buffer
   readonly timeoutMs?: number
 }
 
@@ -40,8 +42,11 @@ export class SmtpClient {
   static async connect(options: ClientOptions): Promise<SmtpClient> {
     const target = { host: options.host ?? '127.0.0.1', port: options.port }
     const secure = options.implicitTls === true
-    const socket = secure ? connectTls({ ...target, rejectUnauthorized: false }) : connectTcp(target)
-    await once(socket, secure ? 'secureConnect' : 'connect')
+    const plainSocket = connectTcp(target)
+    await once(plainSocket, 'connect')
+    if (options.preamble !== undefined) plainSocket.write(options.preamble)
+    const socket = secure ? connectTls({ socket: plainSocket, rejectUnauthorized: false }) : plainSocket
+    if (secure) await once(socket, 'secureConnect')
     socket.setNoDelay(true)
     return new SmtpClient(socket, options.timeoutMs ?? 30_000)
   }
