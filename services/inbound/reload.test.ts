@@ -23,6 +23,7 @@ const base: Listener = {
   maskSource: false,
   receivedAuth: false,
   noDsn: false,
+  proxy: false,
   at: { file: 'smtpd.conf', line: 7, column: 1 },
 }
 
