@@ -28,7 +28,7 @@ export function readProxyHeader(socket: Readable, limitMs: number): Promise<Prox
       socket.off('readable', read)
       carryOut()
     }
-    const fail = (error: unknown): void => settle(() => reject(error as Error))
+    const fail = (error: unknown): void => settle(() => reject(error))
     const broken = (): void => fail(new ProxyHeaderError('the connection ended before its PROXY header'))
     const read = (): void => {
       try {

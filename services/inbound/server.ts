@@ -116,15 +116,15 @@ export class InboundServer extends SMTPServer {
   }
 
   /** The client is at the socket's address, or with `proxy-v2` where the balancer says. */
-  override _handleProxy(socket: Socket, callback: ProxyDone): void {
+  override _handleProxy(socket: Socket, proceed: ProxyDone): void {
     this.#count += 1
     const id = `${this.#idPrefix}${this.#count.toString(36)}`
-    if (this.reception.trustsProxy === undefined) return callback(null, { id })
+    if (this.reception.trustsProxy === undefined) return proceed(null, { id })
     void this.#findClient(socket, id).then(
-      (options) => callback(null, options),
+      (options) => proceed(null, options),
       (error: unknown) => {
         this.#turnAway(socket, addressOf(socket), { ...refusals.malformed, text: textOf(error) }, true)
-        callback(error instanceof Error ? error : new ProxyHeaderError('failed'), { id })
+        proceed(error instanceof Error ? error : new ProxyHeaderError('failed'), { id })
       },
     )
   }
