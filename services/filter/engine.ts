@@ -37,7 +37,7 @@ export interface EngineResult {
   readonly status: 'ok' | 'unable' | 'failed' | 'timeout'
   /** Why it is not `ok`, one line. */
   readonly reason?: string
-  /** Sum of the symbols' scores; 0 unless `ok`. */
+  /** What it counts, before its weight; 0 unless `ok`. */
   readonly score: number
   readonly symbols: readonly ScanSymbol[]
   readonly tookMs: number

@@ -1,10 +1,12 @@
 import type { Clock } from '../../shared/clock.ts'
-import type { Configuration } from '../../shared/config/model.ts'
+import type { Configuration, SpamEngine } from '../../shared/config/model.ts'
 import type { Resolver } from '../../shared/resolver.ts'
 import { createAuthenticationEngine } from './authentication/engine.ts'
 import { createClamdEngine } from './clamd/engine.ts'
 import { createGtubeEngine } from './gtube.ts'
+import { createRspamdEngine } from './rspamd/engine.ts'
 import type { EngineSettings } from './run-engines.ts'
+import { createSpamAssassinEngine } from './spamassassin/engine.ts'
 
 /** Engines get this much of the queue's time, so that what they found so far can still be used. */
 const engineShare = 0.8
@@ -18,7 +20,7 @@ export interface EngineSurroundings {
 
 /** The engines pipeline.conf asks for. */
 export function openEngines(configuration: Configuration, around: EngineSurroundings): readonly EngineSettings[] {
-  const { queues, virus } = configuration.pipeline
+  const { queues, spam, virus } = configuration.pipeline
   const queue = queues.get('filter')
   const timeoutMs = (queue?.timeoutMs ?? 60_000) * engineShare
   const authentication = createAuthenticationEngine({
@@ -26,9 +28,16 @@ export function openEngines(configuration: Configuration, around: EngineSurround
     hostname: configuration.hostname,
     dnsMs: Math.min(20_000, timeoutMs / 2),
   })
+  const builtin = spam.engines.find(({ kind }) => kind === 'builtin')
   return [
-    { engine: authentication, role: 'authentication', weight: 1, timeoutMs, onFailure: queue?.onFailure ?? 'defer' },
-    { engine: createGtubeEngine(), role: 'spam', weight: 1, timeoutMs, onFailure: 'proceed' },
+    {
+      engine: authentication,
+      role: 'authentication',
+      weight: builtin?.weight ?? 0,
+      timeoutMs,
+      onFailure: queue?.onFailure ?? 'defer',
+    },
+    ...spam.engines.map((engine) => openSpamEngine(engine, timeoutMs)),
     ...(virus === undefined
       ? []
       : [
@@ -41,4 +50,18 @@ export function openEngines(configuration: Configuration, around: EngineSurround
           },
         ]),
   ]
+}
+
+function openSpamEngine(settings: SpamEngine, mostMs: number): EngineSettings {
+  const { weight } = settings
+  switch (settings.kind) {
+    case 'builtin':
+      return { engine: createGtubeEngine(), role: 'spam', weight, timeoutMs: mostMs, onFailure: 'proceed' }
+    case 'rspamd':
+    case 'spamassassin': {
+      const engine = settings.kind === 'rspamd' ? createRspamdEngine(settings) : createSpamAssassinEngine(settings)
+      const { onFailure } = settings
+      return { engine, role: 'spam', weight, timeoutMs: Math.min(settings.timeoutMs, mostMs), onFailure }
+    }
+  }
 }

@@ -6,7 +6,7 @@ export interface EngineSettings {
   readonly engine: Engine
   /** What it looks for: who sent it, whether it is wanted, or whether it is dangerous. Trusted mail is not asked the second. */
   readonly role: 'authentication' | 'spam' | 'danger'
-  /** Its score counts so many times. */
+  /** Its score counts so many times; 0: it is asked for what else it finds. */
   readonly weight: number
   readonly timeoutMs: number
   /** When it fails: the message waits, or goes on without it. */

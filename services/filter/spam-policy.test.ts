@@ -13,7 +13,7 @@ import { headerBehind, listTable, stageMessage, stranger, testContext, testEnvel
 import type { TestSettings } from './testing.ts'
 
 const tables = openTables()
-const plain: PipelineSettings['spam'] = { junk: 5, discard: 20, header: 'X-Spam', policies: [], clean: [] }
+const plain: PipelineSettings['spam'] = { junk: 5, discard: 20, header: 'X-Spam', engines: [], policies: [], clean: [] }
 
 function envelopeFor(recipients: readonly string[], tags: readonly string[] = []): Envelope {
   return {

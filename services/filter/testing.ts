@@ -107,7 +107,13 @@ export function testContext(
       pipeline: {
         queues: new Map([['filter', { name: 'filter', tag: 'Filtered', concurrency: 4, timeoutMs, onFailure }]]),
         authResults: settings.authResults ?? ['spf', 'dkim', 'dmarc', 'arc'],
-        spam: { header: 'X-Spam', policies: [], clean: [], ...settings.spam },
+        spam: {
+          header: 'X-Spam',
+          engines: [{ kind: 'builtin', weight: 1 }],
+          policies: [],
+          clean: [],
+          ...settings.spam,
+        },
         ...(settings.virus === undefined ? {} : { virus: settings.virus }),
       },
     },

@@ -32,7 +32,7 @@ const actions = ['junk', 'quarantine', 'reject', 'discard'] as const
 export function judge(runs: readonly EngineRun[], { thresholds, mayReject, trusted }: JudgeOptions): Verdict {
   const sum = runs.reduce((total, { settings, result }) => total + settings.weight * result.score, 0)
   const score = Math.round(sum * 100) / 100
-  const demands = [byScore(score, thresholds), ...runs.map(({ result }) => result.demand)]
+  const demands = [...runs.map(({ result }) => result.demand), byScore(score, thresholds)]
     .filter((demand) => demand !== undefined)
     .filter((demand) => trusted === undefined || demand.kind !== 'spam')
     .map((demand) => (mayReject ? demand : withoutBackscatter(demand)))
@@ -69,5 +69,6 @@ function symbolsOf({ settings: { engine, weight }, result }: EngineRun): readonl
     return [{ name, score: 0, text: result.reason ?? 'no result' }, ...result.symbols]
   }
   if (weight === 1) return result.symbols
+  if (weight === 0) return []
   return result.symbols.map((symbol) => ({ ...symbol, score: Math.round(symbol.score * weight * 100) / 100 }))
 }

@@ -240,6 +240,8 @@ export interface PipelineSettings {
     readonly subject?: string
     /** The first that fits a recipient holds for it; what it does not state is as above. */
     readonly policies: readonly SpamPolicy[]
+    /** Whose scores count, each kind once. */
+    readonly engines: readonly SpamEngine[]
     /** Mail that is not looked through for spam. */
     readonly clean: readonly SpamCondition[]
   }
@@ -286,6 +288,36 @@ export interface FilterProcessSettings {
   readonly timeoutMs: number
   /** While it cannot answer: 451, or on without it. */
   readonly onFailure: 'tempfail' | 'proceed'
+}
+
+export type SpamEngine = BuiltinEngine | RspamdEngine | SpamAssassinEngine
+
+/** SPF, DKIM, DMARC, ARC and the test text GTUBE. */
+export interface BuiltinEngine {
+  readonly kind: 'builtin'
+  /** Its score counts so many times. */
+  readonly weight: number
+}
+
+interface RemoteEngine {
+  readonly weight: number
+  readonly timeoutMs: number
+  /** When it does not answer: the message waits, or goes on without its score. */
+  readonly onFailure: 'defer' | 'proceed'
+}
+
+export interface RspamdEngine extends RemoteEngine {
+  readonly kind: 'rspamd'
+  /** Of its normal worker, without `/checkv2`. */
+  readonly url: string
+  /** What its own thresholds demand happens too, or only its score counts. */
+  readonly actions: 'obey' | 'ignore'
+}
+
+export interface SpamAssassinEngine extends RemoteEngine {
+  readonly kind: 'spamassassin'
+  /** Of spamd. */
+  readonly place: SocketPlace
 }
 
 export type SpamAction = 'junk' | 'quarantine' | 'reject' | 'discard'

@@ -99,7 +99,8 @@ test('every statement ends in the settings', () => {
     onFailure: 'proceed',
   })
   assert.equal(settings.queues.get('greylist')?.tag, 'Greylisted')
-  const { policies, clean, ...general } = settings.spam
+  const { policies, clean, engines, ...general } = settings.spam
+  assert.deepEqual(engines, [{ kind: 'builtin', weight: 1 }])
   assert.deepEqual(general, { junk: 4.5, quarantine: 10, reject: 12, discard: 15, header: 'X-Bad', subject: '***' })
   assert.deepEqual(
     clean.map((one) => [one.kind, one.kind === 'tag' ? one.tag : one.table.name]),
@@ -145,6 +146,32 @@ test('every statement ends in the settings', () => {
   assert.deepEqual(settings.filters.get('guard'), { protocol: '0.7', timeoutMs: 5_000, onFailure: 'tempfail' })
   assert.deepEqual([settings.tlsMinimum, settings.relayPort], ['TLSv1.3', 2525])
   assert.equal(settings.mailboxes, '/etc/mail/mail')
+})
+
+test('the engines that are named are the ones that count', () => {
+  const { settings, diagnostics } = parse(
+    'spam engine rspamd "http://rspamd:11333" weight 0.5 timeout 9s actions ignore junk 4\nspam engine spamassassin "[::1]:783" on-failure defer engine builtin weight 2\n',
+  )
+  assert.deepEqual(diagnostics, [])
+  assert.equal(settings.spam.junk, 4)
+  assert.deepEqual(settings.spam.engines, [
+    {
+      kind: 'rspamd',
+      url: 'http://rspamd:11333',
+      weight: 0.5,
+      timeoutMs: 9_000,
+      onFailure: 'proceed',
+      actions: 'ignore',
+    },
+    {
+      kind: 'spamassassin',
+      place: { kind: 'tcp', host: '::1', port: 783 },
+      weight: 1,
+      timeoutMs: 20_000,
+      onFailure: 'defer',
+    },
+    { kind: 'builtin', weight: 2 },
+  ])
 })
 
 test('a line that only names clamd keeps viruses back and never lets mail pass unseen', () => {
@@ -201,6 +228,12 @@ test('mistakes are told with their place and advice', () => {
     ['quarantine', 'syntax@1:11', ''],
     ['virus clamd "clamav"', 'value@1:13', '"host:port"'],
     ['virus clamd "c:1" infected bounce', 'unknown-keyword@1:28', 'one of: reject'],
+    ['spam engine spamscanner', 'unknown-keyword@1:13', 'one of: builtin'],
+    ['spam engine rspamd "rspamd:11333"', 'value@1:20', '"http://127.0.0.1'],
+    ['spam engine rspamd "http://me:secret@h"', 'value@1:20', '"http://127.0.0.1'],
+    ['spam engine builtin weight 0', 'value@1:28', 'leave the engine out'],
+    ['spam engine spamassassin "h:783" actions obey', 'unknown-keyword@1:34', 'one of: engine'],
+    ['spam engine builtin\nspam engine builtin', 'duplicate@2:13', ''],
     ['spam clean <users>', 'syntax@1:19', ''],
     ['spam clean mail_from <users> bypass', 'syntax@1:22', ''],
     ['spam for tag Mine', 'syntax@1:18', 'one of: junk'],

@@ -41,7 +41,7 @@ export function defaultPipeline(): PipelineSettings {
     queues: new Map(builtinQueues.map((queue) => [queue.name, queue])),
     dkim: [],
     authResults: ['spf', 'dkim', 'dmarc', 'arc'],
-    spam: { junk: 5, header: 'X-Spam', policies: [], clean: [] },
+    spam: { junk: 5, header: 'X-Spam', engines: [{ kind: 'builtin', weight: 1 }], policies: [], clean: [] },
     quarantine: {},
     users: { kind: 'any' },
     filters: new Map(),

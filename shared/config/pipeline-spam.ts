@@ -1,7 +1,8 @@
-import type { SpamAction, SpamCondition, SpamPolicy } from './model.ts'
-import { finish, choiceOf, scoreOf, tagOf } from './pipeline-draft.ts'
+import type { RspamdEngine, SpamAction, SpamCondition, SpamEngine, SpamPolicy } from './model.ts'
+import { finish, choiceOf, placeOf, scoreOf, tagOf } from './pipeline-draft.ts'
 import type { PipelineDraft } from './pipeline-draft.ts'
 import { atTables, parseTables } from './table-grammar.ts'
+import type { TokenReader } from './token-reader.ts'
 
 const actions: readonly SpamAction[] = ['junk', 'quarantine', 'reject', 'discard']
 
@@ -14,19 +15,82 @@ export function parseSpam(draft: PipelineDraft): void {
   else parseSettings(draft)
 }
 
-/** `[engine builtin] [junk N] [quarantine N] [reject N] [discard N] [header NAME] [subject TEXT]`. */
+/** `[engine ...] [junk N] [quarantine N] [reject N] [discard N] [header NAME] [subject TEXT]`. */
 function parseSettings(draft: PipelineDraft): void {
   const { reader } = draft
   let spam = draft.settings.spam
   while (!reader.atEnd()) {
     const action = actions.find((one) => reader.accept(one))
     if (action !== undefined) spam = { ...spam, [action]: scoreOf(reader) }
-    else if (reader.accept('engine')) choiceOf(reader, ['builtin'] as const, 'the engine')
+    else if (reader.at('engine')) spam = { ...spam, engines: withEngine(draft, spam.engines) }
     else if (reader.accept('subject')) spam = { ...spam, subject: reader.string('a text').text }
     else if (reader.accept('header')) spam = { ...spam, header: fieldNameOf(draft) }
     else reader.unexpected('a setting of spam', ['engine', ...actions, 'header', 'subject', 'clean', 'for'])
   }
   finish(draft, { spam })
+}
+
+const engineKinds = ['builtin', 'rspamd', 'spamassassin'] as const
+
+/** The first engine that is stated replaces the default. */
+function withEngine(draft: PipelineDraft, engines: readonly SpamEngine[]): readonly SpamEngine[] {
+  const { reader, stated } = draft
+  reader.next()
+  const word = reader.peek()
+  const kind = choiceOf(reader, engineKinds, 'the engine')
+  if (stated.has(`spam engine ${kind}`)) reader.fail('duplicate', `the engine "${kind}" is stated already`, word.span)
+  const others = stated.has('spam engine') ? engines : []
+  stated.add('spam engine').add(`spam engine ${kind}`)
+  return [...others, parseEngine(reader, kind)]
+}
+
+function parseEngine(reader: TokenReader, kind: SpamEngine['kind']): SpamEngine {
+  switch (kind) {
+    case 'builtin':
+      return { kind, weight: reader.accept('weight') ? weightOf(reader) : 1 }
+    case 'rspamd': {
+      const url = urlOf(reader)
+      const { actions = 'obey', ...options } = engineOptions(reader, ['obey', 'ignore'])
+      return { kind, url, ...options, actions }
+    }
+    case 'spamassassin': {
+      const place = placeOf(reader, 'spamd')
+      const { actions: _none, ...options } = engineOptions(reader, [])
+      return { kind, place, ...options }
+    }
+  }
+}
+
+type EngineOptions = Omit<RspamdEngine, 'kind' | 'url' | 'actions'> & Partial<Pick<RspamdEngine, 'actions'>>
+
+/** `[timeout D] [weight N] [on-failure defer|proceed] [actions obey|ignore]`; another word belongs to `spam`. */
+function engineOptions(reader: TokenReader, actionChoices: readonly RspamdEngine['actions'][]): EngineOptions {
+  let options: EngineOptions = { weight: 1, timeoutMs: 20_000, onFailure: 'proceed' }
+  for (;;) {
+    if (reader.accept('timeout')) options = { ...options, timeoutMs: reader.duration('timeout') }
+    else if (reader.accept('weight')) options = { ...options, weight: weightOf(reader) }
+    else if (reader.accept('on-failure'))
+      options = { ...options, onFailure: choiceOf(reader, ['defer', 'proceed'] as const, 'what to do') }
+    else if (actionChoices.length > 0 && reader.accept('actions'))
+      options = { ...options, actions: choiceOf(reader, actionChoices, 'what to do') }
+    else return options
+  }
+}
+
+function weightOf(reader: TokenReader): number {
+  const { span } = reader.peek()
+  const weight = scoreOf(reader)
+  return weight > 0 ? weight : reader.fail('value', 'a weight is more than 0', span, 'leave the engine out instead')
+}
+
+function urlOf(reader: TokenReader): string {
+  const url = reader.string('the URL of Rspamd')
+  const isUrl = URL.canParse(url.text) && /^https?:$/.test(new URL(url.text).protocol)
+  if (!isUrl) reader.fail('value', `"${url.text}" is no URL of Rspamd`, url.span, '"http://127.0.0.1:11333"')
+  const { username, password, search, hash } = new URL(url.text)
+  if (username + password + search + hash !== '')
+    reader.fail('value', 'a URL of Rspamd is only a host, a port and a path', url.span, '"http://127.0.0.1:11333"')
+  return url.text
 }
 
 function fieldNameOf({ reader }: PipelineDraft): string {

@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict'
 import { gzipSync } from 'node:zlib'
 import { test } from 'node:test'
+import type { TestContext } from 'node:test'
 
 import { atEnd } from '../support/at-end.ts'
 import { eicar, startClamd } from '../support/clamd.ts'
 import { standardConf, standardPipeline } from '../support/configurations.ts'
 import { MailSystem } from '../support/mail-system.ts'
+import type { MailFile } from '../support/maildir.ts'
 import { bodyOf, idOf, testMessage } from '../support/messages.ts'
 import { missingPeers } from '../support/peer.ts'
+import { startRspamd } from '../support/rspamd.ts'
 import { SmtpClient } from '../support/smtp-client.ts'
+import { startSpamd } from '../support/spamd.ts'
 
 async function send(system: MailSystem, content: string): Promise<string> {
   const client = await SmtpClient.ready({ port: system.port('smtp') })
@@ -109,4 +113,47 @@ test('mail longer than clamd takes is kept back, not passed unseen', { skip: mis
   const id = await send(system, testMessage({ id: 'long', body: bodyOf('long', 6_000_000) }))
   const event = await system.waitForEvent('held', id)
   assert.match(String(event['reason']), /longer than clamd takes/)
+})
+
+const gtube = ['XJS*C4JDBQADN1.NSBN3*2IDNEN*', 'GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X'].join('')
+
+/** Sends ordinary mail and the spam test through the filter as pipeline.conf has it; what jane gets. */
+async function judge(t: TestContext, pipeline: string): Promise<{ readonly ham: MailFile; readonly spam: MailFile }> {
+  const system = await MailSystem.start({ conf: standardConf(), pipeline: standardPipeline(pipeline) })
+  atEnd(t, () => system.stop())
+  await send(system, testMessage({ id: 'ham', body: 'see you at noon' }))
+  const id = await send(system, testMessage({ id: 'spam', body: gtube }))
+  const mails = await system.maildir('jane').waitForMessages(2)
+  const [ham, spam] = ['ham', 'spam'].map((one) => mails.find((mail) => mail.field('X-Test-Id') === one))
+  assert.ok(ham && spam)
+  assert.match((await system.ctl('show', 'message', id)).stdout, /filtered: junk, .*gtube/i)
+  return { ham, spam }
+}
+
+test('the spam test is junk, ordinary mail is not, without any other program', async (t) => {
+  const { ham, spam } = await judge(t, 'spam junk 6.5 subject "***SPAM***"')
+  assert.match(ham.field('X-Spam-Status') ?? '', /^No, score=/)
+  assert.equal(ham.field('X-Spam-Flag'), undefined)
+  assert.equal(ham.field('Subject'), 'ham')
+  assert.match(spam.field('X-Spam-Status') ?? '', /^Yes, score=1\d\d\d\.?\d* required=6\.5 /)
+  assert.equal(spam.field('X-Spam-Flag'), 'YES')
+  assert.equal(spam.field('Subject'), '***SPAM*** spam')
+})
+
+test('a real SpamAssassin judges in its place', { skip: missingPeers('spamd') }, async (t) => {
+  const spamd = await startSpamd()
+  atEnd(t, () => spamd.stop())
+  const { ham, spam } = await judge(t, `spam engine spamassassin "127.0.0.1:${spamd.port}" on-failure defer`)
+  assert.match(ham.field('X-Spam-Status') ?? '', /^No, score=-?\d/)
+  assert.doesNotMatch(ham.text, /SPAMASSASSIN_/)
+  assert.match(spam.field('X-Spam-Report') ?? '', /\* 1000\.0 GTUBE BODY: Generic Test/)
+})
+
+test('a real Rspamd judges in its place', { skip: missingPeers('rspamd') }, async (t) => {
+  const rspamd = await startRspamd()
+  atEnd(t, () => rspamd.stop())
+  const { ham, spam } = await judge(t, `spam engine rspamd "${rspamd.url}" on-failure defer`)
+  assert.equal(ham.field('X-Spam-Flag'), undefined)
+  assert.doesNotMatch(ham.text, /RSPAMD_/)
+  assert.match(spam.field('X-Spam-Report') ?? '', /^Rspamd: reject \(Gtube pattern\), /)
 })

@@ -16,6 +16,8 @@ const packages = {
   dkimverify: 'python3-dkim',
   mount: 'mount',
   clamd: 'clamav-daemon',
+  spamd: 'spamd',
+  rspamd: 'rspamd',
 } as const
 
 export type Peer = keyof typeof packages

@@ -72,7 +72,7 @@ function converse(
         resolve(reply.slice(0, end))
       } else if (reply.length > mostReplyBytes) socket.destroy(new ClamdError('clamd answers without end'))
     })
-    socket.once('error', reject)
+    socket.on('error', reject)
     socket.once('close', () => reject(new ClamdError('clamd closed the connection without an answer')))
     socket.once('connect', () => {
       speak(socket, () => isOver).catch((error: unknown) => socket.destroy(error as Error))

@@ -1,0 +1,51 @@
+import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { freePorts } from './free-port.ts'
+import { findPeer } from './peer.ts'
+import { startProcess, waitForPort } from './process.ts'
+import { tempFolder } from './temp-folder.ts'
+
+export interface Rspamd {
+  readonly url: string
+  stop(): Promise<void>
+}
+
+/** Debian's Rspamd from a folder of its own: its rules and thresholds, one worker, nobody to ask by DNS. */
+export async function startRspamd(): Promise<Rspamd> {
+  const folder = await tempFolder('rspamd')
+  const [port = 0] = await freePorts(1)
+  const at = (name: string) => join(folder.path, name)
+  await mkdir(at('data'))
+  await chmod(at('data'), 0o777)
+  await writeFile(at('rspamd.conf'), configuration(at('data'), port))
+  const asOther = process.getuid?.() === 0 ? ['-u', '_rspamd', '-g', '_rspamd'] : []
+  const rspamd = startProcess(findPeer('rspamd') ?? 'rspamd', ['-f', '-c', at('rspamd.conf'), ...asOther], {
+    name: 'rspamd',
+  })
+  await waitForPort({ port }, rspamd)
+  return {
+    url: `http://127.0.0.1:${port}`,
+    stop: async () => {
+      await rspamd.stop()
+      await folder.remove()
+    },
+  }
+}
+
+function configuration(folder: string, port: number): string {
+  return `.include "$CONFDIR/common.conf"
+options {
+  enable_test_patterns = true;
+  filters = "chartable,dkim,spf,regexp";
+  pidfile = "${folder}/pid";
+  tempdir = "${folder}";
+  dbdir = "${folder}";
+  hs_cache_dir = "${folder}";
+  control_socket = "${folder}/control mode=0600";
+  dns { nameserver = ["127.0.0.1:1"]; timeout = 0.1s; retransmits = 1; }
+}
+logging { type = "console"; level = "error"; }
+worker "normal" { bind_socket = "127.0.0.1:${port}"; count = 1; }
+`
+}
