@@ -118,6 +118,14 @@ export async function readHeartbeats(dataFolder: string, nowAt: number): Promise
   return found.toSorted((one, other) => other.at - one.at)
 }
 
+/** A silent service that a living one of the same name on the same host replaced is no longer news. */
+export function withoutReplaced(beats: readonly Heartbeat[], nowAt: number): readonly Heartbeat[] {
+  const living = beats.filter(({ at }) => nowAt - at <= deadAfterMs)
+  const isReplaced = ({ service, host, startedAt }: Heartbeat): boolean =>
+    living.some((other) => other.service === service && other.host === host && other.startedAt > startedAt)
+  return beats.filter((beat) => nowAt - beat.at <= deadAfterMs || !isReplaced(beat))
+}
+
 function parse(text: string): Heartbeat | undefined {
   try {
     return JSON.parse(text) as Heartbeat

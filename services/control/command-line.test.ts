@@ -37,7 +37,7 @@ test('a wrong command line is answered by one line that says what is wrong', () 
   const table: readonly (readonly [string, RegExp])[] = [
     ['fly', /^unknown command 'fly'; one of: show, /],
     ['s queue', /^'s' may mean show, schedule, /],
-    ['show', /^what next\? queue, message$/],
+    ['show', /^what next\? status, queue, message/],
     ['show message', /^ID is missing; usage: sluicectl show message ID$/],
     ['show message a b', /^'b' is too much; usage: sluicectl show message ID$/],
     ['rebuild --bcrypt', /^--bcrypt is not an option of 'rebuild'$/],

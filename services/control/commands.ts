@@ -5,15 +5,18 @@ import { convert } from './convert.ts'
 import { dkimRecordCommand } from './dkim-record.ts'
 import { encrypt } from './encrypt.ts'
 import { explainCommand } from './explain.ts'
+import { reload } from './reload.ts'
 import { rebuild } from './rebuild.ts'
 import { send } from './send.ts'
 import { showHeld } from './show-held.ts'
 import { showMessage } from './show-message.ts'
+import { showStatus } from './show-status.ts'
 import { showQueue } from './show-queue.ts'
 import { spoolCat, spoolList } from './spool.ts'
 
 /** All commands of sluicectl, in the order of the help. */
 export const commands: readonly Command[] = [
+  showStatus,
   showQueue,
   showMessage,
   showHeld,
@@ -24,6 +27,7 @@ export const commands: readonly Command[] = [
   pause,
   resume,
   rebuild,
+  reload,
   send,
   check,
   config,

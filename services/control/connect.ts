@@ -146,6 +146,11 @@ export function operatorName(): string {
   return `${userInfo().username} (sluicectl)`
 }
 
+/** Of the Sluice a command is about; its configuration is not read. */
+export function dataFolderOf(invocation: Invocation): string {
+  return resolve(startOptions(invocation).dataFolder)
+}
+
 function startOptions({ options, environment }: Invocation): StartOptions {
   const given = (
     [

@@ -98,6 +98,7 @@ test('hostile text of a message stays text on every page', async (t) => {
         silent: true,
         listens: [hostile],
         troubles: [hostile],
+        configuration: { revision: hostile, fault: hostile },
       },
     ],
   })
@@ -272,4 +273,17 @@ test('the gauges of a scrape are of one look, and absent while Redis is away', a
   const second = await registry.metrics()
   assert.doesNotMatch(second, /queue="filter"/)
   assert.match(second, /sluice_redis_up 0/)
+})
+
+test('a configuration that could not be put into force stands on the first page, once', async (t) => {
+  const fault = 'smtpd.conf:3:1: error: there is no table "x"'
+  const service = { host: 'h', pid: 1, startedAt: 0, beatAt: sampleAt, silent: false, listens: [], troubles: [] }
+  const configuration = { revision: '0123456789ab', fault }
+  const overview = sampleOverview({
+    services: ['filter', 'relay'].map((name) => ({ ...service, name, configuration })),
+  })
+  const { body } = await read(await appWith(t, sampleSource({ overview })), '/')
+  assert.match(body, /<h1>The configuration on disk is not in force/)
+  assert.equal(body.split('smtpd.conf:3:1: error:').length, 2)
+  assert.match(body, /0123456789ab/)
 })

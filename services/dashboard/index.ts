@@ -18,11 +18,13 @@ const dashboard: Service = { name: 'dashboard', start: startDashboard }
 export default dashboard
 
 async function startDashboard(context: ServiceContext): Promise<RunningService> {
-  const { configuration, queues, spool, metrics, clock, log, dataFolder } = context
-  const { host, port } = configuration.pipeline.dashboard
+  const { queues, spool, metrics, clock, log, dataFolder } = context
+  const { host, port } = context.configuration.pipeline.dashboard
   const events = join(dataFolder, 'events')
   const source = createSource({
-    configuration,
+    get configuration() {
+      return context.configuration
+    },
     queues,
     clock,
     dataFolder,

@@ -41,6 +41,8 @@ export interface ServiceView {
   readonly silent: boolean
   readonly listens: readonly string[]
   readonly troubles: readonly string[]
+  /** Revision in force, and why the files are not. */
+  readonly configuration?: { readonly revision: string; readonly fault?: string }
   readonly lastJobAt?: number
 }
 

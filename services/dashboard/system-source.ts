@@ -1,4 +1,4 @@
-import { readHeartbeats, deadAfterMs } from '../../shared/heartbeat.ts'
+import { deadAfterMs, readHeartbeats, withoutReplaced } from '../../shared/heartbeat.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { Configuration, Listener } from '../../shared/config/model.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
@@ -22,6 +22,7 @@ import type {
 } from './source.ts'
 
 export interface SourceParts {
+  /** The one in force: read at each use. */
   readonly configuration: Configuration
   readonly queues: ReadableQueues
   readonly messages: Pick<MessageSources, 'find' | 'outcomesOf' | 'story'>
@@ -39,7 +40,7 @@ const attentionRows = 12
 
 /** Reads queues, spool, journal and heartbeats; Redis may be away at any time. */
 export function createSource(parts: SourceParts): Source {
-  const { configuration, queues, messages, clock, dataFolder } = parts
+  const { queues, messages, clock, dataFolder } = parts
 
   function asked<T>(work: Promise<T>): Promise<Seen<T>> {
     return seen('Redis', redisLimitMs, work)
@@ -47,6 +48,7 @@ export function createSource(parts: SourceParts): Source {
 
   return {
     async overview(): Promise<Overview> {
+      const { configuration } = parts
       const [views, attention, services] = await Promise.all([
         asked(readQueues(queues)),
         asked(readAttention(queues)),
@@ -114,7 +116,7 @@ async function readAttention(queues: ReadableQueues): Promise<readonly JobView[]
 }
 
 async function readServices(dataFolder: string, nowAt: number): Promise<readonly ServiceView[]> {
-  const beats = await readHeartbeats(dataFolder, nowAt)
+  const beats = withoutReplaced(await readHeartbeats(dataFolder, nowAt), nowAt)
   const views = beats.map((beat) => ({
     name: beat.service,
     host: beat.host,
@@ -124,21 +126,10 @@ async function readServices(dataFolder: string, nowAt: number): Promise<readonly
     silent: nowAt - beat.at > deadAfterMs,
     listens: beat.listens,
     troubles: beat.troubles,
+    ...(beat.configuration === undefined ? {} : { configuration: beat.configuration }),
     ...(beat.lastJobAt === undefined ? {} : { lastJobAt: beat.lastJobAt }),
   }))
-  return withoutReplaced(views).toSorted((one, other) => one.name.localeCompare(other.name) || one.pid - other.pid)
-}
-
-/** A dead service that a living one of the same name on the same host replaced is no longer news. */
-function withoutReplaced(services: readonly ServiceView[]): readonly ServiceView[] {
-  return services.filter(
-    (one) =>
-      !one.silent ||
-      !services.some(
-        (other) =>
-          !other.silent && other.name === one.name && other.host === one.host && other.startedAt > one.startedAt,
-      ),
-  )
+  return views.toSorted((one, other) => one.name.localeCompare(other.name) || one.pid - other.pid)
 }
 
 async function check(name: string, limitMs: number, clock: Clock, ask: () => Promise<string>): Promise<HealthCheck> {

@@ -74,14 +74,14 @@ export class MailSystem {
   readonly #environment: Readonly<Record<string, string>>
   readonly #instances: Instance[] = []
   readonly #changes = new Changes()
-  readonly #removeFolder: () => Promise<void>
+  readonly #prepared: Prepared
 
   private constructor(options: MailSystemOptions, prepared: Prepared) {
     this.#options = options
     this.ports = prepared.ports
     this.dataFolder = prepared.dataFolder
     this.#environment = prepared.environment
-    this.#removeFolder = () => prepared.remove()
+    this.#prepared = prepared
   }
 
   /** Resolves when everything listens. @throws Error with the end of the log when a process ends first. */
@@ -92,7 +92,7 @@ export class MailSystem {
       return system
     } catch (error) {
       await system.#end('SIGKILL')
-      await system.#removeFolder()
+      await system.#prepared.remove()
       throw error
     }
   }
@@ -122,6 +122,11 @@ export class MailSystem {
     const port = this.ports[name]
     if (port === undefined) throw new Error(`no {{${name}}} in the configuration`)
     return port
+  }
+
+  /** Writes a file of the configuration anew; a new `{{name}}` cannot come up in it. */
+  configure(name: string, text: string): Promise<void> {
+    return this.#prepared.write(name, text)
   }
 
   /** A local mailbox below `{{data}}/mail`. */
@@ -193,7 +198,7 @@ export class MailSystem {
   /** Drains and ends everything. @throws AssertionError when a process does not exit with 0. */
   async stop(): Promise<void> {
     const exits = await this.#end('SIGTERM')
-    await this.#removeFolder()
+    await this.#prepared.remove()
     for (const { label, exit } of exits) {
       assert.equal(exit.code, 0, `${label} ended with ${describeExit(exit)}\n${this.logTail()}`)
     }
@@ -258,6 +263,8 @@ interface Prepared {
   readonly ports: Readonly<Record<string, number>>
   readonly dataFolder: string
   readonly environment: Readonly<Record<string, string>>
+  /** One file, its placeholders filled in. */
+  write(name: string, text: string): Promise<void>
   remove(): Promise<void>
 }
 
@@ -273,7 +280,7 @@ async function prepare(options: MailSystemOptions): Promise<Prepared> {
   }
   const known: Record<string, string> = { data: dataFolder, folder: folder.path, fixtures: fixture('').slice(0, -1) }
   const ports = await reservePorts(Object.values(files), known)
-  for (const [name, text] of Object.entries(files)) {
+  const write = async (name: string, text: string): Promise<void> => {
     const path = join(folder.path, name)
     await mkdir(dirname(path), { recursive: true })
     await writeFile(
@@ -281,8 +288,10 @@ async function prepare(options: MailSystemOptions): Promise<Prepared> {
       text.replaceAll(placeholder, (_whole, word: string) => known[word] ?? `${ports[word]}`),
     )
   }
+  for (const [name, text] of Object.entries(files)) await write(name, text)
   return {
     ports,
+    write,
     dataFolder,
     remove: async () => {
       await stopOwnRedis(dataFolder)

@@ -12,6 +12,13 @@ export function overviewPage(overview: Overview): Html {
   const seen = queues.kind === 'seen' ? queues.value : []
   const main = html`<div class="headline"><h1>${headline(overview)}</h1><p class="quiet-text">${overview.hostname} · configuration ${overview.revision}</p></div>
 ${queues.kind === 'away' && notice('bad', 'Redis is away.', `${queues.reason}. Mail is still accepted and waits in the spool; its jobs are added when Redis is back.`)}
+${configurationFaults(services).map((fault) =>
+  notice(
+    'bad',
+    'The configuration on disk is not in force.',
+    html`Mail goes on by the one before. What is wrong: <span class="as-written">${fault}</span>`,
+  ),
+)}
 ${services
   .filter((service) => service.silent)
   .map((service) =>
@@ -33,10 +40,17 @@ export function headline(overview: Overview): string {
   if (queues.kind === 'away') return 'Redis is away'
   if (services.some((service) => service.silent)) return 'A service is silent'
   if (services.some((service) => service.troubles.length > 0)) return 'A service reports trouble'
+  if (configurationFaults(services).length > 0) return 'The configuration on disk is not in force'
   const held = queues.value.reduce((sum, queue) => sum + queue.held, 0)
   if (held > 0) return `${plural(held, 'message')} held for you`
   const inside = queues.value.reduce((sum, queue) => sum + queue.waiting + queue.active + queue.delayed, 0)
   return inside === 0 ? 'All mail is out' : `${plural(inside, 'message')} on the way`
+}
+
+/** Each once, of processes that live. */
+function configurationFaults(services: readonly ServiceView[]): readonly string[] {
+  const faults = services.map(({ silent, configuration }) => (silent ? undefined : configuration?.fault))
+  return [...new Set(faults)].filter((fault) => fault !== undefined)
 }
 
 function attentionList(attention: Overview['attention'], at: number): HtmlValue {
@@ -63,6 +77,7 @@ function servicesTable(services: readonly ServiceView[], at: number): Html {
       },
       { title: 'Listens', cell: ({ listens }) => listens.map((one) => html`<span class="endpoint">${one}</span> `) },
       { title: 'Process', cell: (service) => html`<span class="whole">${service.pid} on ${service.host}</span>` },
+      { title: 'Configuration', cell: ({ configuration }) => configuration?.revision ?? '–' },
       { title: 'Up', cell: (service) => ago(service.startedAt, at) },
     ],
     services,
