@@ -35,7 +35,11 @@ async function run(invocation: Invocation): Promise<number> {
     delimiter: configuration.subAddressDelimiter,
     onWarning: (message) => terminal.warn(message),
   })
-  const explanation = explain({ configuration, tables, transaction, localAddresses: localAddresses() }, recipient)
+  const explanation = explain(
+    { configuration, tables, transaction, localAddresses: localAddresses() },
+    recipient,
+    Date.now(),
+  )
   terminal.print(options.has('json') ? JSON.stringify(explanation, undefined, 2) : renderExplanation(explanation))
   return exitCodes.done
 }

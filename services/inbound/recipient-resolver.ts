@@ -1,6 +1,6 @@
 import type { Configuration } from '../../shared/config/model.ts'
 import type { Envelope } from '../../shared/mail/envelope.ts'
-import { resolveRecipient } from '../../shared/routing/expand.ts'
+import { resolveForwardPath } from '../../shared/routing/forward-path.ts'
 import { peerOf } from '../../shared/routing/transaction.ts'
 import type { Transaction } from '../../shared/routing/transaction.ts'
 import type { ServiceContext } from '../../shared/service.ts'
@@ -11,7 +11,11 @@ import type { ResolveRecipient } from './reception.ts'
 export function recipientResolver(configuration: Configuration, tables: ServiceContext['tables']): ResolveRecipient {
   const local = localAddresses()
   return async (envelope, mailbox) =>
-    resolveRecipient({ configuration, tables, localAddresses: local, transaction: transactionOf(envelope) }, mailbox)
+    resolveForwardPath(
+      { configuration, tables, localAddresses: local, transaction: transactionOf(envelope) },
+      mailbox,
+      envelope.receivedAt,
+    )
 }
 
 function transactionOf({ origin, tags, reversePath }: Envelope): Transaction {

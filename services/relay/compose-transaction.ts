@@ -1,17 +1,16 @@
-import type { RelayAction } from '../../shared/config/model.ts'
-import { domainOf, localPart, parseMailbox } from '../../shared/mail/address.ts'
-import type { Mailbox, ReversePath } from '../../shared/mail/address.ts'
+import type { Mailbox } from '../../shared/mail/address.ts'
 import { applyEdits } from '../../shared/mail/header-edit.ts'
 import type { StageMessage } from '../../shared/pipeline/stage.ts'
 import type { ForwardPath } from '../../shared/smtp-client/commands.ts'
 import { outgoingContent } from '../../shared/smtp-client/outgoing-content.ts'
 import type { Transaction } from '../../shared/smtp-client/transaction.ts'
+import type { SenderPart } from './sender.ts'
 
-/** The message as it goes out; the same for every host that is tried. */
-export async function composeTransaction(message: StageMessage, action: RelayAction): Promise<Transaction> {
+/** The message as it goes out to these recipients; the same for every host that is tried. */
+export async function composeTransaction(message: StageMessage, part: SenderPart): Promise<Transaction> {
   const { envelope } = message
-  const reversePath = senderOf(envelope.reversePath, action)
-  const recipients = message.pending.map((index) => forwardPathOf(message, index))
+  const { reversePath } = part
+  const recipients = part.pending.map((index) => forwardPathOf(message, index))
   const content = await outgoingContent(message.stored, message.edits)
   const addresses = [reversePath ?? '', ...recipients.map((path) => path.address)]
   return {
@@ -25,18 +24,6 @@ export async function composeTransaction(message: StageMessage, action: RelayAct
     recipients,
     content: content.read,
   }
-}
-
-/**
- * `mail-from`, or `as` of the old grammar, takes the place of the sender or of one half of it; the null reverse-path stays, or bounces
- * would be answered.
- */
-function senderOf(reversePath: ReversePath, { mailFrom }: RelayAction): ReversePath {
-  if (reversePath === null || mailFrom === undefined) return reversePath
-  const at = mailFrom.lastIndexOf('@')
-  const user = at < 0 ? mailFrom : mailFrom.slice(0, at)
-  const domain = at < 0 ? '' : mailFrom.slice(at + 1)
-  return parseMailbox(`${user || localPart(reversePath)}@${domain || domainOf(reversePath)}`) ?? reversePath
 }
 
 function forwardPathOf({ envelope }: StageMessage, index: number): ForwardPath {

@@ -11,6 +11,7 @@ import { planHops } from './plan-hops.ts'
 import { composeTransaction } from './compose-transaction.ts'
 import { OwnHosts } from './own-host.ts'
 import { PemFiles } from './pem-files.ts'
+import { partsBySender } from './sender.ts'
 import { sendByHops } from './send-by-hops.ts'
 import type { HopResult } from './send-by-hops.ts'
 import { Turns } from './turns.ts'
@@ -23,31 +24,37 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
   const pool = new ConnectionPool()
   const planning = { turns: new Turns(), pemFiles: new PemFiles(), ownHosts: new OwnHosts(service.clock) }
   const unreachable = new UnreachableHosts(service.clock)
-  warnOfSrs(service)
 
-  async function relay(action: RelayAction, message: StageMessage, context: StageContext): Promise<HopResult> {
+  async function relay(
+    action: RelayAction,
+    message: StageMessage,
+    context: StageContext,
+  ): Promise<readonly DeliveryAttempt[]> {
     const plan = await planHops({ message, action, context, ...planning })
-    if (plan.kind === 'refused') return plan
-    return sendByHops(plan.hops, await composeTransaction(message, action), {
-      pool,
-      unreachable,
-      signal: context.signal,
-    })
+    if (plan.kind === 'refused') return attemptsOf(message.pending, plan)
+    const attempts: DeliveryAttempt[] = []
+    const senders = { action, srs: context.configuration.srs, nowAt: context.clock.now() }
+    for (const part of partsBySender(message, senders)) {
+      const transaction = await composeTransaction(message, part)
+      const result = await sendByHops(plan.hops, transaction, { pool, unreachable, signal: context.signal })
+      attempts.push(...attemptsOf(part.pending, result))
+    }
+    return attempts
   }
 
   return {
     async handle(message, context): Promise<Disposition> {
       const action = message.action === undefined ? undefined : context.configuration.actions.get(message.action)
       if (action?.kind !== 'relay')
-        return settled(attemptsOf(message, { kind: 'refused', reply: actionGone(message.action) }))
-      return settled(attemptsOf(message, await relay(action, message, context)))
+        return settled(attemptsOf(message.pending, { kind: 'refused', reply: actionGone(message.action) }))
+      return settled(await relay(action, message, context))
     },
     close: () => pool.close(),
   }
 }
 
-function attemptsOf(message: StageMessage, result: HopResult): readonly DeliveryAttempt[] {
-  return message.pending.map((recipient, position): DeliveryAttempt => {
+function attemptsOf(pending: readonly number[], result: HopResult): readonly DeliveryAttempt[] {
+  return pending.map((recipient, position): DeliveryAttempt => {
     if (result.kind === 'refused') {
       const { reply, remoteMta } = result
       return { recipient, reply, reached: 'remote', ...(remoteMta === undefined ? {} : { remoteMta }) }
@@ -66,15 +73,4 @@ function attemptsOf(message: StageMessage, result: HopResult): readonly Delivery
 /** A reload may have taken the action away while the message waited: an operator can mend that. */
 function actionGone(name: string | undefined): Reply {
   return { code: 451, enhanced: '4.3.5', text: `The configuration has no relay action "${name ?? ''}"` }
-}
-
-function warnOfSrs({ configuration, log }: ServiceContext): void {
-  for (const action of configuration.actions.values()) {
-    if (action.kind !== 'relay' || !action.srs) continue
-    const { file, line } = action.at
-    log.warn(
-      { action: action.name, file, line },
-      'srs is not supported yet: senders of forwarded mail are not rewritten',
-    )
-  }
 }

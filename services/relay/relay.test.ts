@@ -329,6 +329,37 @@ test('hosts of secure:// are not used in turn: TLS from the start first, each ti
   assert.deepEqual(tried, ['first', 'second', 'first', 'second'])
 })
 
+test('srs: what an alias sent on has a sender of ours for the next host, other mail of the same message its own', async () => {
+  const srs = { key: 'topsecret', ttlDays: 4 }
+  const { taken, context } = await farTest({}, { action: relayAction({ srs: true }), srs })
+  const recipients = [
+    { mailbox: 'jane@far.test' as Mailbox },
+    { mailbox: 'ann@far.test' as Mailbox, original: 'list@exem.pl' as Mailbox },
+    { mailbox: 'bob@far.test' as Mailbox, original: 'list@exem.pl' as Mailbox },
+  ]
+  const message = stageMessage({ to: ['a', 'b', 'c'], envelope: { recipients } })
+  const attempts = await relayOne(context, message)
+  assert.deepEqual(
+    attempts.map(({ recipient, reply }) => [recipient, reply.code]),
+    [
+      [0, 250],
+      [1, 250],
+      [2, 250],
+    ],
+  )
+  const senders = taken.map(({ mail }) => /<(.*)>/.exec(mail)?.[1] ?? '')
+  assert.equal(senders[0], 'joe@example.org')
+  assert.match(senders[1] ?? '', /^SRS0=.{4}=[A-Z2-7]{2}=example\.org=joe@exem\.pl$/)
+  assert.deepEqual(
+    taken.map(({ rcpt }) => rcpt.length),
+    [1, 2],
+  )
+  // What we report ourselves goes to the author.
+  assert.equal(message.envelope.reversePath, 'joe@example.org')
+  await relayOne(context, stageMessage({ envelope: { recipients, reversePath: null } }))
+  assert.match(taken[2]?.mail ?? '', /^MAIL FROM:<>/)
+})
+
 test('an action that is gone means later', async () => {
   const { context } = await farTest()
   const [attempt] = await relayOne(context, { ...stageMessage(), action: 'gone' })

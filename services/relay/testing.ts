@@ -51,6 +51,7 @@ export interface Surroundings {
   readonly listeners?: readonly Partial<Listener>[]
   readonly logins?: Readonly<Record<string, RelayLogin>>
   readonly cas?: ReadonlyMap<string, string>
+  readonly srs?: Configuration['srs']
 }
 
 /** The part of a service's surroundings that the relay looks at. */
@@ -63,6 +64,7 @@ export function stageContext(surroundings: Surroundings): StageContext {
     actions: new Map([[action.name, action]]),
     cas: surroundings.cas ?? new Map(),
     pkis: new Map(),
+    srs: surroundings.srs,
     pipeline: { relayPort, tlsMinimum: 'TLSv1.2', externals },
   } as unknown as Configuration
   const tables = {

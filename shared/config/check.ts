@@ -73,6 +73,9 @@ interface Fault {
 function faultsOfAction(action: Action, configuration: Configuration): readonly Fault[] {
   if (action.kind !== 'relay') return []
   const faults: Fault[] = []
+  if (action.srs && configuration.srs === undefined) {
+    faults.push({ code: 'incomplete', message: 'srs needs a key', hint: 'add: srs key "a secret of yours"' })
+  }
   const { pkis, cas, pipeline } = configuration
   const protocols = protocolFault(action.protocols, configuration)
   if (protocols !== undefined) faults.push(protocols)

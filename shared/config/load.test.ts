@@ -66,6 +66,14 @@ test('the revision names the content of both files, and not that of tables', asy
   assert.notEqual(other.configuration.revision, one.configuration.revision)
 })
 
+test('srs needs a key, wherever it stands, and the key is never printed', async () => {
+  const rules = 'action "out" relay srs\nmatch for any action "out"\n'
+  const { configuration } = await load(`${rules}srs ttl 36h\nsrs key backup "back secret"\nsrs key "my secret"\n`)
+  assert.deepEqual(configuration.srs, { key: 'my secret', backupKey: 'back secret', ttlDays: 1 })
+  assert.ok(!JSON.stringify(toJson(configuration)).includes('secret'))
+  await assert.rejects(load(`${rules}srs key backup "back secret"\n`), /srs needs a key/)
+})
+
 test('printed as JSON the configuration is complete, but holds no secret', async () => {
   const { configuration } = await load(smtpd)
   const text = JSON.stringify(toJson(configuration))

@@ -14,7 +14,7 @@ import { parseModern } from './modern-grammar.ts'
 import type { Configuration } from './model.ts'
 import { parseOld } from './old-grammar.ts'
 import { parsePipeline, type PipelineDraft } from './pipeline-grammar.ts'
-import { completePkis, type NamedFile, type PolicyDraft } from './policy-draft.ts'
+import { completePkis, completeSrs, type NamedFile, type PolicyDraft } from './policy-draft.ts'
 import { withReturnTags } from './return-tags.ts'
 import { TokenReader } from './token-reader.ts'
 
@@ -172,6 +172,7 @@ function assemble(
   pipeline: PipelineDraft,
   host: { readonly hostname: string; readonly revision: string },
 ): Configuration {
+  const srs = completeSrs(policy)
   return {
     ...host,
     listeners: policy.listeners,
@@ -190,6 +191,7 @@ function assemble(
     authservId: policy.admd ?? host.hostname,
     ...(policy.ciphers === undefined ? {} : { ciphers: policy.ciphers }),
     limits: policy.limits,
+    ...(srs === undefined ? {} : { srs }),
     pipeline: pipeline.settings,
   }
 }

@@ -25,7 +25,18 @@ export interface Configuration {
   /** `smtp ciphers`: default of listeners and relays, in OpenSSL's notation. */
   readonly ciphers?: string
   readonly limits: Limits
+  /** Absent: no `srs key`. */
+  readonly srs?: SrsSettings
   readonly pipeline: PipelineSettings
+}
+
+/** `srs key`, `srs key backup` and `srs ttl`. The keys are secrets: printed as "hidden". */
+export interface SrsSettings {
+  /** Rewrites senders. */
+  readonly key: string
+  /** The key of before: addresses made with it are still known. */
+  readonly backupKey?: string
+  readonly ttlDays: number
 }
 
 /** Where a statement stands, for messages and `explain`. */

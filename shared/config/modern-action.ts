@@ -196,7 +196,6 @@ function parseRelayOption(draft: PolicyDraft, action: Mutable<RelayAction>, once
       return
     case 'srs':
       once.check(option)
-      refuseUnsupported(reader, 'srs', option.span)
       action.srs = true
       return
     default:

@@ -165,8 +165,6 @@ test('what this version does not carry out is refused by name, never ignored', (
     'mda wrapper w "/bin/cat"',
     'queue compression',
     'queue encryption "0123456789abcdef0123456789abcdef"',
-    'srs key "x"',
-    'action "a" relay srs',
     'table t db:/etc/aliases.db',
     'table t ldap:/etc/ldap.conf',
   ]

@@ -174,18 +174,21 @@ export function parseDelimiter(draft: PolicyDraft): void {
   draft.subAddressDelimiter = delimiter.text
 }
 
-/** `srs key [backup] SECRET` and `srs ttl DAYS`. */
+/** `srs key [backup] SECRET` and `srs ttl DURATION`, in whole days. */
 export function parseSrs(draft: PolicyDraft): void {
   const { reader } = draft
-  const start = reader.next()
+  reader.next()
   if (reader.accept('key')) {
-    reader.accept('backup')
-    reader.string('a secret')
+    const backup = reader.accept('backup')
+    const secret = reader.string('a secret')
+    if (secret.text === '') reader.fail('value', 'the key is empty', secret.span, 'openssl rand -hex 16')
+    draft[backup ? 'srsBackupKey' : 'srsKey'] = secret.text
   } else if (reader.accept('ttl')) {
     const { span } = reader.peek()
-    if (reader.duration('srs ttl') < dayMs) reader.fail('value', 'srs ttl is at least 1d', span)
+    draft.srsTtlDays = Math.floor(reader.duration('srs ttl') / dayMs)
+    if (draft.srsTtlDays < 1) reader.fail('value', 'srs ttl is at least 1d', span)
+    if (draft.srsTtlDays > 1000) reader.fail('value', 'srs ttl is at most 1000d: its days count modulo 1024', span)
   } else reader.unexpected('key or ttl', ['key', 'ttl'])
-  refuseUnsupported(reader, 'srs', start.span)
   reader.endOfStatement()
 }
 

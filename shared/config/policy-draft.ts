@@ -1,6 +1,6 @@
 import { closest, type Span } from './diagnostic.ts'
 import type { ReadText, Token } from './lexer.ts'
-import type { Action, Limits, Listener, Pki, Position, Rule, SocketListener, Table } from './model.ts'
+import type { Action, Limits, Listener, Pki, Position, Rule, SocketListener, SrsSettings, Table } from './model.ts'
 import { positionOf, type TokenReader } from './token-reader.ts'
 
 /** Kinds of names that are declared before they are used. */
@@ -55,6 +55,9 @@ export interface PolicyDraft {
   admd: string | undefined
   ciphers: string | undefined
   limits: Limits
+  srsKey: string | undefined
+  srsBackupKey: string | undefined
+  srsTtlDays: number
 }
 
 export function newPolicyDraft(reader: TokenReader, read: ReadText, grammar: Grammar): PolicyDraft {
@@ -84,7 +87,16 @@ export function newPolicyDraft(reader: TokenReader, read: ReadText, grammar: Gra
     admd: undefined,
     ciphers: undefined,
     limits: { mta: new Map(), mtaDomains: new Map(), mda: new Map(), scheduler: new Map() },
+    srsKey: undefined,
+    srsBackupKey: undefined,
+    srsTtlDays: 4,
   }
+}
+
+/** A backup key alone would only decode: `srs` needs the first one. */
+export function completeSrs({ srsKey, srsBackupKey, srsTtlDays }: PolicyDraft): SrsSettings | undefined {
+  if (srsKey === undefined) return undefined
+  return { key: srsKey, ...(srsBackupKey === undefined ? {} : { backupKey: srsBackupKey }), ttlDays: srsTtlDays }
 }
 
 /** The pkis that have both files. */

@@ -5,7 +5,11 @@ export type Json = string | number | boolean | null | readonly Json[] | { readon
 /** The configuration as `sluicectl config --json` prints it: maps as objects; inline values that may be secrets are left out. */
 export function toJson(configuration: Configuration): Json {
   const secret = secretTables(configuration)
-  return plain(configuration, (value) => secret.has(value))
+  return plain({ ...configuration, srs: hiddenKeys(configuration) }, (value) => secret.has(value))
+}
+
+function hiddenKeys({ srs }: Configuration): Configuration['srs'] {
+  return srs && { ...srs, key: 'hidden', ...(srs.backupKey === undefined ? {} : { backupKey: 'hidden' }) }
 }
 
 /** Tables used for passwords: credentials of listeners, relays and `login`. */

@@ -26,14 +26,15 @@ const literal = /^\[(?:\d{1,3}(?:\.\d{1,3}){3}|IPv6:[0-9a-fA-F:.]+)\]$/
 
 /**
  * Reads `local-part@domain` without angle brackets; `undefined` when it is not a mailbox by RFC 5321 §4.1.2 (and
- * RFC 6531 for non-ASCII text). Limits of §4.5.3.1: 64 octets for the local part, 255 for the domain.
+ * RFC 6531 for non-ASCII text). Limits of §4.5.3.1: 64 octets for the local part, 255 for the domain. Forwarders put a whole address
+ * into a local part (SRS) and expect bounces to it: there the limit is 192.
  */
 export function parseMailbox(text: string): Mailbox | undefined {
   const at = text.lastIndexOf('@')
   if (at < 1) return undefined
   const local = canonicalLocalPart(text.slice(0, at))
   const domain = text.slice(at + 1)
-  if (local === undefined || Buffer.byteLength(local) > 64 || !isDomain(domain)) return undefined
+  if (local === undefined || Buffer.byteLength(local) > longestLocalPart(local) || !isDomain(domain)) return undefined
   return `${local}@${domain.startsWith('[') ? domain : domain.toLowerCase()}` as Mailbox
 }
 
@@ -42,6 +43,10 @@ export function isDomain(text: string): boolean {
   if (text.length === 0 || Buffer.byteLength(text) > 255) return false
   if (text.startsWith('[')) return literal.test(text)
   return text.split('.').every((part) => Buffer.byteLength(part) <= 63 && label.test(part))
+}
+
+function longestLocalPart(local: string): number {
+  return /^"?SRS[01]=/i.test(local) ? 192 : 64
 }
 
 function canonicalLocalPart(text: string): string | undefined {

@@ -3,11 +3,14 @@ import { formatReply } from '../mail/reply.ts'
 import { describeCondition } from './condition.ts'
 import { resolveRecipient, type Resolution } from './expand.ts'
 import { journeyOf, type Step } from './journey.ts'
-import { firstFailure, type Route } from './route.ts'
+import { forwardPathOf } from './forward-path.ts'
+import { firstFailure, invalidRecipient, type Route } from './route.ts'
 import type { RoutingContext, Transaction } from './transaction.ts'
 
 /** Why a recipient goes where it goes. */
 export interface Explanation {
+  /** The address that was asked about, when it is an SRS address of ours: `recipient` is whom it stands for. */
+  readonly srs?: Mailbox
   readonly recipient: Mailbox
   readonly steps: readonly ExplainedStep[]
   /** Set when the way leads into a loop of queues. */
@@ -31,9 +34,16 @@ export interface ExplainedRule {
 }
 
 /** @throws TableError */
-export function explain(context: RoutingContext, recipient: Mailbox): Explanation {
+export function explain(asked: RoutingContext, address: Mailbox, nowAt: number): Explanation {
+  const path = forwardPathOf(asked, address, nowAt)
+  if (path === undefined) {
+    const resolution = { kind: 'rejected', reply: invalidRecipient(address) } as const
+    return { srs: address, recipient: address, steps: [], loop: false, resolution }
+  }
+  const { context, mailbox: recipient } = path
   const { steps, last } = journeyOf(context, recipient)
   return {
+    ...(recipient === address ? {} : { srs: address }),
     recipient,
     steps: steps.map((step) => explainStep(context, step, recipient)),
     loop: last.route.kind === 'reject' && steps.at(-1)?.route.kind === 'stage',
@@ -43,6 +53,7 @@ export function explain(context: RoutingContext, recipient: Mailbox): Explanatio
 
 /** For a terminal. */
 export function renderExplanation(explanation: Explanation): string {
+  const srs = explanation.srs === undefined ? [] : [describeSrs(explanation.srs, explanation.recipient)]
   const steps = explanation.steps.flatMap(({ transaction, rules, route }) => [
     `${explanation.recipient}, ${describeTransaction(transaction)}`,
     ...rules.map(({ line, text, failed }) =>
@@ -51,7 +62,7 @@ export function renderExplanation(explanation: Explanation): string {
     `  => ${describeRoute(route)}`,
   ])
   const loop = explanation.loop ? ['the way leads into the same queue again: 554 5.4.6 Routing loop detected'] : []
-  return [...steps, ...loop, `RCPT: ${describeResolution(explanation.resolution)}`].join('\n')
+  return [...srs, ...steps, ...loop, `RCPT: ${describeResolution(explanation.resolution)}`].join('\n')
 }
 
 function explainStep(context: RoutingContext, step: Step, recipient: Mailbox): ExplainedStep {
@@ -67,6 +78,12 @@ function explainStep(context: RoutingContext, step: Step, recipient: Mailbox): E
     if (failed === undefined) break
   }
   return { transaction: step.transaction, rules, route: step.route }
+}
+
+function describeSrs(srs: Mailbox, recipient: Mailbox): string {
+  return srs === recipient
+    ? `${srs} is no SRS address of ours, or too old`
+    : `${srs} is an SRS address of ours: mail for ${recipient}, from here`
 }
 
 function describeTransaction(transaction: Transaction): string {

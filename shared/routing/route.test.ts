@@ -151,7 +151,7 @@ test('a copy made by an alias passes the queues of its original, then takes its 
 })
 
 test('explain tells for each rule what failed, and the whole way', () => {
-  const text = renderExplanation(explain(contextOf(pipeline), mailbox('a@b.org')))
+  const text = renderExplanation(explain(contextOf(pipeline), mailbox('a@b.org'), 0))
   assert.equal(
     text,
     [

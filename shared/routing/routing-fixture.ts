@@ -1,7 +1,7 @@
 import type { Configuration } from '../config/model.ts'
 import { parseText } from '../config/oracle-fixture.ts'
 import { defaultPipeline } from '../config/pipeline-grammar.ts'
-import { completePkis } from '../config/policy-draft.ts'
+import { completePkis, completeSrs } from '../config/policy-draft.ts'
 import { openTables } from '../config/tables.ts'
 import type { Mailbox } from '../mail/address.ts'
 import type { PipelineSettings } from '../config/model.ts'
@@ -16,6 +16,7 @@ export function contextOf(
   const { draft, diagnostics } = parseText(text)
   const [fault] = diagnostics.filter((one) => one.severity === 'error')
   if (fault !== undefined) throw new Error(`${fault.message} in line ${fault.span.line}`)
+  const srs = completeSrs(draft)
   const configuration: Configuration = {
     ...draft,
     revision: '',
@@ -24,6 +25,7 @@ export function contextOf(
     socket: { maskSource: false, noDsn: false },
     pkis: completePkis(draft),
     ciphers: '',
+    ...(srs === undefined ? {} : { srs }),
     pipeline: { ...defaultPipeline(), ...pipeline },
   }
   return {

@@ -41,7 +41,7 @@ async function runsOnQueues(file: string): Promise<void> {
       localAddresses: new Set(['127.0.0.1']),
       transaction: { peer: { address: '192.0.2.1' }, tls: false, tags: [], reversePath: null, ...transaction },
     }
-    const { steps, resolution } = explain(context, recipient as Mailbox)
+    const { steps, resolution } = explain(context, recipient as Mailbox, 0)
     const taken = steps.map(({ route }) => (route.kind === 'stage' ? route.queue : route.kind))
     return resolution.kind === 'accepted' ? [...taken, ...resolution.recipients.map((one) => one.mailbox)] : taken
   }

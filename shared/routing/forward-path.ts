@@ -1,0 +1,34 @@
+import type { Mailbox } from '../mail/address.ts'
+import { invalidRecipient } from './route.ts'
+import { resolveRecipient, type Resolution } from './expand.ts'
+import { decodeSrs, isSrs } from './srs.ts'
+import { expandedHere, type RoutingContext } from './transaction.ts'
+
+/** What the rules are asked about: the address of RCPT as it is, or whom an SRS address of ours stands for. */
+export interface ForwardPath {
+  readonly mailbox: Mailbox
+  readonly context: RoutingContext
+}
+
+/**
+ * A bounce to an address that we wrote on forwarded mail is for the sender of that mail, and comes from here: who knows such an
+ * address got mail from us. `undefined`: an SRS address that we did not write, or too old.
+ */
+export function forwardPathOf(context: RoutingContext, mailbox: Mailbox, nowAt: number): ForwardPath | undefined {
+  const { srs } = context.configuration
+  if (srs === undefined || context.transaction.reversePath !== null || !isSrs(mailbox)) return { mailbox, context }
+  const decoded = decodeSrs(mailbox, srs, nowAt)
+  if (decoded === undefined) return undefined
+  return { mailbox: decoded, context: { ...context, transaction: expandedHere(context.transaction) } }
+}
+
+/** The answer to RCPT TO. @throws TableError answer 451 */
+export async function resolveForwardPath(
+  context: RoutingContext,
+  mailbox: Mailbox,
+  nowAt: number,
+): Promise<Resolution> {
+  const asked = forwardPathOf(context, mailbox, nowAt)
+  if (asked === undefined) return { kind: 'rejected', reply: invalidRecipient(mailbox) }
+  return resolveRecipient(asked.context, asked.mailbox)
+}
