@@ -16,8 +16,9 @@ export function checkConfiguration(
   textOf: (file: string) => string,
 ): readonly Diagnostic[] {
   const found: Diagnostic[] = []
+  const linesOf = onceEach((file) => textOf(file).split('\n'))
   const say = (severity: Diagnostic['severity'], at: Position, fault: Fault): void => {
-    found.push({ severity, ...fault, span: lineSpan(at, textOf(at.file)) })
+    found.push({ severity, ...fault, span: lineSpan(at, linesOf(at.file)) })
   }
   for (const action of configuration.actions.values()) {
     for (const fault of [...faultsOfAction(action, configuration), ...deliveryFaults(action, configuration)])
@@ -153,7 +154,16 @@ function acceptsAnybody(action: Action): boolean {
 }
 
 /** From a position to the end of its statement on that line. */
-function lineSpan(at: Position, text: string): Span {
-  const sourceLine = (text.split('\n')[at.line - 1] ?? '').replace(/\r$/, '')
+function lineSpan(at: Position, lines: readonly string[]): Span {
+  const sourceLine = (lines[at.line - 1] ?? '').replace(/\r$/, '')
   return { ...at, length: Math.max(1, sourceLine.trimEnd().length - at.column + 1), sourceLine }
+}
+
+function onceEach<Value>(make: (key: string) => Value): (key: string) => Value {
+  const made = new Map<string, Value>()
+  return (key) => {
+    const value = made.get(key) ?? make(key)
+    made.set(key, value)
+    return value
+  }
 }

@@ -188,11 +188,9 @@ function nameOfAction(draft: PolicyDraft, at: Position, first: Token): string {
   const { reader } = draft
   const written = reader.lexer.textBetween(first, reader.last)
   const name = written === undefined ? `rule at ${at.file}:${at.line}` : written.replaceAll('"', "'") || 'expand'
-  for (let copy = 2; ; copy += 1) {
-    if (!draft.actions.has(name)) return name
-    const again = `${name} (${copy})`
-    if (!draft.actions.has(again)) return again
-  }
+  const copy = (draft.sameActions.get(name) ?? 0) + 1
+  draft.sameActions.set(name, copy)
+  return copy === 1 ? name : `${name} (${copy})`
 }
 
 function refuseRest({ reader }: PolicyDraft, decision: Rule['decision']): never {

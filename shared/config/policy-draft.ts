@@ -43,6 +43,8 @@ export interface PolicyDraft {
   /** Of procs, and of filters with a process of their own. */
   readonly processNames: Set<string>
   readonly actions: Map<string, Action>
+  /** Old grammar: how many actions were written with the same words. */
+  readonly sameActions: Map<string, number>
   readonly rules: Rule[]
   /** A `match` was there but had a fault: "no rules" would mislead. */
   faultyRules: boolean
@@ -76,6 +78,7 @@ export function newPolicyDraft(reader: TokenReader, read: ReadText, grammar: Gra
     inlineTables: 0,
     processNames: new Set(),
     actions: new Map(),
+    sameActions: new Map(),
     rules: [],
     faultyRules: false,
     queueTtlMs: 4 * 86_400_000,
