@@ -8,7 +8,7 @@ import { ConfigurationError } from '../shared/config/load.ts'
 import type { Configuration } from '../shared/config/model.ts'
 import { renderDiagnostic } from '../shared/config/diagnostic.ts'
 import { startHeartbeats } from '../shared/heartbeat.ts'
-import type { BeatingService, ConfigurationState } from '../shared/heartbeat.ts'
+import type { BeatingService } from '../shared/heartbeat.ts'
 import { createLog } from '../shared/log.ts'
 import type { Logger } from '../shared/log.ts'
 import { NoRedisError, ensureRedis } from '../shared/queue/ensure-redis.ts'
@@ -20,8 +20,9 @@ import type { StartOptions } from '../shared/start/command-line.ts'
 import { openDataFolder } from '../shared/start/data-folder.ts'
 import { prepareLocalIdentity } from '../shared/start/first-start.ts'
 import type { LocalIdentity } from '../shared/start/first-start.ts'
+import { keepCurrent } from '../shared/start/keep-current.ts'
 import { lockInstance } from '../shared/start/instance-lock.ts'
-import { hasTerminalOrNeedsNone, watchForReload } from '../shared/start/reload-triggers.ts'
+import { hasTerminalOrNeedsNone } from '../shared/start/reload-triggers.ts'
 import { StartError } from '../shared/start/start-error.ts'
 import { isWorkerProcess, startWorkerProcesses, tellReady } from '../shared/start/worker-processes.ts'
 import { openSystem } from '../shared/system.ts'
@@ -124,36 +125,23 @@ async function run({ options, names, dataFolder, files, live, local }: Run): Pro
       opened.push(() => service.close())
       running.push(beating(name, service))
     }
-    const sharedListens: string[] = []
-    if (shared) {
-      const args = [...argumentsOf(options, dataFolder), 'inbound']
-      const workers = await startWorkerProcesses({ count: options.inboundProcesses, args, log })
+    const workers = shared ? await startWorkers(options, dataFolder, log) : undefined
+    if (workers !== undefined) {
+      live.follow(workers.follower)
       opened.push(() => workers.close())
-      sharedListens.push(...workers.listens)
     }
-    let asked: Pick<ConfigurationState, 'request' | 'warnings'> = {}
-    const state = (): ConfigurationState => ({
-      revision: live.current.revision,
-      ...(live.fault === undefined ? {} : { fault: live.fault }),
-      ...asked,
-    })
-    const beats = await startHeartbeats(dataFolder, running, () => system.context.clock.now(), state)
-    opened.push(() => beats.stop())
-    const triggers = watchForReload({
-      live,
-      files,
+    const upkeep = keepCurrent({ live, files, context: system.context })
+    const beats = await startHeartbeats(
       dataFolder,
-      events: system.context.events,
-      log,
-      onDone(result, request) {
-        const warnings = result.kind === 'replaced' ? result.warnings.map((one) => renderDiagnostic(one)) : []
-        if (request !== undefined) asked = { request, warnings }
-        beats.beat()
-      },
-    })
-    opened.push(() => triggers.close())
-    signals.onHangUp(() => triggers.now())
-    const listens = [...running.flatMap((service) => service.listens), ...sharedListens]
+      running,
+      () => system.context.clock.now(),
+      () => upkeep.state,
+    )
+    opened.push(() => beats.stop())
+    const watching = upkeep.start({ beat: () => beats.beat(), tell: (outcome) => workers?.tell(outcome) })
+    opened.push(() => watching.close())
+    signals.onHangUp(() => watching.now())
+    const listens = [...running.flatMap((service) => service.listens), ...(workers?.listens ?? [])]
     log.info(
       { services: names, listens, revision: configuration.revision, dataFolder, redis: describeAddress(redis.address) },
       'ready',
@@ -167,6 +155,11 @@ async function run({ options, names, dataFolder, files, live, local }: Run): Pro
   }
   surviveBugs(log)
   signals.started()
+}
+
+function startWorkers(options: StartOptions, dataFolder: string, log: Logger): ReturnType<typeof startWorkerProcesses> {
+  const args = [...argumentsOf(options, dataFolder), 'inbound']
+  return startWorkerProcesses({ count: options.inboundProcesses, args, log })
 }
 
 /** REDIS_URL, or the line of pipeline.conf with its password; neither: one of our own. */

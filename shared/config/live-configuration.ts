@@ -17,6 +17,17 @@ export interface LiveConfiguration {
   follow(follower: ConfigurationFollower): () => void
   /** Reads the files again. Never rejects; one at a time, in the order of the calls. */
   reload(): Promise<Reload>
+  /** The first half of a reload, for a process that another one leads: the second has to follow before the next begins. */
+  prepare(): Promise<PreparedReload | RefusedReload>
+}
+
+/** Everything is ready, and nothing has changed yet. */
+export interface PreparedReload {
+  readonly kind: 'prepared'
+  /** Of the configuration to come. */
+  readonly revision: string
+  commit(): Reload
+  abandon(): Promise<void>
 }
 
 /** Something that was opened by the configuration and goes along with it. */
@@ -41,8 +52,14 @@ export type Reload =
       readonly warnings: readonly Diagnostic[]
     }
   | { readonly kind: 'unchanged'; readonly revision: string }
-  /** `revision` stays in force; `fault` holds the rendered diagnostics. */
-  | { readonly kind: 'refused'; readonly revision: string; readonly fault: string }
+  | RefusedReload
+
+/** `revision` stays in force; `fault` holds the rendered diagnostics. */
+export interface RefusedReload {
+  readonly kind: 'refused'
+  readonly revision: string
+  readonly fault: string
+}
 
 export function createLiveConfiguration(
   first: Configuration,
@@ -53,25 +70,34 @@ export function createLiveConfiguration(
   let fault: string | undefined
   let last: Promise<unknown> = Promise.resolve()
 
-  async function reload(): Promise<Reload> {
-    const { revision } = current
+  async function prepare(): Promise<PreparedReload | RefusedReload> {
     try {
-      const loaded = await load()
-      const { configuration, warnings } = keepUntilNextStart(loaded, current)
-      await replace(configuration)
-      fault = undefined
-      if (configuration.revision === revision) return { kind: 'unchanged', revision }
-      return { kind: 'replaced', revision: configuration.revision, previous: revision, warnings }
+      const { configuration, warnings } = keepUntilNextStart(await load(), current)
+      const changes = await prepareAll([...followers], configuration)
+      return {
+        kind: 'prepared',
+        revision: configuration.revision,
+        commit: () => commit(configuration, warnings, changes),
+        abandon: () => abandonAll(changes),
+      }
     } catch (error) {
       fault = faultOf(error)
-      return { kind: 'refused', revision, fault }
+      return { kind: 'refused', revision: current.revision, fault }
     }
   }
 
-  async function replace(next: Configuration): Promise<void> {
-    const changes = await prepareAll([...followers], next)
+  function commit(next: Configuration, warnings: readonly Diagnostic[], changes: readonly PreparedChange[]): Reload {
+    const { revision: previous } = current
+    const { revision } = next
     current = next
+    fault = undefined
     for (const change of changes) change.commit()
+    return revision === previous ? { kind: 'unchanged', revision } : { kind: 'replaced', revision, previous, warnings }
+  }
+
+  async function reload(): Promise<Reload> {
+    const prepared = await prepare()
+    return prepared.kind === 'prepared' ? prepared.commit() : prepared
   }
 
   return {
@@ -90,17 +116,20 @@ export function createLiveConfiguration(
       last = result
       return result
     },
+    prepare,
   }
 }
 
 /** One that stays as it is: for command-line tools and tests. */
 export function fixedConfiguration(configuration: Configuration): LiveConfiguration {
   const { revision } = configuration
+  const unchanged: Reload = { kind: 'unchanged', revision }
   return {
     current: configuration,
     fault: undefined,
     follow: () => () => undefined,
-    reload: () => Promise.resolve({ kind: 'unchanged', revision }),
+    reload: () => Promise.resolve(unchanged),
+    prepare: () => Promise.resolve({ kind: 'prepared', revision, commit: () => unchanged, abandon: async () => {} }),
   }
 }
 
@@ -118,8 +147,12 @@ async function prepareAll(
   const changes = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
   const failed = results.find((result) => result.status === 'rejected')
   if (failed === undefined) return changes
-  await Promise.allSettled(changes.map(async (change) => change.abandon?.()))
+  await abandonAll(changes)
   throw failed.reason
+}
+
+async function abandonAll(changes: readonly PreparedChange[]): Promise<void> {
+  await Promise.allSettled(changes.map(async (change) => change.abandon?.()))
 }
 
 /** Only the errors of a configuration: its warnings do not keep it out. */

@@ -4,8 +4,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { ConfigurationFiles } from '../config/configuration-files.ts'
 import type { LiveConfiguration, Reload } from '../config/live-configuration.ts'
-import { renderDiagnostic } from '../config/diagnostic.ts'
-import type { Events } from '../events.ts'
 import type { Logger } from '../log.ts'
 import { requestPath } from './reload-request.ts'
 
@@ -13,10 +11,12 @@ export interface TriggerParts {
   readonly live: LiveConfiguration
   readonly files: Pick<ConfigurationFiles, 'difference'>
   readonly dataFolder: string
-  readonly events: Pick<Events, 'reloaded' | 'reloadRefused'>
   readonly log: Logger
-  /** After every reload but those that found nothing new by themselves; `request` is that of `sluicectl reload`. */
-  readonly onDone: (result: Reload, request: string | undefined) => void
+  /**
+   * After every reload but those that found nothing new by themselves. `request` is that of `sluicectl reload`; `isNews` is false for a
+   * fault that was told before.
+   */
+  readonly onDone: (result: Reload, request: string | undefined, isNews: boolean) => void
   readonly lookMs?: number
 }
 
@@ -36,7 +36,7 @@ const looksBetweenTries = 10
  * and network file systems, nor for a link that leads elsewhere.
  */
 export function watchForReload(parts: TriggerParts): Triggers {
-  const { live, files, events, log, onDone, lookMs = everySecond } = parts
+  const { live, files, log, onDone, lookMs = everySecond } = parts
   const stop = new AbortController()
   const running = new Set<Promise<void>>()
   let told = ''
@@ -46,15 +46,12 @@ export function watchForReload(parts: TriggerParts): Triggers {
 
   async function reload(asked: boolean, request?: string): Promise<void> {
     const result = await live.reload()
-    if (result.kind === 'replaced') {
-      const warnings = result.warnings.map((one) => renderDiagnostic(one))
-      events.reloaded({ revision: result.revision, previous: result.previous, warnings })
-    }
-    if (result.kind === 'refused' && (asked || result.fault !== told)) events.reloadRefused(result)
-    if (result.kind === 'unchanged' && (asked || told !== ''))
+    const isMended = told !== '' && result.kind !== 'refused'
+    if (result.kind === 'unchanged' && (asked || isMended))
       log.info({ revision: result.revision }, 'configuration is in force as it is on disk')
+    const isNews = asked || result.kind !== 'refused' || result.fault !== told
     told = result.kind === 'refused' ? result.fault : ''
-    if (asked || result.kind !== 'unchanged') onDone(result, request)
+    if (asked || isMended || result.kind !== 'unchanged') onDone(result, request, isNews)
   }
 
   async function look(): Promise<void> {

@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { atEnd } from '../support/at-end.ts'
 import { startMailSink } from '../support/mail-sink.ts'
 import { MailSystem } from '../support/mail-system.ts'
+import type { LogLine } from '../support/mail-system.ts'
 import { idOf, testMessage } from '../support/messages.ts'
 import { SmtpClient } from '../support/smtp-client.ts'
 
@@ -90,12 +91,8 @@ test('an edited file counts for new sessions, a bad one for none', async (t) => 
   await system.configure('smtpd.conf', siteConf({ domain: 'three.test' }))
   const done = await system.ctl('reload')
   assert.deepEqual([done.code, done.stderr], [0, ''])
-  const { services } = (await system.ctlJson('show', 'status')) as {
-    readonly services: readonly { readonly configuration: { readonly revision: string } }[]
-  }
-  const [now, ...others] = new Set(services.map((one) => one.configuration.revision))
-  assert.deepEqual(others, [])
-  assert.ok(done.stdout.includes(String(now)) && now !== revision)
+  const now = await onlyRevision(system)
+  assert.ok(done.stdout.includes(now) && now !== revision)
 })
 
 test('SIGHUP opens and closes listeners; one that cannot be opened changes nothing', async (t) => {
@@ -158,27 +155,66 @@ test('mail that waits goes by the rules in force when its action is changed, ren
   assert.equal(good.copies.get('renamed'), 1)
 })
 
-test('processes that share the ports and services of their own all follow', async (t) => {
-  for (const options of [
-    { env: { SLUICE_INBOUND_PROCESSES: '2' }, services: 'embedded' },
-    { services: 'processes' },
-  ] as const) {
-    const system = await MailSystem.start({ pipeline, conf: siteConf({ domain: 'one.test' }), ...options })
-    atEnd(t, () => system.stop())
-    await system.configure('smtpd.conf', siteConf({ domain: 'two.test', extra: true }))
-    const done = await system.ctl('reload')
-    assert.equal(done.code, 0, done.stdout + done.stderr)
-    assert.ok(done.stdout.trim().split('\n').length >= 3, done.stdout)
-    const clients = await Promise.all(
-      Array.from({ length: 8 }, (_, index) =>
-        SmtpClient.ready({ port: system.port(index % 2 === 0 ? 'smtp' : 'extra') }),
-      ),
-    )
-    for (const client of clients) {
-      assert.deepEqual([await rcpt(client, 'jane@one.test'), await rcpt(client, 'jane@two.test')], [550, 250])
-      await client.quit()
-    }
-    await send(system, 'through', 'jane@two.test')
-    await system.maildir('jane').waitForMessages(1)
-  }
+test('processes that share the ports go along together, or not at all', async (t) => {
+  const env = { SLUICE_INBOUND_PROCESSES: '2' }
+  const system = await MailSystem.start({ pipeline, conf: siteConf({ domain: 'one.test' }), env, services: 'embedded' })
+  atEnd(t, () => system.stop())
+  await system.configure('smtpd.conf', siteConf({ domain: 'two.test', extra: true }))
+  const done = await system.ctl('reload')
+  assert.equal(done.code, 0, done.stdout + done.stderr)
+  const revision = await onlyRevision(system)
+  await allServe(system, 'two.test', 'one.test')
+
+  const taken = 'listen on 127.0.0.1 port {{http}}'
+  await system.configure('smtpd.conf', siteConf({ domain: 'three.test', more: taken }))
+  const refused = await system.ctl('reload')
+  assert.equal(refused.code, 78, refused.stdout + refused.stderr)
+  assert.equal(refused.stdout.match(/ refused /g)?.length, 3)
+  assert.match(refused.stderr, /smtpd\.conf:5: listen on 127\.0\.0\.1 port \d+: the address is in use/)
+  assert.equal(await onlyRevision(system), revision)
+  await allServe(system, 'two.test', 'three.test')
+
+  process.kill(system.pids[0] as number, 'SIGHUP')
+  await system.configure('smtpd.conf', siteConf({ domain: 'three.test', extra: true }))
+  process.kill(system.pids[0] as number, 'SIGHUP')
+  await system.waitForLog((line) => line.event === 'reloaded' && line['previous'] === revision && !isInbound(line))
+  await allServe(system, 'three.test', 'two.test')
 })
+
+test('services in processes of their own all follow', async (t) => {
+  const system = await MailSystem.start({ pipeline, conf: siteConf({ domain: 'one.test' }), services: 'processes' })
+  atEnd(t, () => system.stop())
+  await system.configure('smtpd.conf', siteConf({ domain: 'two.test', extra: true }))
+  const done = await system.ctl('reload')
+  assert.equal(done.code, 0, done.stdout + done.stderr)
+  assert.equal(done.stdout.trim().split('\n').length, 7)
+  await onlyRevision(system)
+  await allServe(system, 'two.test', 'one.test')
+  await send(system, 'through', 'jane@two.test')
+  await system.maildir('jane').waitForMessages(1)
+})
+
+/** Of all services, which agree. */
+async function onlyRevision(system: MailSystem): Promise<string> {
+  const status = await system.ctl('show', 'status', '--json')
+  const { services } = JSON.parse(status.stdout) as {
+    readonly services: readonly { readonly configuration: { readonly revision: string } }[]
+  }
+  const [revision, ...others] = new Set(services.map((one) => one.configuration.revision))
+  assert.deepEqual(others, [])
+  return revision ?? ''
+}
+
+/** Whichever process takes a connection to either port: it serves `domain`, and not `other`. */
+async function allServe(system: MailSystem, domain: string, other: string): Promise<void> {
+  const ports = [system.port('smtp'), system.port('extra')]
+  const clients = await Promise.all([...ports, ...ports, ...ports, ...ports].map((port) => SmtpClient.ready({ port })))
+  for (const client of clients) {
+    assert.deepEqual([await rcpt(client, `jane@${domain}`), await rcpt(client, `jane@${other}`)], [250, 550])
+    await client.quit()
+  }
+}
+
+function isInbound(line: LogLine): boolean {
+  return String(line['process']).startsWith('inbound:')
+}

@@ -1,0 +1,77 @@
+import type { ConfigurationFiles } from '../config/configuration-files.ts'
+import { renderDiagnostic } from '../config/diagnostic.ts'
+import type { LiveConfiguration, Reload } from '../config/live-configuration.ts'
+import type { ConfigurationState } from '../heartbeat.ts'
+import type { ServiceContext } from '../service.ts'
+import { followParent } from './led-reload.ts'
+import type { Outcome } from './led-reload.ts'
+import { watchForReload } from './reload-triggers.ts'
+import { isWorkerProcess } from './worker-processes.ts'
+
+/** Keeps the configuration of a process as it is on disk, and says how that went. */
+export interface Upkeep {
+  /** For the heartbeats. */
+  readonly state: ConfigurationState
+  /** Begins; `beat` is called when the state has changed, `tell` when a reload ended. */
+  start(parts: { readonly beat: () => void; readonly tell: (outcome: Outcome) => void }): Running
+}
+
+export interface Running {
+  /** SIGHUP. A worker process leaves it to its parent. */
+  now(): void
+  close(): Promise<void>
+}
+
+export function keepCurrent(parts: {
+  readonly live: LiveConfiguration
+  readonly files: ConfigurationFiles
+  readonly context: Pick<ServiceContext, 'events' | 'log' | 'dataFolder'>
+}): Upkeep {
+  const { live, files, context } = parts
+  const { events, log, dataFolder } = context
+  let outcome: Outcome = {}
+  let warnings: readonly string[] = []
+
+  function note(result: Reload): void {
+    if (result.kind !== 'replaced') return
+    warnings = result.warnings.map((one) => renderDiagnostic(one))
+    events.reloaded({ revision: result.revision, previous: result.previous, warnings })
+  }
+
+  return {
+    get state() {
+      return { revision: live.current.revision, ...outcome, ...(warnings.length === 0 ? {} : { warnings }) }
+    },
+    start({ beat, tell }) {
+      if (isWorkerProcess()) {
+        followParent({
+          live,
+          onReload: note,
+          onOutcome(told) {
+            outcome = told
+            beat()
+          },
+        })
+        return { now: () => undefined, close: async () => {} }
+      }
+      return watchForReload({
+        live,
+        files,
+        dataFolder,
+        log,
+        onDone(result, request, isNews) {
+          note(result)
+          if (result.kind === 'refused' && isNews) events.reloadRefused(result)
+          const { request: before } = outcome
+          const answered = request ?? before
+          outcome = {
+            ...(result.kind === 'refused' ? { fault: result.fault } : {}),
+            ...(answered === undefined ? {} : { request: answered }),
+          }
+          tell(outcome)
+          beat()
+        },
+      })
+    },
+  }
+}
