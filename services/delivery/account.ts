@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+
 import type { Configuration, LocalAction, Table } from '../../shared/config/model.ts'
 import type { UserInfo } from '../../shared/config/tables.ts'
 import { SmtpError, replies } from '../../shared/mail/reply.ts'
@@ -23,6 +25,14 @@ export function accountOf(
   const account = tables.userInfo(table, name)
   if (account === undefined) throw new SmtpError(replies.invalidRecipient)
   return account
+}
+
+/** A user of this system, whom the configuration names: never a name out of a message. */
+export async function systemAccount(name: string): Promise<UserInfo | undefined> {
+  const lines = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'))
+  const [, , uid, gid, , home] = lines.find(([user]) => user === name) ?? []
+  if (uid === undefined || gid === undefined || home === undefined) return undefined
+  return { uid: Number(uid), gid: Number(gid), home }
 }
 
 /** Only root can give files away. */

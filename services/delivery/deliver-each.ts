@@ -69,6 +69,12 @@ export async function deliverEach(
 
 export const delivered: Reply = { code: 250, enhanced: '2.0.0', text: 'Delivered' }
 
+export const noHome: Reply = {
+  code: 451,
+  enhanced: '4.3.5',
+  text: 'The configuration gives the user no home folder: the action needs a userbase, or a path without one',
+}
+
 /** Trouble with the disk is for us to mend, so mail waits; the reply names no path. */
 function replyToTrouble(error: unknown): Reply {
   if (error instanceof SmtpError) return error.reply

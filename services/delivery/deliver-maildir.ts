@@ -5,11 +5,10 @@ import type { Configuration, LocalAction } from '../../shared/config/model.ts'
 import type { UserInfo } from '../../shared/config/tables.ts'
 import type { DeliveryAttempt } from '../../shared/mail/disposition.ts'
 import { SmtpError } from '../../shared/mail/reply.ts'
-import type { Reply } from '../../shared/mail/reply.ts'
 import type { StageMessage } from '../../shared/pipeline/stage.ts'
 import { outgoingContent } from '../../shared/smtp-client/outgoing-content.ts'
 import { accountOf, ownerFor } from './account.ts'
-import { deliverEach, delivered } from './deliver-each.ts'
+import { deliverEach, delivered, noHome } from './deliver-each.ts'
 import type { Copy, Delivery } from './deliver-each.ts'
 import { maildirFolder } from './maildir-folder.ts'
 import { MaildirWriter } from './maildir.ts'
@@ -79,10 +78,4 @@ function maildirPath(
   if (!isAbsolute(path) || path.includes('\0') || path.split('/').includes('..'))
     throw new FormatError(`bad path "${path}"`)
   return path
-}
-
-const noHome: Reply = {
-  code: 451,
-  enhanced: '4.3.5',
-  text: 'The configuration gives the user no home folder: the action needs a userbase, or a path without one',
 }

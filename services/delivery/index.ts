@@ -1,11 +1,10 @@
-import type { Action, Configuration, LocalAction } from '../../shared/config/model.ts'
+import type { LocalAction } from '../../shared/config/model.ts'
 import type { DeliveryAttempt, Disposition } from '../../shared/mail/disposition.ts'
 import { settled } from '../../shared/mail/disposition.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import { defineStage } from '../../shared/pipeline/stage.ts'
 import type { OpenStage, StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
-import type { ServiceContext } from '../../shared/service.ts'
-import { StartError } from '../../shared/start/start-error.ts'
+import { CommandDelivery } from './deliver-command.ts'
 import { LmtpDelivery } from './deliver-lmtp.ts'
 import { MaildirDelivery } from './deliver-maildir.ts'
 import { MboxDelivery } from './deliver-mbox.ts'
@@ -13,12 +12,11 @@ import { MboxDelivery } from './deliver-mbox.ts'
 /** Local delivery: the last stage of a message that stays here. Carries out the local actions of smtpd.conf. */
 export default defineStage({ name: 'delivery', queue: 'deliver', open: openDelivery })
 
-/** @throws StartError naming the action and its line when one asks for a method this version does not have */
-export async function openDelivery(context: ServiceContext): Promise<OpenStage> {
-  refuseUnsupported(context.configuration)
+export async function openDelivery(): Promise<OpenStage> {
   const lmtp = new LmtpDelivery()
   const maildir = new MaildirDelivery()
   const mbox = new MboxDelivery()
+  const command = new CommandDelivery()
 
   async function attempt(
     action: LocalAction,
@@ -33,9 +31,10 @@ export async function openDelivery(context: ServiceContext): Promise<OpenStage> 
       case 'mbox':
         return mbox.deliver({ message, pending: message.pending, action, context })
       case 'mda':
+        return command.deliver({ message, pending: message.pending, action, context }, action.method)
       case 'forward-only':
       case 'expand-only':
-        return allOf(message, notSupported(action.method.kind))
+        return allOf(message, neverHere(action.method.kind))
     }
   }
 
@@ -49,31 +48,14 @@ export async function openDelivery(context: ServiceContext): Promise<OpenStage> 
   }
 }
 
-function refuseUnsupported(configuration: Configuration): void {
-  const faults = [...configuration.actions.values()].flatMap((action) => {
-    const method = unsupportedMethod(action)
-    if (method === undefined) return []
-    const { file, line } = action.at
-    return [
-      `${file}:${line}: action "${action.name}" uses ${method}, which this version does not deliver by; use lmtp, maildir or mbox`,
-    ]
-  })
-  if (faults.length > 0) throw new StartError(faults.join('\n'), { exitCode: 78 })
-}
-
-function unsupportedMethod(action: Action): string | undefined {
-  if (action.kind !== 'local') return undefined
-  return ['lmtp', 'maildir', 'mbox'].includes(action.method.kind) ? undefined : action.method.kind
-}
-
 /** A reload may have taken the action away or changed it while the message waited: an operator can mend that. */
 function actionGone(name: string | undefined): Reply {
   return { code: 451, enhanced: '4.3.5', text: `The configuration has no local action "${name ?? ''}"` }
 }
 
-/** Temporary: a configuration reloaded into this state is mended, not bounced. */
-function notSupported(method: string): Reply {
-  return { code: 451, enhanced: '4.3.5', text: `Delivery by ${method} is not supported` }
+/** Aliases are expanded when mail comes in. Temporary: a configuration reloaded into this state is mended, not bounced. */
+function neverHere(method: string): Reply {
+  return { code: 451, enhanced: '4.3.5', text: `The action is ${method}: it delivers nothing here` }
 }
 
 function allOf(message: StageMessage, reply: Reply): readonly DeliveryAttempt[] {

@@ -21,7 +21,8 @@ export function stageContext(actions: readonly Action[], pipeline: Partial<Pipel
     hostname: 'mail.example.org',
     subAddressDelimiter: '+',
     actions: new Map(actions.map((action) => [action.name, action])),
-    pipeline: { users: { kind: 'any' }, sockets: new Map(), ...pipeline },
+    limits: { mda: new Map() },
+    pipeline: { users: { kind: 'any' }, sockets: new Map(), queues: new Map(), mda: { enabled: false }, ...pipeline },
   } as unknown as Configuration
   const tables = {
     userInfo: (_table: unknown, user: string) =>

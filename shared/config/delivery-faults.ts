@@ -18,5 +18,19 @@ export function deliveryFaults(action: Action, { pipeline }: Configuration): rea
       hint: 'declare it in pipeline.conf: mbox "/var/mail"; or use lmtp or maildir',
     })
   }
+  if (action.method.kind === 'mda' && !pipeline.mda.enabled) {
+    faults.push({
+      code: 'incomplete',
+      message: 'commands are not run here',
+      hint: 'write `mda enable` in pipeline.conf; or use lmtp or maildir',
+    })
+  }
+  if (action.wrapper !== undefined && action.method.kind !== 'mda') {
+    faults.push({
+      code: 'conflict',
+      message: `there is no command to wrap: ${action.method.kind} runs none`,
+      hint: 'remove `wrapper`, or use `mda`',
+    })
+  }
   return faults
 }

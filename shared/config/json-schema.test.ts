@@ -118,7 +118,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
     '',
   ],
   'a file with a full pipeline.conf': [
-    'action "a" relay host "queue://scan"\nmatch for any action "a"\nmatch tag Scanned for any reject\nfilter "r" proc-exec "x" user "_r" chroot "/j"\nlisten on 127.0.0.1 filter "r"\n',
+    'mda wrapper w "nice %{mda}"\naction "m" mda "/bin/x" wrapper w\naction "a" relay host "queue://scan"\nmatch for any action "a"\nmatch tag Scanned for any reject\nfilter "r" proc-exec "x" user "_r" chroot "/j"\nlisten on 127.0.0.1 filter "r"\n',
     [
       'redis "redis://h:6379/0" password file "password" prefix "m"',
       'spool "spool" quota 1G',
@@ -135,6 +135,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'login from { joe = "x" }',
       'filter protocol "r" "0.6"',
       'mbox "/var/mail"',
+      'mda enable',
       'external "smtp://localhost:10024" is "amavis:10024"',
       'trusted proxy 10.0.0.0/8',
     ].join('\n'),

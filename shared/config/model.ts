@@ -181,7 +181,7 @@ export interface LocalAction {
   readonly virtual?: Table
   readonly userbase?: Table
   readonly user?: string
-  readonly wrapper?: string
+  readonly wrapper?: { readonly name: string; readonly command: string }
 }
 
 export interface RelayAction {
@@ -266,6 +266,8 @@ export interface PipelineSettings {
     | { readonly kind: 'passwd'; readonly file: string }
   /** `mbox`: the folder with one mailbox file for each user; absent: no action may use `mbox`. */
   readonly mailboxes?: string
+  /** Whether delivery may run commands: `mda`, `|command` of an alias. */
+  readonly mda: { readonly enabled: boolean }
   /** How filter processes of smtpd.conf are run, by name of the proc or filter; others have the defaults. */
   readonly filters: ReadonlyMap<string, FilterProcessSettings>
   /** Credentials for `auth` without a table. */

@@ -1,4 +1,5 @@
 import { parseMailbox } from '../mail/address.ts'
+import { readCommand } from './command-setting.ts'
 import { faultOfFormat } from './format.ts'
 import type { Token } from './lexer.ts'
 import type { Action, LocalAction, RelayAction, Table } from './model.ts'
@@ -81,7 +82,7 @@ function parseLocal(draft: PolicyDraft): LocalAction {
         once.check(option)
         const name = reader.string('the name of a wrapper')
         draft.names.require('wrapper', name)
-        refuseUnsupported(reader, 'wrapper', option.span)
+        action.wrapper = { name: name.text, command: draft.wrappers.get(name.text) ?? '' }
       }
     }
   }
@@ -101,12 +102,8 @@ function parseMethod(draft: PolicyDraft): LocalAction['method'] {
       const destination = reader.string('a socket or host[:port]')
       return { kind: 'lmtp', destination: destination.text, rcptTo: reader.accept('rcpt-to') }
     }
-    case 'mda': {
-      const command = reader.string('a command')
-      checkFormat(draft, command)
-      refuseUnsupported(reader, 'mda', word.span)
-      return { kind: 'mda', command: command.text }
-    }
+    case 'mda':
+      return { kind: 'mda', command: readCommand(draft, 'mda') }
     case 'forward-only':
     case 'expand-only':
       return { kind: word.text }

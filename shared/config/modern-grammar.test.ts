@@ -50,7 +50,7 @@ test('a listener is read with all its options in any order', () => {
 
 test('what is read and has no effect yet is told', () => {
   const settings =
-    'mta limit max-conn-per-host 3\nmta max-deferred 9\nmda limit max-session 9\nscheduler limit max-inflight 9\n'
+    'mta limit max-conn-per-host 3\nmta max-deferred 9\nmda limit task-hiwat 9\nscheduler limit max-inflight 9\n'
   const { diagnostics } = parseText(`${settings}${relay}${rule}`)
   assert.deepEqual(
     diagnostics.map((one) => `${one.code}@${one.span.line}`),
@@ -161,7 +161,7 @@ test('one fault is one message: a name declared with a fault is not missed later
 test('what this version does not carry out is refused by name, never ignored', () => {
   const refused = [
     'filter f proc-exec "/bin/true"\naction "a" relay filter f',
-    'action "a" mda "/bin/cat"',
+    'action "a" mda "/bin/cat | /bin/cat"',
     'mda wrapper w "/bin/cat"',
     'queue compression',
     'queue encryption "0123456789abcdef0123456789abcdef"',

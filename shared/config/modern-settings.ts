@@ -1,3 +1,4 @@
+import { readCommand } from './command-setting.ts'
 import { closest } from './diagnostic.ts'
 import type { Limits } from './model.ts'
 import { resolvePath } from './path.ts'
@@ -84,14 +85,21 @@ export function parseCa(draft: PolicyDraft): void {
 /** `mda wrapper NAME COMMAND` and `mda limit KEY N ...`. */
 export function parseMda(draft: PolicyDraft): void {
   const { reader } = draft
-  const start = reader.next()
+  reader.next()
   if (reader.accept('wrapper')) {
-    draft.names.declare('wrapper', reader.string('the name of the wrapper'))
-    reader.string('a command')
-    refuseUnsupported(reader, 'mda wrapper', start.span)
-  } else if (reader.accept('limit')) setLimits(draft, { mda: parseLimits(draft, draft.limits.mda, mdaLimits) })
+    const name = reader.string('the name of the wrapper')
+    draft.names.declare('wrapper', name)
+    draft.wrappers.set(name.text, readCommand(draft, 'wrapper'))
+  } else if (reader.accept('limit')) setMdaLimits(draft)
   else reader.unexpected('wrapper or limit', ['wrapper', 'limit'])
   reader.endOfStatement()
+}
+
+/** `max-session` and `max-session-per-user` hold for commands; the others are of a process we do not have. */
+export function setMdaLimits(draft: PolicyDraft): void {
+  const mda = parseLimits(draft, draft.limits.mda, mdaLimits)
+  if (draft.reader.statement.some(({ text }) => text.startsWith('task-'))) setLimits(draft, { mda })
+  else draft.limits = { ...draft.limits, mda }
 }
 
 /** `mta max-deferred N` and `mta limit [for domain NAME] ...`. */

@@ -1,4 +1,5 @@
 import { parseMailbox } from '../mail/address.ts'
+import { readCommand } from './command-setting.ts'
 import { faultOfFormat } from './format.ts'
 import type { Token } from './lexer.ts'
 import type { LocalAction, RelayAction, Table } from './model.ts'
@@ -8,7 +9,6 @@ import type { PolicyDraft } from './policy-draft.ts'
 import { RelayUrlError } from './relay-url.ts'
 import { parseTables } from './table-grammar.ts'
 import { positionOf } from './token-reader.ts'
-import { refuseUnsupported } from './unsupported.ts'
 
 const methods = ['mbox', 'maildir', 'lmtp', 'mda']
 const relayOptions = ['as', 'source', 'hostname', 'hostnames', 'pki', 'ca']
@@ -22,7 +22,6 @@ export function parseOldDelivery(draft: PolicyDraft): Pick<LocalAction, 'kind' |
   const { reader } = draft
   reader.next()
   reader.expect('to', 'behind "deliver"')
-  const word = reader.peek()
   if (reader.accept('mbox')) return { kind: 'local', method: { kind: 'mbox' } }
   if (reader.accept('maildir')) {
     const path = reader.atString() ? reader.next() : undefined
@@ -35,10 +34,7 @@ export function parseOldDelivery(draft: PolicyDraft): Pick<LocalAction, 'kind' |
     return { kind: 'local', method: { kind: 'lmtp', destination, rcptTo }, ...parseUser(draft) }
   }
   if (!reader.accept('mda')) reader.unexpected('a delivery method', methods)
-  const command = reader.string('a command')
-  checkFormat(draft, command)
-  refuseUnsupported(reader, 'mda', word.span)
-  return { kind: 'local', method: { kind: 'mda', command: command.text }, ...parseUser(draft) }
+  return { kind: 'local', method: { kind: 'mda', command: readCommand(draft, 'mda') }, ...parseUser(draft) }
 }
 
 /** `relay options` by MX, or `relay via URL options`. */

@@ -1,6 +1,5 @@
 import type { PolicyDraft } from './policy-draft.ts'
 import {
-  mdaLimits,
   parseDelays,
   parseDelimiter,
   parseLimits,
@@ -10,6 +9,7 @@ import {
   readDhe,
   schedulerLimits,
   setLimits,
+  setMdaLimits,
 } from './modern-settings.ts'
 import { resolvePath } from './path.ts'
 import { readCiphers } from './tls-words.ts'
@@ -112,7 +112,7 @@ export function parseOldLimit(draft: PolicyDraft): void {
   reader.next()
   const { limits } = draft
   if (reader.accept('session')) parseSmtpLimits(draft)
-  else if (reader.accept('mda')) setLimits(draft, { mda: parseLimits(draft, limits.mda, mdaLimits) })
+  else if (reader.accept('mda')) setMdaLimits(draft)
   else if (reader.accept('scheduler')) {
     setLimits(draft, { scheduler: parseLimits(draft, limits.scheduler, schedulerLimits) })
   } else if (!reader.accept('mta')) reader.unexpected('what is limited', ['session', 'mta', 'mda', 'scheduler'])

@@ -1,10 +1,11 @@
-import { finish } from './pipeline-draft.ts'
+import { choiceOf, finish } from './pipeline-draft.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 import { resolvePath } from './path.ts'
 
 /** What local delivery may do on this host. */
 export const deliveryStatements: Readonly<Record<string, ParseStatement>> = {
   mbox: parseMbox,
+  mda: parseMda,
 }
 
 /** `mbox FOLDER`: where `<user>` is the mailbox file of a user. */
@@ -13,4 +14,11 @@ function parseMbox(draft: PipelineDraft): void {
   reader.next()
   const folder = reader.string('the folder of the mailboxes')
   finish(draft, { mailboxes: resolvePath(folder.text, folder.span.file) })
+}
+
+/** `mda enable | disable`. */
+function parseMda(draft: PipelineDraft): void {
+  const { reader } = draft
+  reader.next()
+  finish(draft, { mda: { enabled: choiceOf(reader, ['enable', 'disable'] as const, 'a choice') === 'enable' } })
 }

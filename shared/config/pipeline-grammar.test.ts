@@ -61,6 +61,7 @@ test('every statement ends in the settings', () => {
       'tls minimum "TLSv1.3"',
       'relay port 2525',
       'mbox "mail"',
+      'mda enable',
       'filter protocol "rspamd" "0.6"',
       'filter timeout "rspamd" 20s on-failure proceed',
       'filter timeout guard 5s',
@@ -145,7 +146,7 @@ test('every statement ends in the settings', () => {
   assert.deepEqual(settings.filters.get('rspamd'), { protocol: '0.6', timeoutMs: 20_000, onFailure: 'proceed' })
   assert.deepEqual(settings.filters.get('guard'), { protocol: '0.7', timeoutMs: 5_000, onFailure: 'tempfail' })
   assert.deepEqual([settings.tlsMinimum, settings.relayPort], ['TLSv1.3', 2525])
-  assert.equal(settings.mailboxes, '/etc/mail/mail')
+  assert.deepEqual([settings.mailboxes, settings.mda], ['/etc/mail/mail', { enabled: true }])
 })
 
 test('the engines that are named are the ones that count', () => {

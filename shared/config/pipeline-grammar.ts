@@ -31,6 +31,7 @@ const onlyOnce = new Set([
   'login',
   'relay',
   'mbox',
+  'mda',
 ])
 
 /** An empty pipeline.conf. */
@@ -44,6 +45,7 @@ export function defaultPipeline(): PipelineSettings {
     spam: { junk: 5, header: 'X-Spam', engines: [{ kind: 'builtin', weight: 1 }], policies: [], clean: [] },
     quarantine: {},
     users: { kind: 'any' },
+    mda: { enabled: false },
     filters: new Map(),
     resolvers: [],
     trustedProxies: [],
@@ -71,7 +73,6 @@ const statements: Readonly<Record<string, ParseStatement>> = {
 /** Statements of section 13 that this version does not carry out, and what to do instead. */
 const later: ReadonlyMap<string, string> = new Map([
   ['mta-sts', 'remove it'],
-  ['mda', 'remove it: commands are never run'],
   ['forward', 'remove it: .forward files are never read'],
 ])
 

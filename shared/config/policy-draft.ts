@@ -42,6 +42,8 @@ export interface PolicyDraft {
   inlineTables: number
   /** Of procs, and of filters with a process of their own. */
   readonly processNames: Set<string>
+  /** Commands of `mda wrapper`, by name. */
+  readonly wrappers: Map<string, string>
   readonly actions: Map<string, Action>
   /** Old grammar: how many actions were written with the same words. */
   readonly sameActions: Map<string, number>
@@ -77,6 +79,7 @@ export function newPolicyDraft(reader: TokenReader, read: ReadText, grammar: Gra
     tableKinds: new WeakMap(),
     inlineTables: 0,
     processNames: new Set(),
+    wrappers: new Map(),
     actions: new Map(),
     sameActions: new Map(),
     rules: [],
