@@ -5,6 +5,7 @@ import { domainOf, type Mailbox } from '../mail/address.ts'
 import { replies, type Reply } from '../mail/reply.ts'
 import { tag, type Tag } from '../mail/tag.ts'
 import { holds, isLocalDomain } from './condition.ts'
+import { indexOf } from './rule-index.ts'
 import { expandedHere, type RoutingContext } from './transaction.ts'
 
 /** Where one recipient of a message goes next, and the rule that says so. */
@@ -51,9 +52,10 @@ export async function routeRecipient(request: RouteRequest): Promise<Route> {
 
 /** The same at once, for look-ahead. @throws TableError */
 export function route(context: RoutingContext, recipient: Mailbox): Route {
-  const rule = context.configuration.rules.find((one) => firstFailure(one, context, recipient) === undefined)
-  if (rule === undefined) return { kind: 'reject', reply: noRule(context, recipient) }
-  return carryOut(rule, context, recipient)
+  for (const rule of indexOf(context.configuration.rules).candidates(context.transaction, recipient)) {
+    if (firstFailure(rule, context, recipient) === undefined) return carryOut(rule, context, recipient)
+  }
+  return { kind: 'reject', reply: noRule(context, recipient) }
 }
 
 /** The first condition that does not hold; absent when the rule matches. @throws TableError */
@@ -104,12 +106,13 @@ function actionNamed(configuration: Configuration, name: string): Action {
 
 /** Nobody's domain here: a relay is asked for. A domain some rule names: the recipient is wrong. */
 function noRule(context: RoutingContext, recipient: Mailbox): Reply {
+  const domain = domainOf(recipient)
+  const rules = indexOf(context.configuration.rules)
   const ours =
-    isLocalDomain(domainOf(recipient), context) ||
-    context.configuration.rules.some(
-      ({ conditions, decision }) =>
-        decision.kind === 'action' &&
-        conditions.some((one) => one.kind === 'for-domain' && !one.not && holds(one, context, recipient)),
+    isLocalDomain(domain, context) ||
+    rules.namesDomain(domain.toLowerCase()) ||
+    rules.openDomainRules.some(({ conditions }) =>
+      conditions.some((one) => one.kind === 'for-domain' && !one.not && holds(one, context, recipient)),
     )
   return ours ? invalidRecipient(recipient) : replies.relayDenied
 }

@@ -1,0 +1,173 @@
+import type { Condition, Rule, Table } from '../config/model.ts'
+import { inlineContent } from '../config/tables.ts'
+import { domainOf, type Mailbox } from '../mail/address.ts'
+import type { Transaction } from './transaction.ts'
+
+/** Finds the rules that can match at all, so that the length of the file does not matter. */
+export interface RuleIndex {
+  /**
+   * In the order of the file, each rule that might match; those that are missing cannot. A table that cannot be read is met as
+   * often as without the index: a rule is only left out by a condition that no such table comes before.
+   */
+  candidates(transaction: Transaction, recipient: Mailbox): Iterable<Rule>
+  /** Some rule that carries mail on names this domain literally; of the others, each is to be asked. */
+  namesDomain(domain: string): boolean
+  /** Rules that carry mail on and name domains by patterns or in tables outside of the file. */
+  readonly openDomainRules: readonly Rule[]
+}
+
+/** A short file is read faster from the top. */
+const fewRules = 24
+
+const indexes = new WeakMap<readonly Rule[], RuleIndex>()
+
+/** Made at the first use of these rules, and kept as long as they are. */
+export function indexOf(rules: readonly Rule[]): RuleIndex {
+  const known = indexes.get(rules)
+  if (known !== undefined) return known
+  const made = buildIndex(rules)
+  indexes.set(rules, made)
+  return made
+}
+
+/** What the transaction must have for a rule to match: one of these keys. */
+type Key = `domain ${string}` | `sender ${string}` | `tag ${string}` | `helo ${string}`
+
+function buildIndex(rules: readonly Rule[]): RuleIndex {
+  const always: number[] = []
+  const byKey = new Map<Key, number[]>()
+  const domains = new Set<string>()
+  const openDomainRules: Rule[] = []
+  rules.forEach((rule, place) => {
+    const keys = keysOf(rule)
+    if (keys === undefined) always.push(place)
+    for (const key of keys ?? []) append(byKey, key, place)
+    if (rule.decision.kind === 'action') noteDomains(rule, domains, openDomainRules)
+  })
+  return {
+    candidates(transaction, recipient) {
+      if (rules.length <= fewRules) return rules
+      const lists = [always]
+      for (const key of keysOfTransaction(transaction, recipient)) {
+        const list = byKey.get(key)
+        if (list !== undefined) lists.push(list)
+      }
+      return inOrder(rules, lists)
+    },
+    namesDomain: (domain) => domains.has(domain),
+    openDomainRules,
+  }
+}
+
+function keysOfTransaction(transaction: Transaction, recipient: Mailbox): readonly Key[] {
+  const { reversePath, tags, helo } = transaction
+  const keys: Key[] = [`domain ${domainOf(recipient).toLowerCase()}`]
+  if (reversePath !== null) keys.push(`sender ${domainOf(reversePath).toLowerCase()}`)
+  for (const tag of tags) keys.push(`tag ${tag.toLowerCase()}`)
+  if (helo !== undefined) keys.push(`helo ${helo.toLowerCase()}`)
+  return keys
+}
+
+/** The keys of the condition that says most; absent: the rule may match anything. */
+function keysOf(rule: Rule): ReadonlySet<Key> | undefined {
+  let best: ReadonlySet<Key> | undefined
+  for (const condition of rule.conditions) {
+    // A condition that may fail to be answered is met before those behind it.
+    if ('table' in condition && condition.table !== undefined && condition.table.source.kind !== 'inline') break
+    const keys = keysOfCondition(condition)
+    if (keys !== undefined && (best === undefined || precedes(keys, best))) best = keys
+  }
+  return best
+}
+
+/** Domains tell more than tags: few tags mark much mail. */
+function precedes(keys: ReadonlySet<Key>, others: ReadonlySet<Key>): boolean {
+  const isTag = (set: ReadonlySet<Key>): boolean => [...set].some((key) => key.startsWith('tag '))
+  return isTag(others) && !isTag(keys)
+}
+
+function keysOfCondition(condition: Condition): ReadonlySet<Key> | undefined {
+  if (condition.not || !('regex' in condition) || condition.regex || condition.table === undefined) return undefined
+  const entries = entriesOf(condition.table)
+  switch (condition.kind) {
+    case 'for-domain':
+      return keysFrom(entries, 'domain', plainDomain)
+    case 'helo':
+      return keysFrom(entries, 'helo', plainDomain)
+    case 'rcpt-to':
+      return keysFrom(entries, 'domain', domainOfPattern)
+    case 'mail-from':
+      return keysFrom(entries, 'sender', domainOfPattern)
+    case 'tag':
+      return keysFrom(entries, 'tag', (entry) => entry.toLowerCase())
+    case 'from-src':
+    case 'from-rdns':
+    case 'auth':
+      return undefined
+  }
+}
+
+type Kind = 'domain' | 'sender' | 'tag' | 'helo'
+
+/** Absent when one entry has no key: it may match what the keys of the others do not say. */
+function keysFrom(
+  entries: readonly string[],
+  kind: Kind,
+  read: (entry: string) => string | undefined,
+): ReadonlySet<Key> | undefined {
+  const keys = new Set<Key>()
+  for (const entry of entries) {
+    const text = read(entry)
+    if (text === undefined) return undefined
+    keys.add(`${kind} ${text}`)
+  }
+  return keys
+}
+
+function plainDomain(entry: string): string | undefined {
+  return entry.includes('*') ? undefined : entry.toLowerCase()
+}
+
+/** Of `user@domain` and `@domain`. */
+function domainOfPattern(entry: string): string | undefined {
+  const at = entry.lastIndexOf('@')
+  const domain = at < 0 ? '' : entry.slice(at + 1)
+  return domain === '' ? undefined : plainDomain(domain)
+}
+
+function entriesOf(table: Table): readonly string[] {
+  if (table.source.kind !== 'inline') return []
+  const content = inlineContent(table.source)
+  return content.kind === 'list' ? content.list : [...content.map.keys()]
+}
+
+function noteDomains(rule: Rule, domains: Set<string>, open: Rule[]): void {
+  for (const condition of rule.conditions) {
+    if (condition.kind !== 'for-domain' || condition.not) continue
+    const keys = condition.table?.source.kind === 'inline' ? keysOfCondition(condition) : undefined
+    if (keys === undefined) open.push(rule)
+    for (const key of keys ?? []) domains.add(key.slice('domain '.length))
+  }
+}
+
+function append(lists: Map<Key, number[]>, key: Key, place: number): void {
+  const list = lists.get(key)
+  if (list === undefined) lists.set(key, [place])
+  else list.push(place)
+}
+
+/** The rules of several ascending lists of places, each once. */
+function* inOrder(rules: readonly Rule[], lists: readonly (readonly number[])[]): Iterable<Rule> {
+  const heads = lists.map(() => 0)
+  for (;;) {
+    let next = rules.length
+    lists.forEach((list, which) => (next = Math.min(next, list[heads[which] ?? 0] ?? rules.length)))
+    const rule = rules[next]
+    if (rule === undefined) return
+    lists.forEach((list, which) => {
+      const head = heads[which] ?? 0
+      if (list[head] === next) heads[which] = head + 1
+    })
+    yield rule
+  }
+}
