@@ -31,8 +31,13 @@ const contentRejected: Reply = { code: 550, enhanced: '5.7.1', text: 'Message co
 
 /** @param threads one for each core when left out. */
 export async function openFilter(context: ServiceContext, threads?: number): Promise<OpenStage> {
-  const { configuration, resolver, clock } = context
-  const engines = createEngineSet(configuration, { resolver, clock, ...(threads === undefined ? {} : { threads }) })
+  const { configuration, resolver, clock, tables } = context
+  const engines = createEngineSet(configuration, {
+    resolver,
+    clock,
+    tables,
+    ...(threads === undefined ? {} : { threads }),
+  })
   return {
     handle: (message, stageContext) =>
       engines.use(stageContext.configuration, (opened) => filterOrDefer(message, stageContext, opened)),

@@ -1,7 +1,9 @@
 import type { Clock } from '../../shared/clock.ts'
 import type { Configuration, SpamEngine } from '../../shared/config/model.ts'
+import type { TableSet } from '../../shared/config/tables.ts'
 import type { Resolver } from '../../shared/resolver.ts'
 import { createAuthenticationEngine } from './authentication/engine.ts'
+import { createBannedEngine } from './banned/engine.ts'
 import { createClamdEngine } from './clamd/engine.ts'
 import { createGtubeEngine } from './gtube.ts'
 import { createRspamdEngine } from './rspamd/engine.ts'
@@ -14,13 +16,14 @@ const engineShare = 0.8
 export interface EngineSurroundings {
   readonly resolver: Resolver
   readonly clock: Clock
+  readonly tables: TableSet
   /** Of a pool; one for each core when left out. */
   readonly threads?: number
 }
 
 /** The engines pipeline.conf asks for. */
 export function openEngines(configuration: Configuration, around: EngineSurroundings): readonly EngineSettings[] {
-  const { queues, spam, virus } = configuration.pipeline
+  const { queues, spam, virus, banned } = configuration.pipeline
   const queue = queues.get('filter')
   const timeoutMs = (queue?.timeoutMs ?? 60_000) * engineShare
   const authentication = createAuthenticationEngine({
@@ -38,6 +41,17 @@ export function openEngines(configuration: Configuration, around: EngineSurround
       onFailure: queue?.onFailure ?? 'defer',
     },
     ...spam.engines.map((engine) => openSpamEngine(engine, timeoutMs)),
+    ...(banned === undefined
+      ? []
+      : [
+          {
+            engine: createBannedEngine(banned, around.tables),
+            role: 'danger' as const,
+            weight: 1,
+            timeoutMs,
+            onFailure: 'defer' as const,
+          },
+        ]),
     ...(virus === undefined
       ? []
       : [

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 
-import type { PipelineSettings, Table, VirusSettings } from '../../shared/config/model.ts'
+import type { BannedSettings, PipelineSettings, Table, VirusSettings } from '../../shared/config/model.ts'
 import { openTables } from '../../shared/config/tables.ts'
 import { silentLog } from '../../shared/log.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
@@ -89,6 +89,7 @@ export function stageMessage(content: Buffer, envelope: Envelope, edits: readonl
 export interface TestSettings {
   readonly spam?: Partial<PipelineSettings['spam']>
   readonly virus?: VirusSettings
+  readonly banned?: BannedSettings
   readonly onFailure?: 'defer' | 'proceed'
   readonly timeoutMs?: number
   readonly authResults?: PipelineSettings['authResults']
@@ -114,6 +115,7 @@ export function testContext(
           clean: [],
           ...settings.spam,
         },
+        ...(settings.banned === undefined ? {} : { banned: settings.banned }),
         ...(settings.virus === undefined ? {} : { virus: settings.virus }),
       },
     },

@@ -12,7 +12,7 @@ import { LiveIndex } from '../../shared/spool/live-index.ts'
 const wipeCheckMs = 2_000
 const orphanCheckMs = 30_000
 const garbageMs = 30_000
-const quarantineMs = 60_000
+const quarantineMs = 10_000
 /** What looks at every live message may take a twentieth of the time. */
 const restOfIndexDuties = 20
 /** Jobs a worker holds while Redis is emptied get this long to log their outcome before their messages are queued again. */

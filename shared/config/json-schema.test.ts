@@ -125,6 +125,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'queue "scan" tag Scanned concurrency 2 timeout 5s on-failure proceed',
       'dkim default same-domain selector s key "dkim"',
       'quarantine keep 30d',
+      'banned files "*.exe" found tag',
       'virus clamd "[::1]:3310"',
       'spam quarantine 10',
       'spam engine rspamd "http://h:1" engine spamassassin "/run/spamd" engine builtin',

@@ -256,6 +256,8 @@ export interface PipelineSettings {
     /** Mail that is not looked through for spam. */
     readonly clean: readonly SpamCondition[]
   }
+  /** Absent: any file may be attached. */
+  readonly banned?: BannedSettings
   /** Absent: nobody looks for viruses. */
   readonly virus?: VirusSettings
   /** Mail that a filter keeps back is discarded after `keepMs`; absent: it stays until somebody releases or removes it. */
@@ -352,6 +354,13 @@ export type SpamCondition =
 export type SocketPlace =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string }
+
+export interface BannedSettings {
+  /** Names with `*` and `?`, types with `/`; `default`: programs and scripts. */
+  readonly files: Table | 'default'
+  /** `tag`: delivered as junk. */
+  readonly found: 'reject' | 'quarantine' | 'discard' | 'tag'
+}
 
 export interface VirusSettings {
   readonly clamd: SocketPlace

@@ -2,12 +2,14 @@ import type { PipelineSettings, VirusSettings } from './model.ts'
 import { finish, choiceOf, placeOf } from './pipeline-draft.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 import { parseSpam } from './pipeline-spam.ts'
+import { parseTables } from './table-grammar.ts'
 
 /** What the filter checks, and what follows from it. */
 export const filterStatements: Readonly<Record<string, ParseStatement>> = {
   spam: parseSpam,
   'auth-results': parseAuthResults,
   virus: parseVirus,
+  banned: parseBanned,
   quarantine: parseQuarantine,
 }
 
@@ -30,7 +32,7 @@ function parseVirus(draft: PipelineDraft): void {
   let virus: VirusSettings = { clamd, timeoutMs: 30_000, infected: 'quarantine', onFailure: 'defer' }
   while (!reader.atEnd()) {
     if (reader.accept('timeout')) virus = { ...virus, timeoutMs: reader.duration('timeout') }
-    else if (reader.accept('infected')) virus = { ...virus, infected: choiceOf(reader, infectedChoices, 'what to do') }
+    else if (reader.accept('infected')) virus = { ...virus, infected: choiceOf(reader, dangerChoices, 'what to do') }
     else if (reader.accept('on-failure'))
       virus = { ...virus, onFailure: choiceOf(reader, failureChoices, 'what to do') }
     else reader.unexpected('an option of virus', ['timeout', 'infected', 'on-failure'])
@@ -38,8 +40,18 @@ function parseVirus(draft: PipelineDraft): void {
   finish(draft, { virus })
 }
 
-const infectedChoices = ['reject', 'quarantine', 'discard', 'tag'] as const
+const dangerChoices = ['reject', 'quarantine', 'discard', 'tag'] as const
 const failureChoices = ['defer', 'proceed'] as const
+
+/** `banned files default|<table> [found reject|quarantine|discard|tag]`. */
+function parseBanned(draft: PipelineDraft): void {
+  const { reader } = draft
+  reader.next()
+  reader.expect('files', 'behind "banned"')
+  const files = reader.accept('default') ? 'default' : parseTables(draft.policy, 'list', '"files"')
+  const found = reader.accept('found') ? choiceOf(reader, dangerChoices, 'what to do') : 'quarantine'
+  finish(draft, { banned: { files, found } })
+}
 
 /** `quarantine keep 30d`. */
 function parseQuarantine(draft: PipelineDraft): void {

@@ -51,6 +51,7 @@ test('every statement ends in the settings', () => {
       'dkim default same-domain selector s key "/k"',
       'auth-results verify spf dkim',
       'quarantine keep 30d',
+      'banned files { "*.exe", "application/x-msdownload" } found reject',
       'virus clamd "clamav:3310" timeout 20s infected tag on-failure proceed',
       'users from <users>',
       'login from <users>',
@@ -130,6 +131,8 @@ test('every statement ends in the settings', () => {
     infected: 'tag',
     onFailure: 'proceed',
   })
+  assert.deepEqual([settings.banned?.found, settings.banned?.files !== 'default'], ['reject', true])
+  assert.deepEqual(parse('banned files default').settings.banned, { files: 'default', found: 'quarantine' })
   assert.deepEqual(settings.quarantine, { keepMs: 30 * 86_400_000 })
   assert.deepEqual([settings.users.kind, settings.login?.name], ['table', 'users'])
   assert.deepEqual([...settings.interfaces], [['lo', '10.77.0.0/24']])
@@ -240,6 +243,8 @@ test('mistakes are told with their place and advice', () => {
     ['spam for tag Mine', 'syntax@1:18', 'one of: junk'],
     ['spam for users junk 5', 'unknown-keyword@1:10', 'one of: tag'],
     ['spam junk never', 'value@1:11', 'a number'],
+    ['banned names default', 'unknown-keyword@1:8', 'one of: files'],
+    ['banned files default found junk', 'unknown-keyword@1:28', 'one of: reject'],
     ['virus clamav "c:1"', 'unknown-keyword@1:7', 'did you mean "clamd"'],
     ['relay port 70000', 'value@1:12', ''],
     ['log level info\nlog level warn', 'duplicate@2:1', 'keep one'],

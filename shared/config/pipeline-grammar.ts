@@ -27,6 +27,7 @@ const onlyOnce = new Set([
   'auth-results',
   'quarantine',
   'virus',
+  'banned',
   'users',
   'login',
   'relay',

@@ -115,6 +115,21 @@ test('mail longer than clamd takes is kept back, not passed unseen', { skip: mis
   assert.match(String(event['reason']), /longer than clamd takes/)
 })
 
+test('a banned file is kept back, and gone when its time is over', async (t) => {
+  const system = await MailSystem.start({
+    conf: standardConf(),
+    pipeline: standardPipeline('banned files default found reject\nquarantine keep 1s'),
+  })
+  atEnd(t, () => system.stop())
+  const id = await send(system, attached('program', Buffer.from('hello'), 'setup.exe'))
+  assert.equal((await system.waitForEvent('held', id))['quarantine'], 'banned')
+  await send(system, attached('picture', Buffer.from('hello'), 'holiday.png'))
+  const [mail] = await system.maildir('jane').waitForMessages(1)
+  assert.equal(mail?.field('X-Test-Id'), 'picture')
+  const gone = await system.waitForEvent('discarded', id)
+  assert.equal(gone['reason'], 'quarantine: banned: setup.exe, kept for 1 s')
+})
+
 const gtube = ['XJS*C4JDBQADN1.NSBN3*2IDNEN*', 'GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X'].join('')
 
 /** Sends ordinary mail and the spam test through the filter as pipeline.conf has it; what jane gets. */

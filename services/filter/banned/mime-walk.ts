@@ -1,0 +1,219 @@
+import { parameters, partFields } from './mime-names.ts'
+import { ZipNames } from './zip-names.ts'
+
+/** A name or a type that some part of the message has. */
+export interface FoundFile {
+  readonly kind: 'name' | 'type'
+  readonly text: string
+  /** The archive it lies in. */
+  readonly inside?: string
+}
+
+/** Beyond these a message is no mail anybody means to read; what is deeper or later is not looked at. */
+const mostDepth = 100
+const mostParts = 10_000
+const mostHeaderBytes = 65_536
+const mostLineBytes = 65_536
+/** So much base64 text is decoded at once. */
+const batchBytes = 49_152
+/** And so much to see what it is. */
+const firstBytes = 256
+const magicBytes = 4
+
+/** What is known of the part whose body comes along. */
+interface Body {
+  readonly encoding: 'base64' | 'quoted-printable' | 'none'
+  readonly name: string
+  /** Encoded text that waits for more. */
+  pending: string
+  /** Decoded octets that are too few to tell what it is. */
+  head: Buffer
+  /** First decoded octets were looked at. */
+  isKnown: boolean
+  zip: ZipNames | undefined
+}
+
+/**
+ * Goes through a message once, as its octets come along, and tells the names and types of its parts: those the fields state, those
+ * the first octets give away, those in ZIP archives, those of uuencoded files. Never more than a line and a batch in memory.
+ */
+export class MimeWalk {
+  /** Of the parts we are in, from outside to inside, and the depth of each. */
+  readonly #boundaries: string[] = []
+  #levels = new Map<string, number>()
+  #rest: Buffer = Buffer.alloc(0)
+  #header: string[] | undefined = []
+  #headerBytes = 0
+  #parts = 1
+  #body: Body | undefined
+  #found: FoundFile[] = []
+
+  /** What was found in these octets. */
+  write(chunk: Buffer): readonly FoundFile[] {
+    const all = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
+    let from = 0
+    for (;;) {
+      const end = all.indexOf(0x0a, from)
+      if (end < 0) break
+      this.#line(all.toString('latin1', from, end))
+      from = end + 1
+    }
+    this.#rest = all.subarray(from)
+    if (this.#rest.length > mostLineBytes) {
+      this.#line(this.#rest.toString('latin1'))
+      this.#rest = Buffer.alloc(0)
+    }
+    return this.#take()
+  }
+
+  end(): readonly FoundFile[] {
+    if (this.#rest.length > 0) this.#line(this.#rest.toString('latin1'))
+    if (this.#header !== undefined) this.#endHeader()
+    this.#endBody()
+    return this.#take()
+  }
+
+  #take(): readonly FoundFile[] {
+    const found = this.#found
+    this.#found = []
+    return found
+  }
+
+  #line(raw: string): void {
+    const line = raw.endsWith('\r') ? raw.slice(0, -1) : raw
+    if (line.startsWith('--') && this.#atBoundary(line)) return
+    if (this.#header === undefined) return this.#bodyLine(line)
+    if (line === '') return this.#endHeader()
+    this.#headerBytes += line.length
+    if (this.#headerBytes <= mostHeaderBytes) this.#header.push(line)
+  }
+
+  /** A boundary ends all parts inside its own. */
+  #atBoundary(line: string): boolean {
+    const text = line.slice(2).trimEnd()
+    const opened = this.#levels.get(text)
+    const level = opened ?? (text.endsWith('--') ? this.#levels.get(text.slice(0, -2)) : undefined)
+    if (level === undefined) return false
+    if (this.#header !== undefined) this.#endHeader()
+    this.#endBody()
+    this.#leave(opened === undefined ? level : level + 1)
+    this.#parts += 1
+    this.#startHeader(opened !== undefined && this.#parts <= mostParts)
+    return true
+  }
+
+  #enter(boundary: string): void {
+    if (this.#boundaries.length >= mostDepth || boundary === '') return
+    this.#levels.set(boundary, this.#boundaries.length)
+    this.#boundaries.push(boundary)
+  }
+
+  #leave(depth: number): void {
+    if (depth >= this.#boundaries.length) return
+    this.#boundaries.length = depth
+    this.#levels = new Map(this.#boundaries.map((boundary, level) => [boundary, level]))
+  }
+
+  #startHeader(isWanted: boolean): void {
+    this.#header = isWanted ? [] : undefined
+    this.#headerBytes = 0
+  }
+
+  #endHeader(): void {
+    const fields = partFields((this.#header ?? []).join('\n'))
+    this.#startHeader(false)
+    const names = new Set<string>()
+    let encoding: Body['encoding'] = 'none'
+    let isMessage = false
+    for (const { name, value } of fields) {
+      if (name === 'content-transfer-encoding') encoding = encodingOf(value)
+      if (name !== 'content-type' && name !== 'content-disposition') continue
+      const given = parameters(value)
+      for (const one of [...(given.get('name') ?? []), ...(given.get('filename') ?? [])]) names.add(one)
+      if (name === 'content-disposition') continue
+      const type = /^[^\s;]*/.exec(value)?.[0]?.toLowerCase() ?? ''
+      if (type !== '') this.#found.push({ kind: 'type', text: type })
+      isMessage ||= type === 'message/rfc822' || type === 'message/global'
+      for (const boundary of type.startsWith('multipart/') ? (given.get('boundary') ?? []) : [])
+        this.#enter(boundary.trimEnd())
+    }
+    for (const text of names) this.#found.push({ kind: 'name', text })
+    if (isMessage) return this.#startHeader(true)
+    this.#body = {
+      encoding,
+      name: [...names][0] ?? '',
+      pending: '',
+      head: Buffer.alloc(0),
+      isKnown: false,
+      zip: undefined,
+    }
+  }
+
+  #bodyLine(line: string): void {
+    const body = this.#body
+    if (body === undefined) return
+    if (body.encoding === 'none' && line.startsWith('begin ')) {
+      const name = /^begin [0-7]{3,4} (.{1,255})$/.exec(line)?.[1]
+      if (name !== undefined) this.#found.push({ kind: 'name', text: name })
+    }
+    if (body.isKnown && body.zip === undefined) return
+    body.pending += body.encoding === 'base64' ? line : `${line}\n`
+    if (body.pending.length >= (body.isKnown ? batchBytes : firstBytes)) this.#decode(body, false)
+  }
+
+  #endBody(): void {
+    if (this.#body !== undefined) this.#decode(this.#body, true)
+    this.#body = undefined
+  }
+
+  #decode(body: Body, isLast: boolean): void {
+    const { octets: more, rest } = decoded(body, isLast)
+    const octets = body.head.length === 0 ? more : Buffer.concat([body.head, more])
+    body.pending = rest
+    if (!body.isKnown) {
+      body.head = octets
+      if (octets.length < magicBytes && !isLast) return
+      const type = typeOf(octets)
+      if (type !== undefined) this.#found.push({ kind: 'type', text: type })
+      if (type === zipType) body.zip = new ZipNames()
+      body.isKnown = true
+      body.head = Buffer.alloc(0)
+    }
+    for (const text of body.zip?.write(octets) ?? []) this.#found.push({ kind: 'name', text, inside: body.name })
+  }
+}
+
+function encodingOf(value: string): Body['encoding'] {
+  const word = value.toLowerCase()
+  if (word.startsWith('base64')) return 'base64'
+  return word.startsWith('quoted-printable') ? 'quoted-printable' : 'none'
+}
+
+/** Base64 in whole groups of four letters; what is over waits. */
+function decoded({ encoding, pending }: Body, isLast: boolean): { readonly octets: Buffer; readonly rest: string } {
+  if (encoding === 'none') return { octets: Buffer.from(pending, 'latin1'), rest: '' }
+  if (encoding === 'quoted-printable') {
+    const text = pending
+      .replaceAll(/=[ \t]*\n/g, '')
+      .replaceAll(/=([0-9A-Fa-f]{2})/g, (_all, hex: string) => String.fromCharCode(parseInt(hex, 16)))
+    return { octets: Buffer.from(text, 'latin1'), rest: '' }
+  }
+  const letters = pending.replaceAll(/[^A-Za-z0-9+/]/g, '')
+  const whole = isLast ? letters.length : letters.length - (letters.length % 4)
+  return { octets: Buffer.from(letters.slice(0, whole), 'base64'), rest: letters.slice(whole) }
+}
+
+const zipType = 'application/zip'
+
+const magics: readonly (readonly [string, string])[] = [
+  ['MZ', 'application/x-dosexec'],
+  ['\x7fELF', 'application/x-executable'],
+  ['PK\x03\x04', zipType],
+  ['PK\x05\x06', zipType],
+]
+
+/** What the first octets give away, as file(1) calls it. */
+function typeOf(octets: Buffer): string | undefined {
+  const start = octets.toString('latin1', 0, magicBytes)
+  return magics.find(([magic]) => start.startsWith(magic))?.[1]
+}
