@@ -6,13 +6,20 @@ import type { EngineSettings } from './run-engines.ts'
 /** The engines of the configuration in force. */
 export interface EngineSet {
   /** Works with the engines of this configuration, which stay open until it is done. */
-  use<T>(configuration: Configuration, work: (engines: readonly EngineSettings[]) => Promise<T>): Promise<T>
+  use<T>(configuration: Configuration, work: (opened: OpenedEngines) => Promise<T>): Promise<T>
+  /** Engines that failed with the last message they were asked about, one sentence each. */
+  troubles(): readonly string[]
   close(): Promise<void>
 }
 
-interface Opened {
-  readonly configuration: Configuration
+export interface OpenedEngines {
   readonly engines: readonly EngineSettings[]
+  /** By name; kept up to date by who runs them. */
+  readonly troubles: Map<string, string>
+}
+
+interface Opened extends OpenedEngines {
+  readonly configuration: Configuration
   users: number
 }
 
@@ -21,7 +28,7 @@ export function createEngineSet(configuration: Configuration, around: EngineSurr
   let current = open(configuration)
 
   function open(configuration: Configuration): Opened {
-    return { configuration, engines: openEngines(configuration, around), users: 0 }
+    return { configuration, engines: openEngines(configuration, around), troubles: new Map(), users: 0 }
   }
 
   async function retire(opened: Opened): Promise<void> {
@@ -38,12 +45,13 @@ export function createEngineSet(configuration: Configuration, around: EngineSurr
       const opened = current
       opened.users += 1
       try {
-        return await work(opened.engines)
+        return await work(opened)
       } finally {
         opened.users -= 1
         await retire(opened)
       }
     },
+    troubles: () => [...current.troubles].map(([name, reason]) => `engine ${name}: ${reason}`),
     close: () => closeAll(current),
   }
 }

@@ -13,6 +13,7 @@ import type { ServiceContext } from '../../shared/service.ts'
 import { isFromStranger } from './authentication/engine.ts'
 import type { AuthenticationFindings, ScanMessage, ScanSymbol } from './engine.ts'
 import { createEngineSet } from './engine-set.ts'
+import type { OpenedEngines } from './engine-set.ts'
 import { foldWords } from './fold-words.ts'
 import { forgedFieldEdits } from './forged-fields.ts'
 import { EngineFailure, runEngines } from './run-engines.ts'
@@ -41,6 +42,7 @@ export async function openFilter(context: ServiceContext, threads?: number): Pro
   return {
     handle: (message, stageContext) =>
       engines.use(stageContext.configuration, (opened) => filterOrDefer(message, stageContext, opened)),
+    health: async () => engines.troubles(),
     close: () => engines.close(),
   }
 }
@@ -49,10 +51,10 @@ export async function openFilter(context: ServiceContext, threads?: number): Pro
 async function filterOrDefer(
   message: StageMessage,
   context: StageContext,
-  engines: readonly EngineSettings[],
+  { engines, troubles }: OpenedEngines,
 ): Promise<Disposition> {
   try {
-    return await filter(message, context, engines)
+    return await filter(message, context, engines, troubles)
   } catch (error) {
     if (!(error instanceof EngineFailure || error instanceof TableError)) throw error
     const { id } = message.envelope
@@ -66,13 +68,14 @@ export async function filter(
   message: StageMessage,
   context: StageContext,
   engines: readonly EngineSettings[],
+  troubles = new Map<string, string>(),
 ): Promise<Disposition> {
   const { configuration, tables, log, metrics, signal, events } = context
   const { envelope } = message
   const { spam } = configuration.pipeline
   const scanned = await scanMessage(message)
   const ask = (asked: readonly EngineSettings[]): Promise<readonly EngineRun[]> =>
-    runEngines(asked, scanned, { signal, log, metrics })
+    runEngines(asked, scanned, { signal, log, metrics, troubles })
   const trust = trustOf(spam, envelope, tables)
   const { runs, trusted } =
     message.released === true ? { runs: [], trusted: undefined } : await askEngines(engines, ask, trust)

@@ -27,6 +27,8 @@ export interface RunParts {
   readonly signal: AbortSignal
   readonly log: Logger
   readonly metrics: Pick<Metrics, 'engineSeconds'>
+  /** Why an engine's last message went without it, by its name. */
+  readonly troubles?: Map<string, string>
 }
 
 /**
@@ -49,14 +51,17 @@ export async function runEngines(
 }
 
 /** What another attempt may mend. */
-export function hasFailed({ status }: EngineResult): boolean {
+function hasFailed({ status }: EngineResult): boolean {
   return status === 'failed' || status === 'timeout'
 }
 
 async function runOne(settings: EngineSettings, message: ScanMessage, parts: RunParts): Promise<EngineResult> {
   const result = await withinTime(settings, message, parts)
   const { status, tookMs } = result
-  parts.metrics.engineSeconds.observe({ engine: settings.engine.name, status }, tookMs / 1000)
+  const { name } = settings.engine
+  parts.metrics.engineSeconds.observe({ engine: name, status }, tookMs / 1000)
+  if (hasFailed(result)) parts.troubles?.set(name, result.reason ?? status)
+  else parts.troubles?.delete(name)
   return result
 }
 
