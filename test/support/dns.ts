@@ -60,8 +60,11 @@ const troubleCodes = {
   REFUSED: responseCodes.refused,
 } as const
 
-/** An authoritative name server of our own on loopback, UDP and TCP on one port; what it does not know is NXDOMAIN. */
-export async function startDns(zone: DnsZone = {}): Promise<DnsServer> {
+/**
+ * An authoritative name server of our own on loopback, UDP and TCP on one port, a free one unless told otherwise; what it
+ * does not know is NXDOMAIN.
+ */
+export async function startDns(zone: DnsZone = {}, wanted = 0): Promise<DnsServer> {
   const entries = new Map(Object.entries(zone))
   const queries: DnsQuery[] = []
   const changes = new Changes()
@@ -80,7 +83,7 @@ export async function startDns(zone: DnsZone = {}): Promise<DnsServer> {
       : whole
   }
 
-  const { tcp, udp, port } = await listen()
+  const { tcp, udp, port } = await listen(wanted)
   const sockets = new Set<Socket>()
   udp.on('message', (message, peer) => {
     const response = answer(message, 'udp')
@@ -184,9 +187,11 @@ function typeName(type: number): string {
 }
 
 /** Both transports on one port number: another one is tried when the UDP side of it is taken. */
-async function listen(): Promise<{ readonly tcp: Server; readonly udp: UdpSocket; readonly port: number }> {
+async function listen(
+  wanted: number,
+): Promise<{ readonly tcp: Server; readonly udp: UdpSocket; readonly port: number }> {
   for (;;) {
-    const tcp = createServer().listen(0, '127.0.0.1')
+    const tcp = createServer().listen(wanted, '127.0.0.1')
     await once(tcp, 'listening')
     const { port } = tcp.address() as AddressInfo
     const udp = createSocket('udp4')
@@ -197,7 +202,7 @@ async function listen(): Promise<{ readonly tcp: Server; readonly udp: UdpSocket
     } catch (error) {
       udp.close()
       tcp.close()
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+      if (wanted !== 0 || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
     }
   }
 }
