@@ -28,8 +28,6 @@ import { virusEdits } from './virus-fields.ts'
 /** Judges a message by its engines, says so in its header, and sends it on with the queue's tag. Same message, same result. */
 export default defineStage({ name: 'filter', queue: 'filter', open: (context) => openFilter(context) })
 
-const contentRejected: Reply = { code: 550, enhanced: '5.7.1', text: 'Message content rejected' }
-
 /** @param threads one for each core when left out. */
 export async function openFilter(context: ServiceContext, threads?: number): Promise<OpenStage> {
   const { configuration, resolver, clock, tables } = context
@@ -142,7 +140,7 @@ function decide(
 ): Disposition {
   const { queues } = configuration.pipeline
   if (verdict.action === 'discard') return discard(verdict.reason)
-  if (verdict.action === 'reject') return reject(contentRejected)
+  if (verdict.action === 'reject') return reject(refusal(verdict))
   if (verdict.action === 'quarantine') return quarantine(verdict.kind, verdict.reason)
   const stranger = isFromStranger(message.envelope)
   const isJudged = stranger && runs.length > 0
@@ -156,6 +154,12 @@ function decide(
     ...resultsEdits(findings, configuration.authservId),
   ]
   return pass(tag(queues.get('filter')?.tag ?? 'Filtered'), edits)
+}
+
+/** Of a danger the sender is told the name, so that our users can do something about it; of a score nothing. */
+function refusal({ kind, reason }: Verdict): Reply {
+  const text = kind === 'spam' ? 'Message content rejected' : `Message content rejected (${reason})`
+  return { code: 550, enhanced: '5.7.1', text }
 }
 
 /** A bounce may go to our own users and to senders whose reverse-path SPF has proven; to anybody else it would be backscatter. */

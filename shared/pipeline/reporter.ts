@@ -52,7 +52,8 @@ export function createReporter(parts: ReporterParts): Reporter {
     const nowAt = clock.now()
     const id = derivedMessageId(envelope.id, `${action}.${cause}.${attempts.map((one) => one.recipient).join(',')}`)
     const header = applyEdits(await message.stored.header(), message.edits)
-    const full = envelope.dsn?.ret === 'full' && action === 'failed' && message.sizeBytes <= fullReturnBytes
+    const isWanted = envelope.dsn?.ret === 'full' && action === 'failed'
+    const full = isWanted && message.sizeBytes <= fullReturnBytes && !attempts.some(isSecurityMatter)
     const content = composeDsn({
       action,
       id,
@@ -118,6 +119,11 @@ export function createReporter(parts: ReporterParts): Reporter {
     reportDelay: (message, attempts, warning) =>
       report(message, 'delayed', wanted(message, attempts, 'delay'), `warning${warning}`),
   }
+}
+
+/** Refused for what it holds or who it is (RFC 3463 §3.8): what may be a virus is not sent on by us. */
+function isSecurityMatter({ reply }: DeliveryAttempt): boolean {
+  return reply.enhanced?.startsWith('5.7.') === true
 }
 
 function bounceEnvelope(id: Envelope['id'], to: Mailbox, nowAt: number): Envelope {

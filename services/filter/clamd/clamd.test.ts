@@ -157,7 +157,11 @@ test('infected mail is kept back, discarded or marked as configured; a stranger 
 test('mail of signed-in users is scanned too, and they are told of a rejection', async (t) => {
   const { place: clamd } = await startClamd(t, () => 'stream: Eicar FOUND')
   const { disposition, events } = await filtered({ clamd, infected: 'reject', onFailure: 'defer' }, user)
-  assert.equal(disposition.kind === 'reject' && disposition.reply.code, 550)
+  assert.deepEqual(disposition.kind === 'reject' && disposition.reply, {
+    code: 550,
+    enhanced: '5.7.1',
+    text: 'Message content rejected (virus: Eicar)',
+  })
   assert.deepEqual(
     events.map((event) => ({ ...event, id: '' })),
     [{ id: '', verdict: 'reject', score: 0, symbols: ['VIRUS 0 Eicar'], reason: 'virus: Eicar' }],
