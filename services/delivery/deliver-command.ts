@@ -1,3 +1,5 @@
+import { stat } from 'node:fs/promises'
+
 import { CommandError, expandCommand, parseCommand } from '../../shared/config/argv.ts'
 import type { CommandValues } from '../../shared/config/argv.ts'
 import type { Configuration, LocalAction } from '../../shared/config/model.ts'
@@ -45,12 +47,13 @@ export class CommandDelivery {
     const owner = ownerOf(user)
     const variables = environmentOf(copy, delivery, user)
     const argv = argvOf(command, action, { copy, delivery, user, variables })
+    const folder = await folderFor(user)
     const content = await outgoingContent(message.stored, message.edits, traceFields(message.envelope, copy.recipient))
     return this.#turns.take(user.name, limitsOf(configuration), async () => {
       const result = await runCommand({
         argv,
         environment: Object.fromEntries(variables),
-        folder: user.account?.home ?? '/',
+        folder,
         input: atRest(content.read()),
         timeoutMs: timeoutOf(configuration),
         signal,
@@ -88,6 +91,13 @@ function ownerOf({ account }: CommandUser): Owner | undefined {
   if (account === undefined) throw new SmtpError(noAccount)
   if (account.uid === 0) throw new SmtpError(notForRoot)
   return { uid: account.uid, gid: account.gid }
+}
+
+/** The home folder, where there is one: many accounts of a system have none. */
+async function folderFor({ account }: CommandUser): Promise<string> {
+  if (account === undefined) return '/'
+  const state = await stat(account.home).catch(() => undefined)
+  return state?.isDirectory() === true ? account.home : '/'
 }
 
 /** Section 8.1; `EXTENSION` is there with a sub-address only. */

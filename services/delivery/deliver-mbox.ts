@@ -2,11 +2,13 @@ import { join } from 'node:path'
 
 import { FormatError } from '../../shared/config/format.ts'
 import type { DeliveryAttempt } from '../../shared/mail/disposition.ts'
+import type { Recipient } from '../../shared/mail/envelope.ts'
 import { SmtpError } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import type { StageContext } from '../../shared/pipeline/stage.ts'
 import { outgoingContent } from '../../shared/smtp-client/outgoing-content.ts'
 import { accountOf, ownerFor } from './account.ts'
+import type { Owner } from './account.ts'
 import { deliverEach, delivered } from './deliver-each.ts'
 import type { Delivery } from './deliver-each.ts'
 import { MboxWriter } from './mbox.ts'
@@ -17,23 +19,34 @@ export type MboxContext = Pick<StageContext, 'configuration' | 'tables' | 'log' 
 
 /** Appends to the mailbox files of users, one in the folder that `mbox` of pipeline.conf names for each. */
 export class MboxDelivery {
-  readonly #writer = new MboxWriter()
+  readonly #writer: MboxWriter
+
+  constructor(writer = new MboxWriter()) {
+    this.#writer = writer
+  }
 
   deliver(delivery: Delivery<MboxContext>): Promise<readonly DeliveryAttempt[]> {
-    const { message, action, context } = delivery
-    const { envelope } = message
+    const { action, context } = delivery
     return deliverEach(delivery, async ({ recipient, user }) => {
       const { mailboxes } = context.configuration.pipeline
       if (mailboxes === undefined) throw new SmtpError(notDeclared)
       const name = action.user ?? user.name
       const account = accountOf(name, action, context)
-      const path = join(mailboxes, fileName(name))
-      const content = await outgoingContent(message.stored, message.edits, traceFields(envelope, recipient))
-      const { reversePath, receivedAt } = envelope
-      const parts = { reversePath, receivedAt, content: content.read() }
-      await this.#writer.append(path, parts, context.signal, ownerFor(account))
-      return delivered
+      return this.append(join(mailboxes, fileName(name)), recipient, delivery, ownerFor(account))
     })
+  }
+
+  /** Appends the copy of one recipient to a file that no message names. @throws SmtpError or an error of the file system */
+  async append(
+    path: string,
+    recipient: Recipient,
+    { message, context }: Delivery<MboxContext>,
+    owner: Owner | undefined,
+  ): Promise<Reply> {
+    const { reversePath, receivedAt } = message.envelope
+    const content = await outgoingContent(message.stored, message.edits, traceFields(message.envelope, recipient))
+    await this.#writer.append(path, { reversePath, receivedAt, content: content.read() }, context.signal, owner)
+    return delivered
   }
 }
 

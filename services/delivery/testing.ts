@@ -4,6 +4,7 @@ import type { Action, Configuration, LocalAction, PipelineSettings } from '../..
 import type { TableSet } from '../../shared/config/tables.ts'
 import { silentLog } from '../../shared/log.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
+import type { LocalTarget } from '../../shared/mail/envelope.ts'
 import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
@@ -44,6 +45,8 @@ export interface TestMessage {
   readonly to?: readonly string[]
   readonly from?: string | null
   readonly original?: string
+  /** Of every recipient. */
+  readonly target?: LocalTarget
   readonly content?: string
   readonly edits?: readonly HeaderEdit[]
   readonly receivedAt?: number
@@ -58,6 +61,7 @@ export function stageMessage(parts: TestMessage = {}): StageMessage {
   const recipients = to.map((mailbox) => ({
     mailbox: mailbox as Mailbox,
     ...(parts.original === undefined ? {} : { original: parts.original as Mailbox }),
+    ...(parts.target === undefined ? {} : { target: parts.target }),
   }))
   const envelope = {
     id: '0mf4example000000' as MessageId,

@@ -16,7 +16,7 @@ export interface Transaction {
   readonly origin: Origin
   /** In order of RCPT and expansion, each mailbox once. */
   readonly recipients: Recipient[]
-  readonly mailboxes: Set<Mailbox>
+  readonly copies: Set<string>
   /** Forward-paths accepted, before expansion. */
   readonly forwardPaths: Set<Mailbox>
 }

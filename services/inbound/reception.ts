@@ -4,7 +4,7 @@ import type { Clock } from '../../shared/clock.ts'
 import type { Events } from '../../shared/events.ts'
 import type { Logger } from '../../shared/log.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
-import type { Envelope } from '../../shared/mail/envelope.ts'
+import type { Envelope, Recipient } from '../../shared/mail/envelope.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import type { Pipeline } from '../../shared/pipeline/pipeline.ts'
 import type { Admits } from './admission.ts'
@@ -17,7 +17,7 @@ import type { FilterParts } from './session-filters.ts'
 
 /** What the rules say to one forward-path. */
 export type Resolution =
-  | { readonly kind: 'accepted'; readonly recipients: readonly { readonly mailbox: Mailbox }[] }
+  | { readonly kind: 'accepted'; readonly recipients: readonly Pick<Recipient, 'mailbox' | 'target'>[] }
   | { readonly kind: 'rejected'; readonly reply: Reply }
 
 /** @throws when a table cannot be read: answered 451. */

@@ -1,5 +1,6 @@
 import { compileMailboxes } from '../../shared/config/mailbox-pattern.ts'
 import type { ReversePath } from '../../shared/mail/address.ts'
+import { copyKey } from '../../shared/mail/envelope.ts'
 import type { Origin, Recipient } from '../../shared/mail/envelope.ts'
 import { newMessageId } from '../../shared/mail/message-id.ts'
 import { replies } from '../../shared/mail/reply.ts'
@@ -155,7 +156,7 @@ export class MailTransactions {
       mail,
       origin,
       recipients: [],
-      mailboxes: new Set(),
+      copies: new Set(),
       forwardPaths: new Set(),
     }
     return accepted
@@ -186,10 +187,11 @@ export class MailTransactions {
     if (resolution.kind === 'rejected') return this.#refuseRecipient(resolution.reply, command.mailbox)
     transaction.forwardPaths.add(command.mailbox)
     this.#client.filters?.recipientsAdded(resolution.recipients.length)
-    for (const { mailbox } of resolution.recipients) {
-      if (transaction.mailboxes.has(mailbox)) continue
-      transaction.mailboxes.add(mailbox)
-      transaction.recipients.push(recipientOf(command, mailbox))
+    for (const copy of resolution.recipients) {
+      const key = copyKey(copy)
+      if (transaction.copies.has(key)) continue
+      transaction.copies.add(key)
+      transaction.recipients.push(recipientOf(command, copy))
     }
     return acceptedRecipient
   }
@@ -363,9 +365,10 @@ export class MailTransactions {
   }
 }
 
-function recipientOf(command: RcptCommand, mailbox: Recipient['mailbox']): Recipient {
+function recipientOf(command: RcptCommand, { mailbox, target }: Pick<Recipient, 'mailbox' | 'target'>): Recipient {
   return {
     mailbox,
+    ...(target === undefined ? {} : { target }),
     ...(mailbox === command.mailbox ? {} : { original: command.mailbox }),
     ...(command.orcpt === undefined ? {} : { orcpt: command.orcpt }),
     ...(command.notify === undefined ? {} : { notify: command.notify }),

@@ -137,6 +137,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'filter protocol "r" "0.6"',
       'mbox "/var/mail"',
       'mda enable',
+      'forward files "/home"',
       'external "smtp://localhost:10024" is "amavis:10024"',
       'trusted proxy 10.0.0.0/8',
     ].join('\n'),

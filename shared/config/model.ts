@@ -270,6 +270,8 @@ export interface PipelineSettings {
   readonly mailboxes?: string
   /** Whether delivery may run commands: `mda`, `|command` of an alias. */
   readonly mda: { readonly enabled: boolean }
+  /** `forward files`: the folder of the homes whose `.forward` is read; absent: none is. */
+  readonly forwardFiles?: string
   /** How filter processes of smtpd.conf are run, by name of the proc or filter; others have the defaults. */
   readonly filters: ReadonlyMap<string, FilterProcessSettings>
   /** Credentials for `auth` without a table. */

@@ -6,6 +6,7 @@ import { resolvePath } from './path.ts'
 export const deliveryStatements: Readonly<Record<string, ParseStatement>> = {
   mbox: parseMbox,
   mda: parseMda,
+  forward: parseForward,
 }
 
 /** `mbox FOLDER`: where `<user>` is the mailbox file of a user. */
@@ -21,4 +22,14 @@ function parseMda(draft: PipelineDraft): void {
   const { reader } = draft
   reader.next()
   finish(draft, { mda: { enabled: choiceOf(reader, ['enable', 'disable'] as const, 'a choice') === 'enable' } })
+}
+
+/** `forward files FOLDER | disable`: whether users may send their mail on. */
+function parseForward(draft: PipelineDraft): void {
+  const { reader } = draft
+  reader.next()
+  reader.expect('files', 'behind "forward"')
+  if (reader.accept('disable')) return finish(draft, {})
+  const folder = reader.string('the folder of the home folders')
+  finish(draft, { forwardFiles: resolvePath(folder.text, folder.span.file) })
 }

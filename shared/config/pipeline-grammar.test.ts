@@ -63,6 +63,7 @@ test('every statement ends in the settings', () => {
       'relay port 2525',
       'mbox "mail"',
       'mda enable',
+      'forward files "/home/"',
       'filter protocol "rspamd" "0.6"',
       'filter timeout "rspamd" 20s on-failure proceed',
       'filter timeout guard 5s',
@@ -150,6 +151,7 @@ test('every statement ends in the settings', () => {
   assert.deepEqual(settings.filters.get('guard'), { protocol: '0.7', timeoutMs: 5_000, onFailure: 'tempfail' })
   assert.deepEqual([settings.tlsMinimum, settings.relayPort], ['TLSv1.3', 2525])
   assert.deepEqual([settings.mailboxes, settings.mda], ['/etc/mail/mail', { enabled: true }])
+  assert.equal(settings.forwardFiles, '/home')
 })
 
 test('the engines that are named are the ones that count', () => {

@@ -33,6 +33,7 @@ const onlyOnce = new Set([
   'relay',
   'mbox',
   'mda',
+  'forward',
 ])
 
 /** An empty pipeline.conf. */
@@ -72,10 +73,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
 }
 
 /** Statements of section 13 that this version does not carry out, and what to do instead. */
-const later: ReadonlyMap<string, string> = new Map([
-  ['mta-sts', 'remove it'],
-  ['forward', 'remove it: .forward files are never read'],
-])
+const later: ReadonlyMap<string, string> = new Map([['mta-sts', 'remove it']])
 
 /** pipeline.conf (section 13) behind the tables and macros of smtpd.conf. Faults go to the lexer's diagnostics. */
 export function parsePipeline(reader: TokenReader, policy: PolicyDraft): PipelineDraft {

@@ -7,6 +7,7 @@ import { compileMailboxes } from './mailbox-pattern.ts'
 import type { Table } from './model.ts'
 import { compileNetworks } from './network.ts'
 import { parsePasswdFile, parseTableFile, type TableContent } from './table-file.ts'
+import { openTextFiles, type TextFiles } from './text-files.ts'
 
 /**
  * Look-ups in tables. A file is read at its first use and again when it has changed (seen within a second); a look-up sees the
@@ -34,6 +35,8 @@ export interface TableSet {
   relayLogin(table: Table, label: string): RelayLogin | undefined
   /** Userbase, `name uid:gid:home`. */
   userInfo(table: Table, user: string): UserInfo | undefined
+  /** What expansion reads beside tables: includes, .forward files. */
+  readonly files: TextFiles
   /** Every file is read again at its next look-up, changed or not. */
   refresh(): void
 }
@@ -158,6 +161,7 @@ export function openTables(options: TableOptions = {}): TableSet {
       if (uid === undefined || gid === undefined || home === undefined) return undefined
       return { uid: Number(uid), gid: Number(gid), home }
     },
+    files: openTextFiles(now),
     refresh() {
       for (const loaded of files.values()) {
         loaded.checkedAt = Number.NEGATIVE_INFINITY

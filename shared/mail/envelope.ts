@@ -5,12 +5,24 @@ import type { Tag } from './tag.ts'
 /** RFC 3461 §4.1; `never` stands alone. */
 export type Notify = 'never' | 'success' | 'failure' | 'delay'
 
+/** What an alias or a `.forward` file of this host says to do with a copy, instead of delivering it as the action does. */
+export interface LocalTarget {
+  /** `command`: run with the copy on its stdin; `file`: an mbox file it is appended to. */
+  readonly kind: 'command' | 'file'
+  /** The command, or the absolute path. */
+  readonly text: string
+  /** Whose `.forward` says so, and as whom it is done; absent: an alias does. */
+  readonly user?: string
+}
+
 /** One recipient, in the order of the envelope; its index there is its name everywhere (jobs, outcomes). */
 export interface Recipient {
   /** Where the copy goes (after expansion). */
   readonly mailbox: Mailbox
   /** The forward-path as the client gave it, when expansion changed it. */
   readonly original?: Mailbox
+  /** Set by expansion only, never by what a client says. */
+  readonly target?: LocalTarget
   /** ORCPT in its xtext form, e.g. `rfc822;jane@example.org` (RFC 3461 §4.2). */
   readonly orcpt?: string
   readonly notify?: readonly Notify[]
@@ -55,4 +67,9 @@ export interface Envelope {
   readonly smtputf8?: boolean
   /** BODY=8BITMIME was given (RFC 6152). */
   readonly eightBit?: boolean
+}
+
+/** The same for two copies that would end in the same place. */
+export function copyKey({ mailbox, target }: Pick<Recipient, 'mailbox' | 'target'>): string {
+  return target === undefined ? mailbox : `${mailbox} ${target.kind} ${target.user ?? ''} ${target.text}`
 }

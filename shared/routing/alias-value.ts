@@ -1,9 +1,13 @@
+import { faultOfCommand } from '../config/argv.ts'
+
 /** What an alias or a virtual user stands for. */
 export type AliasTarget =
   | { readonly kind: 'user' | 'address'; readonly text: string }
   | { readonly kind: 'error'; readonly code: number; readonly text: string }
-  /** A command, a file, an include: known, not carried out. */
-  | { readonly kind: 'unsupported'; readonly text: string }
+  /** `|command`, `/file`, the path of `:include:/file`. */
+  | { readonly kind: 'command' | 'file' | 'include'; readonly text: string }
+  /** Nothing that can be carried out. */
+  | { readonly kind: 'unusable'; readonly text: string }
 
 /** Comma separated values; quotes and backslashes are respected (section 7, step 4). */
 export function parseAliasValue(value: string): readonly AliasTarget[] {
@@ -15,9 +19,21 @@ export function parseAliasValue(value: string): readonly AliasTarget[] {
 }
 
 function targetOf(text: string): AliasTarget {
-  if (/^(?:\||\/|:include:)/i.test(text)) return { kind: 'unsupported', text }
+  if (text.startsWith('|')) return commandTarget(text.slice(1).trim())
+  if (text.startsWith('/')) return isPath(text) ? { kind: 'file', text } : { kind: 'unusable', text }
+  const [, include] = /^:include:\s*(.*)$/is.exec(text) ?? []
+  if (include !== undefined) return isPath(include) ? { kind: 'include', text: include } : { kind: 'unusable', text }
   if (text.includes('@')) return { kind: 'address', text }
-  return /^[A-Za-z0-9_.+-]+$/.test(text) ? { kind: 'user', text: text.toLowerCase() } : { kind: 'unsupported', text }
+  return /^[A-Za-z0-9_.+-]+$/.test(text) ? { kind: 'user', text: text.toLowerCase() } : { kind: 'unusable', text }
+}
+
+/** What needs a shell is not run. */
+function commandTarget(text: string): AliasTarget {
+  return { kind: faultOfCommand(text, 'mda') === undefined ? 'command' : 'unusable', text }
+}
+
+function isPath(text: string): boolean {
+  return text.startsWith('/') && !text.endsWith('/') && !/\0|\/\.\.?(?:\/|$)/.test(text)
 }
 
 /** Only 4xx and 5xx are failures; anything else means "no such user". */

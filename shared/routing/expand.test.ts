@@ -132,6 +132,6 @@ test('a table that cannot be read is temporary', () => {
 test('values are split at commas outside of quotes', () => {
   assert.deepEqual(
     parseAliasValue('joe, "a,b"@x.org , :include:/f, we\\,ird').map((one) => `${one.kind} ${one.text}`),
-    ['user joe', 'address a,b@x.org', 'unsupported :include:/f', 'unsupported we,ird'],
+    ['user joe', 'address a,b@x.org', 'include /f', 'unusable we,ird'],
   )
 })

@@ -1,7 +1,7 @@
 import type { Mailbox } from '../mail/address.ts'
 import { formatReply } from '../mail/reply.ts'
 import { describeCondition } from './condition.ts'
-import { resolveRecipient, type Resolution } from './expand.ts'
+import { resolveRecipient, type Resolution, type ResolvedRecipient } from './expand.ts'
 import { journeyOf, type Step } from './journey.ts'
 import { forwardPathOf } from './forward-path.ts'
 import { firstFailure, invalidRecipient, type Route } from './route.ts'
@@ -106,7 +106,12 @@ function describeRoute(route: Route): string {
   }
 }
 
+function describeCopy({ mailbox, target }: ResolvedRecipient): string {
+  if (target === undefined) return mailbox
+  return `${mailbox} by ${target.kind === 'command' ? `|${target.text}` : target.text}`
+}
+
 function describeResolution(resolution: Resolution): string {
   if (resolution.kind === 'rejected') return formatReply(resolution.reply)
-  return `accepted for ${resolution.recipients.map(({ mailbox }) => mailbox).join(', ')}`
+  return `accepted for ${resolution.recipients.map((recipient) => describeCopy(recipient)).join(', ')}`
 }
