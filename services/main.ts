@@ -21,6 +21,8 @@ import { openDataFolder } from '../shared/start/data-folder.ts'
 import { prepareLocalIdentity } from '../shared/start/first-start.ts'
 import type { LocalIdentity } from '../shared/start/first-start.ts'
 import { keepCurrent } from '../shared/start/keep-current.ts'
+import { listenToParent } from '../shared/start/led-reload.ts'
+import type { Parent } from '../shared/start/led-reload.ts'
 import { lockInstance } from '../shared/start/instance-lock.ts'
 import { hasTerminalOrNeedsNone } from '../shared/start/reload-triggers.ts'
 import { StartError } from '../shared/start/start-error.ts'
@@ -49,14 +51,16 @@ async function main(): Promise<void> {
   const dataFolder = await openDataFolder(options.dataFolder)
   const local = options.smtpdConf === undefined ? await prepareLocalIdentity(dataFolder) : undefined
   const files = configurationFiles(options, local)
-  const { configuration, warnings } = await files.load()
+  const parent = isWorkerProcess() ? listenToParent() : undefined
+  const loaded = await (parent === undefined ? files.load() : parent.load(files))
+  const { configuration, warnings } = loaded
   for (const warning of warnings) process.stderr.write(`${renderDiagnostic(warning)}\n`)
   if (options.checkOnly) {
     process.stdout.write(`configuration OK (revision ${configuration.revision})\n`)
     return
   }
-  const live = createLiveConfiguration(configuration, () => files.load())
-  await run({ options, names, dataFolder, files, live, local })
+  const live = createLiveConfiguration(loaded, () => files.load())
+  await run({ options, names, dataFolder, files, live, parent, local })
 }
 
 /** @throws StartError for a name that is no service */
@@ -85,10 +89,11 @@ interface Run {
   readonly dataFolder: string
   readonly files: ConfigurationFiles
   readonly live: LiveConfiguration
+  readonly parent: Parent | undefined
   readonly local: LocalIdentity | undefined
 }
 
-async function run({ options, names, dataFolder, files, live, local }: Run): Promise<void> {
+async function run({ options, names, dataFolder, files, live, parent, local }: Run): Promise<void> {
   const configuration = live.current
   const { log, flush, setLevel } = createLog(configuration.pipeline.logLevel, {
     process: `${writerName(names)}:${process.pid}`,
@@ -125,12 +130,12 @@ async function run({ options, names, dataFolder, files, live, local }: Run): Pro
       opened.push(() => service.close())
       running.push(beating(name, service))
     }
-    const workers = shared ? await startWorkers(options, dataFolder, log) : undefined
+    const workers = shared ? await startWorkers({ options, dataFolder, live, log }) : undefined
     if (workers !== undefined) {
       live.follow(workers.follower)
       opened.push(() => workers.close())
     }
-    const upkeep = keepCurrent({ live, files, context: system.context })
+    const upkeep = keepCurrent({ live, files, parent, context: system.context })
     const beats = await startHeartbeats(
       dataFolder,
       running,
@@ -157,9 +162,14 @@ async function run({ options, names, dataFolder, files, live, local }: Run): Pro
   signals.started()
 }
 
-function startWorkers(options: StartOptions, dataFolder: string, log: Logger): ReturnType<typeof startWorkerProcesses> {
+function startWorkers({
+  options,
+  dataFolder,
+  live,
+  log,
+}: Pick<Run, 'options' | 'dataFolder' | 'live'> & { readonly log: Logger }): ReturnType<typeof startWorkerProcesses> {
   const args = [...argumentsOf(options, dataFolder), 'inbound']
-  return startWorkerProcesses({ count: options.inboundProcesses, args, log })
+  return startWorkerProcesses({ count: options.inboundProcesses, args, texts: () => live.texts, log })
 }
 
 /** REDIS_URL, or the line of pipeline.conf with its password; neither: one of our own. */

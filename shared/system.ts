@@ -70,7 +70,6 @@ export async function openSystem(options: SystemOptions): Promise<System> {
   const unfollow = onReload(live, (next) => {
     resolver.useServers(next.pipeline.resolvers)
     queues.include([...next.pipeline.queues.keys()])
-    tables.refresh()
   })
   const parts = { live, tables, spool, queues, pipeline, resolver, events, metrics, log, clock, dataFolder }
   return {

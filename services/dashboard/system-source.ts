@@ -91,7 +91,11 @@ export function createSource(parts: SourceParts): Source {
         ]),
         readServices(dataFolder, clock.now()),
       ])
-      const checks = [...dependencies, ...services.map((service) => serviceCheck(service, clock.now()))]
+      const checks = [
+        ...dependencies,
+        configurationCheck(parts.configuration.revision, services),
+        ...services.map((service) => serviceCheck(service, clock.now())),
+      ]
       return { healthy: checks.every((one) => one.healthy), checks }
     },
   }
@@ -139,6 +143,18 @@ async function check(name: string, limitMs: number, clock: Clock, ask: () => Pro
     return { name, healthy: true, tookMs: clock.now() - startedAt, detail }
   } catch (error) {
     return { name, healthy: false, tookMs: clock.now() - startedAt, detail: (error as Error).message }
+  }
+}
+
+/** Never unhealthy: whoever restarted a service for a bad file would make it stop. */
+function configurationCheck(revision: string, services: readonly ServiceView[]): HealthCheck {
+  const fault = services.find(({ silent, configuration }) => !silent && configuration?.fault !== undefined)
+  const detail = fault?.configuration?.fault?.split('\n')[0]
+  return {
+    name: 'configuration',
+    healthy: true,
+    tookMs: 0,
+    detail: detail === undefined ? `revision ${revision}` : `revision ${revision} stays in force: ${detail}`,
   }
 }
 

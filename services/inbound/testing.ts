@@ -89,12 +89,9 @@ export async function startInbound(options: TestInboundOptions = {}): Promise<Te
   const filterReports: FilterReport[] = []
   const signals = new EventTarget()
   const configuration = testConfiguration(options)
-  let next = configuration
-  const live = createLiveConfiguration(configuration, async () => ({
-    configuration: next,
-    warnings: [],
-    statedAt: new Map(),
-  }))
+  const loaded = { configuration, warnings: [], statedAt: new Map(), texts: new Map() }
+  let next = loaded
+  const live = createLiveConfiguration(loaded, async () => next)
   const inbound = await openInbound({
     configuration,
     tables: openTables(),
@@ -115,7 +112,7 @@ export async function startInbound(options: TestInboundOptions = {}): Promise<Te
     await once(signals, name)
   }
   const reload = (changes: Partial<Configuration>): Promise<Reload> => {
-    next = { ...configuration, ...changes }
+    next = { ...loaded, configuration: { ...configuration, ...changes } }
     return live.reload()
   }
   const port = inbound.addresses[0]?.port ?? 0

@@ -14,11 +14,15 @@ export class ConfigurationFiles {
     this.#options = options
   }
 
-  /** @throws ConfigurationError with everything that is wrong */
-  async load(): Promise<LoadedConfiguration> {
+  /** @param texts in place of those on disk. @throws ConfigurationError with everything that is wrong */
+  async load(texts?: ReadonlyMap<string, string>): Promise<LoadedConfiguration> {
     const read = new Map<string, string>()
     this.#read = read
-    return loadConfiguration({ ...this.#options, onRead: (path) => read.set(path, versionNow(path)) })
+    return loadConfiguration({
+      ...this.#options,
+      ...(texts === undefined ? {} : { texts }),
+      onRead: (path) => read.set(path, versionNow(path)),
+    })
   }
 
   /**

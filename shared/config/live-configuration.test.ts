@@ -25,8 +25,8 @@ async function open(t: TestContext) {
     pipelineConf: path('pipeline.conf'),
     hostname: 'mx.sluice.test',
   })
-  const { configuration } = await files.load()
-  return { path, write, files, live: createLiveConfiguration(configuration, () => files.load()) }
+  const loaded = await files.load()
+  return { path, write, files, live: createLiveConfiguration(loaded, () => files.load()) }
 }
 
 test('a good file replaces the configuration as a whole, and what was read before stays as it was', async (t) => {

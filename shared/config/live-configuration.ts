@@ -11,6 +11,8 @@ import type { Configuration } from './model.ts'
 export interface LiveConfiguration {
   /** Read it at the moment of use, and keep one snapshot for one message or one session. */
   readonly current: Configuration
+  /** Of the files it was read from, by path. */
+  readonly texts: ReadonlyMap<string, string>
   /** Why the files as they are now are not in force; absent when they are. */
   readonly fault: string | undefined
   /** Asks to be told before and when another takes its place; the result ends it. */
@@ -62,22 +64,22 @@ export interface RefusedReload {
 }
 
 export function createLiveConfiguration(
-  first: Configuration,
+  first: LoadedConfiguration,
   load: () => Promise<LoadedConfiguration>,
 ): LiveConfiguration {
   const followers = new Set<ConfigurationFollower>()
-  let current = first
+  let { configuration: current, texts } = first
   let fault: string | undefined
   let last: Promise<unknown> = Promise.resolve()
 
   async function prepare(): Promise<PreparedReload | RefusedReload> {
     try {
-      const { configuration, warnings } = keepUntilNextStart(await load(), current)
-      const changes = await prepareAll([...followers], configuration)
+      const next = keepUntilNextStart(await load(), current)
+      const changes = await prepareAll([...followers], next.configuration)
       return {
         kind: 'prepared',
-        revision: configuration.revision,
-        commit: () => commit(configuration, warnings, changes),
+        revision: next.configuration.revision,
+        commit: () => commit(next, changes),
         abandon: () => abandonAll(changes),
       }
     } catch (error) {
@@ -86,13 +88,16 @@ export function createLiveConfiguration(
     }
   }
 
-  function commit(next: Configuration, warnings: readonly Diagnostic[], changes: readonly PreparedChange[]): Reload {
+  function commit(next: LoadedConfiguration, changes: readonly PreparedChange[]): Reload {
     const { revision: previous } = current
-    const { revision } = next
-    current = next
+    const { revision } = next.configuration
+    current = next.configuration
+    texts = next.texts
     fault = undefined
     for (const change of changes) change.commit()
-    return revision === previous ? { kind: 'unchanged', revision } : { kind: 'replaced', revision, previous, warnings }
+    return revision === previous
+      ? { kind: 'unchanged', revision }
+      : { kind: 'replaced', revision, previous, warnings: next.warnings }
   }
 
   async function reload(): Promise<Reload> {
@@ -103,6 +108,9 @@ export function createLiveConfiguration(
   return {
     get current() {
       return current
+    },
+    get texts() {
+      return texts
     },
     get fault() {
       return fault
@@ -126,6 +134,7 @@ export function fixedConfiguration(configuration: Configuration): LiveConfigurat
   const unchanged: Reload = { kind: 'unchanged', revision }
   return {
     current: configuration,
+    texts: new Map(),
     fault: undefined,
     follow: () => () => undefined,
     reload: () => Promise.resolve(unchanged),

@@ -31,6 +31,8 @@ export interface LoadOptions {
   readonly strict?: boolean
   /** Told each file of the configuration before it is read, tables excepted, and also when something is wrong. */
   readonly onRead?: (path: string) => void
+  /** Of files, by path, in place of what is on disk. */
+  readonly texts?: ReadonlyMap<string, string>
 }
 
 export interface LoadedConfiguration {
@@ -38,6 +40,8 @@ export interface LoadedConfiguration {
   readonly warnings: readonly Diagnostic[]
   /** Where a statement of pipeline.conf stands, by its first word; the last when there are several. */
   readonly statedAt: ReadonlyMap<string, Span>
+  /** Of smtpd.conf, pipeline.conf and what they include, by path. */
+  readonly texts: ReadonlyMap<string, string>
 }
 
 /**
@@ -50,7 +54,7 @@ export async function loadConfiguration(options: LoadOptions): Promise<LoadedCon
     const known = texts.get(path)
     if (known !== undefined) return known
     options.onRead?.(path)
-    const text = readFileSync(path, 'utf8')
+    const text = options.texts?.get(path) ?? readFileSync(path, 'utf8')
     texts.set(path, text)
     return text
   }
@@ -82,7 +86,7 @@ export async function loadConfiguration(options: LoadOptions): Promise<LoadedCon
   diagnostics.push(...checkConfiguration(configuration, pipeline, (file) => texts.get(file) ?? ''))
   const errors = diagnostics.filter((one) => one.severity === 'error')
   if (errors.length > 0) throw new ConfigurationError(diagnostics)
-  return { configuration: deepFreeze(configuration), warnings: diagnostics, statedAt: pipeline.statedAt }
+  return { configuration: deepFreeze(configuration), warnings: diagnostics, statedAt: pipeline.statedAt, texts }
 }
 
 /** Tables are read again when they change, without a reload: they are no part of the revision. */

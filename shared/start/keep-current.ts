@@ -3,10 +3,8 @@ import { renderDiagnostic } from '../config/diagnostic.ts'
 import type { LiveConfiguration, Reload } from '../config/live-configuration.ts'
 import type { ConfigurationState } from '../heartbeat.ts'
 import type { ServiceContext } from '../service.ts'
-import { followParent } from './led-reload.ts'
-import type { Outcome } from './led-reload.ts'
+import type { Outcome, Parent } from './led-reload.ts'
 import { watchForReload } from './reload-triggers.ts'
-import { isWorkerProcess } from './worker-processes.ts'
 
 /** Keeps the configuration of a process as it is on disk, and says how that went. */
 export interface Upkeep {
@@ -25,9 +23,11 @@ export interface Running {
 export function keepCurrent(parts: {
   readonly live: LiveConfiguration
   readonly files: ConfigurationFiles
+  /** Of a worker process, which it follows. */
+  readonly parent: Parent | undefined
   readonly context: Pick<ServiceContext, 'events' | 'log' | 'dataFolder'>
 }): Upkeep {
-  const { live, files, context } = parts
+  const { live, files, parent, context } = parts
   const { events, log, dataFolder } = context
   let outcome: Outcome = {}
   let warnings: readonly string[] = []
@@ -43,8 +43,8 @@ export function keepCurrent(parts: {
       return { revision: live.current.revision, ...outcome, ...(warnings.length === 0 ? {} : { warnings }) }
     },
     start({ beat, tell }) {
-      if (isWorkerProcess()) {
-        followParent({
+      if (parent !== undefined) {
+        parent.follow({
           live,
           onReload: note,
           onOutcome(told) {

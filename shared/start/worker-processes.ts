@@ -36,9 +36,12 @@ export function tellReady(listens: readonly string[]): void {
 export async function startWorkerProcesses(options: {
   readonly count: number
   readonly args: readonly string[]
+  /** Of the files in force now, by path. */
+  readonly texts: () => ReadonlyMap<string, string>
   readonly log: Logger
 }): Promise<WorkerProcesses & { readonly listens: readonly string[] }> {
-  const { count, args, log } = options
+  const { count, args, texts, log } = options
+  const atStart = [...texts()]
   cluster.schedulingPolicy = cluster.SCHED_NONE
   cluster.setupPrimary({ args: [...args] })
   const workers = new Set<Worker>()
@@ -47,6 +50,10 @@ export async function startWorkerProcesses(options: {
   function start(): Worker {
     const worker = cluster.fork()
     workers.add(worker)
+    worker.on('message', (message: ToParent) => {
+      if (message.kind === 'asks texts')
+        worker.send({ kind: 'texts', inForce: [...texts()], atStart } satisfies ToWorker)
+    })
     worker.once('exit', (code, signal) => {
       workers.delete(worker)
       if (closing) return
@@ -124,7 +131,7 @@ async function untilPrepared(
       worker.off('exit', onExit)
     }
     const onMessage = (message: ToParent): void => {
-      if (message.kind === 'ready' || message.round !== round) return
+      if (!('round' in message) || message.round !== round) return
       finish()
       resolve(message)
     }

@@ -174,6 +174,17 @@ test('processes that share the ports go along together, or not at all', async (t
   assert.equal(await onlyRevision(system), revision)
   await allServe(system, 'two.test', 'three.test')
 
+  const seen = system.log.length
+  const victim = system.log.findLast((line) => line.msg === 'ready' && isInbound(line))
+  process.kill(Number(String(victim?.['process']).split(':')[1]), 'SIGKILL')
+  const back = await system.waitForLog((line) => line.msg === 'ready' && system.log.indexOf(line) >= seen)
+  assert.equal(
+    back['revision'],
+    revision,
+    'a process that crashed comes back with the rules in force, not with the bad file',
+  )
+  await allServe(system, 'two.test', 'three.test')
+
   process.kill(system.pids[0] as number, 'SIGHUP')
   await system.configure('smtpd.conf', siteConf({ domain: 'three.test', extra: true }))
   process.kill(system.pids[0] as number, 'SIGHUP')
