@@ -26,8 +26,10 @@ export interface ConfigurationState {
   readonly fault?: string
   /** The last `sluicectl reload` that it carried out. */
   readonly request?: string
-  /** What that found odd, and what takes effect at the next start; rendered. */
+  /** What the last reload found odd, what waits for the next start included; rendered. */
   readonly warnings?: readonly string[]
+  /** What takes effect at the next start only; rendered. */
+  readonly waiting?: readonly string[]
 }
 
 export interface BeatingService {

@@ -1,5 +1,6 @@
 import { ConfigurationError } from '../../shared/config/load.ts'
 import { renderDiagnostic } from '../../shared/config/diagnostic.ts'
+import { deadAfterMs, readHeartbeats } from '../../shared/heartbeat.ts'
 import { toJson } from '../../shared/config/to-json.ts'
 import { exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
@@ -24,12 +25,26 @@ export const check: Command = {
 async function showConfiguration(invocation: Invocation): Promise<number> {
   const { terminal, options } = invocation
   const place = await loadPlace(invocation)
+  for (const line of await notInForce(place)) terminal.warn(line)
   if (options.has('json')) {
     terminal.print(JSON.stringify(toJson(place.configuration), undefined, 2))
     return exitCodes.done
   }
   for (const line of summary(place)) terminal.print(line)
   return exitCodes.done
+}
+
+/** Where a running service works by something else than these files say. */
+async function notInForce({ configuration, dataFolder }: Place): Promise<readonly string[]> {
+  const nowAt = Date.now()
+  const living = (await readHeartbeats(dataFolder, nowAt)).filter(({ at }) => nowAt - at <= deadAfterMs)
+  const lines = living.flatMap(({ service, pid, host, configuration: running }) => {
+    if (running === undefined) return []
+    if (running.revision !== configuration.revision)
+      return [`not in force: ${service} (${pid} on ${host}) works by revision ${running.revision}; see 'show status'`]
+    return running.waiting ?? []
+  })
+  return [...new Set(lines)]
 }
 
 function summary({ configuration, dataFolder, spoolPath }: Place): readonly string[] {

@@ -31,16 +31,23 @@ export function keepCurrent(parts: {
   const { events, log, dataFolder } = context
   let outcome: Outcome = {}
   let warnings: readonly string[] = []
+  let waiting: readonly string[] = []
 
   function note(result: Reload): void {
     if (result.kind !== 'replaced') return
     warnings = result.warnings.map((one) => renderDiagnostic(one))
+    waiting = result.warnings.filter(({ code }) => code === 'next-start').map((one) => renderDiagnostic(one))
     events.reloaded({ revision: result.revision, previous: result.previous, warnings })
   }
 
   return {
     get state() {
-      return { revision: live.current.revision, ...outcome, ...(warnings.length === 0 ? {} : { warnings }) }
+      return {
+        revision: live.current.revision,
+        ...outcome,
+        ...(warnings.length === 0 ? {} : { warnings }),
+        ...(waiting.length === 0 ? {} : { waiting }),
+      }
     },
     start({ beat, tell }) {
       if (parent !== undefined) {

@@ -95,6 +95,27 @@ test('an edited file counts for new sessions, a bad one for none', async (t) => 
   assert.ok(done.stdout.includes(now) && now !== revision)
 })
 
+test('what needs a start stays in force, and is told as long as it waits', async (t) => {
+  const system = await MailSystem.start({ pipeline, conf: siteConf({ domain: 'one.test' }) })
+  atEnd(t, () => system.stop())
+  await system.configure('pipeline.conf', `${pipeline}dashboard listen "127.0.0.1:{{extra}}"\n`)
+  const done = await system.ctl('reload')
+  const waits = /pipeline\.conf:2:1: warning: "dashboard" takes effect at the next start/
+  assert.equal(done.code, 0)
+  assert.match(done.stderr, waits)
+  assert.match((await system.ctl('config')).stderr, waits)
+  assert.equal((await fetch(`http://127.0.0.1:${system.port('http')}/`)).status, 200)
+
+  await system.configure('pipeline.conf', `${pipeline}dashboard listen "127.0.0.1:{{http}}"\n`)
+  const mended = await system.ctl('reload')
+  assert.deepEqual([mended.code, mended.stderr], [0, ''])
+  assert.equal((await system.ctl('config')).stderr.includes('not in force'), false)
+  assert.match(
+    (await system.ctl('config', '-D', 'other=1')).stderr,
+    /not in force: inbound \(\d+ on .*\) works by revision/,
+  )
+})
+
 test('SIGHUP opens and closes listeners; one that cannot be opened changes nothing', async (t) => {
   const system = await MailSystem.start({ pipeline, conf: siteConf({ domain: 'one.test' }), services: 'embedded' })
   atEnd(t, () => system.stop())
