@@ -60,12 +60,18 @@ async function openMailbox(path: string, owner: Owner | undefined): Promise<{ fi
 }
 
 async function createMailbox(path: string, owner: Owner | undefined): Promise<FileHandle | undefined> {
+  let file: FileHandle
   try {
-    const file = await open(path, O_RDWR | O_APPEND | O_CREAT | O_EXCL, 0o600)
+    file = await open(path, O_RDWR | O_APPEND | O_CREAT | O_EXCL, 0o600)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined
+    throw error
+  }
+  try {
     if (owner !== undefined) await file.chown(owner.uid, owner.gid)
     return file
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined
+    await file.close()
     throw error
   }
 }

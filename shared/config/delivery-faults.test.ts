@@ -81,3 +81,12 @@ test('the limits of commands take effect without a word, those of a process we d
     )
   }
 })
+
+test('forward-only needs something that can lead away', async () => {
+  const text = (more = ''): string =>
+    `table t { a = "b@x.org" }\naction "a" forward-only ${more}\nmatch for any action "a"\n`
+  const [fault] = await faults(text())
+  assert.match(fault ?? '', /^2 incomplete: forward-only has nothing/)
+  assert.deepEqual(await faults(text('alias <t>')), [])
+  assert.deepEqual(await faults(text(), 'forward files "/home"'), [])
+})

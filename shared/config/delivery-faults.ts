@@ -25,6 +25,14 @@ export function deliveryFaults(action: Action, { pipeline }: Configuration): rea
       hint: 'write `mda enable` in pipeline.conf; or use lmtp or maildir',
     })
   }
+  const { alias, virtual, method } = action
+  if (method.kind === 'forward-only' && (alias ?? virtual ?? pipeline.forwardFiles) === undefined) {
+    faults.push({
+      code: 'incomplete',
+      message: 'forward-only has nothing that says where mail is passed on to',
+      hint: 'add `alias <table>`, or write `forward files "/home"` in pipeline.conf',
+    })
+  }
   if (action.wrapper !== undefined && action.method.kind !== 'mda') {
     faults.push({
       code: 'conflict',

@@ -27,9 +27,15 @@ interface Known {
   checkedAt: number
 }
 
+interface KnownFolder {
+  readonly found: Omit<TextFile, 'text'> | undefined
+  readonly checkedAt: number
+}
+
 /** Includes of aliases and .forward files. As with tables, a look at an unchanged file costs one `stat` a second. */
 export function openTextFiles(now: () => number): TextFiles {
   const known = new Map<string, Known>()
+  const folders = new Map<string, KnownFolder>()
 
   function read(path: string, maximumBytes: number): TextFile | undefined {
     const before = known.get(path)
@@ -45,13 +51,17 @@ export function openTextFiles(now: () => number): TextFiles {
     return file
   }
 
-  return {
-    read,
-    folder(path) {
-      const state = statSync(path, { throwIfNoEntry: false })
-      return state?.isDirectory() === true ? { uid: state.uid, mode: state.mode & 0o7777 } : undefined
-    },
+  function folder(path: string): Omit<TextFile, 'text'> | undefined {
+    const before = folders.get(path)
+    if (before !== undefined && now() - before.checkedAt < recheckMs) return before.found
+    const state = statSync(path, { throwIfNoEntry: false })
+    const found = state?.isDirectory() === true ? { uid: state.uid, mode: state.mode & 0o7777 } : undefined
+    if (folders.size >= maximumKnown) folders.clear()
+    folders.set(path, { found, checkedAt: now() })
+    return found
   }
+
+  return { read, folder }
 }
 
 /** A change of owner or mode counts. */
