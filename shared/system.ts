@@ -70,6 +70,7 @@ export async function openSystem(options: SystemOptions): Promise<System> {
   const unfollow = onReload(live, (next) => {
     resolver.useServers(next.pipeline.resolvers)
     queues.include([...next.pipeline.queues.keys()])
+    void tables.follow(next.tables.values())
   })
   const parts = { live, tables, spool, queues, pipeline, resolver, events, metrics, log, clock, dataFolder }
   return {
@@ -77,6 +78,7 @@ export async function openSystem(options: SystemOptions): Promise<System> {
     async close() {
       unfollow()
       await pipeline.close()
+      await tables.close()
       await queues.close()
       await spool.close()
       resolver.close()

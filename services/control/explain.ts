@@ -1,8 +1,10 @@
+import { settle } from '../../shared/config/settle.ts'
 import { openTables } from '../../shared/config/tables.ts'
 import { parseMailbox } from '../../shared/mail/address.ts'
 import type { Mailbox, ReversePath } from '../../shared/mail/address.ts'
 import { tag } from '../../shared/mail/tag.ts'
 import { explain, renderExplanation } from '../../shared/routing/explain.ts'
+import type { Explanation } from '../../shared/routing/explain.ts'
 import type { Transaction } from '../../shared/routing/transaction.ts'
 import { localAddresses } from '../../shared/system.ts'
 import { UsageError, exitCodes } from './command.ts'
@@ -35,11 +37,14 @@ async function run(invocation: Invocation): Promise<number> {
     delimiter: configuration.subAddressDelimiter,
     onWarning: (message) => terminal.warn(message),
   })
-  const explanation = explain(
-    { configuration, tables, transaction, localAddresses: localAddresses() },
-    recipient,
-    Date.now(),
-  )
+  const asked = { configuration, transaction, localAddresses: localAddresses() }
+  const nowAt = Date.now()
+  let explanation: Explanation
+  try {
+    explanation = await settle(tables, (settled) => explain({ ...asked, tables: settled }, recipient, nowAt))
+  } finally {
+    await tables.close()
+  }
   terminal.print(options.has('json') ? JSON.stringify(explanation, undefined, 2) : renderExplanation(explanation))
   return exitCodes.done
 }

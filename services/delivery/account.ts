@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 
 import type { Configuration, LocalAction, Table } from '../../shared/config/model.ts'
+import { settle } from '../../shared/config/settle.ts'
 import type { UserInfo } from '../../shared/config/tables.ts'
 import { SmtpError, replies } from '../../shared/mail/reply.ts'
 import type { LocalContext } from './deliver-each.ts'
@@ -15,14 +16,14 @@ export interface Owner {
  * What the user base of the action, else `users passwd` of pipeline.conf, says about a user; `undefined` without either.
  * @throws SmtpError when it does not know the user
  */
-export function accountOf(
+export async function accountOf(
   name: string,
   action: LocalAction,
   { configuration, tables }: LocalContext,
-): UserInfo | undefined {
+): Promise<UserInfo | undefined> {
   const table = action.userbase ?? passwdTable(configuration)
   if (table === undefined) return undefined
-  const account = tables.userInfo(table, name)
+  const account = await settle(tables, (settled) => settled.userInfo(table, name))
   if (account === undefined) throw new SmtpError(replies.invalidRecipient)
   return account
 }

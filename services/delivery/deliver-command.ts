@@ -33,7 +33,7 @@ export class CommandDelivery {
     const { action, context } = delivery
     return deliverEach(delivery, async (copy) => {
       const name = action.user ?? copy.user.name
-      const known = accountOf(name, action, context)
+      const known = await accountOf(name, action, context)
       const account = known ?? (action.user === undefined ? undefined : await systemAccount(action.user))
       return this.run(method.command, copy, delivery, { name, ...(account === undefined ? {} : { account }) })
     })

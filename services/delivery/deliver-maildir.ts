@@ -31,7 +31,7 @@ export class MaildirDelivery {
     const { message, action, context } = delivery
     const { envelope } = message
     const { recipient, user, fields } = copy
-    const account = accountOf(action.user ?? user.name, action, context)
+    const account = await accountOf(action.user ?? user.name, action, context)
     const maildir = maildirPath(method.path, copy, account, delivery)
     const folder = await maildirFolder({
       maildir,

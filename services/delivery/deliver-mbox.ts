@@ -31,7 +31,7 @@ export class MboxDelivery {
       const { mailboxes } = context.configuration.pipeline
       if (mailboxes === undefined) throw new SmtpError(notDeclared)
       const name = action.user ?? user.name
-      const account = accountOf(name, action, context)
+      const account = await accountOf(name, action, context)
       return this.append(join(mailboxes, fileName(name)), recipient, delivery, ownerFor(account))
     })
   }

@@ -67,7 +67,7 @@ async function accountFor(
   context: CommandContext,
 ): Promise<UserInfo | undefined> {
   const name = target.user ?? action.user
-  if (name !== undefined) return accountOf(name, action, context) ?? systemAccount(name)
+  if (name !== undefined) return (await accountOf(name, action, context)) ?? systemAccount(name)
   return isRoot() ? systemAccount(unprivileged) : undefined
 }
 

@@ -1,3 +1,4 @@
+import { settle } from '../../shared/config/settle.ts'
 import type { Configuration } from '../../shared/config/model.ts'
 import { TableError } from '../../shared/config/tables.ts'
 import { discard, pass, quarantine, reject } from '../../shared/mail/disposition.ts'
@@ -74,10 +75,10 @@ export async function filter(
   const scanned = await scanMessage(message)
   const ask = (asked: readonly EngineSettings[]): Promise<readonly EngineRun[]> =>
     runEngines(asked, scanned, { signal, log, metrics, troubles })
-  const trust = trustOf(spam, envelope, tables)
+  const trust = await settle(tables, (settled) => trustOf(spam, envelope, settled))
   const { runs, trusted } =
     message.released === true ? { runs: [], trusted: undefined } : await askEngines(engines, ask, trust)
-  const rules = rulesFor(spam, envelope, message.pending, tables)
+  const rules = await settle(tables, (settled) => rulesFor(spam, envelope, message.pending, settled))
   const verdict = judge(runs, {
     thresholds: rules,
     mayReject: mayReject(message, runs),

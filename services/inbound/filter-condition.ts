@@ -16,7 +16,7 @@ export interface FilterSubject {
 
 export type FilterTables = Pick<
   TableSet,
-  'matchesDomain' | 'matchesAddress' | 'matchesMailbox' | 'matchesExpression' | 'contains'
+  'matchesDomain' | 'matchesAddress' | 'matchesMailbox' | 'matchesExpression' | 'contains' | 'answering'
 >
 
 /**

@@ -1,3 +1,5 @@
+import { isExternal } from '../../shared/config/external-table.ts'
+import { settle } from '../../shared/config/settle.ts'
 import type { TableSet } from '../../shared/config/tables.ts'
 import type { Table } from '../../shared/config/model.ts'
 import type { PasswordVerifier } from '../../shared/crypt/verify-password.ts'
@@ -11,9 +13,14 @@ export interface Login {
   check(user: string, password: string, address: string): Promise<LoginResult>
 }
 
+export type LoginTables = Pick<TableSet, 'passwordHash' | 'entries' | 'answering'>
+
+/** An external table cannot be asked for some user's: as costly as most are, and nobody's password. */
+const nobodysHash = '$2b$10$abcdefghijklmnopqrstuuMWcmIQRpYqEBqXbYwQxUuCbrAxUuNm.'
+
 export interface LoginOptions {
   readonly table: Table | undefined
-  readonly tables: Pick<TableSet, 'passwordHash' | 'entries'>
+  readonly tables: LoginTables
   readonly verifier: Pick<PasswordVerifier, 'verify'>
   readonly guard: LoginGuard
   readonly log: Logger
@@ -24,9 +31,7 @@ export function createLogin(options: LoginOptions): Login {
   const { table, tables, verifier, guard, log } = options
 
   async function compare(credentials: Table, user: string, password: string): Promise<LoginResult> {
-    const hash = tables.passwordHash(credentials, user)
-    const [somebody] = tables.entries(credentials)
-    const likely = hash ?? (somebody === undefined ? undefined : tables.passwordHash(credentials, somebody))
+    const { hash, likely } = await settle(tables, (settled) => hashesOf(settled, credentials, user))
     if (likely === undefined) return 'refused'
     const matches = await verifier.verify(password, likely)
     return matches && hash !== undefined ? 'accepted' : 'refused'
@@ -46,6 +51,15 @@ export function createLogin(options: LoginOptions): Login {
       }
     },
   }
+}
+
+/** `likely`: one to compare with for a user that is not there; absent: there are no users. */
+function hashesOf(tables: LoginTables, credentials: Table, user: string) {
+  const hash = tables.passwordHash(credentials, user)
+  if (hash !== undefined) return { hash, likely: hash }
+  if (isExternal(credentials)) return { hash, likely: nobodysHash }
+  const [somebody] = tables.entries(credentials)
+  return { hash, likely: somebody === undefined ? undefined : tables.passwordHash(credentials, somebody) }
 }
 
 /** Failed logins by client over all its connections: after `limit` of them in `periodMs` its logins are not even looked at. */

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import type { Configuration, Listener, Pki, Table } from '../../shared/config/model.ts'
 import { isLoopback } from '../../shared/config/loopback.ts'
 import { compileNetworks } from '../../shared/config/network.ts'
+import { settle } from '../../shared/config/settle.ts'
 import { tlsVersions } from '../../shared/config/tls-words.ts'
 import type { PasswordVerifier } from '../../shared/crypt/verify-password.ts'
 import type { ServiceContext } from '../../shared/service.ts'
@@ -302,7 +303,7 @@ function hostnameAt(names: Table, tables: InboundParts['tables']): NonNullable<R
   return async (address) => {
     const plain = address.replace(/%.*$/, '')
     for (const key of plain.includes(':') ? [plain, `[${plain}]`] : [plain]) {
-      const name = await Promise.resolve(tables.lookup(names, key))
+      const name = await settle(tables, (settled) => settled.lookup(names, key, 'addrname'))
       if (name !== undefined) return name
     }
     return undefined

@@ -47,7 +47,7 @@ export interface Reception {
   /** Absent: no PROXY header is awaited. Believes the header of these addresses. */
   readonly trustsProxy?: Admits
   readonly configuration: Configuration
-  readonly tables: Pick<TableSet, 'lookup'>
+  readonly tables: Pick<TableSet, 'lookup' | 'answering'>
   readonly pipeline: Pick<Pipeline, 'receive' | 'accept'>
   readonly resolveRecipient: ResolveRecipient
   readonly clientName: (address: string) => Promise<ClientName>

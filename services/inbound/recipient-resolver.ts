@@ -1,4 +1,5 @@
 import type { Configuration } from '../../shared/config/model.ts'
+import { settle } from '../../shared/config/settle.ts'
 import type { Envelope } from '../../shared/mail/envelope.ts'
 import { resolveForwardPath } from '../../shared/routing/forward-path.ts'
 import { peerOf } from '../../shared/routing/transaction.ts'
@@ -10,12 +11,10 @@ import type { ResolveRecipient } from './reception.ts'
 /** Asks the rules about a forward-path, looking ahead through our queues. Local is what an address of this host says, as of now. */
 export function recipientResolver(configuration: Configuration, tables: ServiceContext['tables']): ResolveRecipient {
   const local = localAddresses()
-  return async (envelope, mailbox) =>
-    resolveForwardPath(
-      { configuration, tables, localAddresses: local, transaction: transactionOf(envelope) },
-      mailbox,
-      envelope.receivedAt,
-    )
+  return async (envelope, mailbox) => {
+    const asked = { configuration, localAddresses: local, transaction: transactionOf(envelope) }
+    return settle(tables, (settled) => resolveForwardPath({ ...asked, tables: settled }, mailbox, envelope.receivedAt))
+  }
 }
 
 function transactionOf({ origin, tags, reversePath }: Envelope): Transaction {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 
+import { settle } from '../../shared/config/settle.ts'
 import type { BuiltinFilter, Filter, FilterDecision, FilterPhase, FilterProcess } from '../../shared/config/model.ts'
 import type { FilterSupervisor } from '../../shared/filter-host/filter-supervisor.ts'
 import type { Logger } from '../../shared/log.ts'
@@ -208,7 +209,8 @@ export class SessionFilters {
     if (filter.phase !== phase) return undefined
     const client = needsClientName(filter.condition) ? await this.#client.clientName() : unasked
     const subject = this.#subject(phase, argument, user)
-    return filterHolds(filter.condition, subject, client, this.#parts.tables) ? filter.decision : undefined
+    const holds = await settle(this.#parts.tables, (tables) => filterHolds(filter.condition, subject, client, tables))
+    return holds ? filter.decision : undefined
   }
 
   async #processDecision(process: FilterProcess, phase: SessionPhase, argument: string): Promise<Decision | undefined> {

@@ -1,4 +1,5 @@
 import { compileMailboxes } from '../../shared/config/mailbox-pattern.ts'
+import { settle } from '../../shared/config/settle.ts'
 import type { ReversePath } from '../../shared/mail/address.ts'
 import { copyKey } from '../../shared/mail/envelope.ts'
 import type { Origin, Recipient } from '../../shared/mail/envelope.ts'
@@ -104,8 +105,19 @@ export class MailTransactions {
   mail(argument: string): Reply | Promise<Reply> {
     const command = parseMail(argument, this.#rules())
     if (command.kind === 'refused') return this.#refuse('mail', command.reply)
-    if (!this.#maySendAs(command.reversePath)) return this.#refuse('mail', foreignSender, command.reversePath)
-    return this.#begin(command)
+    const allowed = this.#maySendAs(command.reversePath)
+    if (typeof allowed !== 'boolean') return this.#mailOnceAllowed(command, allowed)
+    return allowed ? this.#begin(command) : this.#refuse('mail', foreignSender, command.reversePath)
+  }
+
+  async #mailOnceAllowed(command: MailCommand, answer: Promise<boolean>): Promise<Reply> {
+    let allowed: boolean
+    try {
+      allowed = await answer
+    } catch (error) {
+      return this.#refuse('mail', this.#failed(error), command.reversePath)
+    }
+    return allowed ? this.#begin(command) : this.#refuse('mail', foreignSender, command.reversePath)
   }
 
   rcpt(argument: string): Reply | Promise<Reply> {
@@ -327,13 +339,16 @@ export class MailTransactions {
   }
 
   /** `senders`: the addresses a user may send as; the null reverse-path is anybody's (RFC 5321 §4.5.5). */
-  #maySendAs(reversePath: ReversePath): boolean {
+  #maySendAs(reversePath: ReversePath): boolean | Promise<boolean> {
     const { listener, tables, configuration } = this.#reception
     const { user } = this.#client
     if (listener.senders === undefined || user === undefined || reversePath === null) return true
-    const allowed = tables.lookup(listener.senders.table, user)?.split(',') ?? []
-    const patterns = allowed.map((entry) => entry.trim()).filter((entry) => entry !== '')
-    return compileMailboxes(patterns, configuration.subAddressDelimiter).matches(reversePath)
+    const { table } = listener.senders
+    return settle(tables, (settled) => {
+      const allowed = settled.lookup(table, user, 'mailaddrmap')?.split(',') ?? []
+      const patterns = allowed.map((entry) => entry.trim()).filter((entry) => entry !== '')
+      return compileMailboxes(patterns, configuration.subAddressDelimiter).matches(reversePath)
+    })
   }
 
   #refuseRecipient(reply: Reply, to: string): Reply {

@@ -1,8 +1,9 @@
 import { isIP } from 'node:net'
 
-import type { Configuration, RelayAction } from '../../shared/config/model.ts'
+import type { RelayAction } from '../../shared/config/model.ts'
 import { externalOf } from '../../shared/config/externals.ts'
 import { RelayUrlError, parseRelayUrl } from '../../shared/config/relay-url.ts'
+import { settle } from '../../shared/config/settle.ts'
 import { domainOf } from '../../shared/mail/address.ts'
 import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
 import type { Credentials } from '../../shared/smtp-client/authenticate.ts'
@@ -29,21 +30,23 @@ export interface HopRequest {
  * @throws TableError
  */
 export async function planHops(request: HopRequest): Promise<HopPlan> {
-  const smarthosts = smarthostsOf(request)
-  return smarthosts === undefined ? mxHops(request) : smarthostHops(smarthosts, request)
+  const smarthosts = await smarthostsOf(request)
+  const named = { ...request, sources: await sourcesOf(request) }
+  return smarthosts === undefined ? mxHops(named) : smarthostHops(smarthosts, named)
 }
 
 /** Relay URLs; `undefined` when the action goes by MX. */
-function smarthostsOf({ action, context, message, turns }: HopRequest): readonly string[] | undefined {
+async function smarthostsOf({ action, context, message, turns }: HopRequest): Promise<readonly string[] | undefined> {
   if (action.host !== undefined) {
-    const hosts = context.tables.entries(action.host)
+    const { host } = action
+    const hosts = await settle(context.tables, (tables) => tables.entries(host, 'relayhost'))
     return action.hostsInOrder === true ? hosts : turns.rotate(action.host.name, hosts)
   }
   if (action.domain !== undefined && message.destination !== undefined) return [message.destination]
   return undefined
 }
 
-async function mxHops(request: HopRequest): Promise<HopPlan> {
+async function mxHops(request: SourcedRequest): Promise<HopPlan> {
   const { action, context, pemFiles } = request
   const { configuration } = context
   const port = configuration.pipeline.relayPort
@@ -63,14 +66,14 @@ async function mxHops(request: HopRequest): Promise<HopPlan> {
   return someHops(hops)
 }
 
-async function smarthostHops(urls: readonly string[], request: HopRequest): Promise<HopPlan> {
+async function smarthostHops(urls: readonly string[], request: SourcedRequest): Promise<HopPlan> {
   const hops: Hop[] = []
   for (const text of urls) {
     const url = urlOf(text)
     if (typeof url === 'string') return notConfigured(url)
     const external = externalOf(request.context.configuration.pipeline.externals, text)
     const { action, context, pemFiles } = request
-    const login = url.label === undefined ? undefined : loginOf(url.label, request)
+    const login = url.label === undefined ? undefined : await loginOf(url.label, request)
     if (url.label !== undefined && login === undefined)
       return notConfigured(`The configuration has no user and password for the relay label "${url.label}"`)
     const host = external?.host ?? url.host.replace(/^\[(?:IPv6:)?(.*)\]$/i, '$1')
@@ -105,8 +108,9 @@ function urlOf(text: string) {
   }
 }
 
-function loginOf(label: string, { action, context }: HopRequest): Credentials | undefined {
-  return action.auth === undefined ? undefined : context.tables.relayLogin(action.auth, label)
+async function loginOf(label: string, { action, context }: HopRequest): Promise<Credentials | undefined> {
+  const { auth } = action
+  return auth === undefined ? undefined : settle(context.tables, (tables) => tables.relayLogin(auth, label))
 }
 
 interface Target {
@@ -119,7 +123,7 @@ interface Target {
 }
 
 /** A hop to one address, from a source address of ours when the action names some; none when no source is of its family. */
-function hopTo(target: Target, request: HopRequest): readonly Hop[] {
+function hopTo(target: Target, request: SourcedRequest): readonly Hop[] {
   const { action, context } = request
   const source = sourceFor(target.address, request)
   if (source === 'none') return []
@@ -128,36 +132,52 @@ function hopTo(target: Target, request: HopRequest): readonly Hop[] {
     host: target.host,
     port: target.port,
     ...(target.address === undefined ? {} : { address: target.address }),
-    ...(source === undefined ? {} : { localAddress: source }),
+    ...(source === undefined ? {} : { localAddress: source.address }),
   }
   const { configuration } = context
   return [
     {
       endpoint,
       protocol: target.protocol,
-      helo: heloFor(source, action, context),
+      helo: source?.helo ?? action.helo ?? configuration.hostname,
       tls: target.tls,
-      key: `${configuration.revision} ${request.message.action ?? ''} ${peerName(endpoint)} ${source ?? ''}`,
+      key: `${configuration.revision} ${request.message.action ?? ''} ${peerName(endpoint)} ${source?.address ?? ''}`,
       ...(target.login === undefined ? {} : { credentials: target.login }),
     },
   ]
 }
 
-function sourceFor(address: string | undefined, { action, context, turns }: HopRequest): string | undefined {
-  if (action.src === undefined) return undefined
-  const family = isIP(address ?? '')
-  const sources = context.tables.entries(action.src).map((entry) => entry.replace(/^\[(.*)\]$/, '$1'))
-  const fitting = sources.filter((source) => family === 0 || isIP(source) === family)
-  return turns.rotate(`${action.src.name}/${family}`, fitting)[0] ?? 'none'
+/** An address of ours to connect from, and the name that goes with it. */
+interface Source {
+  readonly address: string
+  readonly helo?: string
 }
 
-function heloFor(
-  source: string | undefined,
-  action: RelayAction,
-  { configuration, tables }: HopRequest['context'],
-): Configuration['hostname'] {
-  const named = source === undefined || action.heloSrc === undefined ? undefined : tables.lookup(action.heloSrc, source)
-  return named ?? action.helo ?? configuration.hostname
+/** `sources`: those the action names; absent: the system chooses. */
+interface SourcedRequest extends HopRequest {
+  readonly sources: readonly Source[] | undefined
+}
+
+async function sourcesOf({ action, context }: HopRequest): Promise<readonly Source[] | undefined> {
+  const { src, heloSrc } = action
+  if (src === undefined) return undefined
+  return settle(context.tables, (tables) =>
+    tables.entries(src, 'source').map((entry) => {
+      const address = entry.replace(/^\[(.*)\]$/, '$1')
+      const helo = heloSrc === undefined ? undefined : tables.lookup(heloSrc, address, 'addrname')
+      return { address, ...(helo === undefined ? {} : { helo }) }
+    }),
+  )
+}
+
+function sourceFor(
+  address: string | undefined,
+  { action, turns, sources }: SourcedRequest,
+): Source | 'none' | undefined {
+  if (sources === undefined) return undefined
+  const family = isIP(address ?? '')
+  const fitting = sources.filter((source) => family === 0 || isIP(source.address) === family)
+  return turns.rotate(`${action.src?.name ?? ''}/${family}`, fitting)[0] ?? 'none'
 }
 
 function domainOfFirst({ envelope, pending }: StageMessage): string {

@@ -53,6 +53,8 @@ export interface Table {
     | { readonly kind: 'inline'; readonly list?: readonly string[]; readonly map?: ReadonlyMap<string, string> }
     /** `passwd`: lines `name:hash:uid:gid:gecos:home:shell`. */
     | { readonly kind: 'file'; readonly path: string; readonly format?: 'passwd' }
+    /** A program that speaks the table protocol of OpenSMTPD, and the file it is told. */
+    | { readonly kind: 'process'; readonly program: string; readonly config?: string }
   readonly at: Position
 }
 

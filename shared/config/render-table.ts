@@ -4,7 +4,7 @@ import type { Table } from './model.ts'
 
 /** A table as a statement of smtpd.conf uses it: by its name, or inline. */
 export function renderTable({ name, source }: Table): string {
-  if (source.kind === 'file' || !name.startsWith('<inline ')) return `<${renderName(name)}>`
+  if (source.kind !== 'inline' || !name.startsWith('<inline ')) return `<${renderName(name)}>`
   if (source.map !== undefined) {
     return `{ ${[...source.map].map(([key, value]) => `${quoteString(key)} = ${quoteString(value)}`).join(', ')} }`
   }

@@ -83,7 +83,7 @@ export function parseNames(reader: TokenReader, what: string): readonly Token[] 
 
 /** Entries as they are now; a file that cannot be read was told at its declaration. */
 function entriesNow(draft: PolicyDraft, table: Table): readonly string[] {
-  if (table.source.kind === 'inline') return listOf(table)
+  if (table.source.kind !== 'file') return listOf(table)
   try {
     const content = parseTableFile(draft.read(table.source.path))
     return content.kind === 'list' ? content.list : []

@@ -4,17 +4,22 @@ import { compileDomains } from './domain-pattern.ts'
 import { compileExpression, ExpressionError } from './ere.ts'
 import type { Expression } from './ere.ts'
 import { compileMailboxes } from './mailbox-pattern.ts'
+import { isExternal, noAnswers, TableError } from './external-table.ts'
+import type { KnownAnswers, OpenExternal, TableService } from './external-table.ts'
+import { ExternalTables } from './external-tables.ts'
 import type { Table } from './model.ts'
 import { compileNetworks } from './network.ts'
+import type { Suspending } from './settle.ts'
 import { parsePasswdFile, parseTableFile, type TableContent } from './table-file.ts'
 import { openTextFiles, type TextFiles } from './text-files.ts'
 
 /**
  * Look-ups in tables. A file is read at its first use and again when it has changed (seen within a second); a look-up sees the
  * old content or the new, never a mixture. A new content that cannot be read keeps the old one in force.
- * Every method throws TableError when a file could not be read even once: a temporary failure, never "no match".
+ * Every method throws TableError when a file could not be read even once: a temporary failure, never "no match". Where the answer
+ * of an external table is not there yet it throws PendingLookup: evaluate within `settle`.
  */
-export interface TableSet {
+export interface TableSet extends Suspending<TableSet> {
   /** `for domain`, `helo`, `from rdns`. */
   matchesDomain(table: Table, host: string): boolean
   /** `from src`; `local` for a message made here. */
@@ -22,13 +27,13 @@ export interface TableSet {
   /** `mail-from`, `rcpt-to`; the null reverse-path is `@`. */
   matchesMailbox(table: Table, address: string): boolean
   /** `tag`, `auth`: equality without case. */
-  contains(table: Table, word: string): boolean
+  contains(table: Table, word: string, service?: TableService): boolean
   /** Each entry is an extended regular expression. */
   matchesExpression(table: Table, subject: string): boolean
-  /** Value of a key in a map; keys compare without case. */
-  lookup(table: Table, key: string): string | undefined
-  /** Entries of a list, keys of a map. */
-  entries(table: Table): readonly string[]
+  /** Value of a key in a map; keys compare without case. `service`: what an external table is asked for; `alias` when left out. */
+  lookup(table: Table, key: string, service?: TableService): string | undefined
+  /** Entries of a list, keys of a map; of an external table one at a time, by turns. `service`: `source` when left out. */
+  entries(table: Table, service?: TableService): readonly string[]
   /** Listener credentials: the crypt(3) hash of a user. */
   passwordHash(table: Table, user: string): string | undefined
   /** Relay credentials, `label user:password`. */
@@ -37,8 +42,12 @@ export interface TableSet {
   userInfo(table: Table, user: string): UserInfo | undefined
   /** What expansion reads beside tables: includes, .forward files. */
   readonly files: TextFiles
-  /** Every file is read again at its next look-up, changed or not. */
+  /** Every file is read again at its next look-up, changed or not; external tables are told to read their sources again. */
   refresh(): void
+  /** The configuration has changed: external tables that are none of these are closed, the others told to read their sources again. */
+  follow(tables: Iterable<Table>): Promise<void>
+  /** Ends the external tables. */
+  close(): Promise<void>
 }
 
 export interface RelayLogin {
@@ -58,12 +67,11 @@ export interface TableOptions {
   /** Told when a changed file cannot be used and the old content stays. */
   readonly onWarning?: (message: string) => void
   readonly now?: () => number
+  /** Opens tables that are neither inline nor files; absent: they are temporary failures. */
+  readonly external?: OpenExternal
 }
 
-/** A table cannot be read: answer 451. */
-export class TableError extends Error {
-  override readonly name = 'TableError'
-}
+export { TableError } from './external-table.ts'
 
 const recheckMs = 1000
 
@@ -84,7 +92,9 @@ interface Loaded {
 }
 
 export function openTables(options: TableOptions = {}): TableSet {
-  const { delimiter = '+', onWarning = () => undefined, now = Date.now } = options
+  const { delimiter = '+', onWarning = () => undefined, now = Date.now, external = nobodyOpens } = options
+  const textFiles = openTextFiles(now)
+  const externals = new ExternalTables({ open: external, now, onWarning })
   const inline = new WeakMap<Table, Matchers>()
   const files = new Map<string, Loaded>()
 
@@ -96,6 +106,8 @@ export function openTables(options: TableOptions = {}): TableSet {
       inline.set(table, matchers)
       return matchers
     }
+    if (table.source.kind !== 'file')
+      throw new TableError(`table "${table.name}" is asked for what only a file can tell`)
     const { path, format } = table.source
     const loaded = files.get(path)
     if (loaded === undefined) return load(table.name, path, format)
@@ -129,46 +141,90 @@ export function openTables(options: TableOptions = {}): TableSet {
     loaded.version = version
   }
 
-  function lookup(table: Table, key: string): string | undefined {
-    const { content } = matchersOf(table)
-    return content.kind === 'map' ? content.map.get(key.toLowerCase()) : undefined
+  function answering(known: KnownAnswers): TableSet {
+    const ask = (table: Table, kind: 'lookup' | 'check', service: TableService, key: string): string | undefined =>
+      /[\r\n\0]/.test(key)
+        ? undefined
+        : externals.answer(table, { ask: kind, service, key: key.toLowerCase() }, known).value
+    const has = (table: Table, service: TableService, key: string): boolean =>
+      ask(table, 'check', service, key) !== undefined
+
+    function lookup(table: Table, key: string, service: TableService = 'alias'): string | undefined {
+      if (isExternal(table)) return ask(table, 'lookup', service, key)
+      const { content } = matchersOf(table)
+      return content.kind === 'map' ? content.map.get(key.toLowerCase()) : undefined
+    }
+
+    function fetched(table: Table, service: TableService): readonly string[] {
+      const { value } = externals.answer(table, { ask: 'fetch', service }, known)
+      return value === undefined ? [] : [value]
+    }
+
+    return {
+      answering,
+      matchesDomain: (table, host) =>
+        isExternal(table) ? has(table, 'domain', host) : matchersOf(table).domains().matches(host),
+      matchesAddress: (table, address) =>
+        isExternal(table) ? has(table, 'netaddr', address) : matchersOf(table).networks().matches(address),
+      matchesMailbox: (table, address) =>
+        isExternal(table) ? has(table, 'mailaddr', address) : matchersOf(table).mailboxes().matches(address),
+      contains: (table, word, service = 'string') =>
+        isExternal(table) ? has(table, service, word) : matchersOf(table).words().has(word.toLowerCase()),
+      matchesExpression: (table, subject) =>
+        isExternal(table)
+          ? has(table, 'regex', subject)
+          : matchersOf(table)
+              .expressions()
+              .some((expression) => expression.test(subject)),
+      lookup,
+      entries: (table, service = 'source') => (isExternal(table) ? fetched(table, service) : matchersOf(table).entries),
+      passwordHash(table, user) {
+        const value = lookup(table, user, 'credentials')
+        if (isExternal(table)) return hashOf(value, user)
+        return isPasswd(table) ? value?.split(':')[0] : value
+      },
+      relayLogin(table, label) {
+        const value = lookup(table, label, 'credentials')
+        const colon = value?.indexOf(':') ?? -1
+        if (value === undefined || colon < 1) return undefined
+        return { user: value.slice(0, colon), password: value.slice(colon + 1) }
+      },
+      userInfo(table, user) {
+        const fields = userFields(table, lookup(table, user, 'userinfo'))
+        const [uid, gid, home] = isPasswd(table) ? [fields[1], fields[2], fields[4]] : fields
+        if (uid === undefined || gid === undefined || home === undefined) return undefined
+        return { uid: Number(uid), gid: Number(gid), home }
+      },
+      files: textFiles,
+      refresh() {
+        for (const loaded of files.values()) {
+          loaded.checkedAt = Number.NEGATIVE_INFINITY
+          loaded.version = 'to be read again'
+        }
+        externals.refresh()
+      },
+      follow: (tables) => externals.follow(tables),
+      close: () => externals.close(),
+    }
   }
 
-  return {
-    matchesDomain: (table, host) => matchersOf(table).domains().matches(host),
-    matchesAddress: (table, address) => matchersOf(table).networks().matches(address),
-    matchesMailbox: (table, address) => matchersOf(table).mailboxes().matches(address),
-    contains: (table, word) => matchersOf(table).words().has(word.toLowerCase()),
-    matchesExpression: (table, subject) =>
-      matchersOf(table)
-        .expressions()
-        .some((expression) => expression.test(subject)),
-    lookup,
-    entries: (table) => matchersOf(table).entries,
-    passwordHash(table, user) {
-      const value = lookup(table, user)
-      return isPasswd(table) ? value?.split(':')[0] : value
-    },
-    relayLogin(table, label) {
-      const value = lookup(table, label)
-      const colon = value?.indexOf(':') ?? -1
-      if (value === undefined || colon < 1) return undefined
-      return { user: value.slice(0, colon), password: value.slice(colon + 1) }
-    },
-    userInfo(table, user) {
-      const fields = lookup(table, user)?.split(':')
-      const [uid, gid, home] = isPasswd(table) ? [fields?.[1], fields?.[2], fields?.[4]] : (fields ?? [])
-      if (uid === undefined || gid === undefined || home === undefined) return undefined
-      return { uid: Number(uid), gid: Number(gid), home }
-    },
-    files: openTextFiles(now),
-    refresh() {
-      for (const loaded of files.values()) {
-        loaded.checkedAt = Number.NEGATIVE_INFINITY
-        loaded.version = 'to be read again'
-      }
-    },
-  }
+  return answering(noAnswers)
+}
+
+function nobodyOpens(table: Table): never {
+  throw new TableError(`table "${table.name}" cannot be opened here`)
+}
+
+/** External tables answer `user:hash`, as upstream's do, or the hash alone. */
+function hashOf(value: string | undefined, user: string): string | undefined {
+  const prefix = `${user.toLowerCase()}:`
+  return value?.toLowerCase().startsWith(prefix) === true ? value.slice(prefix.length) : value
+}
+
+/** External tables answer `name:uid:gid:home`, as upstream's do, or without the name. */
+function userFields(table: Table, value: string | undefined): readonly string[] {
+  const fields = value?.split(':') ?? []
+  return isExternal(table) && fields.length > 3 ? fields.slice(1) : fields
 }
 
 /** What a table of smtpd.conf itself holds, keys in lower case. */

@@ -42,6 +42,6 @@ function plain(value: unknown, isSecret: (value: unknown) => boolean): Json {
 }
 
 function hidden(source: unknown): Json {
-  const named = typeof source === 'object' && source !== null && 'path' in source
+  const named = typeof source === 'object' && source !== null && 'kind' in source && source.kind !== 'inline'
   return named ? plain(source, () => false) : { kind: 'inline', entries: 'hidden' }
 }

@@ -1,4 +1,5 @@
 import type { Configuration } from '../config/model.ts'
+import { settle } from '../config/settle.ts'
 import type { TableSet } from '../config/tables.ts'
 import type { Envelope, Recipient } from '../mail/envelope.ts'
 import { routeRecipient } from '../routing/route.ts'
@@ -19,9 +20,8 @@ export function createRouter(
 ): Router {
   return async (envelope, recipient, hops) => {
     const { origin } = envelope
-    return routeRecipient({
+    const request = {
       configuration: current(),
-      tables,
       localAddresses,
       recipient: recipient.mailbox,
       ...(recipient.original === undefined ? {} : { original: recipient.original }),
@@ -34,6 +34,7 @@ export function createRouter(
         tags: envelope.tags,
         reversePath: envelope.reversePath,
       },
-    })
+    } as const
+    return settle(tables, (settled) => routeRecipient({ ...request, tables: settled }))
   }
 }

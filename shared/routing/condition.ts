@@ -1,3 +1,4 @@
+import { isExternal } from '../config/external-table.ts'
 import type { Condition, Table } from '../config/model.ts'
 import { sameAddress, withoutBrackets } from '../config/network.ts'
 import { domainOf, type Mailbox } from '../mail/address.ts'
@@ -52,7 +53,7 @@ export function describeCondition(condition: Condition): string {
 }
 
 function describeTable(table: Table): string {
-  if (table.source.kind === 'file' || !table.name.startsWith('<inline')) return `<${table.name}>`
+  if (table.source.kind !== 'inline' || !table.name.startsWith('<inline')) return `<${table.name}>`
   const list = table.source.list ?? [...(table.source.map?.keys() ?? [])]
   const shown = list.slice(0, 5).map((entry) => `"${entry}"`)
   return list.length === 1 ? (shown[0] ?? '') : `{ ${shown.join(', ')}${list.length > shown.length ? ', ...' : ''} }`
@@ -91,7 +92,8 @@ function compare(condition: Compared, context: RoutingContext, recipient: Mailbo
   const subjects = standsForThisHost(condition, context)
     ? ['local']
     : subjectsOf(condition.kind, transaction, recipient)
-  if (condition.caseSensitive === true) return subjects.some((subject) => tables.entries(table).includes(subject))
+  if (condition.caseSensitive === true && !isExternal(table))
+    return subjects.some((subject) => tables.entries(table).includes(subject))
   if (regex) return subjects.some((subject) => tables.matchesExpression(table, subject))
   switch (condition.kind) {
     case 'from-src':

@@ -252,12 +252,12 @@ function lookupFirst(context: RoutingContext, table: Table, keys: readonly strin
 /** The userbase of the action, else `users` of pipeline.conf; virtual users that one `user` owns are known by being listed. */
 function isKnownUser(context: RoutingContext, action: LocalAction, user: string, domain: string): boolean {
   const { tables, configuration } = context
-  if (action.userbase !== undefined) return tables.lookup(action.userbase, user) !== undefined
+  if (action.userbase !== undefined) return tables.lookup(action.userbase, user, 'userinfo') !== undefined
   if (action.user !== undefined && action.virtual !== undefined) return true
   const { users } = configuration.pipeline
   if (users.kind === 'any') return true
   const table: Table = users.kind === 'table' ? users.table : passwdTable(users.file)
-  return tables.contains(table, user) || tables.contains(table, `${user}@${domain}`)
+  return tables.contains(table, user, 'userinfo') || tables.contains(table, `${user}@${domain}`, 'userinfo')
 }
 
 function passwdTable(file: string): Table {

@@ -17,7 +17,7 @@ const at = Date.UTC(2026, 10, 21)
 const ours = 'SRS0=NUWk=JK=example.org=alice@exem.pl'
 
 async function answer(recipient: string, transaction: Partial<Transaction> = {}, text = rules): Promise<string> {
-  const resolution = await resolveForwardPath(contextOf(text, transaction), mailbox(recipient), at)
+  const resolution = resolveForwardPath(contextOf(text, transaction), mailbox(recipient), at)
   return resolution.kind === 'rejected'
     ? formatReply(resolution.reply)
     : resolution.recipients.map((one) => `${one.mailbox} by ${one.route.kind}`).join()

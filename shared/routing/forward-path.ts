@@ -23,11 +23,7 @@ export function forwardPathOf(context: RoutingContext, mailbox: Mailbox, nowAt: 
 }
 
 /** The answer to RCPT TO. @throws TableError answer 451 */
-export async function resolveForwardPath(
-  context: RoutingContext,
-  mailbox: Mailbox,
-  nowAt: number,
-): Promise<Resolution> {
+export function resolveForwardPath(context: RoutingContext, mailbox: Mailbox, nowAt: number): Resolution {
   const asked = forwardPathOf(context, mailbox, nowAt)
   if (asked === undefined) return { kind: 'rejected', reply: invalidRecipient(mailbox) }
   return resolveRecipient(asked.context, asked.mailbox)

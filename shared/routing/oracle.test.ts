@@ -182,7 +182,7 @@ function tablesOf(made: Readonly<Record<string, string>>): TableSet {
   const tables = openTables()
   const inline = new Map<Table, Table>()
   const given = (table: Table): Table => {
-    if (table.source.kind === 'inline') return table
+    if (table.source.kind !== 'file') return table
     const known = inline.get(table)
     if (known !== undefined) return known
     const content = parseTableFile(made[table.source.path] ?? '')

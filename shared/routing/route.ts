@@ -42,7 +42,7 @@ export interface RouteRequest extends RoutingContext {
  * First match wins; no match refuses. Pure but for the tables.
  * @throws TableError when a table cannot be read: answer 451
  */
-export async function routeRecipient(request: RouteRequest): Promise<Route> {
+export function routeRecipient(request: RouteRequest): Route {
   const { original, recipient } = request
   if (original === undefined || original === recipient) return route(request, recipient)
   const way = route(request, original)
@@ -79,7 +79,7 @@ function carryOut(rule: Rule, context: RoutingContext, recipient: Mailbox): Rout
   }
   const action = actionNamed(context.configuration, rule.decision.name)
   if (action.kind === 'local') return { kind: 'local', action: action.name, rule: reference }
-  const hosts = action.host === undefined ? [] : context.tables.entries(action.host)
+  const hosts = action.host === undefined ? [] : context.tables.entries(action.host, 'relayhost')
   const [host] = hosts
   const queue = host === undefined ? undefined : queueOfRelay(context.configuration.pipeline.queues, host)
   if (queue !== undefined && queue.tag !== '') {
@@ -91,7 +91,7 @@ function carryOut(rule: Rule, context: RoutingContext, recipient: Mailbox): Rout
 
 function relayByDomain(action: Action, context: RoutingContext, recipient: Mailbox): string | undefined {
   if (action.kind !== 'relay' || action.domain === undefined) return undefined
-  const url = context.tables.lookup(action.domain, domainOf(recipient))
+  const url = context.tables.lookup(action.domain, domainOf(recipient), 'relayhost')
   if (url === undefined) {
     throw new TableError(`table "${action.domain.name}": no relay for ${domainOf(recipient)} (action "${action.name}")`)
   }
