@@ -42,19 +42,25 @@ interface Signer {
   readonly clock: { at: number }
   sign(content: string | Buffer, edits?: readonly HeaderEdit[], reversePath?: string): Promise<Disposition>
   health(): Promise<readonly string[]>
+  /** As after a reload. */
+  use(...dkim: readonly DkimKey[]): void
   close(): Promise<void>
 }
 
 async function signer(...dkim: readonly DkimKey[]): Promise<Signer> {
   const events: object[] = []
   const clock = { at: receivedAt }
-  const context = {
-    configuration: { pipeline: { dkim, queues: new Map([['sign', { tag: 'Signed' }]]) } },
+  const configurationWith = (keys: readonly DkimKey[]) => ({
+    pipeline: { dkim: keys, queues: new Map([['sign', { tag: 'Signed' }]]) },
+  })
+  const mutable = {
+    configuration: configurationWith(dkim),
     clock: { now: () => clock.at },
     log: silentLog(),
     events: { signed: (fields: object) => events.push(fields) },
     signal: new AbortController().signal,
-  } as unknown as StageContext
+  }
+  const context = mutable as unknown as StageContext
   const stage = await openSigner(context)
   return {
     events,
@@ -62,6 +68,9 @@ async function signer(...dkim: readonly DkimKey[]): Promise<Signer> {
     sign: (content, edits = [], reversePath = 'jane@example.org') =>
       stage.handle(stageMessage(Buffer.from(content as string), edits, reversePath as Mailbox), context),
     health: () => stage.health(),
+    use(...keys) {
+      mutable.configuration = configurationWith(keys)
+    },
     close: () => stage.close(),
   }
 }
@@ -275,4 +284,20 @@ test('dkimpy accepts what we sign, RSA and Ed25519', { skip }, async () => {
   }
   const { stdout, stderr } = spawnSync('/usr/bin/python3', ['-c', verifier], { input: tasks.join('\n') })
   assert.equal(stdout.toString(), 'True\n'.repeat(tasks.length), stderr.toString())
+})
+
+test('after a reload the keys of the configuration in force sign, and its broken ones are told', async (t) => {
+  const signing = await signer(entry('example.org', 'rsa'))
+  t.after(() => signing.close())
+  const content = 'From: jane@example.org\r\n\r\nx\r\n'
+  await signing.sign(content)
+  signing.use(entry('example.org', 'ed'))
+  await signing.sign(content)
+  assert.deepEqual(
+    signing.events.map((event) => (event as { readonly selector: string }).selector),
+    ['rsa', 'ed'],
+  )
+  signing.use(entry('example.org', 'gone'))
+  assert.equal((await signing.sign(content)).kind, 'reject')
+  assert.equal((await signing.health()).length, 1)
 })

@@ -59,6 +59,15 @@ test('a delivery is an action of its own, and its name is the same wherever the 
   assert.deepEqual([action.user, action.alias?.name, action.ttlMs], ['vmail', 'a', 2 * 86_400_000])
 })
 
+test('a rule put above another does not change the name of its action', () => {
+  const rule = 'accept for domain "x.org" relay via "smtp://mx.x.org" expire 1d'
+  const named = actionOf(rule).name
+  assert.equal(named, "relay via 'smtp://mx.x.org' expire 1d")
+  const above = 'accept for domain "a.org" relay\naccept for domain "b.org" relay\n\n'
+  const names = rulesOf(`${above}${rule}`).map(({ action }) => action?.name)
+  assert.deepEqual(names, ['relay', 'relay (2)', named])
+})
+
 test('a rule without a delivery only expands', () => {
   const methods = ['accept for any', 'accept for any forward-only'].map((text) => {
     const action = actionOf(text)

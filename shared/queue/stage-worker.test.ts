@@ -49,6 +49,28 @@ test('a retry keeps its new data and runs when it is due, counted as no failure'
   await queues.close()
 })
 
+test('a worker that may do more at a time takes the jobs that wait', { skip }, async () => {
+  await queues.add([testJob('filter'), testJob('filter'), testJob('filter')])
+  const allRun = signalOf()
+  const first = signalOf()
+  let running = 0
+  const worker = queues.work('filter', {
+    concurrency: 1,
+    handler: async () => {
+      running += 1
+      first.resolve()
+      if (running === 3) allRun.resolve()
+      await allRun.promise
+      return { kind: 'done' }
+    },
+  })
+  await first.promise
+  assert.equal(worker.running, 1)
+  worker.setConcurrency(3)
+  await allRun.promise
+  await queues.close()
+})
+
 test('an operator reads the reason of a retry beside its time', { skip }, async () => {
   const job = testJob('filter')
   await queues.add([job])
