@@ -1,5 +1,7 @@
 import type { Reply } from '../../shared/mail/reply.ts'
 import type { Credentials } from '../../shared/smtp-client/authenticate.ts'
+import type { Places } from './connection-budget.ts'
+import type { RelayLimits } from './relay-limits.ts'
 import type { Endpoint, TlsPolicy } from '../../shared/smtp-client/open-connection.ts'
 
 /** One place a message may be handed to; the plan tries them in order. */
@@ -11,6 +13,9 @@ export interface Hop {
   readonly credentials?: Credentials
   /** Connections are shared by messages with the same key. */
   readonly key: string
+  /** Where a connection to it counts. */
+  readonly places: Places
+  readonly limits: RelayLimits
 }
 
 export type HopPlan =

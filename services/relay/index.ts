@@ -1,21 +1,26 @@
 import type { RelayAction } from '../../shared/config/model.ts'
 import type { DeliveryAttempt, Disposition } from '../../shared/mail/disposition.ts'
-import { settled } from '../../shared/mail/disposition.ts'
+import { postpone, settled } from '../../shared/mail/disposition.ts'
 import { isPositive, replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import { defineStage } from '../../shared/pipeline/stage.ts'
 import type { OpenStage, StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
 import type { ServiceContext } from '../../shared/service.ts'
 import { ConnectionPool } from '../../shared/smtp-client/pool.ts'
-import { planHops } from './plan-hops.ts'
 import { composeTransaction } from './compose-transaction.ts'
+import { ConnectionBudget } from './connection-budget.ts'
+import { DestinationLines } from './destination-lines.ts'
+import { inLane } from './domain-lane.ts'
+import { HostPenalties } from './host-penalties.ts'
 import { OwnHosts } from './own-host.ts'
 import { PemFiles } from './pem-files.ts'
+import { planHops } from './plan-hops.ts'
+import { KnownLimits, limitedDomain } from './relay-limits.ts'
+import type { RelayLimits } from './relay-limits.ts'
 import { partsBySender } from './sender.ts'
 import { sendByHops } from './send-by-hops.ts'
 import type { HopResult } from './send-by-hops.ts'
 import { Turns } from './turns.ts'
-import { UnreachableHosts } from './unreachable-hosts.ts'
 
 /** Outgoing mail: to the MX of the recipient's domain or to smarthosts, by the relay actions of smtpd.conf. */
 export default defineStage({ name: 'relay', queue: 'relay', open: openRelay })
@@ -23,23 +28,47 @@ export default defineStage({ name: 'relay', queue: 'relay', open: openRelay })
 export async function openRelay(service: ServiceContext): Promise<OpenStage> {
   const pool = new ConnectionPool()
   const planning = { turns: new Turns(), pemFiles: new PemFiles(), ownHosts: new OwnHosts(service.clock) }
-  const unreachable = new UnreachableHosts(service.clock)
+  const sending = {
+    pool,
+    penalties: new HostPenalties(service.clock),
+    budget: new ConnectionBudget(service.clock),
+    clock: service.clock,
+  }
+  const lines = new DestinationLines(service.clock)
+  const knownLimits = new KnownLimits()
 
   async function relay(
     action: RelayAction,
     message: StageMessage,
     context: StageContext,
-  ): Promise<readonly DeliveryAttempt[]> {
-    const plan = await planHops({ message, action, context, ...planning })
-    if (plan.kind === 'refused') return attemptsOf(message.pending, plan)
+    limits: RelayLimits,
+  ): Promise<Disposition> {
+    const plan = await planHops({ message, action, context, limits, ...planning })
+    if (plan.kind === 'refused') return settled(attemptsOf(message.pending, plan))
     const attempts: DeliveryAttempt[] = []
     const senders = { action, srs: context.configuration.srs, nowAt: context.clock.now() }
     for (const part of partsBySender(message, senders)) {
       const transaction = await composeTransaction(message, part)
-      const result = await sendByHops(plan.hops, transaction, { pool, unreachable, signal: context.signal })
-      attempts.push(...attemptsOf(part.pending, result))
+      const result = await sendByHops(plan.hops, transaction, { ...sending, signal: context.signal })
+      if (result.kind !== 'busy') attempts.push(...attemptsOf(part.pending, result))
+      else if (attempts.length === 0) return postpone(result.retryInMs, result.why)
+      else attempts.push(...attemptsOf(part.pending, { kind: 'refused', reply: busy(result.why) }))
     }
-    return attempts
+    return settled(attempts)
+  }
+
+  async function relayInTurn(action: RelayAction, message: StageMessage, context: StageContext): Promise<Disposition> {
+    const domain = limitedDomain(message)
+    const turn = lines.enter(domain, shareOf(context))
+    if (turn.kind === 'wait') return postpone(turn.waitMs, `enough messages for ${domain} are at work`)
+    try {
+      const limits = knownLimits.of(context.configuration, domain)
+      const atOnce = limits.maxConnections.domain
+      const work = (): Promise<Disposition> => relay(action, message, context, limits)
+      return await (atOnce === undefined ? work() : inLane(context, domain, atOnce, work))
+    } finally {
+      turn.leave()
+    }
   }
 
   return {
@@ -47,13 +76,26 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
       const action = message.action === undefined ? undefined : context.configuration.actions.get(message.action)
       if (action?.kind !== 'relay')
         return settled(attemptsOf(message.pending, { kind: 'refused', reply: actionGone(message.action) }))
-      return settled(await relay(action, message, context))
+      return relayInTurn(action, message, context)
     },
     close: () => pool.close(),
   }
 }
 
-function attemptsOf(pending: readonly number[], result: HopResult): readonly DeliveryAttempt[] {
+/** Of one slow destination: half of the workers. */
+function shareOf({ configuration }: StageContext): number {
+  return Math.max(1, Math.floor((configuration.pipeline.queues.get('relay')?.concurrency ?? 20) / 2))
+}
+
+/** A part of the message went out already: the rest is an attempt like another. */
+function busy(why: string): Reply {
+  return { code: 451, enhanced: '4.4.5', text: why }
+}
+
+function attemptsOf(
+  pending: readonly number[],
+  result: Exclude<HopResult, { readonly kind: 'busy' }>,
+): readonly DeliveryAttempt[] {
   return pending.map((recipient, position): DeliveryAttempt => {
     if (result.kind === 'refused') {
       const { reply, remoteMta } = result

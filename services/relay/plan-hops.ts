@@ -9,10 +9,12 @@ import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
 import type { Credentials } from '../../shared/smtp-client/authenticate.ts'
 import { peerName } from '../../shared/smtp-client/open-connection.ts'
 import type { TlsPolicy } from '../../shared/smtp-client/open-connection.ts'
+import type { Places } from './connection-budget.ts'
 import type { Hop, HopPlan } from './hop.ts'
 import { addressesOf, findMailHosts } from './mail-hosts.ts'
 import type { OwnHosts } from './own-host.ts'
 import type { PemFiles } from './pem-files.ts'
+import type { RelayLimits } from './relay-limits.ts'
 import { tlsPolicy } from './tls-policy.ts'
 import type { Turns } from './turns.ts'
 
@@ -23,6 +25,7 @@ export interface HopRequest {
   readonly turns: Turns
   readonly pemFiles: PemFiles
   readonly ownHosts: OwnHosts
+  readonly limits: RelayLimits
 }
 
 /**
@@ -122,9 +125,13 @@ interface Target {
   readonly login?: Credentials
 }
 
-/** A hop to one address, from a source address of ours when the action names some; none when no source is of its family. */
+/**
+ * A hop to one address, from a source address of ours when the action names some; none when no source is of its family, or when
+ * `mta limit` wants the other family.
+ */
 function hopTo(target: Target, request: SourcedRequest): readonly Hop[] {
-  const { action, context } = request
+  const { action, context, limits, message } = request
+  if (limits.family !== undefined && ![0, limits.family].includes(isIP(target.address ?? ''))) return []
   const source = sourceFor(target.address, request)
   if (source === 'none') return []
   const endpoint = {
@@ -142,9 +149,18 @@ function hopTo(target: Target, request: SourcedRequest): readonly Hop[] {
       helo: source?.helo ?? action.helo ?? configuration.hostname,
       tls: target.tls,
       key: `${configuration.revision} ${request.message.action ?? ''} ${peerName(endpoint)} ${source?.address ?? ''}`,
+      places: placesOf(target, source?.address, message),
+      limits,
       ...(target.login === undefined ? {} : { credentials: target.login }),
     },
   ]
+}
+
+function placesOf(target: Target, source = 'any', { action, destination }: StageMessage): Places {
+  const host = target.address ?? target.host
+  const relay = `${action ?? ''} to ${destination ?? ''}`
+  const domain = destination ?? ''
+  return { host, source, route: `${host} from ${source}`, relay, connector: `${relay} from ${source}`, domain }
 }
 
 /** An address of ours to connect from, and the name that goes with it. */
@@ -189,7 +205,7 @@ function domainOfFirst({ envelope, pending }: StageMessage): string {
 function someHops(hops: readonly Hop[]): HopPlan {
   return hops.length > 0
     ? { kind: 'hops', hops }
-    : notConfigured('No source address fits the addresses of the mail servers')
+    : notConfigured('No source address, or no family of `mta limit`, fits the addresses of the mail servers')
 }
 
 /** A fault of the configuration is for an operator to mend; the mail waits. */

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 
 import type { DeliveryAttempt } from '../../shared/mail/disposition.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
@@ -14,7 +15,6 @@ import { selfSignedCertificate } from '../../shared/start/self-signed.ts'
 import { openRelay } from './index.ts'
 import { listTable, relayAction, stageContext, stageMessage } from './testing.ts'
 import type { Surroundings } from './testing.ts'
-import { UnreachableHosts } from './unreachable-hosts.ts'
 
 const closing: (() => Promise<void>)[] = []
 after(async () => {
@@ -314,19 +314,12 @@ test('as of the old grammar replaces one half of the sender', async () => {
 })
 
 test('hosts of secure:// are not used in turn: TLS from the start first, each time', async () => {
-  const tried: string[] = []
-  const first = await serve(async (session) => {
-    tried.push('first')
-    session.hangUp()
-  })
-  const second = await serve(async (session) => {
-    tried.push('second')
-    session.hangUp()
-  })
+  const [one, two]: [TakenMessage[], TakenMessage[]] = [[], []]
+  const [first, second] = [await serve(polite(one)), await serve(polite(two))]
   const host = listTable('hosts', [`smtp://127.0.0.1:${first.port}`, `smtp://127.0.0.1:${second.port}`])
   const context = stageContext({ action: relayAction({ host, hostsInOrder: true }) })
-  await relayOne(context, stageMessage(), stageMessage())
-  assert.deepEqual(tried, ['first', 'second', 'first', 'second'])
+  await relayOne(context, stageMessage(), stageMessage(), stageMessage())
+  assert.deepEqual([one.length, two.length], [3, 0])
 })
 
 test('srs: what an alias sent on has a sender of ours for the next host, other mail of the same message its own', async () => {
@@ -360,21 +353,173 @@ test('srs: what an alias sent on has a sender of ours for the next host, other m
   assert.match(taken[2]?.mail ?? '', /^MAIL FROM:<>/)
 })
 
+/** A server that answers the final dot when `finish` is called. */
+async function slowServer() {
+  const waiting: (() => void)[] = []
+  let arrived: (() => void) | undefined
+  const server = await serve(async (session) => {
+    session.say('220 hi')
+    await session.line()
+    session.say('250 x')
+    for (;;) {
+      const line = await session.line()
+      if (line === undefined) return
+      if (line !== 'DATA') {
+        session.say('250 ok')
+        continue
+      }
+      session.say('354 go')
+      await session.content()
+      arrived?.()
+      await new Promise<void>((resolve) => {
+        waiting.push(resolve)
+      })
+      session.say('250 2.0.0 sent')
+    }
+  })
+  const nextArrival = () =>
+    new Promise<void>((resolve) => {
+      arrived = resolve
+    })
+  return { server, nextArrival, finish: () => waiting.shift()?.() }
+}
+
+const slowZones = { a: { 'far.test': ['127.0.0.1'] } }
+
+test('a host that gives no session is left alone, and mail for it waits without counting as tried', async () => {
+  const bad = await serve(async (session) => session.say('421 4.7.0 busy'))
+  const clock = { at: Date.now(), now: () => clock.at }
+  const context = stageContext({ zones: slowZones, relayPort: bad.port, clock })
+  const stage = await openRelay(context)
+  closing.push(() => stage.close())
+  const first = await stage.handle(stageMessage(), context)
+  assert.equal(first.kind, 'settled')
+  const second = await stage.handle(stageMessage(), context)
+  assert.ok(second.kind === 'postpone')
+  assert.equal(second.delayMs, 15_000)
+  assert.equal(bad.sessions.length, 1)
+  clock.at += 15_000
+  assert.equal((await stage.handle(stageMessage(), context)).kind, 'settled')
+  assert.equal(bad.sessions.length, 2)
+})
+
+test('a host that says never does not end the mail while another one is only passed over', async () => {
+  const never = await serve(async (session) => session.say('554 5.3.2 closed'))
+  const down = await startServer(async (session) => session.say('421 busy'), { host: '127.0.0.2', port: never.port })
+  closing.push(() => down.close())
+  const zones = {
+    mx: { 'far.test': [mx('down', 10), mx('never', 20)], 'down.test': [mx('down', 10)] },
+    a: { never: ['127.0.0.1'], down: ['127.0.0.2'] },
+  }
+  const context = stageContext({ zones, relayPort: never.port })
+  const stage = await openRelay(context)
+  closing.push(() => stage.close())
+  await stage.handle(stageMessage({ destination: 'down.test' }), context)
+  assert.equal((await stage.handle(stageMessage(), context)).kind, 'postpone')
+})
+
+test('max-conn-per-source holds over all destinations, and an idle connection makes room', async () => {
+  const { server, nextArrival, finish } = await slowServer()
+  const taken: TakenMessage[] = []
+  const near = await startServer(polite(taken), { host: '127.0.0.2', port: server.port })
+  closing.push(() => near.close())
+  const zones = { a: { 'far.test': ['127.0.0.1'], 'other.test': ['127.0.0.2'] } }
+  const limits = { 'max-conn-per-source': 1 }
+  const context = stageContext({ zones, relayPort: server.port, limits })
+  const stage = await openRelay(context)
+  closing.push(() => stage.close())
+  const arrival = nextArrival()
+  const first = stage.handle(stageMessage(), context)
+  await arrival
+  const other = stageMessage({ destination: 'other.test', to: ['ann@other.test'] })
+  const refused = await stage.handle(other, context)
+  assert.ok(refused.kind === 'postpone')
+  assert.match(refused.reason, /max-conn-per-source 1/)
+  finish()
+  assert.equal((await first).kind, 'settled')
+  // The connection to the first host is idle now and has to go.
+  const idle = server.whenIdle()
+  let result = await stage.handle(other, context)
+  assert.equal(result.kind, 'postpone')
+  await idle
+  while (result.kind === 'postpone') {
+    await nextTurn()
+    result = await stage.handle(other, context)
+  }
+  assert.equal(result.kind, 'settled')
+  assert.equal(taken.length, 1)
+})
+
+test('connections to a host keep their distance', async () => {
+  const clock = { at: Date.now(), now: () => clock.at }
+  const limits = { 'conn-delay-host': 5, 'session-mail-max': 1 }
+  const { taken, context } = await farTest({}, { limits, clock })
+  const stage = await openRelay(context)
+  closing.push(() => stage.close())
+  assert.equal((await stage.handle(stageMessage(), context)).kind, 'settled')
+  const second = await stage.handle(stageMessage(), context)
+  assert.ok(second.kind === 'postpone')
+  assert.equal(second.delayMs, 5_000)
+  clock.at += 5_000
+  assert.equal((await stage.handle(stageMessage(), context)).kind, 'settled')
+  assert.deepEqual(
+    taken.map(({ connection }) => connection),
+    [0, 1],
+  )
+})
+
+test('a session ends after so many messages, or so many refused recipients', async () => {
+  for (const limits of [{ 'session-mail-max': 2 }, { 'max-failures-per-session': 2 }]) {
+    const options = 'session-mail-max' in limits ? {} : { rcptReply: () => '550 5.1.1 no' }
+    const { server, context } = await farTest(options, { limits })
+    await relayOne(context, stageMessage(), stageMessage(), stageMessage())
+    assert.equal(server.sessions.length, 2)
+  }
+})
+
+test('inet6 leaves the IPv4 addresses out', async () => {
+  const { taken, context } = await farTest({}, { family: 6 })
+  assert.match(said(await relayOne(context, stageMessage()))[0] ?? '', /^451 4\.3\.5 .*family/)
+  assert.equal(taken.length, 0)
+})
+
+test('max-conn-per-domain is asked of all processes: a message without a slot takes no worker', async () => {
+  const calls: string[] = []
+  let granted = false
+  const lanes = {
+    acquire: async (destination: string, limit: number) => {
+      calls.push(`acquire ${destination} ${limit}`)
+      return { granted }
+    },
+    release: async (destination: string) => void calls.push(`release ${destination}`),
+  }
+  const { taken, context } = await farTest({}, { limits: { 'max-conn-per-domain': 3 }, lanes })
+  const stage = await openRelay(context)
+  closing.push(() => stage.close())
+  const waits = await stage.handle(stageMessage(), context)
+  assert.ok(waits.kind === 'postpone')
+  assert.deepEqual(waits.lane, { destination: 'relay far.test', limit: 3 })
+  granted = true
+  assert.equal((await stage.handle(stageMessage(), context)).kind, 'settled')
+  assert.equal(taken.length, 1)
+  assert.deepEqual(calls, ['acquire relay far.test 3', 'acquire relay far.test 3', 'release relay far.test'])
+})
+
+test('a slow destination does not take all workers', async () => {
+  const { server, nextArrival, finish } = await slowServer()
+  const context = stageContext({ zones: slowZones, relayPort: server.port, concurrency: 2 })
+  const stage = await openRelay(context)
+  closing.push(() => stage.close())
+  const arrival = nextArrival()
+  const first = stage.handle(stageMessage(), context)
+  await arrival
+  assert.equal((await stage.handle(stageMessage(), context)).kind, 'postpone')
+  finish()
+  assert.equal((await first).kind, 'settled')
+})
+
 test('an action that is gone means later', async () => {
   const { context } = await farTest()
   const [attempt] = await relayOne(context, { ...stageMessage(), action: 'gone' })
   assert.deepEqual([attempt?.reply.code, attempt?.reply.enhanced], [451, '4.3.5'])
-})
-
-test('a host that was down a moment ago is tried last, for a minute', () => {
-  let nowAt = 0
-  const hosts = new UnreachableHosts({ now: () => nowAt })
-  const hops = [{ key: 'a' }, { key: 'b' }]
-  hosts.remember('a')
-  assert.deepEqual(
-    hosts.last(hops).map(({ key }) => key),
-    ['b', 'a'],
-  )
-  nowAt = 61_000
-  assert.deepEqual(hosts.last(hops), hops)
 })

@@ -1,21 +1,28 @@
-import { isTemporary } from '../../shared/mail/reply.ts'
+import type { Clock } from '../../shared/clock.ts'
+import { isPermanent, isTemporary } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import { OpenError } from '../../shared/smtp-client/client-error.ts'
 import { openConnection, peerName } from '../../shared/smtp-client/open-connection.ts'
+import { NoConnectionNow } from '../../shared/smtp-client/pool.ts'
 import type { ConnectionPool, PooledResult } from '../../shared/smtp-client/pool.ts'
 import { sendInParts } from '../../shared/smtp-client/send-in-parts.ts'
 import type { Transaction } from '../../shared/smtp-client/transaction.ts'
+import type { ConnectionBudget } from './connection-budget.ts'
 import type { Hop } from './hop.ts'
-import type { UnreachableHosts } from './unreachable-hosts.ts'
+import type { HostPenalties } from './host-penalties.ts'
 
 /** What the host that took part in the transaction said, or why none did. */
 export type HopResult =
   | ({ readonly kind: 'answered' } & PooledResult)
   | { readonly kind: 'refused'; readonly reply: Reply; readonly remoteMta?: string }
+  /** No attempt was made that says anything. */
+  | { readonly kind: 'busy'; readonly retryInMs: number; readonly why: string }
 
 export interface HopTools {
   readonly pool: ConnectionPool
-  readonly unreachable: UnreachableHosts
+  readonly penalties: HostPenalties
+  readonly budget: ConnectionBudget
+  readonly clock: Clock
   readonly signal: AbortSignal
 }
 
@@ -24,44 +31,80 @@ const maxTried = 10
 
 /**
  * Offers the message to one host after the other until one takes part in the transaction (RFC 5321 §5.1). What it then says is
- * final for this attempt: another MX is not asked for a second opinion.
+ * final for this attempt: another MX is not asked for a second opinion. Hosts that failed a moment ago are passed over.
  */
 export async function sendByHops(hops: readonly Hop[], transaction: Transaction, tools: HopTools): Promise<HopResult> {
   const troubles: Trouble[] = []
-  for (const hop of tools.unreachable.last(hops).slice(0, maxTried)) {
+  const waits: Wait[] = []
+  for (const hop of hops) {
+    if (troubles.length >= maxTried || tools.signal.aborted) break
+    const waitMs = tools.penalties.waitMs(hop.key)
+    if (waitMs > 0) {
+      waits.push({
+        kind: 'busy',
+        retryInMs: waitMs,
+        why: `${peerName(hop.endpoint)} failed a moment ago`,
+        healthy: false,
+      })
+      continue
+    }
     const result = await offer(hop, transaction, tools)
     if (result.kind === 'answered') return result
-    troubles.push(result)
-    if (tools.signal.aborted) break
+    if (result.kind === 'busy') waits.push(result)
+    else troubles.push(result)
   }
-  return { kind: 'refused', ...verdict(troubles) }
+  return outcome(troubles, waits)
 }
 
 interface Trouble {
+  readonly kind: 'refused'
   readonly reply: Reply
   /** Absent when no host answered. */
   readonly remoteMta?: string
 }
 
+interface Wait {
+  readonly kind: 'busy'
+  readonly retryInMs: number
+  readonly why: string
+  /** A limit of ours, not a failure. */
+  readonly healthy: boolean
+}
+
 async function offer(hop: Hop, transaction: Transaction, tools: HopTools) {
+  const startedAt = tools.clock.now()
   try {
-    const connect = (signal: AbortSignal) => openConnection({ ...hop, signal })
-    const result = await sendInParts(transaction, (part) => tools.pool.send(hop.key, connect, part, tools.signal))
-    tools.unreachable.forget(hop.key)
+    const connect = (signal: AbortSignal) =>
+      tools.budget.connect(hop.key, hop.places, hop.limits, () => openConnection({ ...hop, signal }))
+    const result = await sendInParts(transaction, (part) =>
+      tools.pool.send(hop.key, connect, part, tools.signal, hop.limits.session),
+    )
+    tools.penalties.worked(hop.key)
     if (!result.untouched) return { kind: 'answered' as const, ...result }
     return { kind: 'refused' as const, reply: result.replies[0] ?? noAnswer, remoteMta: result.peer }
   } catch (error) {
+    if (error instanceof NoConnectionNow) {
+      tools.penalties.untried(hop.key)
+      return { kind: 'busy' as const, retryInMs: error.retryInMs, why: error.message, healthy: true }
+    }
     if (!(error instanceof OpenError)) throw error
-    const answered = error.phase !== 'connect'
-    if (!answered) tools.unreachable.remember(hop.key)
-    const remoteMta = answered ? { remoteMta: peerName(hop.endpoint) } : {}
+    if (!tools.signal.aborted) tools.penalties.failed(hop.key, startedAt)
+    const remoteMta = error.phase === 'connect' ? {} : { remoteMta: peerName(hop.endpoint) }
     return { kind: 'refused' as const, reply: error.reply, ...remoteMta }
   }
 }
 
-/** As long as one host may be better later, the message waits; only when all say never (RFC 7504) it is over. */
-function verdict(troubles: readonly Trouble[]): Trouble {
-  return troubles.findLast(({ reply }) => isTemporary(reply)) ?? troubles.at(-1) ?? { reply: noAnswer }
+/**
+ * As long as one host may be better later, the message waits; only when all say never (RFC 7504) it is over. When nobody was asked, or
+ * a host that works has only no connection left for us, it was no attempt.
+ */
+function outcome(troubles: readonly Trouble[], waits: readonly Wait[]): HopResult {
+  const said: Trouble = troubles.findLast(({ reply }) => isTemporary(reply)) ??
+    troubles.at(-1) ?? { kind: 'refused', reply: noAnswer }
+  const [first, ...others] = waits.toSorted((one, other) => one.retryInMs - other.retryInMs)
+  if (first === undefined) return said
+  const noAttempt = troubles.length === 0 || isPermanent(said.reply) || [first, ...others].some((one) => one.healthy)
+  return noAttempt ? first : said
 }
 
 const noAnswer: Reply = { code: 451, enhanced: '4.4.1', text: 'No mail server answered' }

@@ -2,12 +2,14 @@ import { Readable } from 'node:stream'
 
 import type { Action, Configuration, Listener, RelayAction, Table } from '../../shared/config/model.ts'
 import type { RelayLogin, TableSet } from '../../shared/config/tables.ts'
+import type { Clock } from '../../shared/clock.ts'
 import { silentLog } from '../../shared/log.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import type { Envelope } from '../../shared/mail/envelope.ts'
 import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
+import type { Lanes } from '../../shared/queue/queues.ts'
 import type { LookUp, MxRecord, Resolver } from '../../shared/resolver.ts'
 
 const at = { file: 'smtpd.conf', line: 5, column: 1 }
@@ -52,11 +54,19 @@ export interface Surroundings {
   readonly logins?: Readonly<Record<string, RelayLogin>>
   readonly cas?: ReadonlyMap<string, string>
   readonly srs?: Configuration['srs']
+  /** Of `mta limit`. */
+  readonly limits?: Readonly<Record<string, number>>
+  readonly family?: 4 | 6
+  /** Of the queue: half of it may be at work for a slow destination. */
+  readonly concurrency?: number
+  readonly lanes?: Pick<Lanes, 'acquire' | 'release'>
+  readonly clock?: Clock
 }
 
 /** The part of a service's surroundings that the relay looks at. */
 export function stageContext(surroundings: Surroundings): StageContext {
   const { action = relayAction(), zones = {}, relayPort = 25, externals = [] } = surroundings
+  const queues = new Map([['relay', { concurrency: surroundings.concurrency ?? 50, timeoutMs: 60_000 }]])
   const configuration = {
     revision: 'test',
     hostname: 'mail.example.org',
@@ -65,7 +75,12 @@ export function stageContext(surroundings: Surroundings): StageContext {
     cas: surroundings.cas ?? new Map(),
     pkis: new Map(),
     srs: surroundings.srs,
-    pipeline: { relayPort, tlsMinimum: 'TLSv1.2', externals },
+    limits: {
+      mta: new Map(Object.entries(surroundings.limits ?? {})),
+      mtaDomains: new Map(),
+      ...(surroundings.family === undefined ? {} : { mtaFamily: surroundings.family }),
+    },
+    pipeline: { relayPort, tlsMinimum: 'TLSv1.2', externals, queues },
   } as unknown as Configuration
   const tables = {
     entries: (table: Table) => (table.source.kind === 'inline' ? (table.source.list ?? []) : []),
@@ -76,7 +91,8 @@ export function stageContext(surroundings: Surroundings): StageContext {
     tables,
     resolver: fakeResolver(zones),
     log: silentLog(),
-    clock: { now: () => Date.now() },
+    clock: surroundings.clock ?? { now: () => Date.now() },
+    queues: { lanes: surroundings.lanes },
     signal: new AbortController().signal,
   } as unknown as StageContext
 }

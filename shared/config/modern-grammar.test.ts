@@ -50,11 +50,24 @@ test('a listener is read with all its options in any order', () => {
 
 test('what is read and has no effect yet is told', () => {
   const settings =
-    'mta limit max-conn-per-host 3\nmta max-deferred 9\nmda limit task-hiwat 9\nscheduler limit max-inflight 9\n'
+    'mta limit max-conn-per-host 3 task-hiwat 9\nmta max-deferred 9\nmda limit task-hiwat 9\nscheduler limit max-inflight 9\n'
   const { diagnostics } = parseText(`${settings}${relay}${rule}`)
   assert.deepEqual(
     diagnostics.map((one) => `${one.code}@${one.span.line}`),
     ['no-effect@1', 'no-effect@2', 'no-effect@3', 'no-effect@4'],
+  )
+})
+
+test('limits of relays add up, and one that lets nothing through is refused', () => {
+  const settings = 'mta limit inet4\nmta limit for domain X.org max-conn-per-host 3\nmta limit for domain x.org inet6\n'
+  const { draft, diagnostics } = parseText(`${settings}${relay}${rule}`)
+  assert.deepEqual(diagnostics, [])
+  assert.equal(draft.limits.mtaFamily, 4)
+  assert.deepEqual(draft.limits.mtaDomains.get('x.org'), { limits: new Map([['max-conn-per-host', 3]]), family: 6 })
+  const refused = parseText(`mta limit max-conn-per-host 0\n${relay}${rule}`)
+  assert.deepEqual(
+    refused.diagnostics.map((one) => one.message),
+    ['max-conn-per-host is at least 1'],
   )
 })
 

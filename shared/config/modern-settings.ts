@@ -106,19 +106,32 @@ export function setMdaLimits(draft: PolicyDraft): void {
 export function parseMta(draft: PolicyDraft): void {
   const { reader } = draft
   reader.next()
-  if (reader.accept('max-deferred')) setLimits(draft, { mtaMaxDeferred: reader.number('a number').value })
-  else if (reader.accept('limit')) {
-    if (reader.accept('for')) {
-      reader.expect('domain', 'behind "for"')
-      const domain = reader.string('a domain').text.toLowerCase()
-      const limits = parseMtaLimits(draft, new Map())
-      setLimits(draft, { mtaDomains: new Map([...draft.limits.mtaDomains, [domain, limits]]) })
-    } else {
-      const { limits, family } = parseMtaLimits(draft, draft.limits.mta)
-      setLimits(draft, { mta: limits, ...(family === undefined ? {} : { mtaFamily: family }) })
-    }
-  } else reader.unexpected('max-deferred or limit', ['max-deferred', 'limit'])
+  if (reader.accept('max-deferred')) setMaximumDeferred(draft)
+  else if (reader.accept('limit')) setMtaLimits(draft)
+  else reader.unexpected('max-deferred or limit', ['max-deferred', 'limit'])
   reader.endOfStatement()
+}
+
+/** How much waits in memory for a host that fails; here all of it waits in Redis. */
+export function setMaximumDeferred(draft: PolicyDraft): void {
+  draft.limits = { ...draft.limits, mtaMaxDeferred: draft.reader.number('a number').value }
+  const why = 'what waits for a host that fails is kept in Redis, however much it is'
+  draft.reader.warn('no-effect', why, draft.reader.last.span, 'remove it')
+}
+
+/** `[for domain NAME] {inet4 | inet6 | KEY N}`; statements of one domain add up. */
+export function setMtaLimits(draft: PolicyDraft): void {
+  const { reader, limits } = draft
+  if (reader.accept('for')) {
+    reader.expect('domain', 'behind "for"')
+    const domain = reader.string('a domain').text.toLowerCase()
+    const known = limits.mtaDomains.get(domain)
+    const own = { ...known, ...parseMtaLimits(draft, known?.limits ?? new Map()) }
+    draft.limits = { ...limits, mtaDomains: new Map([...limits.mtaDomains, [domain, own]]) }
+  } else {
+    const { limits: mta, family } = parseMtaLimits(draft, limits.mta)
+    draft.limits = { ...limits, mta, ...(family === undefined ? {} : { mtaFamily: family }) }
+  }
 }
 
 /** `scheduler limit KEY N ...`. */
@@ -259,7 +272,7 @@ function parseLimit(reader: TokenReader, known: readonly string[]): [name: strin
   return [key.text, reader.number('a number').value]
 }
 
-export function parseMtaLimits(
+function parseMtaLimits(
   draft: PolicyDraft,
   before: ReadonlyMap<string, number>,
 ): { readonly limits: ReadonlyMap<string, number>; readonly family?: 4 | 6 } {
@@ -269,9 +282,21 @@ export function parseMtaLimits(
   while (!reader.atEnd()) {
     if (reader.accept('inet4')) family = 4
     else if (reader.accept('inet6')) family = 6
-    else limits.set(...parseLimit(reader, mtaLimits))
+    else limits.set(...parseMtaLimit(reader))
   }
   return { limits, ...(family === undefined ? {} : { family }) }
+}
+
+function parseMtaLimit(reader: TokenReader): [name: string, value: number] {
+  const { span } = reader.peek()
+  const [name, value] = parseLimit(reader, mtaLimits)
+  const least = name.startsWith('max-') || name === 'session-mail-max' ? 1 : 0
+  if (value < least) reader.fail('value', `${name} is at least ${least}`, reader.last.span)
+  if (name.startsWith('task-')) {
+    const why = `${name} has no effect: no process of ours keeps messages that wait in memory`
+    reader.warn('no-effect', why, span, 'remove it')
+  }
+  return [name, value]
 }
 
 export function setLimits(draft: PolicyDraft, change: Partial<Limits>): void {

@@ -4,11 +4,12 @@ import {
   parseDelimiter,
   parseLimits,
   parseMaximumSize,
-  parseMtaLimits,
   parseSmtpLimits,
   readDhe,
   schedulerLimits,
   setLimits,
+  setMaximumDeferred,
+  setMtaLimits,
   setMdaLimits,
 } from './modern-settings.ts'
 import { resolvePath } from './path.ts'
@@ -81,7 +82,7 @@ export function parseOldMaximumSize(draft: PolicyDraft): void {
 
 export function parseMaximumDeferred(draft: PolicyDraft): void {
   draft.reader.next()
-  setLimits(draft, { mtaMaxDeferred: draft.reader.number('a number').value })
+  setMaximumDeferred(draft)
   draft.reader.endOfStatement()
 }
 
@@ -115,15 +116,8 @@ export function parseOldLimit(draft: PolicyDraft): void {
   else if (reader.accept('mda')) setMdaLimits(draft)
   else if (reader.accept('scheduler')) {
     setLimits(draft, { scheduler: parseLimits(draft, limits.scheduler, schedulerLimits) })
-  } else if (!reader.accept('mta')) reader.unexpected('what is limited', ['session', 'mta', 'mda', 'scheduler'])
-  else if (reader.accept('for')) {
-    reader.expect('domain', 'behind "for"')
-    const domain = reader.string('a domain').text.toLowerCase()
-    setLimits(draft, { mtaDomains: new Map([...limits.mtaDomains, [domain, parseMtaLimits(draft, new Map())]]) })
-  } else {
-    const { limits: mta, family } = parseMtaLimits(draft, limits.mta)
-    setLimits(draft, { mta, ...(family === undefined ? {} : { mtaFamily: family }) })
-  }
+  } else if (reader.accept('mta')) setMtaLimits(draft)
+  else reader.unexpected('what is limited', ['session', 'mta', 'mda', 'scheduler'])
   reader.endOfStatement()
 }
 

@@ -25,6 +25,14 @@ export type Disposition =
   | { readonly kind: 'reject'; readonly reply: Reply }
   | { readonly kind: 'hold'; readonly reason: string; readonly quarantine?: Quarantine }
   | { readonly kind: 'discard'; readonly reason: string }
+  /** No attempt was made: again after `delayMs`, or with `lane` as soon as one that is at work for the destination is done. */
+  | { readonly kind: 'postpone'; readonly delayMs: number; readonly reason: string; readonly lane?: Lane }
+
+/** A destination and how many jobs may be at work for it at a time. */
+export interface Lane {
+  readonly destination: string
+  readonly limit: number
+}
 
 export function pass(tag: Tag, edits: readonly HeaderEdit[] = []): Disposition {
   return { kind: 'pass', tag, edits }
@@ -48,4 +56,8 @@ export function quarantine(quarantine: Quarantine, reason: string): Disposition 
 
 export function discard(reason: string): Disposition {
   return { kind: 'discard', reason }
+}
+
+export function postpone(delayMs: number, reason: string, lane?: Lane): Disposition {
+  return { kind: 'postpone', delayMs, reason, ...(lane === undefined ? {} : { lane }) }
 }

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import type { Configuration } from '../config/model.ts'
 import type { Events } from '../events.ts'
 import type { Mailbox, ReversePath } from '../mail/address.ts'
-import { discard, hold, pass, quarantine, reject, settled } from '../mail/disposition.ts'
+import { discard, hold, pass, postpone, quarantine, reject, settled } from '../mail/disposition.ts'
 import type { Disposition } from '../mail/disposition.ts'
 import { newMessageId } from '../mail/message-id.ts'
 import type { Reply } from '../mail/reply.ts'
@@ -227,4 +227,17 @@ test('a message whose action is gone goes where the rules send it now, as often 
   assert.equal(ids[0], ids[1], 'done twice adds nothing twice')
   assert.notEqual(ids[0], ids[2], 'a finished job of that id is not added again')
   assert.deepEqual(told.slice(0, 2), ['requeued', 'routed'])
+})
+
+test('what is postponed keeps its place on the schedule, and its time to live', async () => {
+  const { parts, outcomes } = bench()
+  const lane = { destination: 'relay far.test', limit: 2 }
+  const waiting = await advance(parts, step('relay', 1, { attempts: 3 }), postpone(5_000, 'full', lane))
+  assert.ok(waiting.kind === 'later')
+  assert.deepEqual([waiting.delayMs, waiting.data.attempts, waiting.lane], [5_000, 3, lane])
+  assert.deepEqual(outcomes, [])
+
+  const late = bench(receivedAt + 97 * hour)
+  assert.deepEqual(await advance(late.parts, step('relay', 1), postpone(5_000, 'full')), { kind: 'done' })
+  assert.deepEqual(late.told, ['expired'])
 })

@@ -52,7 +52,22 @@ export async function advance(parts: AdvanceParts, step: Step, disposition: Disp
       return holdBack(parts, step, disposition)
     case 'discard':
       return discardAll(parts, step, disposition.reason)
+    case 'postpone':
+      return postponed(parts, step, disposition)
   }
+}
+
+/** The schedule does not move on: nothing was tried. What may wait no longer ends as after a failed attempt. */
+function postponed(
+  parts: AdvanceParts,
+  step: Step,
+  { delayMs, reason, lane }: Disposition & { kind: 'postpone' },
+): Promise<JobResult> | JobResult {
+  const { message, job } = step
+  if (isExpired(parts, message)) {
+    return settleAttempts(parts, step, refuseAll(step, { ...replies.tryLater, text: `Not sent: ${reason}` }))
+  }
+  return { kind: 'later', data: job, delayMs, reason, ...(lane === undefined ? {} : { lane }) }
 }
 
 async function passOn(

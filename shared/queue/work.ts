@@ -1,5 +1,7 @@
-import type { Quarantine } from '../mail/disposition.ts'
+import type { Lane, Quarantine } from '../mail/disposition.ts'
 import type { StageJob } from './job.ts'
+
+export type { Lane } from '../mail/disposition.ts'
 
 /** What a handler is told about the run it is in. */
 export interface JobControl {
@@ -11,12 +13,6 @@ export interface JobControl {
   readonly starts: number
   /** Aborted when the worker closes and its time is over. */
   readonly signal: AbortSignal
-}
-
-/** A destination and how many jobs may be at work for it at a time. */
-export interface Lane {
-  readonly destination: string
-  readonly limit: number
 }
 
 /** What becomes of the job. */

@@ -28,6 +28,7 @@ export class Channel {
   #timer: NodeJS.Timeout | undefined
   #timerAt = 0
   #onLost: (() => void) | undefined
+  readonly #onceLost: (() => void)[] = []
   #stopListening: () => void
 
   /** @param peer how the other side is called in replies and logs: `mx.example.org[192.0.2.1]:25` */
@@ -44,6 +45,12 @@ export class Channel {
   /** Called once, when the connection is gone for whatever reason. */
   set onLost(notify: () => void) {
     this.#onLost = notify
+  }
+
+  /** The same for those who do not take turns; at once when it is gone already. */
+  onceLost(notify: () => void): void {
+    if (this.#lost === undefined) this.#onceLost.push(notify)
+    else notify()
   }
 
   /** Sends command lines in one segment and waits for the replies to all of them. */
@@ -137,6 +144,7 @@ export class Channel {
     this.#expected = undefined
     expected?.resolve({ replies: expected.replies, lost: why })
     this.#onLost?.()
+    for (const notify of this.#onceLost.splice(0)) notify()
   }
 
   #listen(socket: Socket): () => void {

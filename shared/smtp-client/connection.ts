@@ -1,3 +1,4 @@
+import { isPositive } from '../mail/reply.ts'
 import type { Capabilities } from './capabilities.ts'
 import type { Channel } from './channel.ts'
 import { lostReply, shortened } from './client-error.ts'
@@ -24,6 +25,8 @@ export class SmtpConnection {
   #session: SessionState
   #needsReset = false
   #sentCount = 0
+  #failedCount = 0
+  #sentAt = 0
 
   constructor(channel: Channel, session: SessionState) {
     this.#channel = channel
@@ -44,6 +47,21 @@ export class SmtpConnection {
   /** Messages this connection was used for. */
   get sentCount(): number {
     return this.#sentCount
+  }
+
+  /** Recipients it was refused, over all messages. */
+  get failedCount(): number {
+    return this.#failedCount
+  }
+
+  /** Epoch ms of the end of the last message; 0 before the first. */
+  get sentAt(): number {
+    return this.#sentAt
+  }
+
+  /** Called when the connection is gone, at once when it is gone already. */
+  onceClosed(notify: () => void): void {
+    this.#channel.onceLost(notify)
   }
 
   /** Called once, when the connection is gone. */
@@ -75,10 +93,12 @@ export class SmtpConnection {
         },
       })
       this.#needsReset = needsReset
+      this.#failedCount += result.replies.filter((reply) => !isPositive(reply)).length
       return { ...result, replies: result.replies.map(shortened) }
     } finally {
       signal?.removeEventListener('abort', stop)
       clearTimeout(timer)
+      this.#sentAt = Date.now()
     }
   }
 

@@ -3,7 +3,7 @@ import { after, test } from 'node:test'
 
 import type { Mailbox } from '../mail/address.ts'
 import { openConnection, plainText } from './open-connection.ts'
-import { ConnectionPool } from './pool.ts'
+import { ConnectionPool, NoConnectionNow } from './pool.ts'
 import type { Connect, PoolOptions } from './pool.ts'
 import { polite, startServer } from './testing.ts'
 import type { ScriptedServer, ScriptedSession, TakenMessage } from './testing.ts'
@@ -167,4 +167,32 @@ test('the connection that idles for longest gives way when there are too many', 
   assert.equal(pool.size, 1)
   await pool.close()
   await server.whenIdle()
+})
+
+test('who may make no connection waits for one that is there, and is told when there is none', async () => {
+  const { taken, server, pool } = await setUp({})
+  let allowed = 1
+  const connect: Connect = async (signal) => {
+    if (allowed === 0) throw new NoConnectionNow('full', { retryInMs: 1_000 })
+    allowed -= 1
+    return openConnection({
+      endpoint: { kind: 'tcp', host: '127.0.0.1', port: server.port },
+      protocol: 'smtp',
+      helo: 'client.test',
+      tls: plainText,
+      signal,
+    })
+  }
+  const { signal } = new AbortController()
+  const send = (key: string, name: string) => pool.send(key, connect, message(name), signal)
+  const first = send('key', 'first')
+  const others = Promise.all(Array.from({ length: 10 }, (_, count) => send('other', `n${count}`)))
+  await assert.rejects(others, NoConnectionNow)
+  await first
+  allowed = 1
+  await Promise.all(Array.from({ length: 10 }, (_, count) => send('third', `m${count}`).catch(() => {})))
+  assert.ok(taken.length >= 2)
+  assert.equal(server.sessions.length, 2)
+  await pool.close()
+  assert.equal(pool.size, 0)
 })

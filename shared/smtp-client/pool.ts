@@ -1,17 +1,50 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import type { SmtpConnection } from './connection.ts'
 import type { Transaction, TransactionResult } from './transaction.ts'
 
-export interface PoolOptions {
-  /** Connections to one destination at a time, idle ones included. */
-  readonly maxPerKey: number
+/** When a connection is closed, and how fast it is used. */
+export interface SessionLimits {
   /** Messages after which a connection is closed. */
   readonly maxMessages: number
+  /** Refused recipients after which a connection is closed. */
+  readonly maxFailures: number
+  /** From the end of a message to the next one. */
+  readonly pauseMs: number
   readonly idleMs: number
+}
+
+export interface PoolOptions extends SessionLimits {
+  /** Connections to one destination at a time, idle ones included. */
+  readonly maxPerKey: number
   /** Idle connections over all destinations; the one idle for longest gives way. */
   readonly maxIdle: number
 }
 
-export const poolDefaults: PoolOptions = { maxPerKey: 20, maxMessages: 100, idleMs: 10_000, maxIdle: 200 }
+export const poolDefaults: PoolOptions = {
+  maxPerKey: 20,
+  maxMessages: 100,
+  maxFailures: 25,
+  pauseMs: 0,
+  idleMs: 10_000,
+  maxIdle: 200,
+}
+
+/**
+ * `connect` throws it when a limit of ours forbids a connection at this moment: says nothing about the server. Idle connections of
+ * `crowdedBy`, keys of the pool, are closed to make room.
+ */
+export class NoConnectionNow extends Error {
+  override readonly name = 'NoConnectionNow'
+  readonly retryInMs: number
+  readonly crowdedBy: ReadonlySet<string>
+
+  constructor(why: string, { retryInMs, crowdedBy }: { retryInMs: number; crowdedBy?: ReadonlySet<string> }) {
+    super(why)
+    this.retryInMs = retryInMs
+    this.crowdedBy = crowdedBy ?? new Set()
+  }
+}
 
 export type Connect = (signal: AbortSignal) => Promise<SmtpConnection>
 
@@ -47,15 +80,22 @@ export class ConnectionPool {
    * was sent is replaced: the peer may have closed it at any time.
    * @throws what `connect` throws, what reading the content throws, and the signal's reason while waiting
    */
-  async send(key: string, connect: Connect, transaction: Transaction, signal: AbortSignal): Promise<PooledResult> {
+  async send(
+    key: string,
+    connect: Connect,
+    transaction: Transaction,
+    signal: AbortSignal,
+    session: SessionLimits = this.#options,
+  ): Promise<PooledResult> {
     for (;;) {
       const connection = await this.#acquire(key, connect, signal)
       const reused = connection.sentCount > 0
       let result: TransactionResult
       try {
+        if (reused && session.pauseMs > 0) await pause(connection.sentAt + session.pauseMs - Date.now(), signal)
         result = await connection.send(transaction, signal)
       } finally {
-        this.#release(key, connection)
+        this.#release(key, connection, session)
       }
       if (!result.untouched || !reused || signal.aborted) return { ...result, peer: connection.peer }
     }
@@ -79,14 +119,25 @@ export class ConnectionPool {
     } else {
       destination.busy += 1
     }
+    return this.#open(key, destination, connect, signal)
+  }
+
+  /** `busy` counts the connection already. */
+  async #open(key: string, destination: Destination, connect: Connect, signal: AbortSignal): Promise<SmtpConnection> {
     destination.connecting += 1
     try {
       return await connect(signal)
     } catch (error) {
       const established = destination.busy - destination.connecting
       if (established === 0 || signal.aborted) {
+        if (error instanceof NoConnectionNow) this.#makeRoom(error.crowdedBy)
         this.#passOn(key, destination, undefined)
         throw error
+      }
+      if (error instanceof NoConnectionNow) {
+        destination.busy -= 1
+        const handed = await waitInTurn(destination, signal)
+        return handed ?? (await this.#open(key, destination, connect, signal))
       }
       // The server takes no more connections, but those we have work: fewer from now on, and a place in the line.
       destination.limit = established
@@ -97,11 +148,17 @@ export class ConnectionPool {
     return this.#acquire(key, connect, signal)
   }
 
-  #release(key: string, connection: SmtpConnection): void {
+  #release(key: string, connection: SmtpConnection, session: SessionLimits): void {
     const destination = this.#destination(key)
-    const fit = connection.isOpen && connection.sentCount < this.#options.maxMessages && !this.#closed
+    destination.idleMs = session.idleMs
+    const used = connection.sentCount >= session.maxMessages || connection.failedCount >= session.maxFailures
+    const fit = connection.isOpen && !used && !this.#closed
     if (!fit) this.#dismiss(connection)
     this.#passOn(key, destination, fit ? connection : undefined)
+  }
+
+  #makeRoom(keys: ReadonlySet<string>): void {
+    for (const [connection, { key }] of this.#idle) if (keys.has(key)) this.#retire(connection)
   }
 
   /** Gives a connection, or the right to make one, to the next in line. */
@@ -114,7 +171,7 @@ export class ConnectionPool {
   }
 
   #keep(key: string, destination: Destination, connection: SmtpConnection): void {
-    const timer = setTimeout(() => this.#retire(connection), this.#options.idleMs)
+    const timer = setTimeout(() => this.#retire(connection), destination.idleMs)
     timer.unref()
     this.#idle.set(connection, { key, timer })
     destination.idle.push(connection)
@@ -155,7 +212,9 @@ export class ConnectionPool {
   #destination(key: string): Destination {
     const known = this.#destinations.get(key)
     if (known !== undefined) return known
-    const created: Destination = { busy: 0, connecting: 0, limit: Number.POSITIVE_INFINITY, idle: [], waiting: [] }
+    const { idleMs } = this.#options
+    const limit = Number.POSITIVE_INFINITY
+    const created: Destination = { busy: 0, connecting: 0, limit, idleMs, idle: [], waiting: [] }
     this.#destinations.set(key, created)
     return created
   }
@@ -172,6 +231,8 @@ interface Destination {
   connecting: number
   /** What the server was found to take at a time; forgotten when nothing is left to send. */
   limit: number
+  /** Of the last message. */
+  idleMs: number
   idle: SmtpConnection[]
   /** Those in line, in order; called with a connection, or with nothing: make one. */
   readonly waiting: ((connection: SmtpConnection | undefined) => void)[]
@@ -180,6 +241,10 @@ interface Destination {
 interface Idle {
   readonly key: string
   readonly timer: NodeJS.Timeout
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return ms <= 0 ? Promise.resolve() : sleep(ms, undefined, { signal })
 }
 
 function waitInTurn(destination: Destination, signal: AbortSignal): Promise<SmtpConnection | undefined> {
