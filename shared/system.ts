@@ -11,6 +11,7 @@ import { createEvents } from './events.ts'
 import { openJournal } from './journal.ts'
 import type { Logger } from './log.ts'
 import { createMetrics } from './metrics.ts'
+import { createExpander } from './pipeline/expander.ts'
 import { openPipeline } from './pipeline/pipeline.ts'
 import { createRouter } from './pipeline/router.ts'
 import type { RedisEndpoint } from './queue/ensure-redis.ts'
@@ -65,8 +66,10 @@ export async function openSystem(options: SystemOptions): Promise<System> {
   const names = [...configuration.pipeline.queues.keys()]
   const prefix = configuration.pipeline.redis?.prefix ?? 'sluice'
   const queues = openQueues({ endpoint: redis, prefix, names, log, service: writer })
-  const route = createRouter(() => live.current, tables, localAddresses())
-  const pipeline = openPipeline(withConfiguration(live, { route, spool, queues, events, metrics, log, clock }))
+  const rules = [() => live.current, tables, localAddresses()] as const
+  const route = createRouter(...rules)
+  const expand = createExpander(...rules)
+  const pipeline = openPipeline(withConfiguration(live, { route, expand, spool, queues, events, metrics, log, clock }))
   const unfollow = onReload(live, (next) => {
     resolver.useServers(next.pipeline.resolvers)
     queues.include([...next.pipeline.queues.keys()])

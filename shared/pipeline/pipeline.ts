@@ -14,6 +14,7 @@ import type { AdvanceParts } from './advance.ts'
 import { planJobs } from './plan.ts'
 import type { Journey } from './plan.ts'
 import { createReporter } from './reporter.ts'
+import type { Expander } from './expander.ts'
 import type { Router } from './router.ts'
 
 /** The way into the queues. */
@@ -26,7 +27,7 @@ export interface Pipeline {
    * @throws SpoolFullError answer 452
    */
   accept(envelope: Envelope, content: IncomingContent, edits: readonly HeaderEdit[]): Promise<Locator>
-  /** The same for a message made here (DSN, test message). */
+  /** The same for a message made here (DSN, test message), its aliases expanded. */
   submit(envelope: Envelope, content: Buffer, edits?: readonly HeaderEdit[]): Promise<Locator>
   /**
    * Adds the jobs of a message that is on disk and has none (sweeper, rebuild). The recipients a rule refuses now are failed.
@@ -48,6 +49,7 @@ export interface PipelineParts {
   /** The one in force: read at each use. */
   readonly configuration: Configuration
   readonly route: Router
+  readonly expand: Expander
   readonly spool: Spool
   readonly queues: Queues
   readonly events: Events
@@ -112,7 +114,8 @@ export function openPipeline(parts: PipelineParts): Pipeline {
     return at
   }
 
-  async function submit(envelope: Envelope, content: Buffer, edits: readonly HeaderEdit[] = []): Promise<Locator> {
+  async function submit(made: Envelope, content: Buffer, edits: readonly HeaderEdit[] = []): Promise<Locator> {
+    const envelope = { ...made, recipients: await parts.expand(made) }
     const incoming = spool.receive()
     await incoming.write(content)
     return accept(envelope, incoming, edits)

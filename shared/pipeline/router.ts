@@ -5,6 +5,7 @@ import type { Envelope, Recipient } from '../mail/envelope.ts'
 import { routeRecipient } from '../routing/route.ts'
 import type { Route } from '../routing/route.ts'
 import { peerOf } from '../routing/transaction.ts'
+import type { Transaction } from '../routing/transaction.ts'
 
 /**
  * Where a recipient of this message goes by the rules in force now. `hops` counts the queues it came through: behind the first one the
@@ -19,22 +20,26 @@ export function createRouter(
   localAddresses: ReadonlySet<string>,
 ): Router {
   return async (envelope, recipient, hops) => {
-    const { origin } = envelope
     const request = {
       configuration: current(),
       localAddresses,
       recipient: recipient.mailbox,
       ...(recipient.original === undefined ? {} : { original: recipient.original }),
-      transaction: {
-        peer: hops > 0 ? 'local' : peerOf(origin),
-        ...(origin.helo === undefined ? {} : { helo: origin.helo }),
-        ...(origin.user === undefined ? {} : { user: origin.user }),
-        ...(origin.kind === 'local' ? { trusted: true } : {}),
-        tls: origin.tls !== undefined,
-        tags: envelope.tags,
-        reversePath: envelope.reversePath,
-      },
+      transaction: transactionOf(envelope, hops),
     } as const
     return settle(tables, (settled) => routeRecipient({ ...request, tables: settled }))
+  }
+}
+
+/** What rules may ask about a message that has come through so many queues. */
+export function transactionOf({ origin, tags, reversePath }: Envelope, hops: number): Transaction {
+  return {
+    peer: hops > 0 ? 'local' : peerOf(origin),
+    ...(origin.helo === undefined ? {} : { helo: origin.helo }),
+    ...(origin.user === undefined ? {} : { user: origin.user }),
+    ...(origin.kind === 'local' ? { trusted: true } : {}),
+    tls: origin.tls !== undefined,
+    tags,
+    reversePath,
   }
 }

@@ -46,7 +46,7 @@ async function workplace(t: TestContext, script: string) {
   return { path, script: join(path, 'script') }
 }
 
-test('an alias leads to a mailbox file, a command, a file and a list, and each gets its copy', async (t) => {
+test('an alias leads to a mailbox file, a command, a file and a list, and each gets its copy; so do reports', async (t) => {
   const { path, script } = await workplace(t, 'cat > "${0%/*}/piped"; echo "$1 $LOCAL $SENDER" >> "${0%/*}/piped"')
   const system = await MailSystem.start({
     conf: standardConf({
@@ -61,6 +61,8 @@ test('an alias leads to a mailbox file, a command, a file and a list, and each g
         `archive: "${path}/archive.mbox"`,
         'broken: ":include:/nowhere/list"',
         `shell: "|${script} | cat"`,
+        'fails: "|/bin/false"',
+        'info: jane',
       ].join('\n'),
       list: '# more of them\njoe\n',
     },
@@ -84,6 +86,14 @@ test('an alias leads to a mailbox file, a command, a file and a list, and each g
 
   assert.match(await refusal(system, 'broken@sluice.test'), /^451 /)
   assert.match(await refusal(system, 'shell@sluice.test'), /^451 4\.3\.5/)
+
+  const failed = await send(system, ['fails@sluice.test'], 'info@sluice.test')
+  const report = await system.waitForLog((line) => line.event === 'reported' && line.about === failed)
+  await delivered(system, String(report.id), 1)
+  const inbox = await readFile(join(path, 'mailboxes/jane'), 'utf8')
+  assert.match(inbox, /\nFrom MAILER-DAEMON .*\nDelivered-To: info@sluice\.test\nX-Original-To: info@sluice\.test\n/)
+  assert.match(inbox, /The command ended with exit code 1/)
+
   const explained = await system.ctl('explain', 'team@sluice.test')
   assert.match(explained.stdout, /tickets@sluice\.test by \|.*script %\{rcpt\}/)
 })

@@ -1,0 +1,41 @@
+import type { Configuration } from '../config/model.ts'
+import { settle } from '../config/settle.ts'
+import type { TableSet } from '../config/tables.ts'
+import type { Envelope, Recipient } from '../mail/envelope.ts'
+import { resolveRecipient, type Resolution } from '../routing/expand.ts'
+import { transactionOf } from './router.ts'
+
+/**
+ * The recipients of a message made here with their aliases expanded, as RCPT does for mail that comes in. Whom the rules refuse
+ * stays as he is: he fails on his way, where everybody sees it.
+ * @throws TableError when a table cannot be read: temporary
+ */
+export type Expander = (envelope: Envelope) => Promise<readonly Recipient[]>
+
+export function createExpander(
+  current: () => Configuration,
+  tables: TableSet,
+  localAddresses: ReadonlySet<string>,
+): Expander {
+  return async (envelope) => {
+    const rules = { configuration: current(), localAddresses, transaction: transactionOf(envelope, 0) }
+    const copies: Recipient[] = []
+    for (const recipient of envelope.recipients) {
+      const resolution = await settle(tables, (settled) =>
+        resolveRecipient({ ...rules, tables: settled }, recipient.mailbox),
+      )
+      copies.push(...copiesOf(recipient, resolution))
+    }
+    return copies
+  }
+}
+
+function copiesOf(recipient: Recipient, resolution: Resolution): readonly Recipient[] {
+  if (resolution.kind === 'rejected') return [recipient]
+  return resolution.recipients.map(({ mailbox, target }) => ({
+    ...recipient,
+    mailbox,
+    ...(mailbox === recipient.mailbox ? {} : { original: recipient.mailbox }),
+    ...(target === undefined ? {} : { target }),
+  }))
+}
