@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 import type { Clock } from '../clock.ts'
 import { closeFile, openFile, syncFile, truncateFile, writeFully } from './file-io.ts'
-import { encodeHead, headBytes, sealHead, segmentSeed } from './frame.ts'
+import { encodeHead, frameBytes, sealHead, segmentSeed } from './frame.ts'
 import type { FrameHead } from './frame.ts'
 import { isFull } from './free-space.ts'
 import { fileName, segmentPath } from './segment-name.ts'
@@ -33,8 +33,13 @@ export interface AppendableRecord {
   readonly head: Omit<FrameHead, 'startsGroup'>
   readonly meta: Buffer
   readonly content: readonly Buffer[]
+  /**
+   * Completes the head when the place is known, and returns what is written in place of metadata and content: as many octets, in
+   * buffers of its own.
+   */
+  wrapAt?(head: Buffer, place: Position): readonly Buffer[]
   /** Only this folder will do: the content of a large message lies in it. */
-  readonly folder?: WriterFolder
+  readonly folder?: WriterFolder | undefined
 }
 
 /**
@@ -58,7 +63,7 @@ export class AppendLog {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) throw new Error('the spool is closed')
       const head = encodeHead(record.head)
-      const bytes = headBytes + record.head.metaBytes + record.head.contentBytes
+      const bytes = frameBytes(record.head)
       this.#waiting.push({ record, head, bytes, resolve, reject })
       this.#running ??= this.#run()
     })
@@ -122,10 +127,14 @@ export class AppendLog {
 
   async #write(segment: Segment, group: readonly Waiting[]): Promise<void> {
     const buffers: Buffer[] = []
-    for (const [index, { head, record }] of group.entries()) {
+    let offset = segment.bytes
+    for (const [index, { head, record, bytes }] of group.entries()) {
+      const wrapped = record.wrapAt?.(head, { segment: segment.path, offset })
       sealHead(head, segment.seed, index === 0)
-      buffers.push(head, record.meta)
-      for (const piece of record.content) buffers.push(piece)
+      buffers.push(head)
+      if (wrapped === undefined) buffers.push(record.meta)
+      for (const piece of wrapped ?? record.content) buffers.push(piece)
+      offset += bytes
     }
     const written = await writeFully(segment.fd, buffers, segment.bytes)
     if (!writesAreSynchronous) await this.#syncOrRetire(segment)

@@ -6,11 +6,15 @@ import type { MessageId } from '../mail/message-id.ts'
 import { AppendLog } from './append-log.ts'
 import { FreeSpace } from './free-space.ts'
 import { Incoming } from './incoming.ts'
+import { Keyring } from './keyring.ts'
 import { heartbeatMs } from './liveness.ts'
 import { encodeOutcomes } from './outcome-record.ts'
+import { announceKey, requireKeys } from './known-keys.ts'
 import { OutcomeIndex } from './outcome-index.ts'
 import { RecentMessages } from './recent-messages.ts'
 import { RecordReader } from './record-reader.ts'
+import { encryptOutcomes } from './record-wrap.ts'
+import type { AtRest } from './record-wrap.ts'
 import type { Damage } from './scan.ts'
 import type { IncomingContent, Locator, OutcomeRecord, Spool, SpooledMessage, StoredMessage } from './spool.ts'
 import { WriterFolder } from './writer-folder.ts'
@@ -31,22 +35,36 @@ export interface SpoolOptions {
   readonly outcomeLimit?: number
   /** Octets of content kept in memory after storing, for readers in this process; none when left out. */
   readonly recentBytes?: number
+  /** New message records are compressed. */
+  readonly compression?: boolean
+  /** Message records and outcomes are encrypted with the first key. Needs one. */
+  readonly encryption?: boolean
+  /** The keys of records that are encrypted, also of those from before. */
+  readonly keyring?: Keyring
   readonly clock?: Clock
   /** Somebody or something changed what was written. To be logged loudly; also counted in `damageCount`. */
   onDamage?(damage: Damage): void
 }
 
-/** Opens the spool for reading and writing. Rejects when its folder cannot be written. */
+/**
+ * Opens the spool for reading and writing. Rejects when its folder cannot be written.
+ * @throws SpoolKeyError when records in it need a key that is not known
+ */
 export async function openSpool(options: SpoolOptions): Promise<FileSpool> {
-  const { path, writer, clock = systemClock } = options
+  const { path, writer, keyring = new Keyring([]), encryption = false, clock = systemClock } = options
   await mkdir(path, { recursive: true, mode: 0o750 })
+  await requireKeys(path, keyring, clock)
+  if (encryption && keyring.first !== undefined) await announceKey(path, keyring.first.id)
   return new FileSpool(options, await WriterFolder.create(path, writer, clock))
 }
 
 /** The spool in a folder of the file system: segments of one writer each, read by all. */
 export class FileSpool implements Spool {
   readonly path: string
+  /** For readers that go through its files themselves. */
+  readonly keyring: Keyring
   readonly #options: SpoolOptions
+  readonly #atRest: AtRest | undefined
   readonly #clock: Clock
   readonly #space: FreeSpace
   readonly #messages: AppendLog
@@ -64,7 +82,9 @@ export class FileSpool implements Spool {
   constructor(options: SpoolOptions, folder: WriterFolder) {
     const { path, reserveBytes, segmentBytes = 64 * 1024 * 1024, clock = systemClock } = options
     this.path = path
+    this.keyring = options.keyring ?? new Keyring([])
     this.#options = options
+    this.#atRest = atRestOf(options)
     this.#clock = clock
     this.#folder = folder
     this.#space = new FreeSpace(path, reserveBytes, clock)
@@ -81,12 +101,13 @@ export class FileSpool implements Spool {
       extension: 'out',
       segmentBytes: Math.min(segmentBytes, outcomeSegmentBytes),
     })
-    this.#reader = new RecordReader(path)
+    this.#reader = new RecordReader(path, { keyring: this.keyring })
     const { recentBytes = 0 } = options
     this.#recent = recentBytes > 0 ? new RecentMessages(recentBytes) : undefined
     this.#outcomeIndex = new OutcomeIndex({
       path,
       limit: options.outcomeLimit ?? 2_000_000,
+      keyring: this.keyring,
       onDamage: (damage) => {
         this.#damages += 1
         options.onDamage?.(damage)
@@ -107,6 +128,7 @@ export class FileSpool implements Spool {
       log: this.#messages,
       space: this.#space,
       streamThresholdBytes: this.#options.streamThresholdBytes ?? 256 * 1024,
+      ...(this.#atRest !== undefined && { atRest: this.#atRest }),
       folder: () => this.#writerFolder(),
       nextLargeFile: () => (this.#largeFiles += 1),
       onStored: (message, locator, pieces) => this.#recent?.put(message, locator, pieces),
@@ -131,7 +153,9 @@ export class FileSpool implements Spool {
   async settle(outcomes: readonly OutcomeRecord[]): Promise<void> {
     if (this.#isClosed) throw new Error('the spool is closed')
     if (outcomes.length === 0) return
-    await this.#outcomes.append(encodeOutcomes(outcomes))
+    const record = encodeOutcomes(outcomes)
+    const key = this.#atRest?.key
+    await this.#outcomes.append(key === undefined ? record : encryptOutcomes(key, record))
   }
 
   outcomesOf(ids: readonly MessageId[]): Promise<ReadonlyMap<MessageId, readonly OutcomeRecord[]>> {
@@ -173,6 +197,14 @@ export class FileSpool implements Spool {
     await this.#messages.rotate(this.#clock.now(), ageMs).catch(() => undefined)
     await this.#outcomes.rotate(this.#clock.now(), ageMs).catch(() => undefined)
   }
+}
+
+/** @throws Error when the records are to be encrypted and there is no key */
+function atRestOf({ compression = false, encryption = false, keyring }: SpoolOptions): AtRest | undefined {
+  const key = encryption ? keyring?.first : undefined
+  if (encryption && key === undefined) throw new Error('no key to encrypt the spool with')
+  if (!compression && key === undefined) return undefined
+  return { compresses: compression, ...(key !== undefined && { key }) }
 }
 
 const outcomeSegmentBytes = 16 * 1024 * 1024

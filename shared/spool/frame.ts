@@ -13,8 +13,10 @@ export interface FrameHead {
   readonly kind: FrameKind
   /** First record of its group commit: all records before it were on disk when it was written. */
   readonly startsGroup: boolean
+  /** Absent of a record that lies there as it is. Its metadata begins with a wrapper, and `bodyCrc` covers all behind the metadata. */
+  readonly wrap: Wrap | undefined
   readonly metaBytes: number
-  /** Octets in this segment; 0 for `large`. */
+  /** Octets in this segment; 0 for `large` without a wrap. */
   readonly contentBytes: number
   readonly headerBytes: number
   readonly metaCrc: number
@@ -31,21 +33,43 @@ export interface FrameHead {
   readonly id: MessageId | ''
 }
 
+/** What was done to a record before it was written (record-wrap.ts). */
+export interface Wrap {
+  readonly compressed: boolean
+  readonly encrypted: boolean
+  /** The content file is a sequence of chunks (chunk.ts). */
+  readonly chunked: boolean
+}
+
 /** Octets of a head on disk (little endian). */
 export const headBytes = 80
 
-/** Records of this schema are written; this one and the one before it are read. */
-export const schemaVersion = 1
+/** Wrapped records are of this schema, others of the one before it; both are read. */
+export const schemaVersion = 2
 
 /** First octets of each frame: never valid UTF-8, so that mail text cannot hold them. */
 export const frameMagic = Buffer.from([0xf5, 0x53, 0x6c, 0x75])
 
 const kinds: readonly FrameKind[] = ['message', 'large', 'outcomes']
 const groupFlag = 1
+const compressedFlag = 2
+const encryptedFlag = 4
+const chunkedFlag = 8
 const flagsAt = 6
+const checksumsAt = 20
+const checksumsEnd = 32
 const crcAt = 76
 
-export function frameBytes(head: FrameHead): number {
+/** By their flags. */
+const wraps: readonly Wrap[] = Array.from({ length: 16 }, (_, flags) =>
+  Object.freeze({
+    compressed: (flags & compressedFlag) !== 0,
+    encrypted: (flags & encryptedFlag) !== 0,
+    chunked: (flags & chunkedFlag) !== 0,
+  }),
+)
+
+export function frameBytes(head: Pick<FrameHead, 'metaBytes' | 'contentBytes'>): number {
   return headBytes + head.metaBytes + head.contentBytes
 }
 
@@ -53,8 +77,9 @@ export function frameBytes(head: FrameHead): number {
 export function encodeHead(head: Omit<FrameHead, 'startsGroup'>): Buffer {
   const bytes = Buffer.alloc(headBytes)
   frameMagic.copy(bytes)
-  bytes[4] = schemaVersion
+  bytes[4] = head.wrap === undefined ? schemaVersion - 1 : schemaVersion
   bytes[5] = kinds.indexOf(head.kind) + 1
+  bytes[flagsAt] = flagsOf(head.wrap)
   bytes.writeUInt32LE(head.metaBytes, 8)
   bytes.writeUInt32LE(head.contentBytes, 12)
   bytes.writeUInt32LE(head.headerBytes, 16)
@@ -74,8 +99,28 @@ export function encodeHead(head: Omit<FrameHead, 'startsGroup'>): Buffer {
  * mail's content, in a block the disk misplaced) is no frame.
  */
 export function sealHead(bytes: Buffer, seed: number, startsGroup: boolean): void {
-  bytes[flagsAt] = startsGroup ? groupFlag : 0
+  bytes[flagsAt] = ((bytes[flagsAt] ?? 0) & ~groupFlag) | (startsGroup ? groupFlag : 0)
   bytes.writeUInt32LE(crc32(bytes.subarray(0, crcAt), seed), crcAt)
+}
+
+/** For a wrapped record, whose octets are known when its place is. */
+export function setChecksums(bytes: Buffer, metaCrc: number, bodyCrc: number): void {
+  bytes.writeUInt32LE(metaCrc, checksumsAt)
+  bytes.writeUInt32LE(bodyCrc, checksumsAt + 8)
+}
+
+/** What of a head is known before the record is encrypted and grouped: to be bound to what is encrypted. */
+export function boundHead(bytes: Buffer): Buffer {
+  const bound = Buffer.from(bytes.subarray(0, crcAt))
+  bound[flagsAt] = (bound[flagsAt] ?? 0) & ~groupFlag
+  return bound.fill(0, checksumsAt, checksumsEnd)
+}
+
+function flagsOf(wrap: Wrap | undefined): number {
+  if (wrap === undefined) return 0
+  return (
+    (wrap.compressed ? compressedFlag : 0) | (wrap.encrypted ? encryptedFlag : 0) | (wrap.chunked ? chunkedFlag : 0)
+  )
 }
 
 /** What checksums of the heads in a segment start from. */
@@ -97,9 +142,11 @@ export function decodeHead(bytes: Buffer, seed: number): FrameHead | undefined {
       `a record of schema ${version} and kind ${bytes[5]}: this version reads schema ${schemaVersion}`,
     )
   }
+  const flags = bytes[flagsAt] ?? 0
   return {
     kind,
-    startsGroup: ((bytes[flagsAt] ?? 0) & groupFlag) !== 0,
+    startsGroup: (flags & groupFlag) !== 0,
+    wrap: version === schemaVersion ? wraps[flags & 15] : undefined,
     metaBytes: bytes.readUInt32LE(8),
     contentBytes: bytes.readUInt32LE(12),
     headerBytes: bytes.readUInt32LE(16),
@@ -119,6 +166,7 @@ export function isSound(head: FrameHead, frame: Buffer): boolean {
   if (frame.length !== frameBytes(head)) return false
   const content = headBytes + head.metaBytes
   if (crc32(frame.subarray(headBytes, content)) !== head.metaCrc) return false
+  if (head.wrap !== undefined) return crc32(frame.subarray(content)) === head.bodyCrc
   if (head.kind === 'large') return true
   const body = content + head.headerBytes
   return crc32(frame.subarray(content, body)) === head.headerCrc && crc32(frame.subarray(body)) === head.bodyCrc

@@ -1,10 +1,12 @@
 import { crc32 } from 'node:zlib'
 
-import type { AppendLog } from './append-log.ts'
-import { headBytes } from './frame.ts'
+import type { AppendLog, AppendableRecord } from './append-log.ts'
+import { frameBytes } from './frame.ts'
 import type { FreeSpace } from './free-space.ts'
 import { HeaderEnd } from './header-end.ts'
 import { LargeFile } from './large-file.ts'
+import { wrapMessage } from './record-wrap.ts'
+import type { AtRest } from './record-wrap.ts'
 import { SpoolFullError } from './spool.ts'
 import type { IncomingContent, Locator, StoredMessage } from './spool.ts'
 import type { WriterFolder } from './writer-folder.ts'
@@ -13,6 +15,8 @@ export interface IncomingOptions {
   readonly log: AppendLog
   readonly space: FreeSpace
   readonly streamThresholdBytes: number
+  /** Absent: records are written as they are. */
+  readonly atRest?: AtRest
   folder(): Promise<WriterFolder>
   nextLargeFile(): number
   /** The record is on disk; `pieces` are its content, in buffers of the network. */
@@ -71,37 +75,43 @@ export class Incoming implements IncomingContent {
   async #append(message: StoredMessage): Promise<Locator> {
     await this.#becomingLarge
     const large = this.#large
-    const meta = Buffer.from(JSON.stringify(message))
-    const contentBytes = large === undefined ? this.#sizeBytes : 0
-    const recordBytes = headBytes + meta.length + contentBytes
+    const plain = this.#record(message, large, Buffer.from(JSON.stringify(message)))
+    const { atRest } = this.#options
+    const record = atRest === undefined ? plain : await wrapMessage(atRest, plain)
+    const recordBytes = frameBytes(record.head)
     const wait = this.#options.space.claim(recordBytes)
     if (wait !== undefined) await wait
     await large?.finish()
     const { headerBytes } = this.#header
-    const position = await this.#options.log.append({
-      head: {
-        kind: large === undefined ? 'message' : 'large',
-        metaBytes: meta.length,
-        contentBytes,
-        headerBytes,
-        metaCrc: crc32(meta),
-        headerCrc: this.#headerCrc,
-        bodyCrc: this.#bodyCrc,
-        count: message.envelope.recipients.length,
-        largeFile: large?.sequence ?? 0,
-        at: message.envelope.receivedAt,
-        sizeBytes: this.#sizeBytes,
-        id: message.envelope.id,
-      },
-      meta,
-      content: this.#chunks,
-      ...(large !== undefined && { folder: large.folder }),
-    })
+    const position = await this.#options.log.append(large === undefined ? record : { ...record, folder: large.folder })
     const chunks = this.#chunks
     this.#chunks = []
     const locator = { ...position, recordBytes, sizeBytes: this.#sizeBytes, headerBytes }
     if (large === undefined) this.#options.onStored?.(message, locator, chunks)
     return locator
+  }
+
+  #record({ envelope }: StoredMessage, large: LargeFile | undefined, meta: Buffer): AppendableRecord {
+    return {
+      head: {
+        kind: large === undefined ? 'message' : 'large',
+        wrap: undefined,
+        metaBytes: meta.length,
+        contentBytes: large === undefined ? this.#sizeBytes : 0,
+        headerBytes: this.#header.headerBytes,
+        metaCrc: crc32(meta),
+        headerCrc: this.#headerCrc,
+        bodyCrc: this.#bodyCrc,
+        count: envelope.recipients.length,
+        largeFile: large?.sequence ?? 0,
+        at: envelope.receivedAt,
+        sizeBytes: this.#sizeBytes,
+        id: envelope.id,
+      },
+      meta,
+      content: this.#chunks,
+      folder: large?.folder,
+    }
   }
 
   #count(chunk: Buffer): void {
@@ -119,7 +129,7 @@ export class Incoming implements IncomingContent {
 
   async #openLarge(): Promise<void> {
     const folder = await this.#options.folder()
-    const large = new LargeFile(folder, this.#options.nextLargeFile())
+    const large = new LargeFile(folder, this.#options.nextLargeFile(), this.#options.atRest)
     await this.#options.space.claim(this.#sizeBytes)
     const wait = large.write(this.#chunks)
     this.#large = large

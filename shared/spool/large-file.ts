@@ -1,8 +1,10 @@
 import { join } from 'node:path'
 
+import { ChunkWriter } from './chunk.ts'
 import { closeFile, hasName, openFile, syncFile, writeFully } from './file-io.ts'
 import { isFull } from './free-space.ts'
-import { fileName } from './segment-name.ts'
+import type { AtRest } from './record-wrap.ts'
+import { fileName, segmentPath } from './segment-name.ts'
 import { SpoolFullError } from './spool.ts'
 import type { WriterFolder } from './writer-folder.ts'
 
@@ -11,6 +13,8 @@ export class LargeFile {
   readonly folder: WriterFolder
   readonly sequence: number
   readonly #file: string
+  /** Absent: the content is written as it comes. */
+  readonly #chunks: ChunkWriter | undefined
   #fd: number | undefined
   #waiting: Buffer[] = []
   #waitingBytes = 0
@@ -18,10 +22,11 @@ export class LargeFile {
   #running: Promise<void> | undefined
   #failure: Error | undefined
 
-  constructor(folder: WriterFolder, sequence: number) {
+  constructor(folder: WriterFolder, sequence: number, atRest?: AtRest) {
     this.folder = folder
     this.sequence = sequence
     this.#file = fileName(sequence, 'big')
+    this.#chunks = atRest && new ChunkWriter(atRest, segmentPath(folder.name, sequence, 'big'))
   }
 
   /** Takes octets; the promise, if any, is for the caller to wait when the disk is slower than the client. */
@@ -38,7 +43,8 @@ export class LargeFile {
   /** Resolves when content and name are on disk. */
   async finish(): Promise<void> {
     await this.#settled()
-    const fd = this.#fd ?? (await this.#open())
+    const fd = (this.#fd ??= await this.#open())
+    if (this.#chunks !== undefined) await this.#writeEnd(fd, this.#chunks)
     await Promise.all([syncFile(fd), this.folder.sync()])
     if (!(await hasName(fd))) throw new Error(`${this.#file} was deleted while its content came in`)
     this.#fd = undefined
@@ -66,7 +72,7 @@ export class LargeFile {
       this.#fd ??= await this.#open()
       while (this.#waiting.length > 0) await this.#writeWaiting(this.#fd)
     } catch (error) {
-      this.#failure ??= isFull(error) ? new SpoolFullError('the disk is full', { cause: error }) : asError(error)
+      this.#failure ??= asWriteError(error)
     } finally {
       this.#running = undefined
     }
@@ -76,7 +82,19 @@ export class LargeFile {
     const chunks = this.#waiting
     this.#waiting = []
     this.#waitingBytes = 0
-    const { bytes, error } = await writeFully(fd, chunks, this.#writtenBytes)
+    await this.#write(fd, this.#chunks === undefined ? chunks : await this.#chunks.take(chunks))
+  }
+
+  async #writeEnd(fd: number, chunks: ChunkWriter): Promise<void> {
+    try {
+      await this.#write(fd, await chunks.end())
+    } catch (error) {
+      throw asWriteError(error)
+    }
+  }
+
+  async #write(fd: number, buffers: readonly Buffer[]): Promise<void> {
+    const { bytes, error } = await writeFully(fd, buffers, this.#writtenBytes)
     this.#writtenBytes += bytes
     if (error !== undefined) throw asError(error)
   }
@@ -87,6 +105,10 @@ export class LargeFile {
 }
 
 const highWaterBytes = 512 * 1024
+
+function asWriteError(error: unknown): Error {
+  return isFull(error) ? new SpoolFullError('the disk is full', { cause: error }) : asError(error)
+}
 
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error))

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { acceptedAtOf } from '../mail/message-id.ts'
 import type { MessageId } from '../mail/message-id.ts'
 import { withFile } from './file-io.ts'
+import type { Keyring } from './keyring.ts'
 import { LiveIndex } from './live-index.ts'
 import type { LiveIndexOptions } from './live-index.ts'
 import { locatorOf } from './message-table.ts'
@@ -21,11 +22,15 @@ export async function listMessages(path: string, options: LiveIndexOptions = {})
   return messages.sort((one, other) => one.receivedAt - other.receivedAt || (one.id < other.id ? -1 : 1))
 }
 
-/** Finds a record by its id, settled or not, as long as it is on disk. @throws SpoolReadError when it is damaged. */
-export async function findMessage(path: string, id: MessageId): Promise<SpooledMessage | undefined> {
+/**
+ * Finds a record by its id, settled or not, as long as it is on disk.
+ * @throws SpoolReadError when it is damaged; SpoolKeyError when its key is not known
+ */
+export async function findMessage(path: string, id: MessageId, keyring?: Keyring): Promise<SpooledMessage | undefined> {
   const locator = await locate(path, id)
   // Keeps no file open between reads, so that there is nothing to close.
-  return locator === undefined ? undefined : new RecordReader(path, 0).read(locator)
+  const reader = new RecordReader(path, { openFiles: 0, ...(keyring !== undefined && { keyring }) })
+  return locator === undefined ? undefined : reader.read(locator)
 }
 
 async function locate(path: string, id: MessageId): Promise<Locator | undefined> {

@@ -4,9 +4,12 @@ import { acceptedAtOf } from '../mail/message-id.ts'
 import type { MessageId } from '../mail/message-id.ts'
 import { closeFile, fileSizeAt, openFile, readFully, withFile } from './file-io.ts'
 import { decodeHead, frameBytes, headBytes, isSound, segmentSeed } from './frame.ts'
+import type { FrameHead } from './frame.ts'
 import { hasCode } from './free-space.ts'
 import { IdTable } from './id-table.ts'
+import { Keyring, SpoolKeyError } from './keyring.ts'
 import { decodeKeys, decodeOutcomes } from './outcome-record.ts'
+import { unwrapOutcomes } from './record-wrap.ts'
 import { scanSegment } from './scan.ts'
 import type { Damage } from './scan.ts'
 import { listOutcomeLogs } from './spool-files.ts'
@@ -17,6 +20,8 @@ export interface OutcomeIndexOptions {
   readonly path: string
   /** Outcomes kept in the index; those of older logs are looked up on disk again when they are asked for. */
   readonly limit: number
+  /** The keys of encrypted records; none when absent. */
+  readonly keyring?: Keyring
   onDamage(damage: Damage): void
 }
 
@@ -26,15 +31,20 @@ export interface OutcomeIndexOptions {
  */
 export class OutcomeIndex {
   readonly #options: OutcomeIndexOptions
+  readonly #keyring: Keyring
   readonly #logs = new Map<string, OutcomeLog>()
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
 
   constructor(options: OutcomeIndexOptions) {
     this.#options = options
+    this.#keyring = options.keyring ?? new Keyring([])
   }
 
-  /** All outcomes of these messages that were on disk before the call, oldest first. */
+  /**
+   * All outcomes of these messages that were on disk before the call, oldest first.
+   * @throws SpoolKeyError when the key of one is not known
+   */
   async outcomesOf(ids: readonly MessageId[]): Promise<ReadonlyMap<MessageId, readonly OutcomeRecord[]>> {
     for (;;) {
       await this.#refresh()
@@ -67,7 +77,40 @@ export class OutcomeIndex {
     if (log.index === undefined) await this.#scan(log)
     const offsets = new Set(possible.flatMap((id) => log.index?.offsetsOf(id) ?? []))
     this.#shrink(log)
-    return offsets.size === 0 ? [] : readRecords(join(this.#options.path, log.path), log.origin, [...offsets])
+    return offsets.size === 0 ? [] : this.#readRecords(log, [...offsets])
+  }
+
+  async #readRecords(log: OutcomeLog, offsets: readonly number[]): Promise<readonly OutcomeRecord[]> {
+    const fd = await openFile(join(this.#options.path, log.path), 'r')
+    const seed = segmentSeed(log.origin)
+    const outcomes: OutcomeRecord[] = []
+    try {
+      for (const offset of offsets) {
+        const start = Buffer.allocUnsafe(headBytes)
+        await readFully(fd, start, offset)
+        const head = decodeHead(start, seed)
+        if (head === undefined) continue
+        const frame = Buffer.allocUnsafe(frameBytes(head))
+        await readFully(fd, frame, offset)
+        if (!isSound(head, frame)) continue
+        const meta = this.#unwrap(log, offset, head, frame)
+        if (meta !== undefined) outcomes.push(...decodeOutcomes(meta))
+      }
+    } finally {
+      await closeFile(fd)
+    }
+    return outcomes
+  }
+
+  /** `undefined`, and reported, when it was changed since it was encrypted. */
+  #unwrap(log: OutcomeLog, offset: number, head: FrameHead, frame: Buffer): Buffer | undefined {
+    try {
+      return unwrapOutcomes(this.#keyring, head, frame, log.origin)
+    } catch (error) {
+      if (error instanceof SpoolKeyError) throw error
+      this.#options.onDamage({ segment: log.path, offset, bytes: frame.length, reason: 'not as it was encrypted' })
+      return undefined
+    }
   }
 
   /** Resolves after a look that began after this call; those who wait together share it. */
@@ -199,29 +242,4 @@ function addOnce(outcomes: OutcomeRecord[], added: OutcomeRecord): void {
     ({ recipient, kind, at }) => recipient === added.recipient && kind === added.kind && at === added.at,
   )
   if (!isKnown) outcomes.push(added)
-}
-
-async function readRecords(
-  path: string,
-  origin: string,
-  offsets: readonly number[],
-): Promise<readonly OutcomeRecord[]> {
-  const fd = await openFile(path, 'r')
-  const seed = segmentSeed(origin)
-  const outcomes: OutcomeRecord[] = []
-  try {
-    for (const offset of offsets) {
-      const start = Buffer.allocUnsafe(headBytes)
-      await readFully(fd, start, offset)
-      const head = decodeHead(start, seed)
-      if (head === undefined) continue
-      const frame = Buffer.allocUnsafe(frameBytes(head))
-      await readFully(fd, frame, offset)
-      if (!isSound(head, frame)) continue
-      outcomes.push(...decodeOutcomes(frame.subarray(headBytes, headBytes + head.metaBytes)))
-    }
-  } finally {
-    await closeFile(fd)
-  }
-  return outcomes
 }

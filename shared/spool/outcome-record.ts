@@ -33,6 +33,7 @@ export function encodeOutcomes(outcomes: readonly OutcomeRecord[]): AppendableRe
   const at = outcomes.reduce((latest, outcome) => Math.max(latest, outcome.at), 0)
   const head: Omit<FrameHead, 'startsGroup'> = {
     kind: 'outcomes',
+    wrap: undefined,
     metaBytes: meta.length,
     contentBytes: keys.length,
     headerBytes: 0,

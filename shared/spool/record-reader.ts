@@ -2,11 +2,15 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { crc32 } from 'node:zlib'
 
+import { ChunkedMessage } from './chunked-message.ts'
 import { FileCache } from './file-cache.ts'
 import { readFully } from './file-io.ts'
 import { decodeHead, frameBytes, headBytes, isSound, segmentSeed } from './frame.ts'
 import type { FrameHead } from './frame.ts'
 import { hasCode } from './free-space.ts'
+import { Keyring, SpoolKeyError } from './keyring.ts'
+import { unwrapMessage } from './record-wrap.ts'
+import type { Unwrapped } from './record-wrap.ts'
 import { parseSegmentPath, relocatedFile, relocatedRecord, segmentPath } from './segment-name.ts'
 import { SpoolReadError } from './spool.ts'
 import type { Locator, SpooledMessage, StoredMessage } from './spool.ts'
@@ -14,24 +18,38 @@ import type { Locator, SpooledMessage, StoredMessage } from './spool.ts'
 /** Reads message records of all writers by their locators, wherever the cleaning moved them. */
 export class RecordReader {
   readonly #path: string
+  readonly #keyring: Keyring
   readonly #files: FileCache
 
-  constructor(path: string, openFiles = 128) {
+  constructor(path: string, { keyring = new Keyring([]), openFiles = 128 }: RecordReaderOptions = {}) {
     this.#path = path
+    this.#keyring = keyring
     this.#files = new FileCache(openFiles)
   }
 
-  /** One pread for a small message. @throws SpoolReadError when the record is gone or damaged. */
+  /**
+   * One pread for a small message.
+   * @throws SpoolReadError when the record is gone or damaged; SpoolKeyError when its key is not known
+   */
   async read(locator: Locator): Promise<SpooledMessage> {
     const frame = await this.frame(locator)
     const head = soundHead(locator, frame)
-    const meta = frame.subarray(headBytes, headBytes + head.metaBytes)
+    const { meta, content } = head.wrap === undefined ? partsOf(head, frame) : await this.#unwrap(locator, head, frame)
     const stored = JSON.parse(meta.toString()) as StoredMessage
     const place = { ...locator, sizeBytes: head.sizeBytes, headerBytes: head.headerBytes }
-    if (head.kind === 'message') {
-      return new SmallMessage(stored, place, frame.subarray(headBytes + head.metaBytes))
+    if (head.kind === 'message') return new SmallMessage(stored, place, content)
+    const { file, withFile } = this.#contentFile(locator, head)
+    if (head.wrap === undefined) return new LargeMessage(stored, place, head, withFile)
+    return new ChunkedMessage(stored, place, { head, keyring: this.#keyring, file, withFile })
+  }
+
+  async #unwrap(locator: Locator, head: FrameHead, frame: Buffer): Promise<Unwrapped> {
+    try {
+      return await unwrapMessage(this.#keyring, head, frame, locator)
+    } catch (error) {
+      if (error instanceof SpoolKeyError) throw error
+      throw new SpoolReadError(`the record at ${locator.offset} of ${locator.segment} is damaged`, { cause: error })
     }
-    return new LargeMessage(stored, place, head, this.#contentFile(locator, head))
   }
 
   /** The record as it lies on disk, unchecked. @throws SpoolReadError when it is gone. */
@@ -67,10 +85,11 @@ export class RecordReader {
     })
   }
 
-  #contentFile(locator: Locator, head: FrameHead): ContentFile {
+  /** `file`: its path when it was written. */
+  #contentFile(locator: Locator, head: FrameHead): { readonly file: string; readonly withFile: ContentFile } {
     const writer = parseSegmentPath(locator.segment)?.writer ?? ''
     const path = segmentPath(writer, head.largeFile, 'big')
-    return async (use) => {
+    const withFile: ContentFile = async (use) => {
       try {
         return await this.#files.with(join(this.#path, path), use)
       } catch (error) {
@@ -83,7 +102,14 @@ export class RecordReader {
         throw new SpoolReadError(`${path} is gone`, { cause: error })
       }
     }
+    return { file: path, withFile }
   }
+}
+
+export interface RecordReaderOptions {
+  /** The keys of encrypted records; none when absent. */
+  readonly keyring?: Keyring
+  readonly openFiles?: number
 }
 
 /** A message whose content is in memory. */
@@ -183,6 +209,11 @@ class LargeMessage implements SpooledMessage {
   #damaged(): SpoolReadError {
     return new SpoolReadError(`the content of ${this.envelope.id} is damaged`)
   }
+}
+
+function partsOf(head: FrameHead, frame: Buffer): Unwrapped {
+  const behind = headBytes + head.metaBytes
+  return { meta: frame.subarray(headBytes, behind), content: frame.subarray(behind) }
 }
 
 /** Runs something with the open content file, wherever it lies now. */

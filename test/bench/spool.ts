@@ -1,25 +1,43 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { Mailbox } from '../../shared/mail/address.ts'
 import { newMessageId } from '../../shared/mail/message-id.ts'
 import { openSpool } from '../../shared/spool/file-spool.ts'
 import type { FileSpool } from '../../shared/spool/file-spool.ts'
+import { Keyring } from '../../shared/spool/keyring.ts'
 import { LiveIndex } from '../../shared/spool/live-index.ts'
 import type { StoredMessage } from '../../shared/spool/spool.ts'
 
 /**
  * Durable accepts, reads and outcomes of the spool alone. By hand:
- * `node --import tsx test/bench/spool.ts [folder on the disk to measure] [messages] [content octets]`
+ * `node --import tsx test/bench/spool.ts [folder on the disk to measure] [messages] [content octets] [file with the content]`,
+ * with `SLUICE_AT_REST` "compression", "encryption" or both.
  */
-await main(process.argv[2] ?? 'var', Number(process.argv[3] ?? 30_000), Number(process.argv[4] ?? 4096))
+await main(
+  process.argv[2] ?? 'var',
+  Number(process.argv[3] ?? 30_000),
+  Number(process.argv[4] ?? 4096),
+  process.argv[5],
+)
 
-async function main(folder: string, messages: number, sizeBytes: number): Promise<void> {
+async function main(folder: string, messages: number, sizeBytes: number, file: string | undefined): Promise<void> {
+  const content = contentOf(sizeBytes, file === undefined ? undefined : await readFile(file))
+  const atRest = process.env['SLUICE_AT_REST'] ?? ''
+  const encryption = atRest.includes('encryption')
   for (const concurrency of [1, 20, 100]) {
     const path = await mkdtemp(join(folder, 'bench-spool-'))
-    const spool = await openSpool({ path, writer: 'bench', reserveBytes: 0 })
+    const spool = await openSpool({
+      path,
+      writer: 'bench',
+      reserveBytes: 0,
+      compression: atRest.includes('compression'),
+      encryption,
+      ...(encryption && { keyring: new Keyring([randomBytes(32)]) }),
+    })
     try {
-      await measure(spool, concurrency === 1 ? Math.ceil(messages / 10) : messages, sizeBytes, concurrency)
+      await measure(spool, concurrency === 1 ? Math.ceil(messages / 10) : messages, content, concurrency)
     } finally {
       await spool.close()
       await rm(path, { recursive: true })
@@ -27,10 +45,16 @@ async function main(folder: string, messages: number, sizeBytes: number): Promis
   }
 }
 
-async function measure(spool: FileSpool, messages: number, sizeBytes: number, concurrency: number): Promise<void> {
-  const content = Buffer.from(`Subject: bench\r\n\r\n${'x'.repeat(Math.max(0, sizeBytes - 18))}`)
+/** A header, then the file's octets again and again, or one letter. */
+function contentOf(sizeBytes: number, text = Buffer.from('x')): Buffer {
+  const content = Buffer.alloc(sizeBytes, text)
+  content.write('Subject: bench\r\n\r\n')
+  return content
+}
+
+async function measure(spool: FileSpool, messages: number, content: Buffer, concurrency: number): Promise<void> {
   const stored = Array.from({ length: messages }, () => message())
-  await report(`store ${sizeBytes} octets`, messages, concurrency, async (index) => {
+  await report(`store ${content.length} octets`, messages, concurrency, async (index) => {
     const incoming = spool.receive()
     await incoming.write(content)
     await incoming.commit(stored[index] ?? message())
