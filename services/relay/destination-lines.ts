@@ -1,6 +1,7 @@
 import type { Clock } from '../../shared/clock.ts'
 
 const slowMs = 1_000
+const guessedMs = 100
 const shortestWaitMs = 250
 const longestWaitMs = 60_000
 const maxRemembered = 10_000
@@ -61,14 +62,18 @@ export class DestinationLines {
 }
 
 /** Unknown counts as slow: a backlog would fill all workers before the first answer. */
-function isSlow({ averageMs, atWork }: Line, nowAt: number): boolean {
-  if (averageMs === undefined || averageMs >= slowMs) return true
-  for (const startedAt of atWork.values()) return nowAt - startedAt >= slowMs
-  return false
+function isSlow(line: Line, nowAt: number): boolean {
+  return line.averageMs === undefined || line.averageMs >= slowMs || oldestMs(line, nowAt) >= slowMs
 }
 
+function oldestMs({ atWork }: Line, nowAt: number): number {
+  for (const startedAt of atWork.values()) return nowAt - startedAt
+  return 0
+}
+
+/** Before the first answer it is taken for fast, until it has been silent for longer. */
 function waitMs(line: Line, share: number, nowAt: number): number {
-  const everyMs = (line.averageMs ?? slowMs) / share
+  const everyMs = Math.max(line.averageMs ?? guessedMs, oldestMs(line, nowAt)) / share
   line.nextAt = Math.min(Math.max(line.nextAt, nowAt + shortestWaitMs) + everyMs, nowAt + longestWaitMs)
   return Math.ceil(line.nextAt - nowAt)
 }

@@ -235,6 +235,10 @@ test('what is postponed keeps its place on the schedule, and its time to live', 
   const waiting = await advance(parts, step('relay', 1, { attempts: 3 }), postpone(5_000, 'full', lane))
   assert.ok(waiting.kind === 'later')
   assert.deepEqual([waiting.delayMs, waiting.data.attempts, waiting.lane], [5_000, 3, lane])
+  assert.equal(waiting.data.lastReply, '451 4.4.5 Not tried: full')
+  const tried = step('relay', 1, { attempts: 1, lastReply: '450 later' })
+  const again = await advance(parts, tried, postpone(5_000, 'full'))
+  assert.equal(again.kind === 'later' && again.data.lastReply, '450 later')
   assert.deepEqual(outcomes, [])
 
   const late = bench(receivedAt + 97 * hour)

@@ -65,9 +65,16 @@ function postponed(
 ): Promise<JobResult> | JobResult {
   const { message, job } = step
   if (isExpired(parts, message)) {
-    return settleAttempts(parts, step, refuseAll(step, { ...replies.tryLater, text: `Not sent: ${reason}` }))
+    return settleAttempts(parts, step, refuseAll(step, notTried(reason)))
   }
-  return { kind: 'later', data: job, delayMs, reason, ...(lane === undefined ? {} : { lane }) }
+  // Shown in the queue as why it waits, until a host has said something.
+  const data =
+    job.attempts > 0 && job.lastReply !== undefined ? job : { ...job, lastReply: formatReply(notTried(reason)) }
+  return { kind: 'later', data, delayMs, reason, ...(lane === undefined ? {} : { lane }) }
+}
+
+function notTried(reason: string): Reply {
+  return { code: 451, enhanced: '4.4.5', text: `Not tried: ${reason}` }
 }
 
 async function passOn(
