@@ -24,6 +24,8 @@ export interface ExplainedStep {
   /** Rules in order, up to the one that won. */
   readonly rules: readonly ExplainedRule[]
   readonly route: Route
+  /** What a relay action does to the sender; absent: nothing. */
+  readonly sender?: string
 }
 
 export interface ExplainedRule {
@@ -54,12 +56,13 @@ export function explain(asked: RoutingContext, address: Mailbox, nowAt: number):
 /** For a terminal. */
 export function renderExplanation(explanation: Explanation): string {
   const srs = explanation.srs === undefined ? [] : [describeSrs(explanation.srs, explanation.recipient)]
-  const steps = explanation.steps.flatMap(({ transaction, rules, route }) => [
+  const steps = explanation.steps.flatMap(({ transaction, rules, route, sender }) => [
     `${explanation.recipient}, ${describeTransaction(transaction)}`,
     ...rules.map(({ line, text, failed }) =>
       failed === undefined ? `  line ${line}: ${text}\n    matches` : `  line ${line}: ${text}\n    no: ${failed}`,
     ),
     `  => ${describeRoute(route)}`,
+    ...(sender === undefined ? [] : [`     ${sender}`]),
   ])
   const loop = explanation.loop ? ['the way leads into the same queue again: 554 5.4.6 Routing loop detected'] : []
   return [...srs, ...steps, ...loop, `RCPT: ${describeResolution(explanation.resolution)}`].join('\n')
@@ -77,7 +80,19 @@ function explainStep(context: RoutingContext, step: Step, recipient: Mailbox): E
     })
     if (failed === undefined) break
   }
-  return { transaction: step.transaction, rules, route: step.route }
+  const sender = describeSender(context, step)
+  const { transaction, route } = step
+  return { transaction, rules, route, ...(sender === undefined ? {} : { sender }) }
+}
+
+function describeSender({ configuration }: RoutingContext, { transaction, route }: Step): string | undefined {
+  const action = route.kind === 'relay' ? configuration.actions.get(route.action) : undefined
+  if (action?.kind !== 'relay' || transaction.reversePath === null) return undefined
+  if (action.mailFrom !== undefined) {
+    if (action.mailFrom.startsWith('@')) return `the domain of the sender becomes ${action.mailFrom}`
+    return `${action.mailFrom.includes('@') ? 'the sender' : 'the user part of the sender'} becomes ${action.mailFrom}`
+  }
+  return action.srs ? 'the sender becomes an SRS address of ours when an alias sent the mail on' : undefined
 }
 
 function describeSrs(srs: Mailbox, recipient: Mailbox): string {

@@ -39,3 +39,12 @@ test('explain says whom an SRS address stands for', () => {
   assert.match(told(ours), /RCPT: accepted for alice@example\.org$/)
   assert.match(told(ours.replace('NUWk', 'XXXX')), /is no SRS address of ours, or too old\nRCPT: 550 /)
 })
+
+test('explain says what becomes of the sender', () => {
+  const ann = mailbox('ann@far.org')
+  const told = (text: string): string =>
+    renderExplanation(explain(contextOf(text, { peer: 'local', reversePath: mailbox('joe@a.org') }), ann, at))
+  assert.match(told(rules), /relayed to far\.org\n {5}the sender becomes an SRS address of ours when an alias/)
+  assert.match(told(rules.replace('relay srs', 'relay mail-from "us@b.org"')), /\n {5}the sender becomes us@b\.org\n/)
+  assert.doesNotMatch(told(rules.replace('relay srs', 'relay')), /the sender/)
+})
