@@ -19,6 +19,7 @@ import { openQueues } from './queue/queues.ts'
 import { createResolver } from './resolver.ts'
 import type { ServiceContext } from './service.ts'
 import { openSpool } from './spool/file-spool.ts'
+import { asStartError, readSpoolKeys } from './start/spool-keys.ts'
 
 /** Everything the services of one process share, opened in order and closed in the opposite one. */
 export interface System {
@@ -42,8 +43,10 @@ export interface SystemOptions {
 const recentBytes = 16 * 1024 * 1024
 const maxReserveBytes = 64 * 1024 * 1024
 
+/** @throws StartError when records of the spool need a key that is not there */
 export async function openSystem(options: SystemOptions): Promise<System> {
   const { configuration, dataFolder, redis, writer, log } = options
+  const keyring = await readSpoolKeys(configuration)
   const live = options.live ?? fixedConfiguration(configuration)
   const clock = systemClock
   const metrics = createMetrics()
@@ -59,9 +62,14 @@ export async function openSystem(options: SystemOptions): Promise<System> {
     path: spoolPath,
     writer,
     reserveBytes: await reserveOf(spoolPath),
+    keyring,
+    compression: configuration.atRest.compression,
+    encryption: configuration.atRest.encryption,
     recentBytes: options.readsWhatItStores === true ? recentBytes : 0,
     clock,
     onDamage: (damage) => log.error({ damage }, 'spool segment is damaged'),
+  }).catch((error: unknown) => {
+    throw asStartError(error)
   })
   const names = [...configuration.pipeline.queues.keys()]
   const prefix = configuration.pipeline.redis?.prefix ?? 'sluice'

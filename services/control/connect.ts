@@ -18,12 +18,14 @@ import type { RedisAddress } from '../../shared/queue/redis-address.ts'
 import { socketPathOf } from '../../shared/queue/redis-server.ts'
 import type { MessageSources } from '../../shared/report/message-view.ts'
 import type { ServiceContext } from '../../shared/service.ts'
+import type { Keyring } from '../../shared/spool/keyring.ts'
 import { findMessage } from '../../shared/spool/list-messages.ts'
 import { OutcomeIndex } from '../../shared/spool/outcome-index.ts'
 import { readCommandLine } from '../../shared/start/command-line.ts'
 import type { StartOptions } from '../../shared/start/command-line.ts'
 import { openDataFolder } from '../../shared/start/data-folder.ts'
 import { prepareLocalIdentity } from '../../shared/start/first-start.ts'
+import { readSpoolKeys } from '../../shared/start/spool-keys.ts'
 import { openSystem } from '../../shared/system.ts'
 import { ControlError, UsageError } from './command.ts'
 import type { Invocation } from './command.ts'
@@ -125,10 +127,17 @@ export async function withSystem<T>(
 /** Where a message's story is read when only files are at hand. */
 export function messageFiles(place: Place): Pick<MessageSources, 'find' | 'outcomesOf' | 'story'> {
   const { spoolPath, eventsFolder } = place
-  const outcomes = new OutcomeIndex({ path: spoolPath, limit: 2_000_000, onDamage: () => undefined })
+  let reading: Promise<Keyring> | undefined
+  const keys = (): Promise<Keyring> => (reading ??= readSpoolKeys(place.configuration))
+  let index: OutcomeIndex | undefined
+  const outcomes = async (): Promise<OutcomeIndex> => {
+    const keyring = await keys()
+    return (index ??= new OutcomeIndex({ path: spoolPath, limit: 2_000_000, keyring, onDamage: () => undefined }))
+  }
   return {
-    find: (id) => (existsSync(spoolPath) ? findMessage(spoolPath, id) : Promise.resolve(undefined)),
-    outcomesOf: async (id) => (existsSync(spoolPath) ? ((await outcomes.outcomesOf([id])).get(id) ?? []) : []),
+    find: async (id) => (existsSync(spoolPath) ? findMessage(spoolPath, id, await keys()) : undefined),
+    outcomesOf: async (id) =>
+      existsSync(spoolPath) ? ((await (await outcomes()).outcomesOf([id])).get(id) ?? []) : [],
     story: (id) => storyOf(eventsFolder, id),
   }
 }

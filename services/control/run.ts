@@ -1,5 +1,6 @@
 import { ConfigurationError } from '../../shared/config/load.ts'
 import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
+import { SpoolKeyError } from '../../shared/spool/keyring.ts'
 import { SpoolFullError, SpoolReadError } from '../../shared/spool/spool.ts'
 import { UsageError as StartUsageError } from '../../shared/start/command-line.ts'
 import { StartError } from '../../shared/start/start-error.ts'
@@ -40,6 +41,7 @@ function explain(error: unknown, terminal: Terminal): number {
     StartError,
     QueueUnavailableError,
     SpoolFullError,
+    SpoolKeyError,
     SpoolReadError,
   ]
   if (!expected.some((kind) => error instanceof kind)) {

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { applyEdits } from '../../shared/mail/header-edit.ts'
 import { formatDuration, formatSize, plural } from '../../shared/report/units.ts'
 import { findMessage, listMessages } from '../../shared/spool/list-messages.ts'
+import { readSpoolKeys } from '../../shared/start/spool-keys.ts'
 import { ControlError, exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
 import { findPlace, messageIdOperand } from './connect.ts'
@@ -59,8 +60,9 @@ async function list(invocation: Invocation): Promise<number> {
 async function cat(invocation: Invocation): Promise<number> {
   const { terminal, options } = invocation
   const id = messageIdOperand(invocation)
-  const { spoolPath } = await findPlace(invocation)
-  const stored = existsSync(spoolPath) ? await findMessage(spoolPath, id) : undefined
+  const { spoolPath, configuration } = await findPlace(invocation)
+  const keyring = await readSpoolKeys(configuration)
+  const stored = existsSync(spoolPath) ? await findMessage(spoolPath, id, keyring) : undefined
   if (stored === undefined) throw new ControlError(`message ${id} is not in the spool`)
   const header = options.has('raw') ? await stored.header() : applyEdits(await stored.header(), stored.edits)
   if (options.has('json')) {

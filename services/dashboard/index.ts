@@ -33,7 +33,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
       return spool.freeBytes()
     },
     messages: {
-      find: (id) => findMessage(spool.path, id),
+      find: (id) => findMessage(spool.path, id, spool.keyring),
       outcomesOf: async (id: MessageId) => (await spool.outcomesOf([id])).get(id) ?? [],
       story: (id) => storyOf(events, id),
     },

@@ -106,6 +106,8 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'srs key "x"',
       'srs key backup "y"',
       'srs ttl 2d',
+      'queue compression',
+      'queue encryption "0123456789abcdef0123456789abcdef"',
       'listen on socket tag S mask-src',
       'listen on 10.0.0.1 port 587 tls-require verify pki x ca y auth <u> senders <m> masquerade hostnames <m> tag T protocols "TLSv1.3" ciphers secure',
       'action "a" lmtp "h:24" rcpt-to virtual <m> ttl 1d',
@@ -121,7 +123,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
     'mda wrapper w "nice %{mda}"\naction "m" mda "/bin/x" wrapper w\naction "a" relay host "queue://scan"\nmatch for any action "a"\nmatch tag Scanned for any reject\nfilter "r" proc-exec "x" user "_r" chroot "/j"\nlisten on 127.0.0.1 filter "r"\n',
     [
       'redis "redis://h:6379/0" password file "password" prefix "m"',
-      'spool "spool" quota 1G',
+      'spool "spool" quota 1G compression key file "dkim"',
       'queue "scan" tag Scanned concurrency 2 timeout 5s on-failure proceed',
       'dkim default same-domain selector s key "dkim"',
       'quarantine keep 30d',

@@ -3,6 +3,7 @@ import { accessSync, constants, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 
 import { isDomain } from '../mail/address.ts'
+import { atRestFaults, completeAtRest } from './at-rest.ts'
 import { checkConfiguration } from './check.ts'
 import { deepFreeze } from './deep-freeze.ts'
 import { closest, ConfigurationError, fileSpan, type Diagnostic, type Span } from './diagnostic.ts'
@@ -76,6 +77,7 @@ export async function loadConfiguration(options: LoadOptions): Promise<LoadedCon
     ...policyLexer.diagnostics,
     ...pipelineLexer.diagnostics,
     ...missingFiles([...policy.files, ...pipeline.files]),
+    ...atRestFaults(policy, pipeline),
   ]
   const named = nameOfHost(options, pipeline)
   if (named.warning !== undefined) diagnostics.push(named.warning)
@@ -196,6 +198,7 @@ function assemble(
     ...(policy.ciphers === undefined ? {} : { ciphers: policy.ciphers }),
     limits: policy.limits,
     ...(srs === undefined ? {} : { srs }),
+    atRest: completeAtRest(policy, pipeline),
     pipeline: pipeline.settings,
   }
 }

@@ -27,7 +27,17 @@ export interface Configuration {
   readonly limits: Limits
   /** Absent: no `srs key`. */
   readonly srs?: SrsSettings
+  readonly atRest: AtRestSettings
   readonly pipeline: PipelineSettings
+}
+
+/** How records of the spool are written from now on; what is there is read whatever is said here. */
+export interface AtRestSettings {
+  /** `queue compression`, or `spool ... compression` of pipeline.conf. */
+  readonly compression: boolean
+  readonly encryption: boolean
+  /** Of `queue encryption KEY`; used behind those of the key file. A secret: printed as "hidden". */
+  readonly key?: string
 }
 
 /** `srs key`, `srs key backup` and `srs ttl`. The keys are secrets: printed as "hidden". */
@@ -239,7 +249,13 @@ export interface Rule {
 /** What pipeline.conf holds; every line optional, defaults written out. */
 export interface PipelineSettings {
   readonly redis?: { readonly url: string; readonly passwordFile?: string; readonly prefix: string }
-  readonly spool?: { readonly path: string; readonly quotaBytes?: number }
+  readonly spool?: {
+    readonly path: string
+    readonly compression: boolean
+    readonly quotaBytes?: number
+    /** Keys, one a line; the first one encrypts, all of them decrypt. */
+    readonly keyFile?: string
+  }
   readonly dashboard: { readonly host: string; readonly port: number }
   readonly metrics?: { readonly host: string; readonly port: number }
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'

@@ -176,8 +176,6 @@ test('what this version does not carry out is refused by name, never ignored', (
     'filter f proc-exec "/bin/true"\naction "a" relay filter f',
     'action "a" mda "/bin/cat | /bin/cat"',
     'mda wrapper w "/bin/cat"',
-    'queue compression',
-    'queue encryption "0123456789abcdef0123456789abcdef"',
     'table t db:/etc/aliases.db',
     'table t ldap:/etc/ldap.conf',
   ]

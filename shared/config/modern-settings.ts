@@ -1,4 +1,5 @@
 import { readCommand } from './command-setting.ts'
+import { parseAtRest } from './at-rest.ts'
 import { closest } from './diagnostic.ts'
 import type { Limits } from './model.ts'
 import { resolvePath } from './path.ts'
@@ -6,7 +7,6 @@ import type { PolicyDraft } from './policy-draft.ts'
 import { parseSize } from './quantity.ts'
 import { readCiphers } from './tls-words.ts'
 import { positionOf, type TokenReader } from './token-reader.ts'
-import { refuseUnsupported } from './unsupported.ts'
 
 const dayMs = 86_400_000
 const maximumWarnings = 4
@@ -143,21 +143,13 @@ export function parseScheduler(draft: PolicyDraft): void {
   reader.endOfStatement()
 }
 
-/** `queue ttl DURATION`; compression and encryption are refused. */
+/** `queue ttl DURATION`, `queue compression`, `queue encryption [KEY]`. */
 export function parseQueue(draft: PolicyDraft): void {
   const { reader } = draft
-  const start = reader.next()
+  reader.next()
   if (reader.accept('ttl')) draft.queueTtlMs = reader.duration('queue ttl')
-  else if (reader.accept('compression')) refuseUnsupported(reader, 'queue compression', start.span)
-  else if (reader.accept('encryption')) {
-    if (reader.atString()) {
-      const key = reader.next()
-      if (Buffer.byteLength(key.text) !== 32 && key.text !== '-' && key.text !== 'stdin') {
-        reader.report('value', 'the key must have 32 characters', key.span, 'openssl rand -hex 16')
-      }
-    }
-    refuseUnsupported(reader, 'queue encryption', start.span)
-  } else reader.unexpected('ttl, compression or encryption', ['ttl', 'compression', 'encryption'])
+  else if (!parseAtRest(draft))
+    reader.unexpected('ttl, compression or encryption', ['ttl', 'compression', 'encryption'])
   reader.endOfStatement()
 }
 

@@ -20,12 +20,21 @@ export function keepUntilNextStart(loaded: LoadedConfiguration, running: Configu
   const { subAddressDelimiter } = running
   if (configuration.subAddressDelimiter !== subAddressDelimiter)
     waiting.push(waits('the sub-address delimiter', fileSpan(configuration.rules[0]?.at.file ?? 'smtpd.conf')))
+  const { atRest } = running
+  if (
+    !isDeepStrictEqual(configuration.atRest, atRest) &&
+    isDeepStrictEqual(configuration.pipeline.spool, running.pipeline.spool)
+  )
+    waiting.push(
+      waits('"queue compression" or "queue encryption"', fileSpan(configuration.rules[0]?.at.file ?? 'smtpd.conf')),
+    )
   if (waiting.length === 0) return loaded
   return {
     ...loaded,
     configuration: Object.freeze({
       ...configuration,
       subAddressDelimiter,
+      atRest,
       pipeline: withRunning(configuration.pipeline, running.pipeline),
     }),
     warnings: [...loaded.warnings, ...waiting],

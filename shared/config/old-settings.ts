@@ -1,3 +1,4 @@
+import { parseAtRest } from './at-rest.ts'
 import type { PolicyDraft } from './policy-draft.ts'
 import {
   parseDelays,
@@ -15,7 +16,6 @@ import {
 import { resolvePath } from './path.ts'
 import { readCiphers } from './tls-words.ts'
 import { positionOf } from './token-reader.ts'
-import { refuseUnsupported } from './unsupported.ts'
 
 const ciphersHint = 'write `ciphers`, or remove it: TLS 1.2 and 1.3 choose well by themselves'
 
@@ -121,16 +121,11 @@ export function parseOldLimit(draft: PolicyDraft): void {
   reader.endOfStatement()
 }
 
-/** `queue compression` and `queue encryption [key SECRET]`: refused, as in the modern grammar. */
+/** `queue compression` and `queue encryption [key KEY]`. */
 export function parseOldQueue(draft: PolicyDraft): void {
-  const { reader } = draft
-  const start = reader.next()
-  if (reader.accept('compression')) refuseUnsupported(reader, 'queue compression', start.span)
-  else if (reader.accept('encryption')) {
-    if (reader.accept('key')) reader.string('a key')
-    refuseUnsupported(reader, 'queue encryption', start.span)
-  } else reader.unexpected('compression or encryption', ['compression', 'encryption'])
-  reader.endOfStatement()
+  draft.reader.next()
+  if (!parseAtRest(draft)) draft.reader.unexpected('compression or encryption', ['compression', 'encryption'])
+  draft.reader.endOfStatement()
 }
 
 function parseFile(draft: PolicyDraft, what: string): string {

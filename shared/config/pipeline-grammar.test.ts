@@ -32,7 +32,7 @@ test('every statement ends in the settings', () => {
   const { settings, hostname, files, diagnostics } = parse(
     [
       'redis "redis://redis:6379/0" password file "secrets/redis" prefix "mail"',
-      'spool "/var/spool/mail" quota 10G',
+      'spool "/var/spool/mail" compression quota 10G key file "/run/secrets/spool.key"',
       'dashboard listen "0.0.0.0:8081"',
       'metrics listen "[::]:9100"',
       'log level debug format json',
@@ -77,14 +77,19 @@ test('every statement ends in the settings', () => {
   assert.equal(hostname, 'mail.exem.pl')
   assert.deepEqual(
     files.map((file) => file.path),
-    ['/etc/mail/secrets/redis', '/etc/mail/keys/main.pem', '/k'],
+    ['/etc/mail/secrets/redis', '/run/secrets/spool.key', '/etc/mail/keys/main.pem', '/k'],
   )
   assert.deepEqual(settings.redis, {
     url: 'redis://redis:6379/0',
     passwordFile: '/etc/mail/secrets/redis',
     prefix: 'mail',
   })
-  assert.deepEqual(settings.spool, { path: '/var/spool/mail', quotaBytes: 10 * 1024 ** 3 })
+  assert.deepEqual(settings.spool, {
+    path: '/var/spool/mail',
+    compression: true,
+    quotaBytes: 10 * 1024 ** 3,
+    keyFile: '/run/secrets/spool.key',
+  })
   assert.deepEqual(
     [settings.dashboard, settings.metrics],
     [
@@ -195,7 +200,6 @@ test('what this version does not carry out is refused by name', () => {
     'users from lmtp',
     'login dovecot "dovecot:12345"',
     'queue "filter" attempts 8',
-    'spool "/s" compression',
     'dashboard listen "127.0.0.1:80" auth <users>',
   ]
   for (const text of refused) {

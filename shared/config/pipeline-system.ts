@@ -41,16 +41,22 @@ function parseRedis(draft: PipelineDraft): void {
   finish(draft, { redis })
 }
 
-/** `spool PATH [quota SIZE]`. */
+/** `spool PATH [compression] [quota SIZE] [key file PATH]`. */
 function parseSpool(draft: PipelineDraft): void {
   const { reader } = draft
   reader.next()
   const path = reader.string('the folder of the spool')
-  let spool: NonNullable<PipelineSettings['spool']> = { path: resolvePath(path.text, path.span.file) }
+  let spool: NonNullable<PipelineSettings['spool']> = {
+    path: resolvePath(path.text, path.span.file),
+    compression: false,
+  }
   while (!reader.atEnd()) {
     if (reader.accept('quota')) spool = { ...spool, quotaBytes: sizeOf(reader) }
-    else if (reader.at('compression')) refuse(reader, 'compression of the spool', 'compress its file system')
-    else reader.unexpected('quota', ['quota'])
+    else if (reader.accept('compression')) spool = { ...spool, compression: true }
+    else if (reader.accept('key')) {
+      reader.expect('file', 'behind "key"')
+      spool = { ...spool, keyFile: namedFile(draft, 'the keys of the spool') }
+    } else reader.unexpected('compression, quota or key', ['compression', 'quota', 'key'])
   }
   finish(draft, { spool })
 }

@@ -62,6 +62,10 @@ export interface PolicyDraft {
   srsKey: string | undefined
   srsBackupKey: string | undefined
   srsTtlDays: number
+  queueCompression: boolean
+  /** Where `queue encryption` stands. */
+  queueEncryption: Span | undefined
+  queueKey: string | undefined
 }
 
 export function newPolicyDraft(reader: TokenReader, read: ReadText, grammar: Grammar): PolicyDraft {
@@ -96,6 +100,9 @@ export function newPolicyDraft(reader: TokenReader, read: ReadText, grammar: Gra
     srsKey: undefined,
     srsBackupKey: undefined,
     srsTtlDays: 4,
+    queueCompression: false,
+    queueEncryption: undefined,
+    queueKey: undefined,
   }
 }
 

@@ -5,7 +5,12 @@ export type Json = string | number | boolean | null | readonly Json[] | { readon
 /** The configuration as `sluicectl config --json` prints it: maps as objects; inline values that may be secrets are left out. */
 export function toJson(configuration: Configuration): Json {
   const secret = secretTables(configuration)
-  return plain({ ...configuration, srs: hiddenKeys(configuration) }, (value) => secret.has(value))
+  const { atRest } = configuration
+  const hidden = {
+    srs: hiddenKeys(configuration),
+    atRest: atRest.key === undefined ? atRest : { ...atRest, key: 'hidden' },
+  }
+  return plain({ ...configuration, ...hidden }, (value) => secret.has(value))
 }
 
 function hiddenKeys({ srs }: Configuration): Configuration['srs'] {

@@ -5,8 +5,6 @@ import type { TokenReader } from './token-reader.ts'
 const instead = {
   'filter on the socket': 'remove it; checks are made in the queue "filter"',
   'filter on a relay': 'remove it; outgoing mail is signed in the queue "sign"',
-  'queue compression': 'remove it; compress the file system that holds the spool',
-  'queue encryption': 'remove it; encrypt the file system that holds the spool',
 } as const
 
 export type UnsupportedFeature = keyof typeof instead

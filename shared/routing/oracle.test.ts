@@ -170,6 +170,7 @@ function configurationOf(draft: PolicyDraft): Configuration {
     revision: '',
     hostname: 'mail.example.org',
     authservId: '',
+    atRest: { compression: false, encryption: false },
     socket: { maskSource: false, noDsn: false },
     pkis: completePkis(draft),
     ciphers: '',

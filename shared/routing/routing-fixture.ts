@@ -22,6 +22,7 @@ export function contextOf(
     revision: '',
     hostname: 'mail.example.org',
     authservId: '',
+    atRest: { compression: false, encryption: false },
     socket: { maskSource: false, noDsn: false },
     pkis: completePkis(draft),
     ciphers: '',
