@@ -79,6 +79,7 @@ function configurationFiles(options: StartOptions, local: LocalIdentity | undefi
     smtpdConf: options.smtpdConf ?? localSmtpdConf,
     ...(pipelineConf === undefined ? {} : { pipelineConf }),
     definitions: { ...local?.definitions, ...options.definitions },
+    libexec: options.libexec,
     ...(hostname === undefined ? {} : { hostname }),
   })
 }

@@ -17,6 +17,7 @@ import { createRouter } from './pipeline/router.ts'
 import type { RedisEndpoint } from './queue/ensure-redis.ts'
 import { openQueues } from './queue/queues.ts'
 import { createResolver } from './resolver.ts'
+import { externalOpener } from './table-host/open-external.ts'
 import type { ServiceContext } from './service.ts'
 import { openSpool } from './spool/file-spool.ts'
 import { asStartError, readSpoolKeys } from './start/spool-keys.ts'
@@ -55,6 +56,7 @@ export async function openSystem(options: SystemOptions): Promise<System> {
   const tables = openTables({
     delimiter: configuration.subAddressDelimiter,
     onWarning: (message) => log.warn({}, message),
+    external: externalOpener({ log, now: () => clock.now() }),
   })
   const resolver = createResolver({ servers: configuration.pipeline.resolvers })
   const spoolPath = configuration.pipeline.spool?.path ?? join(dataFolder, 'spool')

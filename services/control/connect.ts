@@ -59,6 +59,7 @@ export async function loadPlace(invocation: Invocation, smtpdConf?: string): Pro
     smtpdConf: file ?? localSmtpdConf,
     ...(pipelineConf === undefined ? {} : { pipelineConf }),
     definitions: { ...local?.definitions, ...options.definitions },
+    libexec: options.libexec,
     ...(hostname === undefined ? {} : { hostname }),
   })
   const spoolPath = configuration.pipeline.spool?.path ?? join(dataFolder, 'spool')

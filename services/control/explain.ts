@@ -5,6 +5,8 @@ import type { Mailbox, ReversePath } from '../../shared/mail/address.ts'
 import { tag } from '../../shared/mail/tag.ts'
 import { explain, renderExplanation } from '../../shared/routing/explain.ts'
 import type { Explanation } from '../../shared/routing/explain.ts'
+import { externalOpener } from '../../shared/table-host/open-external.ts'
+import { silentLog } from '../../shared/log.ts'
 import type { Transaction } from '../../shared/routing/transaction.ts'
 import { localAddresses } from '../../shared/system.ts'
 import { UsageError, exitCodes } from './command.ts'
@@ -36,6 +38,7 @@ async function run(invocation: Invocation): Promise<number> {
   const tables = openTables({
     delimiter: configuration.subAddressDelimiter,
     onWarning: (message) => terminal.warn(message),
+    external: externalOpener({ log: silentLog(), now: Date.now }),
   })
   const asked = { configuration, transaction, localAddresses: localAddresses() }
   const nowAt = Date.now()

@@ -30,6 +30,8 @@ export interface LoadOptions {
   readonly hostname?: string
   /** What OpenSMTPD refuses and we only warn about is an error. */
   readonly strict?: boolean
+  /** Folders with the programs of tables, in place of the usual ones. */
+  readonly libexec?: readonly string[]
   /** Told each file of the configuration before it is read, tables excepted, and also when something is wrong. */
   readonly onRead?: (path: string) => void
   /** Of files, by path, in place of what is on disk. */
@@ -62,7 +64,7 @@ export async function loadConfiguration(options: LoadOptions): Promise<LoadedCon
   const smtpdConf = resolve(options.smtpdConf)
   const grammar = grammarOfFile(smtpdConf, read)
   const policyLexer = openLexer(smtpdConf, { options, read, keywords: keywords[grammar] })
-  const policy = parsers[grammar](new TokenReader(policyLexer), readTable)
+  const policy = parsers[grammar](new TokenReader(policyLexer), options.libexec)
   const pipelineLexer =
     options.pipelineConf === undefined
       ? emptyLexer(policyLexer.macros)
@@ -95,7 +97,10 @@ export async function loadConfiguration(options: LoadOptions): Promise<LoadedCon
 const readTable: ReadText = (path) => readFileSync(path, 'utf8')
 
 const keywords = { old: oldKeywords, modern: modernKeywords } as const
-const parsers = { old: parseOld, modern: parseModern } as const
+const parsers = {
+  old: (reader: TokenReader, libexec?: readonly string[]) => parseOld(reader, readTable, undefined, libexec),
+  modern: (reader: TokenReader, libexec?: readonly string[]) => parseModern(reader, readTable, libexec),
+} as const
 
 interface LexerSources {
   readonly options: LoadOptions

@@ -47,8 +47,8 @@ const statements: Statements = {
  * The grammar of 6.4 to 7.8 (section 3). Never throws for what the file says: all faults of the file are in the lexer's
  * diagnostics, and the draft holds what could be understood.
  */
-export function parseModern(reader: TokenReader, read: ReadText): PolicyDraft {
-  const draft = newPolicyDraft(reader, read, 'modern')
+export function parseModern(reader: TokenReader, read: ReadText, libexec?: readonly string[]): PolicyDraft {
+  const draft = newPolicyDraft(reader, read, 'modern', libexec)
   readStatements(draft, { statements, unknown: unknownStatement })
   completePolicy(draft, 'add an `action` and a `match` that names it')
   return draft

@@ -49,8 +49,9 @@ export function parseOld(
   reader: TokenReader,
   read: ReadText,
   onStatement?: (statement: ReadStatement) => void,
+  libexec?: readonly string[],
 ): PolicyDraft {
-  const draft = newPolicyDraft(reader, read, 'old')
+  const draft = newPolicyDraft(reader, read, 'old', libexec)
   const observed = onStatement === undefined ? {} : { onStatement }
   readStatements(draft, { statements, unknown: unknownStatement, ...observed })
   completePolicy(draft, 'add a rule: accept for local deliver to maildir')

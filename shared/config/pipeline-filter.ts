@@ -2,7 +2,7 @@ import type { PipelineSettings, VirusSettings } from './model.ts'
 import { finish, choiceOf, placeOf } from './pipeline-draft.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 import { parseSpam } from './pipeline-spam.ts'
-import { parseTables } from './table-grammar.ts'
+import { parseWholeList } from './table-grammar.ts'
 
 /** What the filter checks, and what follows from it. */
 export const filterStatements: Readonly<Record<string, ParseStatement>> = {
@@ -48,7 +48,7 @@ function parseBanned(draft: PipelineDraft): void {
   const { reader } = draft
   reader.next()
   reader.expect('files', 'behind "banned"')
-  const files = reader.accept('default') ? 'default' : parseTables(draft.policy, 'list', '"files"')
+  const files = reader.accept('default') ? 'default' : parseWholeList(draft.policy, '"files"')
   const found = reader.accept('found') ? choiceOf(reader, dangerChoices, 'what to do') : 'quarantine'
   finish(draft, { banned: { files, found } })
 }

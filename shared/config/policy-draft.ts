@@ -1,6 +1,7 @@
 import { closest, type Span } from './diagnostic.ts'
 import type { ReadText, Token } from './lexer.ts'
 import type { Action, Limits, Listener, Pki, Position, Rule, SocketListener, SrsSettings, Table } from './model.ts'
+import { defaultLibexec } from './table-program.ts'
 import { positionOf, type TokenReader } from './token-reader.ts'
 
 /** Kinds of names that are declared before they are used. */
@@ -30,6 +31,8 @@ export interface PolicyDraft {
   readonly grammar: Grammar
   readonly reader: TokenReader
   readonly read: ReadText
+  /** Folders with the programs of tables. */
+  readonly libexec: readonly string[]
   readonly names: Names
   readonly files: NamedFile[]
   readonly listeners: Listener[]
@@ -68,11 +71,17 @@ export interface PolicyDraft {
   queueKey: string | undefined
 }
 
-export function newPolicyDraft(reader: TokenReader, read: ReadText, grammar: Grammar): PolicyDraft {
+export function newPolicyDraft(
+  reader: TokenReader,
+  read: ReadText,
+  grammar: Grammar,
+  libexec = defaultLibexec,
+): PolicyDraft {
   return {
     grammar,
     reader,
     read,
+    libexec,
     names: new Names(reader),
     files: [],
     listeners: [],

@@ -1,13 +1,15 @@
 import { compileExpression, ExpressionError } from './ere.ts'
+import { isExternal } from './external-table.ts'
 import type { Span } from './diagnostic.ts'
 import type { Token } from './lexer.ts'
 import type { Table } from './model.ts'
 import { resolvePath } from './path.ts'
 import type { PolicyDraft } from './policy-draft.ts'
 import { parsePasswdFile, parseTableFile, TableFormatError } from './table-file.ts'
+import { findTableProgram } from './table-program.ts'
 import { positionOf, spanOf, StatementFault, type TokenReader } from './token-reader.ts'
 
-/** `table NAME { ... }` or `table NAME backend:/path`. */
+/** `table NAME { ... }`, `table NAME file:/path` or `table NAME backend:/path`. */
 export function parseTable(draft: PolicyDraft): void {
   const { reader } = draft
   reader.next()
@@ -18,7 +20,7 @@ export function parseTable(draft: PolicyDraft): void {
     addTable(draft, { name: name.text, source, at: positionOf(name) }, kind)
   } else {
     const where = reader.string('"{" or a file, `file:/path`,')
-    const source = fileSource(reader, where)
+    const source = sourceOf(draft, where)
     const table: Table = { name: name.text, source, at: positionOf(name) }
     addTable(draft, table, source.kind === 'file' ? kindOfFile(draft, source, where.span) : undefined)
   }
@@ -45,6 +47,17 @@ export function parseTables(draft: PolicyDraft, wanted: 'list' | 'map' | 'either
   const table: Table = { name, source: inline.source, at: positionOf(first) }
   draft.tableKinds.set(table, inline.kind)
   checkKind(draft, table, wanted, use, spanOf(first, reader.last))
+  return table
+}
+
+/** A list that is used with all its entries: an external table can only be asked for one. */
+export function parseWholeList(draft: PolicyDraft, use: string): Table {
+  const first = draft.reader.peek()
+  const table = parseTables(draft, 'list', use)
+  if (isExternal(table)) {
+    const span = spanOf(first, draft.reader.last)
+    draft.reader.report('table-type', `${use} needs all entries of its table`, span, 'use a file or entries in { }')
+  }
   return table
 }
 
@@ -164,7 +177,8 @@ function oneEntry(reader: TokenReader, use: string): Body {
   return { source: { kind: 'inline', list: [entry.text] }, kind: 'list' }
 }
 
-function fileSource(reader: TokenReader, where: Token): Table['source'] {
+function sourceOf(draft: PolicyDraft, where: Token): Table['source'] {
+  const { reader } = draft
   const { text, span } = where
   const colon = text.indexOf(':')
   if (/^\.{0,2}\//.test(text)) return { kind: 'file', path: resolvePath(text, span.file) }
@@ -178,22 +192,53 @@ function fileSource(reader: TokenReader, where: Token): Table['source'] {
     case 'passwd':
       return { kind: 'file', path, format: 'passwd' }
     case 'db':
-      reader.report(
-        'unsupported',
-        'db: tables are not supported by this version',
-        span,
-        'write file: and the text file the database was made of',
-      )
-      return { kind: 'inline', list: [] }
+      return textOfDatabase(draft, path, where)
     default:
-      reader.report(
-        'unsupported',
-        `there is no table backend "${backend}"`,
-        span,
-        colon < 0 ? `a file is written file:${text}` : 'use file: or passwd: or write the entries in { }',
-      )
-      return { kind: 'inline', list: [] }
+      return colon > 0 && text[colon + 1] !== '/'
+        ? reader.fail('syntax', `"${text}": a path follows the colon`, span, `${backend}:/path`)
+        : programSource(draft, backend, colon < 0 ? undefined : path, where)
   }
+}
+
+const none: Table['source'] = { kind: 'inline', list: [] }
+
+/** makemap(8) makes `/path.db` of the text `/path`: that is read. */
+function textOfDatabase(draft: PolicyDraft, path: string, { span }: Token): Table['source'] {
+  const text = path.replace(/\.db$/, '')
+  try {
+    if (text === path) throw new Error('no text is known')
+    draft.read(text)
+    return { kind: 'file', path: text }
+  } catch {
+    const message =
+      text === path
+        ? 'a db: table is read from the text it was made of'
+        : `db: tables are read from ${text}, which is not there`
+    draft.reader.report('unsupported', message, span, 'write file: and the text file the database was made of')
+    return none
+  }
+}
+
+/** Any other backend is a program, `table-NAME`, which is told the path. */
+function programSource(
+  draft: PolicyDraft,
+  backend: string,
+  config: string | undefined,
+  { text, span }: Token,
+): Table['source'] {
+  const name = /^[\w.-]+$/.test(backend) ? backend : undefined
+  const program = name === undefined ? undefined : findTableProgram(name, draft.libexec)
+  if (program !== undefined) return { kind: 'process', program, ...(config === undefined ? {} : { config }) }
+  const folders = draft.libexec.join(', ')
+  draft.reader.report(
+    'unsupported',
+    `there is no table backend "${backend}": no program table-${backend} in ${folders}`,
+    span,
+    config === undefined
+      ? `a file is written file:${text}`
+      : 'install it, name its folder in SMTPD_LIBEXEC, or use file: or passwd:',
+  )
+  return none
 }
 
 function addTable(draft: PolicyDraft, table: Table, kind: 'list' | 'map' | undefined): void {

@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util'
 
+import { libexecFolders } from '../config/table-program.ts'
+
 /** What `npm start -- …` and the environment ask for. */
 export interface StartOptions {
   /** smtpd.conf; absent: the local configuration that ships with Sluice. */
@@ -13,6 +15,8 @@ export interface StartOptions {
   readonly redisUrl?: string
   /** `-D name=value`: macros that the files cannot override. */
   readonly definitions: Readonly<Record<string, string>>
+  /** Folders with the programs of tables. */
+  readonly libexec: readonly string[]
   /** Processes that share the ports of the inbound service. */
   readonly inboundProcesses: number
   readonly help: boolean
@@ -47,6 +51,7 @@ export function readCommandLine(args: readonly string[], env: NodeJS.ProcessEnv)
     help: values.help ?? false,
     services: positionals,
     inboundProcesses: count(values.i ?? nonEmpty(env['SLUICE_INBOUND_PROCESSES']) ?? '1'),
+    libexec: libexecFolders(env['SMTPD_LIBEXEC']),
     dataFolder: values.d ?? nonEmpty(env['SLUICE_DATA']) ?? 'var',
     definitions: {
       ...environmentDefinitions(env),
