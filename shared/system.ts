@@ -59,11 +59,12 @@ export async function openSystem(options: SystemOptions): Promise<System> {
     external: externalOpener({ log, now: () => clock.now() }),
   })
   const resolver = createResolver({ servers: configuration.pipeline.resolvers })
-  const spoolPath = configuration.pipeline.spool?.path ?? join(dataFolder, 'spool')
+  const { path: spoolPath = join(dataFolder, 'spool'), quotaBytes } = configuration.pipeline.spool ?? {}
   const spool = await openSpool({
     path: spoolPath,
     writer,
     reserveBytes: await reserveOf(spoolPath),
+    ...(quotaBytes !== undefined && { quotaBytes }),
     keyring,
     compression: configuration.atRest.compression,
     encryption: configuration.atRest.encryption,

@@ -26,6 +26,8 @@ export interface SpoolOptions {
   readonly writer: string
   /** Octets of the disk that new mail must leave free; outcomes may use them. */
   readonly reserveBytes: number
+  /** Octets that the files of the spool may have together before new mail is refused; outcomes may go beyond. */
+  readonly quotaBytes?: number
   /** Content beyond this size goes into a file of its own while it comes in. */
   readonly streamThresholdBytes?: number
   readonly segmentBytes?: number
@@ -80,14 +82,14 @@ export class FileSpool implements Spool {
   #isClosed = false
 
   constructor(options: SpoolOptions, folder: WriterFolder) {
-    const { path, reserveBytes, segmentBytes = 64 * 1024 * 1024, clock = systemClock } = options
+    const { path, reserveBytes, quotaBytes, segmentBytes = 64 * 1024 * 1024, clock = systemClock } = options
     this.path = path
     this.keyring = options.keyring ?? new Keyring([])
     this.#options = options
     this.#atRest = atRestOf(options)
     this.#clock = clock
     this.#folder = folder
-    this.#space = new FreeSpace(path, reserveBytes, clock)
+    this.#space = new FreeSpace(path, { reserveBytes, ...(quotaBytes !== undefined && { quotaBytes }) }, clock)
     const log = {
       clock,
       folder: () => this.#writerFolder(),

@@ -7,7 +7,6 @@ import { HeaderEnd } from './header-end.ts'
 import { LargeFile } from './large-file.ts'
 import { wrapMessage } from './record-wrap.ts'
 import type { AtRest } from './record-wrap.ts'
-import { SpoolFullError } from './spool.ts'
 import type { IncomingContent, Locator, StoredMessage } from './spool.ts'
 import type { WriterFolder } from './writer-folder.ts'
 
@@ -28,6 +27,8 @@ export class Incoming implements IncomingContent {
   readonly #options: IncomingOptions
   readonly #header = new HeaderEnd()
   #sizeBytes = 0
+  /** Octets set aside for it. */
+  #claimedBytes = 0
   #headerCrc = 0
   #bodyCrc = 0
   #chunks: Buffer[] = []
@@ -60,9 +61,9 @@ export class Incoming implements IncomingContent {
     try {
       const locator = await this.#append(message)
       this.#state = 'stored'
+      this.#release()
       return locator
     } catch (error) {
-      if (error instanceof SpoolFullError) this.#options.space.forget()
       await this.#giveUp()
       throw error
     }
@@ -79,7 +80,7 @@ export class Incoming implements IncomingContent {
     const { atRest } = this.#options
     const record = atRest === undefined ? plain : await wrapMessage(atRest, plain)
     const recordBytes = frameBytes(record.head)
-    const wait = this.#options.space.claim(recordBytes)
+    const wait = this.#claim(recordBytes)
     if (wait !== undefined) await wait
     await large?.finish()
     const { headerBytes } = this.#header
@@ -130,7 +131,7 @@ export class Incoming implements IncomingContent {
   async #openLarge(): Promise<void> {
     const folder = await this.#options.folder()
     const large = new LargeFile(folder, this.#options.nextLargeFile(), this.#options.atRest)
-    await this.#options.space.claim(this.#sizeBytes)
+    await this.#claim(this.#sizeBytes)
     const wait = large.write(this.#chunks)
     this.#large = large
     this.#chunks = []
@@ -138,9 +139,25 @@ export class Incoming implements IncomingContent {
   }
 
   #writeLarge(large: LargeFile, chunk: Buffer): void | Promise<void> {
-    const space = this.#options.space.claim(chunk.length)
+    const space = this.#claim(chunk.length)
     const disk = large.write([chunk])
     return space === undefined ? disk : space.then(() => disk)
+  }
+
+  #claim(bytes: number): void | Promise<void> {
+    const wait = this.#options.space.claim(bytes)
+    if (wait !== undefined) return wait.then(() => this.#claimed(bytes))
+    this.#claimed(bytes)
+  }
+
+  #claimed(bytes: number): void {
+    if (this.#state === 'given up') this.#options.space.release(bytes)
+    else this.#claimedBytes += bytes
+  }
+
+  #release(): void {
+    this.#options.space.release(this.#claimedBytes)
+    this.#claimedBytes = 0
   }
 
   async #giveUp(): Promise<void> {
@@ -149,5 +166,7 @@ export class Incoming implements IncomingContent {
     this.#chunks = []
     // In a folder that was declared dead the record may stand: then another process delivers it and needs the content.
     if (this.#large?.folder.isOwn() === true) await this.#large.remove()
+    if (this.#claimedBytes > 0) this.#options.space.forget()
+    this.#release()
   }
 }
