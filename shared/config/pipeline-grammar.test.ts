@@ -232,6 +232,12 @@ test('mistakes are told with their place and advice', () => {
     ['trusted proxy 10', 'syntax@1:15', ''],
     ['users from <userz>', 'unknown-name@1:12', 'did you mean "users"?'],
     ['dkim domain a.org key "/k"', 'incomplete@1:1', 'add: selector'],
+    [
+      'dkim domain a.org selector s key "/k"\ndkim domain A.org selector S key "/l"',
+      'duplicate@2:28',
+      'each key has a selector',
+    ],
+    ['dkim domain a.org selector s selector t key "/k"', 'duplicate@1:30', ''],
     ['redis "redis://:secret@h"', 'value@1:7', 'write `password file'],
     ['resolver "dns.example.org"', 'value@1:10', '"10.0.0.53"'],
     ['quarantine keep 30', 'value@1:17', 'a number and one of'],
@@ -261,6 +267,28 @@ test('mistakes are told with their place and advice', () => {
     assert.equal(`${one?.code}@${one?.span.line}:${one?.span.column}`, place, text)
     assert.ok((one?.hint ?? '').startsWith(hint), `${text}: ${one?.hint}`)
   }
+})
+
+test('a domain may have several DKIM keys, RSA and Ed25519, each with a selector of its own', () => {
+  const { settings, diagnostics } = parse(
+    [
+      'dkim domain exem.pl selector main key "/etc/certs/rsa.key"',
+      'dkim domain exem.pl selector main-ed key "/etc/certs/ed25519.key" body relaxed',
+    ].join('\n'),
+  )
+  assert.deepEqual(diagnostics, [])
+  assert.deepEqual(
+    settings.dkim.map(({ domain, selector, keyFile, canonicalization }) => [
+      domain,
+      selector,
+      keyFile,
+      canonicalization,
+    ]),
+    [
+      ['exem.pl', 'main', '/etc/certs/rsa.key', 'relaxed/simple'],
+      ['exem.pl', 'main-ed', '/etc/certs/ed25519.key', 'relaxed/relaxed'],
+    ],
+  )
 })
 
 test('no file makes the parser throw', () => {

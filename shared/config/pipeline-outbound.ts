@@ -1,5 +1,6 @@
 import type { Token } from './lexer.ts'
 import type { DkimKey } from './model.ts'
+import { Once } from './once.ts'
 import { finish, namedFile, choiceOf } from './pipeline-draft.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 
@@ -10,16 +11,16 @@ export const outboundStatements: Readonly<Record<string, ParseStatement>> = {
   relay: parseRelay,
 }
 
-/** `dkim domain NAME selector NAME key FILE ...` and `dkim default same-domain [selector NAME key FILE ...]`. */
+/**
+ * `dkim domain NAME selector NAME key FILE ...` and `dkim default same-domain [selector NAME key FILE ...]`. A domain may have
+ * several keys, each with a selector of its own (RFC 8463 §3: RSA and Ed25519 side by side): all of them sign.
+ */
 function parseDkim(draft: PipelineDraft): void {
   const { reader } = draft
   const start = reader.next()
   if (reader.accept('domain')) {
     const domain = reader.string('a domain').text.toLowerCase()
-    const known = draft.settings.dkim.some((key) => key.domain === domain)
-    const key = dkimKey(draft, domain, start)
-    if (known) reader.fail('duplicate', `${domain} has a key already`, start.span)
-    return finish(draft, { dkim: [...draft.settings.dkim, key] })
+    return finish(draft, { dkim: [...draft.settings.dkim, dkimKey(draft, domain, start)] })
   }
   reader.expect('default', 'or "domain" behind "dkim"')
   reader.expect('same-domain', 'behind "default"')
@@ -35,8 +36,10 @@ function dkimKey(draft: PipelineDraft, domain: string, start: Token): DkimKey {
   let header: string = 'relaxed'
   let body: string = 'simple'
   let expireMs: number | undefined
+  const once = new Once(reader)
   while (!reader.atEnd()) {
-    if (reader.accept('selector')) selector = reader.string('a selector').text
+    once.check(reader.peek())
+    if (reader.accept('selector')) selector = selectorOf(draft, domain)
     else if (reader.accept('key')) keyFile = namedFile(draft, 'the DKIM key')
     else if (reader.accept('header')) header = choiceOf(reader, algorithms, 'a canonicalization')
     else if (reader.accept('body')) body = choiceOf(reader, algorithms, 'a canonicalization')
@@ -53,6 +56,17 @@ function dkimKey(draft: PipelineDraft, domain: string, start: Token): DkimKey {
   }
   const canonicalization = `${header}/${body}`
   return { domain, selector, keyFile, canonicalization, ...(expireMs === undefined ? {} : { expireMs }) }
+}
+
+function selectorOf({ reader, settings }: PipelineDraft, domain: string): string {
+  const { text, span } = reader.string('a selector')
+  const known = settings.dkim.some((key) => key.domain === domain && key.selector.toLowerCase() === text.toLowerCase())
+  if (known) {
+    const whose = domain === '*' ? 'the default' : domain
+    const hint = 'each key has a selector of its own: "main" for RSA, "main-ed" for Ed25519'
+    reader.fail('duplicate', `${whose} has a key with the selector "${text}" already`, span, hint)
+  }
+  return text
 }
 
 /** `tls minimum VERSION`. */
