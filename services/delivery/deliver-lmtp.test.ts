@@ -7,7 +7,7 @@ import { polite, startServer } from '../../shared/smtp-client/testing.ts'
 import type { PoliteOptions, ScriptedServer, TakenMessage } from '../../shared/smtp-client/testing.ts'
 import { LmtpDelivery } from './deliver-lmtp.ts'
 import { openDelivery } from './index.ts'
-import { lmtpEndpoint } from './lmtp-endpoint.ts'
+import { lmtpEndpoint } from '../../shared/smtp-client/lmtp-endpoint.ts'
 import { localAction, stageContext, stageMessage } from './testing.ts'
 import type { TestMessage } from './testing.ts'
 

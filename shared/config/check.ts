@@ -150,7 +150,7 @@ function protocolFault(protocols: string | undefined, { pipeline }: Configuratio
 
 function acceptsAnybody(action: Action): boolean {
   if (action.kind !== 'local' || action.userbase !== undefined || action.virtual !== undefined) return false
-  return ['maildir', 'lmtp', 'mbox', 'mda'].includes(action.method.kind)
+  return ['maildir', 'mbox', 'mda'].includes(action.method.kind)
 }
 
 /** From a position to the end of its statement on that line. */

@@ -65,6 +65,8 @@ export interface Table {
     | { readonly kind: 'file'; readonly path: string; readonly format?: 'passwd' }
     /** A program that speaks the table protocol of OpenSMTPD, and the file it is told. */
     | { readonly kind: 'process'; readonly program: string; readonly config?: string }
+    /** The mailboxes of an LMTP server, a socket's path or `host[:port]`; made for `users from lmtp`, never declared. */
+    | { readonly kind: 'lmtp'; readonly destination: string; readonly helo: string }
   readonly at: Position
 }
 
@@ -281,6 +283,8 @@ export interface PipelineSettings {
   /** Mail that a filter keeps back is discarded after `keepMs`; absent: it stays until somebody releases or removes it. */
   readonly quarantine: { readonly keepMs?: number }
   readonly users:
+    /** Who the LMTP server of an action says there is; for other actions anybody. */
+    | { readonly kind: 'lmtp' }
     | { readonly kind: 'any' }
     | { readonly kind: 'table'; readonly table: Table }
     | { readonly kind: 'passwd'; readonly file: string }

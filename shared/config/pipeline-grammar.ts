@@ -46,7 +46,7 @@ export function defaultPipeline(): PipelineSettings {
     authResults: ['spf', 'dkim', 'dmarc', 'arc'],
     spam: { junk: 5, header: 'X-Spam', engines: [{ kind: 'builtin', weight: 1 }], policies: [], clean: [] },
     quarantine: {},
-    users: { kind: 'any' },
+    users: { kind: 'lmtp' },
     mda: { enabled: false },
     filters: new Map(),
     resolvers: [],

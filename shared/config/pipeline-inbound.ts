@@ -12,7 +12,7 @@ export const inboundStatements: Readonly<Record<string, ParseStatement>> = {
   socket: parseSocket,
 }
 
-/** `users from <table> | from any | passwd FILE`. */
+/** `users from <table> | from lmtp | from any | passwd FILE`. */
 function parseUsers(draft: PipelineDraft): void {
   const { reader } = draft
   reader.next()
@@ -21,7 +21,7 @@ function parseUsers(draft: PipelineDraft): void {
   }
   reader.expect('from', 'or "passwd" behind "users"')
   if (reader.accept('any')) return finish(draft, { users: { kind: 'any' } })
-  if (reader.at('lmtp')) refuse(reader, 'users from lmtp', 'write `users from <table>` or `users from any`')
+  if (reader.accept('lmtp')) return finish(draft, { users: { kind: 'lmtp' } })
   finish(draft, { users: { kind: 'table', table: parseTables(draft.policy, 'either', '"users"') } })
 }
 

@@ -145,7 +145,7 @@ export function openTables(options: TableOptions = {}): TableSet {
     const ask = (table: Table, kind: 'lookup' | 'check', service: TableService, key: string): string | undefined =>
       /[\r\n\0]/.test(key)
         ? undefined
-        : externals.answer(table, { ask: kind, service, key: key.toLowerCase() }, known).value
+        : externals.answer(table, { ask: kind, service, key: folded(table, key) }, known).value
     const has = (table: Table, service: TableService, key: string): boolean =>
       ask(table, 'check', service, key) !== undefined
 
@@ -213,6 +213,11 @@ export function openTables(options: TableOptions = {}): TableSet {
 
 function nobodyOpens(table: Table): never {
   throw new TableError(`table "${table.name}" cannot be opened here`)
+}
+
+/** A mailbox server has its own idea of upper and lower case. */
+function folded({ source }: Table, key: string): string {
+  return source.kind === 'lmtp' ? key : key.toLowerCase()
 }
 
 /** External tables answer `user:hash`, as upstream's do, or the hash alone. */

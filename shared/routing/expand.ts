@@ -123,7 +123,7 @@ function expandUser(context: RoutingContext, node: Node): Expansion {
   const isHimself = (target: AliasTarget): boolean =>
     target.kind === 'user' && (target.text === user || target.text === plain)
   if (value !== undefined && !targets.some((target) => isHimself(target))) return nodesOf(context, targets, node)
-  if (action.method.kind === 'expand-only' || !isKnownUser(context, action, plain, domainOf(mailbox))) {
+  if (action.method.kind === 'expand-only' || !isKnownUser(context, action, plain, mailbox)) {
     return { kind: 'rejected', reply: invalidRecipient(mailbox) }
   }
   // `joe: joe, ann`: joe gets his copy without being looked up again, and ann hers.
@@ -250,14 +250,29 @@ function lookupFirst(context: RoutingContext, table: Table, keys: readonly strin
 }
 
 /** The userbase of the action, else `users` of pipeline.conf; virtual users that one `user` owns are known by being listed. */
-function isKnownUser(context: RoutingContext, action: LocalAction, user: string, domain: string): boolean {
+function isKnownUser(context: RoutingContext, action: LocalAction, user: string, mailbox: Mailbox): boolean {
   const { tables, configuration } = context
   if (action.userbase !== undefined) return tables.lookup(action.userbase, user, 'userinfo') !== undefined
   if (action.user !== undefined && action.virtual !== undefined) return true
   const { users } = configuration.pipeline
   if (users.kind === 'any') return true
+  if (users.kind === 'lmtp') return hasLmtpMailbox(context, action, user, mailbox)
   const table: Table = users.kind === 'table' ? users.table : passwdTable(users.file)
-  return tables.contains(table, user, 'userinfo') || tables.contains(table, `${user}@${domain}`, 'userinfo')
+  return tables.contains(table, user, 'userinfo') || tables.contains(table, `${user}@${domainOf(mailbox)}`, 'userinfo')
+}
+
+/** Asks with the path that delivery will use: the bare user, or with `rcpt-to` the whole address (section 8.1). */
+function hasLmtpMailbox(
+  { configuration, tables }: RoutingContext,
+  { method, user: owner }: LocalAction,
+  user: string,
+  mailbox: Mailbox,
+): boolean {
+  if (method.kind !== 'lmtp') return true
+  const destination = configuration.pipeline.sockets.get(method.destination) ?? method.destination
+  const source = { kind: 'lmtp', destination, helo: configuration.hostname } as const
+  const table: Table = { name: '<users>', source, at: { file: '', line: 0, column: 0 } }
+  return tables.contains(table, method.rcptTo ? mailbox : (owner ?? user), 'userinfo')
 }
 
 function passwdTable(file: string): Table {

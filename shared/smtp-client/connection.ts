@@ -1,7 +1,10 @@
-import { isPositive } from '../mail/reply.ts'
+import { formatReply, isPositive, isTemporary } from '../mail/reply.ts'
+import type { Reply } from '../mail/reply.ts'
 import type { Capabilities } from './capabilities.ts'
 import type { Channel } from './channel.ts'
 import { lostReply, shortened } from './client-error.ts'
+import { mailCommand, rcptCommand } from './commands.ts'
+import type { ForwardPath } from './commands.ts'
 import type { SmtpTimeouts } from './timeouts.ts'
 import { transact } from './transaction.ts'
 import type { Transaction, TransactionResult } from './transaction.ts'
@@ -100,6 +103,29 @@ export class SmtpConnection {
       clearTimeout(timer)
       this.#sentAt = Date.now()
     }
+  }
+
+  /**
+   * Asks whether mail for this path would be taken, by a transaction that ends there: the reply to RCPT, or the refusal or loss
+   * that came before it as a temporary one.
+   */
+  async verify(path: ForwardPath): Promise<Reply> {
+    const parameters = {
+      reversePath: null,
+      sizeBytes: 0,
+      eightBit: false,
+      smtpUtf8: /[^\x00-\x7f]/.test(path.address),
+    }
+    const mail = await this.#ask(mailCommand(parameters, { ...this.capabilities, size: false }), 'MAIL')
+    if (!isPositive(mail)) return isTemporary(mail) ? mail : { code: 451, enhanced: '4.3.0', text: formatReply(mail) }
+    this.#needsReset = true
+    return this.#ask(rcptCommand(path, this.capabilities), 'RCPT')
+  }
+
+  async #ask(line: string, verb: string): Promise<Reply> {
+    const { envelopeMs } = this.#session.timeouts
+    const { replies, lost } = await this.#channel.exchange(line, 1, envelopeMs, `sending ${verb}`)
+    return shortened(replies[0] ?? lost ?? lostReply('no reply'))
   }
 
   /** QUIT, and the end. Resolves when the socket is closed. */

@@ -1,6 +1,7 @@
 import { TableError } from '../config/external-table.ts'
 import type { OpenExternal } from '../config/external-table.ts'
 import type { Logger } from '../log.ts'
+import { openLmtpDirectory } from './lmtp-directory.ts'
 import { openProcessTable } from './process-table.ts'
 
 export interface ExternalParts {
@@ -12,7 +13,7 @@ export interface ExternalParts {
   readonly restartMs?: number
 }
 
-/** Opens the tables that are programs. */
+/** Opens the tables that are programs or servers. */
 export function externalOpener({ log, now, timeoutMs = 5_000, restartMs = 500 }: ExternalParts): OpenExternal {
   return ({ name, source }) => {
     switch (source.kind) {
@@ -21,6 +22,8 @@ export function externalOpener({ log, now, timeoutMs = 5_000, restartMs = 500 }:
         const run = { name, program, ...(config === undefined ? {} : { config }) }
         return openProcessTable({ ...run, timeoutMs, restartMs, log, now })
       }
+      case 'lmtp':
+        return openLmtpDirectory({ ...source, log, now })
       case 'inline':
       case 'file':
         throw new TableError(`table "${name}" is no external table`)

@@ -45,6 +45,25 @@ test(
   },
 )
 
+test('who has no mailbox at Dovecot is refused at RCPT', { skip: missingPeers('dovecot') }, async (t) => {
+  const dovecot = await startDovecot({ users: { jane: 'x', joe: 'x' } })
+  atEnd(t, () => dovecot.stop())
+  const system = await MailSystem.start({
+    conf: standardConf({ deliver: `lmtp "${dovecot.lmtpSocket}"` }),
+    pipeline: standardPipeline(),
+  })
+  atEnd(t, () => system.stop())
+  const client = await SmtpClient.ready({ port: system.port('smtp') })
+  await client.command('MAIL FROM:<bob@sluice.test>')
+  const nobody = await client.command('RCPT TO:<nobody@sluice.test>')
+  assert.match(`${nobody.code} ${nobody.lines.join(' ')}`, /^550 .*5\.1\.1 Invalid recipient: <nobody@sluice\.test>/)
+  assert.equal((await client.command('RCPT TO:<jane+lists@sluice.test>')).code, 250)
+  await dovecot.halt()
+  assert.equal((await client.command('RCPT TO:<nobody@sluice.test>')).code, 550)
+  assert.equal((await client.command('RCPT TO:<joe@sluice.test>')).code, 250)
+  await client.quit()
+})
+
 test('Dovecot that is away gets the mail when it is back', { skip: missingPeers('dovecot') }, async (t) => {
   const dovecot = await startDovecot({ users: { jane: 'x' } })
   atEnd(t, () => dovecot.stop())

@@ -1,4 +1,4 @@
-import type { Endpoint } from '../../shared/smtp-client/open-connection.ts'
+import type { Endpoint } from './open-connection.ts'
 
 /** Upstream's default, odd as it is for LMTP. */
 const defaultPort = 25
