@@ -17,6 +17,7 @@ import { tag } from '../../shared/mail/tag.ts'
 import { expireQuarantine } from '../../shared/pipeline/expire-quarantine.ts'
 import { defineStage } from '../../shared/pipeline/stage.ts'
 import type { HandleMessage } from '../../shared/pipeline/stage.ts'
+import { connectOnce } from '../../shared/queue/connection.ts'
 import type { StageJob } from '../../shared/queue/job.ts'
 import type { JobResult } from '../../shared/queue/queues.ts'
 import { redisMissing, startTestRedis } from '../../shared/queue/testing.ts'
@@ -307,6 +308,29 @@ test('what is kept back stays so, with its reason, when the queues are rebuilt f
     [again?.data.held?.reason, again?.data.held?.quarantine, again?.data.held?.queue],
     [held?.reason, 'virus', 'filter'],
   )
+})
+
+test('what killed its workers is held on disk too: an emptied Redis does not start it again', { skip }, async (t) => {
+  const { ctl, accept, context, redis } = await openBench(t)
+  const id = await accept()
+  const [job] = await context.queues.jobsOf(id)
+  const client = await connectOnce(redis.address, 'test', 2_000)
+  t.after(() => client.disconnect())
+  await client.hset(`sluice:filter:${job?.jobId}`, 'stc', '5', 'solo', '4', 'ats', '5')
+  const stage = await defineStage({ name: 'filter', handle: () => assert.fail('started once more') }).start(context)
+  while ((await context.queues.jobsOf(id))[0]?.queue !== 'held') await new Promise((resolve) => setImmediate(resolve))
+  await stage.close()
+  const outcomes = (await context.spool.outcomesOf([id])).get(id) ?? []
+  assert.deepEqual(
+    outcomes.map(({ kind, stage: where, recipient }) => [kind, where, recipient]),
+    [['held', 'filter', 0]],
+  )
+  assert.match(outcomes[0]?.reason ?? '', /^poison: started \d times and never finished/)
+  assert.match((await ctl('show', 'message', id)).out, /held .*poison: started/)
+  await client.flushall()
+  assert.match((await ctl('rebuild')).out, /1 message queued again/)
+  const [again, ...others] = await context.queues.jobsOf(id)
+  assert.deepEqual([again?.queue, again?.data.held?.reason, others], ['held', outcomes[0]?.reason, []])
 })
 
 test(

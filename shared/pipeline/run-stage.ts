@@ -21,6 +21,7 @@ export async function runStage(definition: StageDefinition, context: ServiceCont
   const worker = context.queues.work(queue, {
     concurrency: concurrencyIn(context.configuration),
     handler: (job, control) => handleJob({ queue, handle: stage.handle, context }, job, control),
+    onPoison: (job, reason) => logHeld(context, queue, job, reason),
   })
   const unfollow = onReload(context.live, (next) => worker.setConcurrency(concurrencyIn(next)))
   return {
@@ -45,6 +46,18 @@ async function openStage(definition: StageDefinition, context: ServiceContext): 
   const { handle } = definition
   if (handle === undefined) throw new TypeError(`stage ${definition.name} has neither 'handle' nor 'open'`)
   return { handle, close: async () => {} }
+}
+
+/**
+ * On disk before the job is held: when Redis is emptied, what killed its workers is held again and not tried. Does not touch the message,
+ * which may be what they died of.
+ */
+async function logHeld(context: ServiceContext, queue: string, job: StageJob, reason: string): Promise<void> {
+  const { clock, events, spool } = context
+  const pending = stillPending(job, await outcomesOf(context, job))
+  const at = clock.now()
+  await spool.settle(pending.map((recipient) => ({ id: job.id, recipient, kind: 'held', stage: queue, at, reason })))
+  events.held({ id: job.id, stage: queue, reason })
 }
 
 async function handleJob(running: Running, job: StageJob, control: JobControl): Promise<JobResult> {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { after, before, beforeEach, test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 
 import { silentLog } from '../log.ts'
 import { connectOnce } from './connection.ts'
@@ -122,6 +123,31 @@ test('a job that was started five times and never finished is held as poison, ot
   assert.equal(held?.data.held?.crashes, 5)
   await queues.close()
 })
+
+test(
+  'that a job is poison is noted before it is held, and it is held when it could not be noted',
+  { skip },
+  async () => {
+    for (const isNoted of [true, false]) {
+      const poison = testJob('filter')
+      await queues.add([poison])
+      await command('hset', `sluice:filter:${poison.jobId}`, 'stc', '5', 'solo', '4', 'ats', '5')
+      const notes: string[] = []
+      const worker = queues.work('filter', {
+        concurrency: 1,
+        handler: () => assert.fail('started once more'),
+        onPoison: async (job, reason) => {
+          notes.push(`${job.id} ${reason}, held: ${(await queues.job(heldQueue, poison.jobId)) !== undefined}`)
+          if (!isNoted) throw new Error('the disk is away')
+        },
+      })
+      while ((await queues.job(heldQueue, poison.jobId)) === undefined) await turn()
+      await worker.close()
+      assert.deepEqual(notes, [`${poison.data.id} poison: started 5 times and never finished, held: false`])
+    }
+    await queues.close()
+  },
+)
 
 test('a job that crashed a worker once gets another chance', { skip }, async () => {
   const job = testJob('filter')

@@ -132,8 +132,18 @@ export class BullStageWorker implements StageWorker {
     return this.#suspects.run(async () => {
       const starts = await this.#around.countSuspectStart(this.queue, jobIdOf(job))
       if (starts <= mostStarts) return this.#handle(running)
-      return { kind: 'park', data: job.data, reason: `poison: started ${starts - 1} times and never finished` }
+      return this.#holdPoison(job, `poison: started ${starts - 1} times and never finished`)
     })
+  }
+
+  async #holdPoison(job: BullJob, reason: string): Promise<Conclusion> {
+    const { data } = job
+    try {
+      await this.#options.onPoison?.(data, reason)
+    } catch (error) {
+      this.#log.error({ id: data.id, jobId: jobIdOf(job), err: error }, 'only the queue knows that this job is held')
+    }
+    return { kind: 'park', data, reason }
   }
 
   async #handle({ job, controller }: Running): Promise<Conclusion> {

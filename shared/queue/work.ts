@@ -36,6 +36,11 @@ export interface WorkOptions {
   /** Handlers at a time. */
   readonly concurrency: number
   readonly handler: JobHandler
+  /**
+   * Notes, outside of the queues, that a job was started too often; then it goes to the queue `held`, also when this rejects: it must not
+   * start again. May run twice for one job.
+   */
+  readonly onPoison?: (job: StageJob, reason: string) => Promise<void>
   /** A killed worker's job is taken by another after at most `lockMs` + 2 x `stalledIntervalMs`: BullMQ looks twice. 8 s and 2.5 s. */
   readonly lockMs?: number
   readonly stalledIntervalMs?: number
