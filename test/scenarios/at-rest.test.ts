@@ -14,6 +14,13 @@ import { sendStorm } from '../support/storm.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
 const messages = 300
+
+/** What `spool cat --json` prints, as far as it is looked at. */
+interface Cat {
+  readonly envelope: { readonly reversePath: string }
+  readonly content: string
+}
+
 const [keyA, keyB] = ['a1'.repeat(32), 'b2'.repeat(32)]
 
 test('a storm into an encrypted, compressed spool whose writers are killed and change their key: all arrives unaltered, nothing stands there in clear', async (t) => {
@@ -56,7 +63,12 @@ test('a storm into an encrypted, compressed spool whose writers are killed and c
   for (const id of ['large-1', 'large-2']) {
     const body = bodyOf(id, 500_000)
     expected.set(id, bodySha256(body))
-    idOf(await client.send({ from: 'a@remote.test', to: ['jane@sluice.test'], content: testMessage({ id, body }) }))
+    const stored = idOf(
+      await client.send({ from: 'a@remote.test', to: ['jane@sluice.test'], content: testMessage({ id, body }) }),
+    )
+    const { envelope, content } = (await system.ctlJson('spool', 'cat', stored)) as Cat
+    assert.equal(envelope.reversePath, 'a@remote.test')
+    assert.ok(content.includes(body.split('\n').at(-1) ?? ''))
   }
   await client.quit()
   await sink.waitForDistinct(expected.size, 120_000)
