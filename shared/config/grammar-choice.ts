@@ -2,7 +2,7 @@ import type { ReadText } from './lexer.ts'
 import { resolvePath } from './path.ts'
 import type { Grammar } from './policy-draft.ts'
 
-const maximumIncludeDepth = 16
+const maximumFiles = 1000
 const oldSettings = /^(?:expire|bounce-warn|limit|max-message-size|max-mta-deferred|subaddressing-delimiter)$/
 const modernSettings = /^(?:filter|proc|smtp|bounce|srs|mta|mda|scheduler|admd)$/
 
@@ -11,7 +11,7 @@ const modernSettings = /^(?:filter|proc|smtp|bounce|srs|mta|mda|scheduler|admd)$
  * files it includes, else its settings. A file that cannot be read says nothing here; the lexer tells it.
  */
 export function grammarOfFile(path: string, read: ReadText): Grammar {
-  return findGrammar(path, read, 0) ?? 'modern'
+  return findGrammar(path, read, new Set()) ?? 'modern'
 }
 
 /** The same for one text; files that it includes are not asked. */
@@ -20,13 +20,15 @@ export function grammarOf(text: string): Grammar {
   return rule ?? setting ?? 'modern'
 }
 
-function findGrammar(path: string, read: ReadText, depth: number): Grammar | undefined {
-  const text = depth > maximumIncludeDepth ? undefined : textOf(path, read)
+function findGrammar(path: string, read: ReadText, asked: Set<string>): Grammar | undefined {
+  if (asked.has(path) || asked.size > maximumFiles) return undefined
+  asked.add(path)
+  const text = textOf(path, read)
   if (text === undefined) return undefined
   const { rule, setting, includes } = signsIn(text)
   if (rule !== undefined) return rule
   for (const included of includes) {
-    const found = findGrammar(resolvePath(included, path), read, depth + 1)
+    const found = findGrammar(resolvePath(included, path), read, asked)
     if (found !== undefined) return found
   }
   return setting

@@ -27,6 +27,8 @@ export interface LexerOptions {
 }
 
 const maximumIncludeDepth = 16
+/** Of one configuration: files that include two others each, some levels deep, would be read for hours. */
+const maximumIncludes = 10_000
 const maximumStringBytes = 8095
 const noBreakSpace = '\u{A0}'
 const endsNumber = /[\s),/}=]/
@@ -63,6 +65,7 @@ export class Lexer {
   readonly #frames: Frame[] = []
   readonly #noBreakSpacesIn = new Set<string>()
   #lastKind: Token['kind'] = 'newline'
+  #included = 0
   /** Where the macro whose text is being read was used. */
   #macroSite: Place | undefined
 
@@ -87,8 +90,26 @@ export class Lexer {
   /** The next tokens come from this file; relative paths start at the folder of the file that says `include`. */
   include(path: string, at: Span): void {
     const resolved = resolvePath(path, at.file)
-    if (this.#frames.filter((frame) => frame.kind === 'file').length > maximumIncludeDepth) {
-      this.report('include', `more than ${maximumIncludeDepth} files include each other`, at)
+    const open = this.#frames.filter((frame) => frame.kind === 'file').map((frame) => frame.path)
+    this.#included += 1
+    if (open.includes(resolved)) {
+      const way = [...open.slice(open.indexOf(resolved)), resolved].join(' -> ')
+      this.report('include', 'this file includes itself', at, `remove this line, or another one of: ${way}`)
+      return
+    }
+    if (open.length > maximumIncludeDepth) {
+      const hint = 'include from fewer levels'
+      this.report('include', `files are included more than ${maximumIncludeDepth} levels deep`, at, hint)
+      return
+    }
+    if (this.#included > maximumIncludes) {
+      if (this.#included === maximumIncludes + 1)
+        this.report(
+          'include',
+          `more than ${maximumIncludes} files are included`,
+          at,
+          'put what is repeated into one file',
+        )
       return
     }
     try {

@@ -165,6 +165,31 @@ test('the grammar is chosen by the file, its includes asked', async () => {
   assert.deepEqual([...configuration.actions.keys()], ['relay'])
 })
 
+test('a file that includes itself is told, by whatever way, and is read once', async () => {
+  writeFileSync(join(folder, 'more.conf'), 'include "smtpd.conf"\ninclude "smtpd.conf"\n')
+  const { diagnostics } = await refused(
+    'include "more.conf"\ninclude "more.conf"\naction a relay\nmatch for any action a\n',
+  )
+  assert.deepEqual(
+    diagnostics.map(({ code, span }) => [code, span.file.replace(`${folder}/`, ''), span.line]),
+    [1, 2, 1, 2].map((line) => ['include', 'more.conf', line]),
+  )
+  assert.match(diagnostics[0]?.hint ?? '', /smtpd\.conf -> .*more\.conf -> .*smtpd\.conf$/)
+})
+
+test('files that include each other thousands of times are given up', async () => {
+  for (let level = 0; level < 15; level += 1) {
+    const next = `include "level${level + 1}.conf"\n`
+    writeFileSync(join(folder, `level${level}.conf`), next.repeat(10))
+  }
+  writeFileSync(join(folder, 'level15.conf'), '')
+  const { diagnostics } = await refused('include "level0.conf"\naction a relay\nmatch for any action a\n')
+  assert.deepEqual(
+    diagnostics.map((one) => one.message),
+    ['more than 10000 files are included'],
+  )
+})
+
 test('one file has one grammar: its first rule decides', async () => {
   const told = async (text: string) => (await refused(text)).diagnostics.map((one) => [one.code, one.span.line])
   assert.deepEqual(await told('accept for any relay\nmatch for any reject\n'), [['old-grammar', 2]])

@@ -131,6 +131,7 @@ function emptyLexer(macros: ReadonlyMap<string, string>): Lexer {
 }
 
 function missingFiles(files: readonly NamedFile[]): readonly Diagnostic[] {
+  let missing = 0
   return files.flatMap(({ path, what, span }): Diagnostic[] => {
     try {
       accessSync(path, constants.R_OK)
@@ -138,15 +139,15 @@ function missingFiles(files: readonly NamedFile[]): readonly Diagnostic[] {
     } catch (error) {
       const denied = error instanceof Error && 'code' in error && error.code === 'EACCES'
       const message = denied ? `${what}, ${path}, cannot be read` : `${what}, ${path}, is not there`
-      const hint = denied ? 'give the user of this process permission to read it' : hintForMissing(path)
+      const hint = denied ? 'give the user of this process permission to read it' : hintForMissing(path, (missing += 1))
       return [{ severity: 'error', code: 'missing-file', message, span, hint }]
     }
   })
 }
 
-/** The same name with another ending, or one misspelt. */
-function hintForMissing(path: string): string {
-  const meant = closest(basename(path), namesIn(dirname(path)))
+/** The same name with another ending, or one misspelt; when many are missing, only the first are compared with what is there. */
+function hintForMissing(path: string, count: number): string {
+  const meant = count > 100 ? undefined : closest(basename(path), namesIn(dirname(path)))
   return meant === undefined
     ? 'create it or correct the path'
     : `there is ${meant} in the same folder: did you mean that?`

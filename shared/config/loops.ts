@@ -42,6 +42,9 @@ export function findLoops(configuration: Configuration): readonly Loop[] {
   return [...loops.values()]
 }
 
+/** Each way through other queues is a look at all rules; what is not followed here is refused by the router. */
+const maximumWays = 1000
+
 /**
  * Finds the first rule for a message that a queue hands back with these tags and of which these conditions are known. The rules
  * that hold for all such messages are looked for once for each way, the others only where one of their conditions is known.
@@ -62,6 +65,7 @@ function ruleFinder(rules: readonly Rule[]): (tags: readonly string[], known: Re
     const way = tags.join(' ')
     let first = always.get(way)
     if (first === undefined) {
+      if (always.size >= maximumWays) return undefined
       first = rules.findIndex((rule) => matches(rule, new Set()))
       if (first < 0) first = rules.length
       always.set(way, first)

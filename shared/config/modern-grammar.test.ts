@@ -248,3 +248,22 @@ test('no file makes the parser throw', () => {
     { numRuns: 500 },
   )
 })
+
+test('names of JavaScript objects are names like others', () => {
+  for (const name of ['__proto__', 'constructor', 'toString', 'valueOf', 'hasOwnProperty']) {
+    const { draft, diagnostics } = parseText(
+      [
+        `table ${name} { ${name} = "${name}" }`,
+        `${name} = "${name}"`,
+        `pki ${name} cert "/etc/c" key "/etc/k"`,
+        `listen on ${name} tag ${name} tls pki ${name}`,
+        `action ${name} relay host "${name}" auth <${name}>`,
+        `match tag $${name} for domain ${name} action ${name}`,
+      ].join('\n'),
+    )
+    assert.deepEqual(diagnostics, [], name)
+    assert.deepEqual([...draft.actions.keys(), ...draft.pkis.keys()], [name, name.toLowerCase()])
+    const [fault] = parseText(`listen on lo ${name}\n`).diagnostics
+    assert.equal(typeof fault?.hint, 'string', name)
+  }
+})

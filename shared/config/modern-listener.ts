@@ -268,7 +268,7 @@ function optionOf(draft: PolicyDraft, known: readonly string[]): Token {
   if (grammar === 'old') return oldOption(draft, known)
   const token = reader.peek()
   if (token.kind === 'keyword' && known.includes(token.text)) return reader.next()
-  const renamed = oldOptions[token.text]
+  const renamed = oldOptions.get(token.text)
   if (renamed !== undefined)
     reader.fail('unknown-keyword', `"${token.text}" is of the old grammar`, token.span, renamed)
   return reader.unexpected('an option of the listener', known)
@@ -300,7 +300,7 @@ function oldOption({ reader }: PolicyDraft, known: readonly string[]): Token {
 const spelling: Readonly<Record<string, string>> = { 'mask-src': 'mask-source' }
 const modernOptions = new Set(['proxy-v2', 'protocols', 'ciphers'])
 
-const oldOptions: Readonly<Record<string, string>> = {
-  'mask-source': 'write `mask-src`',
-  secure: 'write `tls` on one listener and `smtps` on another',
-}
+const oldOptions: ReadonlyMap<string, string> = new Map([
+  ['mask-source', 'write `mask-src`'],
+  ['secure', 'write `tls` on one listener and `smtps` on another'],
+])

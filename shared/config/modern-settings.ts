@@ -125,9 +125,8 @@ export function setMtaLimits(draft: PolicyDraft): void {
   if (reader.accept('for')) {
     reader.expect('domain', 'behind "for"')
     const domain = reader.string('a domain').text.toLowerCase()
-    const known = limits.mtaDomains.get(domain)
-    const own = { ...known, ...parseMtaLimits(draft, known?.limits ?? new Map()) }
-    draft.limits = { ...limits, mtaDomains: new Map([...limits.mtaDomains, [domain, own]]) }
+    const known = draft.mtaDomains.get(domain)
+    draft.mtaDomains.set(domain, { ...known, ...parseMtaLimits(draft, known?.limits ?? new Map()) })
   } else {
     const { limits: mta, family } = parseMtaLimits(draft, limits.mta)
     draft.limits = { ...limits, mta, ...(family === undefined ? {} : { mtaFamily: family }) }

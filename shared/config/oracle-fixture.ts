@@ -28,6 +28,13 @@ export function oracleRows(name: string): readonly (readonly string[])[] {
     .map((line) => line.split('\t'))
 }
 
+/** The texts of the corpus; none where the data is not there. */
+export function realFiles(): readonly string[] {
+  if (withoutOracle !== false) return []
+  const corpus = JSON.parse(oracleText('corpus/manifest.json')) as readonly { readonly file: string }[]
+  return corpus.map(({ file }) => oracleText(`corpus/${file}`))
+}
+
 export interface Parsed {
   readonly draft: PolicyDraft
   readonly diagnostics: readonly Diagnostic[]

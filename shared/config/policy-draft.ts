@@ -62,6 +62,8 @@ export interface PolicyDraft {
   admd: string | undefined
   ciphers: string | undefined
   limits: Limits
+  /** Those of `limits`, to be added to. */
+  readonly mtaDomains: Map<string, MtaDomain>
   srsKey: string | undefined
   srsBackupKey: string | undefined
   srsTtlDays: number
@@ -71,12 +73,15 @@ export interface PolicyDraft {
   queueKey: string | undefined
 }
 
+type MtaDomain = Limits['mtaDomains'] extends ReadonlyMap<string, infer Own> ? Own : never
+
 export function newPolicyDraft(
   reader: TokenReader,
   read: ReadText,
   grammar: Grammar,
   libexec = defaultLibexec,
 ): PolicyDraft {
+  const mtaDomains = new Map<string, MtaDomain>()
   return {
     grammar,
     reader,
@@ -105,7 +110,8 @@ export function newPolicyDraft(
     bounceWarnMs: [4 * 3_600_000],
     admd: undefined,
     ciphers: undefined,
-    limits: { mta: new Map(), mtaDomains: new Map(), mda: new Map(), scheduler: new Map() },
+    mtaDomains,
+    limits: { mta: new Map(), mtaDomains, mda: new Map(), scheduler: new Map() },
     srsKey: undefined,
     srsBackupKey: undefined,
     srsTtlDays: 4,
@@ -129,6 +135,9 @@ export function completePkis(draft: PolicyDraft): ReadonlyMap<string, Pki> {
   }
   return complete
 }
+
+/** Behind so many faults nobody reads what each word may have been meant to be; thousands of names take long to compare. */
+const maximumGuesses = 100
 
 /** Declarations and uses of names. A statement with a fault still declares its name, so that one fault is one message. */
 export class Names {
@@ -172,7 +181,7 @@ export class Names {
   /** Records that a name is not there; true when it is. */
   require(kind: NameKind, name: Token, span: Span = name.span): boolean {
     if (this.has(kind, name.text)) return true
-    const meant = closest(name.text, this.#of(kind).keys())
+    const meant = this.#missing.length < maximumGuesses ? closest(name.text, this.#of(kind).keys()) : undefined
     const hint = meant === undefined ? `declare it before: ${example(kind, name.text)}` : `did you mean "${meant}"?`
     this.#reader.report('unknown-name', `there is no ${kind} "${name.text}"`, span, hint)
     this.#missing.push({ kind, name: name.text, index: this.#reader.lexer.diagnostics.length - 1 })

@@ -46,7 +46,7 @@ export function rewriteSetting(
     case 'bounce-warn':
       if (second === undefined) return ['# no warnings were sent: bounce-warn']
   }
-  const name = renamed[first.text]
+  const name = Object.hasOwn(renamed, first.text) ? renamed[first.text] : undefined
   const whole = write(name === undefined ? new Map() : new Map([[0, name]]))
   return [whole]
 }
