@@ -219,10 +219,15 @@ export class Lexer {
       else text += char
     }
     if (Buffer.byteLength(text) > maximumStringBytes) {
-      this.report('string-too-long', `a string holds at most ${maximumStringBytes} octets`, start.span)
-      return this.#token('invalid', text, start)
+      return this.#tooLong(start)
     }
     return this.#token('string', text, start)
+  }
+
+  #tooLong(start: Place): Token {
+    const hint = 'write a long list in a file, a line for each entry: table NAME file:/path'
+    this.report('string-too-long', `a string holds at most ${maximumStringBytes} octets`, start.span, hint)
+    return this.#token('invalid', '', start)
   }
 
   #macro(start: Place): Token {
@@ -273,6 +278,7 @@ export class Lexer {
       text += char
       this.#advance()
     }
+    if (text.length > maximumStringBytes) return this.#tooLong(start)
     return this.#token(this.#options.keywords.has(text) ? 'keyword' : 'word', text, start)
   }
 

@@ -13,6 +13,8 @@ import { positionOf } from './token-reader.ts'
 import { refuseUnsupported } from './unsupported.ts'
 
 const methods = ['maildir', 'lmtp', 'mbox', 'mda', 'forward-only', 'expand-only', 'relay']
+/** Methods that run nothing as a user of their own. */
+const withoutUser = new Set(['mbox', 'forward-only', 'expand-only'])
 const localOptions = ['alias', 'virtual', 'userbase', 'user', 'wrapper', 'ttl']
 const relayOptions = [
   'host',
@@ -60,6 +62,7 @@ function parseTtl(draft: PolicyDraft): number | undefined {
 
 function parseLocal(draft: PolicyDraft): LocalAction {
   const { reader } = draft
+  const method = reader.peek()
   const action: Mutable<LocalAction> = { kind: 'local', method: parseMethod(draft) }
   const once = new Once(reader)
   while (!reader.atEnd() && !reader.at('ttl')) {
@@ -76,6 +79,8 @@ function parseLocal(draft: PolicyDraft): LocalAction {
         break
       case 'user':
         once.check(option)
+        if (withoutUser.has(method.text))
+          reader.fail('conflict', `"${method.text}" runs as no user: it takes no "user"`, option.span, 'remove `user`')
         action.user = reader.string('the name of a user').text
         break
       default: {
@@ -156,11 +161,11 @@ function parseRelayOption(draft: PolicyDraft, action: Mutable<RelayAction>, once
       action.tls = reader.accept('no-verify') ? 'no-verify' : 'verify'
       return
     case 'helo':
-      once.check(option, 'helo')
+      once.check(option)
       action.helo = reader.string('a host name').text
       return
     case 'helo-src':
-      once.check(option, 'helo')
+      once.check(option)
       action.heloSrc = parseTables(draft, 'map', '"helo-src"')
       return
     case 'src':
@@ -181,7 +186,7 @@ function parseRelayOption(draft: PolicyDraft, action: Mutable<RelayAction>, once
       return
     case 'ca':
       once.check(option)
-      action.ca = reader.string('the name of a ca').text
+      action.ca = reader.string('the name of a ca').text.toLowerCase()
       return
     case 'protocols':
       once.check(option)
@@ -193,6 +198,10 @@ function parseRelayOption(draft: PolicyDraft, action: Mutable<RelayAction>, once
       return
     case 'srs':
       once.check(option)
+      if (draft.srsKey === undefined) {
+        const hint = 'move `srs key` above the actions'
+        reader.tolerate('portability', 'no `srs key` stands above: OpenSMTPD refuses this', option.span, hint)
+      }
       action.srs = true
       return
     default:

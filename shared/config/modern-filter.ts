@@ -57,6 +57,11 @@ export function parseProc(draft: PolicyDraft): void {
   const { reader } = draft
   const start = reader.next()
   const name = reader.string('the name of the process')
+  const filter = declarationsOf(draft).filters.get(name.text)?.filters[0]
+  if (filter?.kind === 'process' && filter.process.name === name.text) {
+    const hint = `\`filter "${name.text}" proc-exec\` made it in line ${filter.at.line}: take another name`
+    reader.fail('duplicate', `there is a process "${name.text}" already`, name.span, hint)
+  }
   draft.names.declare('proc', name)
   declarationsOf(draft).processes.set(name.text, parseProcess(draft, start, name.text))
   reader.endOfStatement()
@@ -88,8 +93,12 @@ function parseFilterKind(draft: PolicyDraft, start: Token, name: Token): Declare
   const { reader } = draft
   const one = { name: name.text, at: positionOf(start) }
   if (reader.accept('phase')) return { chain: false, filters: [{ kind: 'builtin', ...one, ...parsePhase(draft) }] }
-  if (reader.accept('chain'))
-    return { chain: true, filters: chainOf(draft, parseNames(reader, 'the name of a filter')) }
+  if (reader.accept('chain')) {
+    const names = parseNames(reader, 'the name of a filter')
+    const itself = names.find(({ text }) => text === name.text)
+    if (itself !== undefined) reader.fail('conflict', 'a chain cannot hold itself', itself.span, 'name other filters')
+    return { chain: true, filters: chainOf(draft, names) }
+  }
   if (reader.accept('proc-exec')) {
     const process = parseProcess(draft, start, name.text)
     return { chain: false, filters: [{ kind: 'process', ...one, process }] }
@@ -148,7 +157,7 @@ function parseFilterCondition(
   if (kind === undefined) return reader.unexpected('a condition of this phase', allowed)
   reader.next()
   if (kind === 'fcrdns') return { kind, not, regex: false }
-  if (reader.accept('regex')) return { kind, not, regex: true, table: parseExpressions(draft, `"${kind}"`) }
+  if (reader.accept('regex')) return { kind, not, regex: true, table: parseExpressions(draft, `"${kind}"`, 'either') }
   const mayStandAlone = kind === 'rdns' || kind === 'auth'
   if (mayStandAlone && !reader.atString() && !reader.at('<') && !reader.at('{')) return { kind, not, regex: false }
   return { kind, not, regex: false, table: parseTables(draft, 'either', `"${kind}"`) }

@@ -4,7 +4,7 @@ import { DEFAULT_CIPHERS } from 'node:tls'
 
 import fc from 'fast-check'
 
-import { parseText } from './oracle-fixture.ts'
+import { faultsOf, parseText } from './oracle-fixture.ts'
 
 const rule = 'match for any action "out"\n'
 const relay = 'action "out" relay\n'
@@ -266,4 +266,66 @@ test('names of JavaScript objects are names like others', () => {
     const [fault] = parseText(`listen on lo ${name}\n`).diagnostics
     assert.equal(typeof fault?.hint, 'string', name)
   }
+})
+
+/** Found by feeding generated files to smtpd 6.8.0p2 -n. */
+test('what OpenSMTPD takes and refuses is taken and refused, statement by statement', () => {
+  const before = [
+    'proc pr "/bin/cat"',
+    'filter f proc-exec "/bin/cat"',
+    'table map { a = b }',
+    'pki P cert "/c" key "/k"',
+    'ca Here cert "/c"',
+  ].join('\n')
+  const taken = [
+    '"quoted" = "x"\ntable t { $quoted }',
+    'listen on lo ca HERE',
+    'action z relay ca HERE',
+    'ca here cert "/d"',
+    'pki q. cert "/c" key "/k"',
+    'pki x- cert "/c" key "/k"',
+    'action z relay helo a helo-src <map>',
+    'match auth a from auth action a',
+    'match mail-from a from mail-from b action a',
+    'match rcpt-to a for rcpt-to b action a',
+    'filter g phase helo match rdns regex <map> junk',
+    'listen on lo port imap',
+    'smtp max-message-size 7E',
+    `table t { ${'x'.repeat(8095)} }`,
+  ]
+  const refused = [
+    '"a b" = "x"',
+    'x => y',
+    'pki a..b cert "/c" key "/k"',
+    `pki ${'a'.repeat(64)} cert "/c" key "/k"`,
+    'ca "a b" cert "/c"',
+    'ca :x cert "/c"',
+    'action z forward-only user joe',
+    'action z expand-only user joe',
+    'action z mbox user joe',
+    'action z relay srs\nsrs key x',
+    'match from auth auth a action a',
+    'match from mail-from a mail-from b action a',
+    'filter g chain { g }',
+    'proc f "/bin/cat"',
+    'smtp max-message-size 8E',
+    `table t { ${'x'.repeat(8096)} }`,
+  ]
+  const verdict = (text: string): boolean => {
+    const parsed = parseText(`${before}\naction a relay\n${text}\nmatch for any action a\n`, {}, { strict: true })
+    return faultsOf(parsed).filter(({ code }) => code !== 'missing-file').length === 0
+  }
+  assert.deepEqual([taken.filter((text) => !verdict(text)), refused.filter((text) => verdict(text))], [[], []])
+})
+
+test('of two conditions on the same thing the later one counts', () => {
+  const rule = (text: string) => parseText(`action a relay\nmatch ${text} action a\n`).draft.rules[0]?.conditions
+  const auth = rule('auth joe ! from auth')?.find(({ kind }) => kind === 'auth')
+  assert.ok(auth !== undefined && 'table' in auth)
+  assert.deepEqual([auth.not, auth.table?.source], [true, { kind: 'inline', list: ['joe'] }])
+  const sender = rule('mail-from a from mail-from b')?.filter(({ kind }) => kind === 'mail-from')
+  assert.deepEqual(
+    sender?.map((one) => 'table' in one && one.table?.source),
+    [{ kind: 'inline', list: ['b'] }],
+  )
 })

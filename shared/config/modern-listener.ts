@@ -123,7 +123,8 @@ function parseOption(draft: PolicyDraft, listener: Mutable<Listener>, once: Once
       return
     case 'ca': {
       once.check(option)
-      const name = reader.string('the name of a ca')
+      const written = reader.string('the name of a ca')
+      const name = { ...written, text: written.text.toLowerCase() }
       if (draft.names.require('ca', name)) listener.ca = name.text
       return
     }

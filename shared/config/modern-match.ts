@@ -78,10 +78,10 @@ function parseFrom(draft: PolicyDraft, not: boolean, found: Map<Slot, Condition>
   else if (reader.accept('rdns')) put(draft, found, 'from', comparedOrAny(draft, 'from-rdns', not, 'list'), word)
   else if (reader.accept('auth')) {
     put(draft, found, 'from', { kind: 'from-any', not: false }, word)
-    put(draft, found, 'auth', comparedOrAny(draft, 'auth', not, 'either'), word)
+    putAgain(draft, found, 'auth', comparedOrAny(draft, 'auth', not, 'either'), word)
   } else if (reader.accept('mail-from')) {
     put(draft, found, 'from', { kind: 'from-any', not: false }, word)
-    put(draft, found, 'mail-from', compared(draft, 'mail-from', not, 'either'), word)
+    putAgain(draft, found, 'mail-from', compared(draft, 'mail-from', not, 'either'), word)
   } else if (reader.atString() || reader.at('<') || reader.at('{')) {
     reader.fail(
       'syntax',
@@ -99,7 +99,7 @@ function parseFor(draft: PolicyDraft, not: boolean, found: Map<Slot, Condition>,
   else if (reader.accept('domain')) put(draft, found, 'for', compared(draft, 'for-domain', not, 'list'), word)
   else if (reader.accept('rcpt-to')) {
     put(draft, found, 'for', { kind: 'for-any', not: false }, word)
-    put(draft, found, 'rcpt-to', compared(draft, 'rcpt-to', not, 'either'), word)
+    putAgain(draft, found, 'rcpt-to', compared(draft, 'rcpt-to', not, 'either'), word)
   } else if (reader.atString() || reader.at('<') || reader.at('{')) {
     reader.fail(
       'syntax',
@@ -127,4 +127,18 @@ function put(draft: PolicyDraft, found: Map<Slot, Condition>, slot: Slot, condit
     draft.reader.fail('duplicate', `this rule has a condition on "${slot}" already`, word.span, 'write two rules')
   }
   found.set(slot, condition)
+}
+
+/**
+ * What `from` or `for` says of the transaction, behind a condition of its own on the same thing: as upstream, the later table
+ * counts, and none says nothing of which. The other order is an error.
+ */
+function putAgain(draft: PolicyDraft, found: Map<Slot, Condition>, slot: Slot, later: Condition, word: Token): void {
+  const earlier = found.get(slot)
+  const names = 'table' in later && later.table !== undefined
+  if (earlier !== undefined) {
+    const counts = names ? 'only the later one counts' : 'one of them is enough'
+    draft.reader.warn('duplicate', `this rule has two conditions on "${slot}": ${counts}`, word.span, 'keep one')
+  }
+  found.set(slot, earlier === undefined || names ? later : { ...earlier, not: later.not })
 }

@@ -1,6 +1,7 @@
 import { readCommand } from './command-setting.ts'
 import { parseAtRest } from './at-rest.ts'
 import { closest } from './diagnostic.ts'
+import type { Token } from './lexer.ts'
 import type { Limits } from './model.ts'
 import { resolvePath } from './path.ts'
 import type { PolicyDraft } from './policy-draft.ts'
@@ -32,14 +33,10 @@ const mtaLimits = [
 export function parsePki(draft: PolicyDraft): void {
   const { reader } = draft
   reader.next()
-  const name = reader.string('the name of the pki')
-  const folded = name.text.toLowerCase()
-  if (!/^(?:\*|[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?)$/.test(folded)) {
-    reader.fail('value', `"${name.text}" is not a host name or "*"`, name.span)
-  }
-  draft.names.touch('pki', { ...name, text: folded })
-  const pki = draft.pkis.get(folded) ?? { at: positionOf(name), span: name.span }
-  draft.pkis.set(folded, pki)
+  const name = hostLabelOf(reader, 'the name of the pki')
+  draft.names.touch('pki', name)
+  const pki = draft.pkis.get(name.text) ?? { at: positionOf(name), span: name.span }
+  draft.pkis.set(name.text, pki)
   while (!reader.atEnd()) {
     const option = reader.peek()
     if (reader.accept('cert') || reader.accept('key')) {
@@ -54,6 +51,29 @@ export function parsePki(draft: PolicyDraft): void {
     } else reader.unexpected('cert, key or dhe', ['cert', 'key', 'dhe'])
   }
   reader.endOfStatement()
+}
+
+/** A name in lower case that the resolver would take for a host's, or `*`. */
+function hostLabelOf(reader: TokenReader, what: string): Token {
+  const name = reader.string(what)
+  const text = name.text.toLowerCase()
+  const isHost = text.length <= 254 && /^(?!-)(?:[a-z0-9_-]{1,63}(?:\.|$))+$/.test(text)
+  if (isHost || text === '*' || text === '.') return { ...name, text }
+  return reader.fail(
+    'value',
+    `"${name.text}" is not a host name or "*"`,
+    name.span,
+    'letters, digits, "-", "_" and "."',
+  )
+}
+
+/** The later of two of the same name counts, as upstream. */
+export function declareCa(draft: PolicyDraft, name: Token): void {
+  if (draft.cas.has(name.text)) {
+    const hint = 'keep one of the two'
+    draft.reader.warn('duplicate', `the ca "${name.text}" is stated already: only this one counts`, name.span, hint)
+  }
+  draft.names.touch('ca', name)
 }
 
 /** Ephemeral Diffie-Hellman of a pki. Groups of 1024 bits are no longer made: `legacy` is `auto`, and says so. */
@@ -72,8 +92,8 @@ export function readDhe(reader: TokenReader): 'none' | 'auto' {
 export function parseCa(draft: PolicyDraft): void {
   const { reader } = draft
   reader.next()
-  const name = reader.string('the name of the ca')
-  draft.names.declare('ca', name)
+  const name = hostLabelOf(reader, 'the name of the ca')
+  declareCa(draft, name)
   reader.expect('cert', 'behind the name of the ca')
   const file = reader.string('the file of the certificates')
   const path = resolvePath(file.text, file.span.file)

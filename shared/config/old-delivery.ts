@@ -115,7 +115,7 @@ function parseOption(draft: PolicyDraft, action: Mutable<RelayAction>, option: T
       action.pki = reader.string('the name of a pki').text.toLowerCase()
       return
     case 'ca':
-      action.ca = reader.string('the name of a ca').text
+      action.ca = reader.string('the name of a ca').text.toLowerCase()
       return
     case 'backup':
       action.backup = reader.atString() ? { mx: reader.next().text } : {}

@@ -100,7 +100,7 @@ test('the options of a relay end in the action', () => {
   )
   assert.ok(action.kind === 'relay')
   const { backup, tls, mailFrom, helo, pki, ca } = action
-  assert.deepEqual([backup, tls, mailFrom, helo, pki, ca], [{ mx: 'mx2.org' }, 'no-verify', 'a@b.c', 'h.org', 'p', 'C'])
+  assert.deepEqual([backup, tls, mailFrom, helo, pki, ca], [{ mx: 'mx2.org' }, 'no-verify', 'a@b.c', 'h.org', 'p', 'c'])
 })
 
 test('all settings end in the model', () => {

@@ -1,6 +1,7 @@
 import { parseAtRest } from './at-rest.ts'
 import type { PolicyDraft } from './policy-draft.ts'
 import {
+  declareCa,
   parseDelays,
   parseDelimiter,
   parseLimits,
@@ -35,8 +36,8 @@ export function parseOldPki(draft: PolicyDraft): void {
     else if (reader.accept('ca')) {
       const hint = `write: ca ${written.text} certificate "/path", and ca ${written.text} on the listener`
       reader.tolerate('portability', 'a ca inside a pki is of 5.4 only', option.span, hint)
-      draft.names.touch('ca', written)
-      draft.cas.set(written.text, parseFile(draft, 'the CA certificates'))
+      draft.names.touch('ca', name)
+      draft.cas.set(name.text, parseFile(draft, 'the CA certificates'))
     } else if (reader.accept('dhe')) pki.dhe = readDhe(reader)
     else if (reader.accept('dhparams')) {
       reader.string('a file')
@@ -52,8 +53,9 @@ export function parseOldPki(draft: PolicyDraft): void {
 export function parseOldCa(draft: PolicyDraft): void {
   const { reader } = draft
   reader.next()
-  const name = reader.string('the name of the ca')
-  draft.names.declare('ca', name)
+  const written = reader.string('the name of the ca')
+  const name = { ...written, text: written.text.toLowerCase() }
+  declareCa(draft, name)
   reader.expect('certificate', 'behind the name of the ca')
   draft.cas.set(name.text, parseFile(draft, 'the CA certificates'))
   reader.endOfStatement()

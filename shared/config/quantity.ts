@@ -9,15 +9,15 @@ export function parseDuration(text: string): number | undefined {
   return seconds >= 1 && seconds <= maximumSeconds ? seconds * 1000 : undefined
 }
 
-/** `35M`, `1.5g`, `1000`: octets, powers of 1024 in either case; `35MB` is nothing. */
+/** `35M`, `1.5g`, `1000`: octets, powers of 1024 in either case; `35MB` is nothing, what no disk holds is the largest number there is. */
 export function parseSize(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)([bkmgtpe]?)$/i.exec(text)
   if (match === null || (match[2] === '' && match[1]?.includes('.') === true)) return undefined
   const octets = Math.floor(Number(match[1]) * 1024 ** (powers[(match[2] ?? '').toLowerCase()] ?? 0))
-  return Number.isSafeInteger(octets) ? octets : undefined
+  return octets < 2 ** 63 ? Math.min(octets, Number.MAX_SAFE_INTEGER) : undefined
 }
 
-/** Names of /etc/services that mail uses; most images have no such file. */
+/** Names of /etc/services that mail meets; most images have no such file. */
 const services: Readonly<Record<string, number>> = {
   smtp: 25,
   mail: 25,
@@ -27,6 +27,16 @@ const services: Readonly<Record<string, number>> = {
   urd: 465,
   submission: 587,
   lmtp: 24,
+  domain: 53,
+  http: 80,
+  pop3: 110,
+  nntp: 119,
+  imap2: 143,
+  imap: 143,
+  https: 443,
+  imaps: 993,
+  pop3s: 995,
+  sieve: 4190,
 }
 
 export function portOfService(name: string): number | undefined {

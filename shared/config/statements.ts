@@ -33,6 +33,7 @@ export function parseMacro(reader: TokenReader): void {
   const name = reader.next()
   reader.next()
   const value = reader.string('the value of the macro')
+  if (/\s/.test(name.text)) reader.report('syntax', 'the name of a macro has no blanks', name.span)
   if (name.kind === 'keyword') {
     reader.report('syntax', `the keyword "${name.text}" cannot be the name of a macro`, name.span)
   }
@@ -42,7 +43,9 @@ export function parseMacro(reader: TokenReader): void {
 
 export function atMacro(reader: TokenReader): boolean {
   const { kind } = reader.peek()
-  return (kind === 'word' || kind === 'keyword') && reader.at('=', 1)
+  if (kind !== 'word' && kind !== 'keyword' && kind !== 'string') return false
+  const sign = reader.peek(1)
+  return reader.at('=', 1) && sign.to - sign.from === 1
 }
 
 /** `include "path"`: shared with pipeline.conf. */

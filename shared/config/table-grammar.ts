@@ -67,9 +67,9 @@ export function atTables(reader: TokenReader): boolean {
 }
 
 /** A table of regular expressions. A wrong one never matches, as upstream, and is told now. */
-export function parseExpressions(draft: PolicyDraft, use: string): Table {
+export function parseExpressions(draft: PolicyDraft, use: string, wanted: 'list' | 'either' = 'list'): Table {
   const first = draft.reader.peek()
-  const table = parseTables(draft, 'list', use)
+  const table = parseTables(draft, wanted, use)
   for (const pattern of entriesNow(draft, table)) {
     try {
       compileExpression(pattern)
