@@ -5,14 +5,16 @@ export function completePolicy(draft: PolicyDraft, ruleHint: string): void {
   const { reader } = draft
   draft.names.resolveLate()
   checkPkis(draft)
-  if (draft.rules.length > 0 || draft.faultyRules) return
+  const faulty = draft.faultyRules || reader.lexer.diagnostics.some(({ severity }) => severity === 'error')
+  if (draft.rules.length > 0 || faulty) return
   reader.report('no-rules', 'there is no rule: all mail would be refused', reader.peek().span, ruleHint)
 }
 
 const certWord = { modern: 'cert', old: 'certificate' } as const
 
 function checkPkis(draft: PolicyDraft): void {
-  for (const [name, { cert, key, span }] of draft.pkis) {
+  for (const [name, { cert, key, span, faulty }] of draft.pkis) {
+    if (faulty === true) continue
     const missing = cert === undefined ? certWord[draft.grammar] : key === undefined ? 'key' : undefined
     if (missing === undefined) continue
     const hint = `add: pki ${name} ${missing} "/path"`

@@ -42,6 +42,7 @@ export type DiagnosticCode =
   | 'no-effect'
   | 'starttls-on-smtps-port'
   | 'deliver-any-domain'
+  | 'unreachable'
   | 'socket-mode'
   | 'loop'
   | 'next-start'

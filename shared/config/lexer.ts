@@ -1,6 +1,6 @@
 import { resolvePath } from './path.ts'
 
-import type { Diagnostic, DiagnosticCode, Span } from './diagnostic.ts'
+import { closest, type Diagnostic, type DiagnosticCode, type Span } from './diagnostic.ts'
 
 /** SMTPD_CONF section 2. A quoted string and a word are both names; a number is not. */
 export interface Token {
@@ -30,6 +30,8 @@ const maximumIncludeDepth = 16
 /** Of one configuration: files that include two others each, some levels deep, would be read for hours. */
 const maximumIncludes = 10_000
 const maximumStringBytes = 8095
+/** What word processors make of quotes. */
+const typographicQuotes: ReadonlySet<string> = new Set('\u{201C}\u{201D}\u{201E}\u{2018}\u{2019}\u{201A}\u{AB}\u{BB}')
 const noBreakSpace = '\u{A0}'
 const endsNumber = /[\s),/}=]/
 const wordStart = /[A-Za-z0-9:_]/
@@ -179,7 +181,8 @@ export class Lexer {
     }
     if (isForbidden(char)) {
       const shown = char === '\f' ? 'a form feed' : char === '\r' ? 'a carriage return' : `"${char}"`
-      this.report('character', `${shown} may stand only in quotes and comments`, start.span, 'put the word in quotes')
+      const hint = typographicQuotes.has(char) ? 'write straight quotes: "' : 'put the word in quotes'
+      this.report('character', `${shown} may stand only in quotes and comments`, start.span, hint)
       return this.#token('invalid', char, start)
     }
     return this.#token('punctuation', char, start)
@@ -221,6 +224,11 @@ export class Lexer {
     if (Buffer.byteLength(text) > maximumStringBytes) {
       return this.#tooLong(start)
     }
+    const macro = /\$([A-Za-z0-9_]+)/.exec(text)?.[1]
+    if (macro !== undefined && this.macros.has(macro)) {
+      const hint = `write $${macro} without quotes, by itself`
+      this.warn('no-effect', `in quotes $${macro} is not replaced by its value`, this.#until(start).span, hint)
+    }
     return this.#token('string', text, start)
   }
 
@@ -244,7 +252,9 @@ export class Lexer {
       this.#macroSite = this.#until(start)
       return this.#scan()
     }
-    const hint = name === '' ? 'a macro is used as $name: letters, digits and _' : 'define it before: name = "value"'
+    const meant = this.diagnostics.length < 100 ? closest(name, this.macros.keys()) : undefined
+    const known = meant === undefined ? `define it before: ${name} = "value"` : `did you mean $${meant}?`
+    const hint = name === '' ? 'a macro is used as $name: letters, digits and _' : known
     this.report('undefined-macro', `there is no macro "${name}"`, this.#until(start).span, hint)
     return this.#token('invalid', name, start)
   }
@@ -305,9 +315,25 @@ export class Lexer {
     for (;;) {
       const char = this.#peekRaw()
       if (char === '' || char === '\n') return
+      const place = char === '\\' ? this.#place() : undefined
       this.#advanceRaw()
-      if (char === '\\' && this.#peekRaw() === '\n') this.#advanceRaw()
+      if (place === undefined || this.#peekRaw() !== '\n') continue
+      this.#advanceRaw()
+      this.#tellHiddenLine(place)
     }
+  }
+
+  /** Behind a comment that ends in a backslash: a line that would have said something. */
+  #tellHiddenLine({ span }: Place): void {
+    const frame = this.#top()
+    if (
+      frame === undefined ||
+      frame.kind === 'macro' ||
+      /^[ \t]*(?:#|\n|$)/.test(frame.text.slice(frame.at, frame.at + 80))
+    )
+      return
+    const message = 'the backslash makes the next line a part of this comment'
+    this.warn('no-effect', message, span, 'remove the backslash, or write "#" before that line too')
   }
 
   /** The character under the cursor; continued lines are joined and a lone backslash is dropped. */

@@ -31,7 +31,7 @@ test('port 465 with tls-require speaks STARTTLS, which clients do not expect', a
 test('a rule order that loops is named', async () => {
   const filter = 'accept from any for any relay via "smtp://localhost:10024"'
   const tagged = 'accept tagged Filtered for local deliver to maildir "/m"'
-  assert.deepEqual(await lint(filter, tagged), ['loop@1'])
+  assert.deepEqual(await lint(filter, tagged), ['loop@1', 'unreachable@2'])
 })
 
 test('delivering mail for any domain of strangers is named, and not when another rule chose the domain', async () => {
@@ -58,8 +58,8 @@ test('a socket that everybody may write to is named', async (t) => {
 })
 
 test('no-break spaces of text from a web page are blanks', async () => {
-  const warnings = await lint('\u{A0}accept\u{A0} for any\u{A0}relay\u{A0}', '\u{A0}', 'reject\u{A0}for any')
-  assert.deepEqual(warnings, ['no-break-space@1'])
+  const warnings = await lint('\u{A0}accept\u{A0} for any\u{A0}relay\u{A0}', '\u{A0}', 'reject\u{A0}for local')
+  assert.deepEqual(warnings, ['no-break-space@1', 'unreachable@3'])
 })
 
 test('a certificate under another ending is suggested', async () => {
@@ -74,4 +74,19 @@ test('a certificate under another ending is suggested', async () => {
 
 test('AUTH without TLS is refused', async () => {
   await assert.rejects(lint('listen on lo port 25 auth-optional', 'accept for any relay'), /auth needs TLS/)
+})
+
+test('a rule behind one that takes all of its mail is named, and no other', async () => {
+  const relay = (conditions: string) => `accept ${conditions} relay`
+  const all = relay('from any for any')
+  const ours = relay('from any for domain { "x.org", "y.org" }')
+  const tagged = relay('tagged Filtered from any for domain { "x.org", "y.org" }')
+  assert.deepEqual(await lint(ours, all), [])
+  assert.deepEqual(await lint(tagged, ours, all), [])
+  assert.deepEqual(await lint(all, ours), ['unreachable@2'])
+  assert.deepEqual(await lint(ours, tagged, ours), ['unreachable@2', 'unreachable@3'])
+  assert.deepEqual(await lint(ours.replace('for domain', 'for ! domain'), tagged), [])
+  assert.deepEqual(await lint(relay('from any sender "a@x.org" for any'), relay('from any for any')), [])
+  assert.deepEqual(await lint(relay('for any'), all), [], 'what is local first, then the rest')
+  assert.deepEqual(await lint(all, relay('for any')), ['unreachable@2'])
 })

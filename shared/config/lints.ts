@@ -4,6 +4,7 @@ import type { Diagnostic } from './diagnostic.ts'
 import type { Condition, Configuration, Position, Rule } from './model.ts'
 import { isLoopback } from './loopback.ts'
 import { queueOfRelay } from './return-tags.ts'
+import { unreachableRules } from './unreachable.ts'
 
 /** What starts and runs, and what an operator should look at all the same. */
 export interface Lint {
@@ -13,7 +14,11 @@ export interface Lint {
 
 /** Looks at sockets of the file system too; one that is not there is told by nobody here. */
 export function lintConfiguration(configuration: Configuration): readonly Lint[] {
-  return [...deliveriesForAnyDomain(configuration), ...openSockets(configuration)]
+  return [
+    ...unreachableRules(configuration.rules),
+    ...deliveriesForAnyDomain(configuration),
+    ...openSockets(configuration),
+  ]
 }
 
 /**

@@ -1,7 +1,8 @@
 import type { Diagnostic } from './diagnostic.ts'
-import type { Condition, Configuration, Position, Rule } from './model.ts'
+import type { Condition, Configuration, Position, Rule, Table } from './model.ts'
 import { externalOf, returnListener } from './externals.ts'
 import { queueOfRelay } from './return-tags.ts'
+import { tableKeys } from './table-key.ts'
 
 /** A rule that sends mail into a queue it came from, when no rule before it takes the mail. */
 export interface Loop {
@@ -15,7 +16,9 @@ export interface Loop {
  */
 export function findLoops(configuration: Configuration): readonly Loop[] {
   const loops = new Map<string, Loop>()
-  const next = ruleFinder(configuration.rules)
+  const keyOfTable = tableKeys()
+  const keyOf = (condition: Condition): string | undefined => lastingKey(condition, keyOfTable)
+  const next = ruleFinder(configuration.rules, keyOf)
   for (const start of configuration.rules) {
     const visited: Round[] = []
     const known = new Set<string>()
@@ -29,7 +32,7 @@ export function findLoops(configuration: Configuration): readonly Loop[] {
       }
       visited.push(queue)
       for (const condition of rule.conditions) {
-        const key = lastingKey(condition)
+        const key = keyOf(condition)
         if (key !== undefined) known.add(key)
       }
       rule = next(
@@ -49,11 +52,14 @@ const maximumWays = 1000
  * Finds the first rule for a message that a queue hands back with these tags and of which these conditions are known. The rules
  * that hold for all such messages are looked for once for each way, the others only where one of their conditions is known.
  */
-function ruleFinder(rules: readonly Rule[]): (tags: readonly string[], known: ReadonlySet<string>) => Rule | undefined {
+function ruleFinder(
+  rules: readonly Rule[],
+  keyOf: (condition: Condition) => string | undefined,
+): (tags: readonly string[], known: ReadonlySet<string>) => Rule | undefined {
   const always = new Map<string, number>()
   const byCondition = new Map<string, Set<number>>()
   for (const [index, { conditions }] of rules.entries()) {
-    for (const key of conditions.map(lastingKey)) {
+    for (const key of conditions.map(keyOf)) {
       if (key === undefined) continue
       const indexes = byCondition.get(key) ?? new Set<number>()
       byCondition.set(key, indexes.add(index))
@@ -61,7 +67,7 @@ function ruleFinder(rules: readonly Rule[]): (tags: readonly string[], known: Re
   }
   return (tags, known) => {
     const matches = (rule: Rule | undefined, of: ReadonlySet<string>): boolean =>
-      rule?.conditions.every((one) => of.has(lastingKey(one) ?? '') || alwaysHolds(one, tags)) === true
+      rule?.conditions.every((one) => of.has(keyOf(one) ?? '') || alwaysHolds(one, tags)) === true
     const way = tags.join(' ')
     let first = always.get(way)
     if (first === undefined) {
@@ -81,7 +87,7 @@ function ruleFinder(rules: readonly Rule[]): (tags: readonly string[], known: Re
 }
 
 /** Names a condition that a message keeps meeting on its way. */
-function lastingKey(condition: Condition): string | undefined {
+function lastingKey(condition: Condition, keyOfTable: (table: Table) => string): string | undefined {
   switch (condition.kind) {
     case 'for-local':
       return `${condition.not} ${condition.kind}`
@@ -89,9 +95,7 @@ function lastingKey(condition: Condition): string | undefined {
     case 'rcpt-to':
     case 'mail-from': {
       const { kind, not, regex, table } = condition
-      const source = table?.source
-      const entries = source?.kind === 'inline' ? [source.list, [...(source.map ?? [])]] : source
-      return JSON.stringify([kind, not, regex, entries])
+      return `${kind} ${not} ${regex} ${table === undefined ? '' : keyOfTable(table)}`
     }
     case 'from-any':
     case 'from-local':

@@ -56,7 +56,11 @@ export function parseAction(draft: PolicyDraft): void {
 function parseTtl(draft: PolicyDraft): number | undefined {
   const { reader } = draft
   const ttlMs = reader.accept('ttl') ? reader.duration('ttl') : undefined
-  if (reader.at('ttl')) reader.fail('duplicate', '"ttl" stands here already', reader.peek().span)
+  if (reader.at('ttl')) reader.fail('duplicate', '"ttl" stands here already', reader.peek().span, 'keep one of the two')
+  if (ttlMs !== undefined && !reader.atEnd()) {
+    const { span, text } = reader.peek()
+    reader.fail('syntax', '"ttl" is the last option of an action', span, `put "${text}" before "ttl"`)
+  }
   return ttlMs
 }
 

@@ -70,8 +70,8 @@ test('a filter that could not do what it says is refused when the file is loaded
       'filter f phase connect match rdns fcrdns junk',
       'syntax@1:35 declare a filter for each and chain them: `filter "all" chain { "one", "other" }`',
     ],
-    ['filter f phase connect match rdns reject "go away"', 'value@1:42 "550 go away"'],
-    ['filter f phase connect match rdns disconnect "250 fine"', 'value@1:46 "550 250 fine"'],
+    ['filter f phase connect match rdns reject "go away"', 'value@1:42 write "550 go away"'],
+    ['filter f phase connect match rdns disconnect "250 fine"', 'value@1:46 write "550 250 fine"'],
     ['filter f phase mail-from match rcpt-to x junk', 'syntax@1:32 one of: fcrdns, rdns, src, helo, auth, mail-from'],
     ['filter f phase commit match auth junk', 'syntax@1:34 one of: reject, disconnect, rewrite, report'],
     ['filter f phase commit match auth bypass', 'syntax@1:34 one of: reject, disconnect, rewrite, report'],
@@ -84,7 +84,7 @@ test('a filter that could not do what it says is refused when the file is loaded
       'filter f phase data match auth rewrite "x"',
       'value@1:32 rewrite is for the phases helo, ehlo, mail-from, rcpt-to',
     ],
-    ['proc p "x" user "_x" user "_y"', 'duplicate@1:22'],
+    ['proc p "x" user "_x" user "_y"', 'duplicate@1:22 keep one of the two'],
     ['proc p "x" folder "/"', 'unknown-keyword@1:12 one of: user, group, chroot'],
   ]
   for (const [text, ...expected] of cases) assert.deepEqual(told(text), expected, text)

@@ -184,7 +184,7 @@ function parseDecision(reader: TokenReader, phase: FilterPhase): FilterDecision 
     return { kind, value: text.text }
   }
   if (!/^[45]\d\d(?: |$)/.test(text.text)) {
-    reader.report('value', 'the reply needs a code 4xx or 5xx', text.span, `"550 ${text.text}"`)
+    reader.report('value', 'the reply needs a code 4xx or 5xx', text.span, `write "550 ${text.text}"`)
   }
   return { kind, text: text.text }
 }

@@ -63,6 +63,9 @@ function unknownStatement(draft: PolicyDraft): void {
     reader.fail('old-grammar', message, token.span, `one grammar a file: ${old}`)
   }
   const meant = token.kind === 'word' ? closest(token.text, Object.keys(statements)) : undefined
+  // One fault is one message: what names the thing is not told that it is missing.
+  if ((meant === 'action' || meant === 'table' || meant === 'filter') && reader.atString(1))
+    draft.names.touch(meant, reader.peek(1))
   if (token.kind === 'word') {
     const hint = meant === undefined ? `one of: ${Object.keys(statements).join(', ')}` : `did you mean "${meant}"?`
     reader.fail('unknown-keyword', `there is no statement "${token.text}"`, token.span, hint)

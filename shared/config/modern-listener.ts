@@ -1,3 +1,4 @@
+import { closest } from './diagnostic.ts'
 import type { Token } from './lexer.ts'
 import type { Listener, SocketListener, Table } from './model.ts'
 import { requireFilters } from './modern-filter.ts'
@@ -239,7 +240,9 @@ function parsePort(reader: TokenReader): number {
   const name = reader.string('a port')
   const port = portOfService(name.text)
   if (port !== undefined) return port
-  const hint = /^\d+$/.test(name.text) ? 'write the number without quotes' : 'smtp, smtps, submission or a number'
+  const meant = closest(name.text, ['smtp', 'smtps', 'submission'])
+  const names = meant === undefined ? 'smtp, smtps, submission or a number' : `did you mean "${meant}"?`
+  const hint = /^\d+$/.test(name.text) ? 'write the number without quotes' : names
   return reader.fail('value', `there is no service "${name.text}"`, name.span, hint)
 }
 

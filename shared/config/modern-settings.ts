@@ -37,6 +37,8 @@ export function parsePki(draft: PolicyDraft): void {
   draft.names.touch('pki', name)
   const pki = draft.pkis.get(name.text) ?? { at: positionOf(name), span: name.span }
   draft.pkis.set(name.text, pki)
+  const told = pki.faulty
+  pki.faulty = true
   while (!reader.atEnd()) {
     const option = reader.peek()
     if (reader.accept('cert') || reader.accept('key')) {
@@ -51,6 +53,7 @@ export function parsePki(draft: PolicyDraft): void {
     } else reader.unexpected('cert, key or dhe', ['cert', 'key', 'dhe'])
   }
   reader.endOfStatement()
+  pki.faulty = told ?? false
 }
 
 /** A name in lower case that the resolver would take for a host's, or `*`. */

@@ -29,6 +29,8 @@ export function parseOldPki(draft: PolicyDraft): void {
   draft.names.touch('pki', name)
   const pki = draft.pkis.get(name.text) ?? { at: positionOf(name), span: name.span }
   draft.pkis.set(name.text, pki)
+  const told = pki.faulty
+  pki.faulty = true
   while (!reader.atEnd()) {
     const option = reader.peek()
     if (reader.accept('certificate')) pki.cert = parseFile(draft, 'the certificate')
@@ -47,6 +49,7 @@ export function parseOldPki(draft: PolicyDraft): void {
     } else reader.unexpected('certificate or key', ['certificate', 'key', 'dhe'])
   }
   reader.endOfStatement()
+  pki.faulty = told ?? false
 }
 
 /** `ca NAME certificate FILE`. */

@@ -17,7 +17,7 @@ export class Once {
         earlier.text === option.text
           ? `"${option.text}" stands here already`
           : `"${option.text}" excludes "${earlier.text}"`
-      this.#reader.fail('duplicate', what, option.span)
+      this.#reader.fail('duplicate', what, option.span, 'keep one of the two')
     }
     this.#seen.set(group, option)
   }

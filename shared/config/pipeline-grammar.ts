@@ -113,11 +113,17 @@ function parseStatement(draft: PipelineDraft): void {
   }
 }
 
+const ofPolicy: ReadonlySet<string> = new Set(
+  'listen action match accept reject pki ca proc mta smtp srs bounce admd scheduler expire limit'.split(' '),
+)
+
 function unknownStatement({ reader }: PipelineDraft, first: Token): never {
   const instead = later.get(first.text)
   if (instead !== undefined) {
     reader.fail('unsupported', `"${first.text}" is not supported by this version`, first.span, instead)
   }
+  if (ofPolicy.has(first.text) && first.kind === 'word')
+    reader.fail('unknown-keyword', `"${first.text}" is a statement of smtpd.conf`, first.span, 'write it there')
   const meant = closest(first.text, Object.keys(statements))
   const hint = meant === undefined ? `one of: ${Object.keys(statements).join(', ')}` : `did you mean "${meant}"?`
   return reader.fail('unknown-keyword', `there is no statement "${first.text}" in pipeline.conf`, first.span, hint)

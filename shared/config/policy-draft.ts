@@ -24,6 +24,8 @@ export interface PkiDraft {
   cert?: string
   key?: string
   dhe?: Pki['dhe']
+  /** A statement of it has a fault, which is told: what is missing may stand there. */
+  faulty?: boolean
 }
 
 /** What a grammar fills while it reads smtpd.conf; the loader makes a Configuration of it. */

@@ -53,6 +53,8 @@ export function parseInclude(draft: PolicyDraft): void {
   const { reader } = draft
   reader.next()
   const path = reader.peek()
+  if (path.kind === 'word')
+    reader.fail('syntax', 'the path of a file is in quotes', path.span, `include "${path.text}"`)
   if (path.kind !== 'string') reader.unexpected('a path in quotes')
   reader.next()
   reader.endOfStatement()

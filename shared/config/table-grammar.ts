@@ -123,43 +123,62 @@ function parseBody(draft: PolicyDraft): Body {
     reader.tolerate('portability', 'the grammar of this file has no line end behind "{"', open.span, hint)
   }
   try {
-    return parseEntries(reader)
+    return parseEntries(reader, open)
   } catch (error) {
     if (error instanceof StatementFault && reader.last.span.line !== open.span.line) skipBody(reader)
     throw error
   }
 }
 
-function parseEntries(reader: TokenReader): Body {
+function parseEntries(reader: TokenReader, open: Token): Body {
   reader.skipNewlines()
+  if (reader.at('}')) reader.fail('syntax', 'there is nothing in it', reader.peek().span, 'write at least one entry')
   const first = reader.string('an entry')
   if (!reader.at('=')) {
     const list = [first.text]
-    while (goesOn(reader)) {
+    while (goesOn(reader, open)) {
       list.push(reader.string('an entry').text)
-      if (reader.at('=')) reader.fail('table-type', 'a list and a map are mixed', reader.peek().span)
+      if (reader.at('='))
+        reader.fail('table-type', 'a list and a map are mixed', reader.peek().span, 'the first entry has no value')
     }
     return { source: { kind: 'inline', list }, kind: 'list' }
   }
   const map = new Map<string, string>()
   let key = first
   for (;;) {
-    reader.expect('=', `and a value behind the key "${key.text}": a list and a map cannot be mixed;`)
+    if (!reader.at('=') && !reader.atEnd()) {
+      const hint = `a list and a map cannot be mixed: write ${key.text} = value`
+      reader.fail('table-type', `"${key.text}" has no value, and the first entry has one`, key.span, hint)
+    }
+    reader.expect('=', `behind the key "${key.text}"`)
     map.set(key.text, reader.string(`the value of "${key.text}"`).text)
-    if (!goesOn(reader)) return { source: { kind: 'inline', map }, kind: 'map' }
+    if (!goesOn(reader, open)) return { source: { kind: 'inline', map }, kind: 'map' }
     key = reader.string('a key')
   }
 }
 
 /** Behind an entry: true when another follows, false behind the closing brace. */
-function goesOn(reader: TokenReader): boolean {
+function goesOn(reader: TokenReader, open?: Token): boolean {
   if (reader.accept(',')) {
     reader.skipNewlines()
-    if (reader.at('}')) reader.fail('syntax', 'there is no entry behind the last comma', reader.peek().span)
+    if (reader.at('}')) {
+      reader.fail('syntax', 'there is no entry behind the last comma', reader.peek().span, 'remove the comma')
+    }
     return true
   }
+  const { kind } = reader.peek()
   reader.skipNewlines()
+  if (open !== undefined && kind === 'newline' && reader.peek().kind === 'keyword') return !endsUnclosed(reader, open)
   return !reader.accept('}')
+}
+
+/** A line that begins with a keyword is a statement: the brace before it was forgotten. */
+function endsUnclosed(reader: TokenReader, open: Token): true {
+  const { span, text } = reader.peek()
+  const hint = `add "}": line ${span.line} begins with "${text}"`
+  reader.report('syntax', 'the list that begins here is not closed', open.span, hint)
+  reader.breakLine()
+  return true
 }
 
 /** After a fault in a list of several lines: to its closing brace, so that its other lines are not taken for statements. */
@@ -278,6 +297,9 @@ function kindOfFile(
 function checkKind(draft: PolicyDraft, table: Table, wanted: 'list' | 'map' | 'either', use: string, span: Span): void {
   const kind = draft.tableKinds.get(table)
   if (kind === undefined || wanted === 'either' || kind === wanted) return
-  const [is, must] = kind === 'list' ? ['a list', 'a map, key = value'] : ['a map', 'a list']
-  draft.reader.report('table-type', `${use} needs ${must}, and this table is ${is}`, span)
+  const [is, must, hint] =
+    kind === 'list'
+      ? ['a list', 'a map', 'give each entry a value: { key = value, ... }, or in a file: key value']
+      : ['a map', 'a list', 'write the keys alone: { key, ... }, or in a file one in each line']
+  draft.reader.report('table-type', `${use} needs ${must}, and this table is ${is}`, span, hint)
 }

@@ -130,7 +130,23 @@ export class TokenReader {
     const token = this.peek()
     if (token.kind === 'invalid') throw new StatementFault()
     const code = token.kind === 'word' && known.length > 0 ? 'unknown-keyword' : 'syntax'
-    return this.fail(code, `expected ${expected}, found ${describe(token)}`, token.span, advice(token, known))
+    const { text, span } = withoutQuotes(token)
+    const hint = this.#missingQuote(token) ?? advice({ ...token, text }, known)
+    return this.fail(code, `expected ${expected}, found ${describe({ ...token, text })}`, span, hint)
+  }
+
+  /** A string that goes on over the end of a line is allowed, and mostly a quote that is missing. */
+  #missingQuote(token: Token): string | undefined {
+    const long = [...this.#statement, token].find(
+      ({ kind, span }) => kind === 'string' && span.column - 1 + span.length > span.sourceLine.length,
+    )
+    if (long === undefined) return undefined
+    return `the string that begins in line ${long.span.line} does not end there: is a quote missing?`
+  }
+
+  /** Ends the statement before the token that comes next, as if a line ended there. */
+  breakLine(): void {
+    this.#ahead.unshift({ ...this.peek(), kind: 'newline', text: '' })
   }
 
   fail(code: DiagnosticCode, message: string, span: Span, hint?: string): never {
@@ -161,6 +177,16 @@ export function spanOf(first: Token, last: Token): Span {
   return { ...first.span, length: last.span.column + last.span.length - first.span.column }
 }
 
+/** What begins with a sign that no word begins with, as far as the next blank. */
+function withoutQuotes(token: Token): Pick<Token, 'text' | 'span'> {
+  if (token.kind !== 'punctuation' || !wantsQuotes.has(token.text)) return token
+  const written = /^[^\s{},]+/.exec(token.span.sourceLine.slice(token.span.column - 1))?.[0] ?? token.text
+  if (!written.startsWith(token.text)) return token
+  return { text: written, span: { ...token.span, length: written.length } }
+}
+
+const wantsQuotes: ReadonlySet<string> = new Set('/@*~[.-%')
+
 function describe(token: Token): string {
   switch (token.kind) {
     case 'newline':
@@ -188,8 +214,9 @@ function advice(token: Token, known: readonly string[]): string | undefined {
   if (known.length > 1) return `one of: ${known.join(', ')}`
   if (token.kind === 'keyword') return `"${token.text}" is reserved: put it in quotes to use it as a name`
   if (token.kind === 'number') return `a number is not a name: put it in quotes, "${token.text}"`
-  if (token.kind === 'punctuation' && '/@*~[.-%'.includes(token.text)) {
-    return `put a name that begins with "${token.text}" in quotes`
+  if (token.kind === 'punctuation' && wantsQuotes.has(token.text.charAt(0))) {
+    return token.text.includes('"') ? 'put the whole in quotes' : `put it in quotes: "${token.text}"`
   }
+  if (token.text === '}' && token.kind === 'punctuation') return 'remove it: no "{" is open here'
   return undefined
 }
