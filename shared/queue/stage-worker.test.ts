@@ -50,25 +50,25 @@ test('a retry keeps its new data and runs when it is due, counted as no failure'
   await queues.close()
 })
 
-test('a worker that may do more at a time takes the jobs that wait', { skip }, async () => {
-  await queues.add([testJob('filter'), testJob('filter'), testJob('filter')])
-  const allRun = signalOf()
-  const first = signalOf()
-  let running = 0
+test('a worker that may do more at a time does so once a job has ended', { skip }, async () => {
+  await queues.add([testJob('filter'), testJob('filter'), testJob('filter'), testJob('filter')])
+  const [first, mayEnd, threeRun] = [signalOf(), signalOf(), signalOf()]
+  let started = 0
   const worker = queues.work('filter', {
     concurrency: 1,
     handler: async () => {
-      running += 1
+      started += 1
       first.resolve()
-      if (running === 3) allRun.resolve()
-      await allRun.promise
+      if (started === 4) threeRun.resolve()
+      await (started === 1 ? mayEnd.promise : threeRun.promise)
       return { kind: 'done' }
     },
   })
   await first.promise
   assert.equal(worker.running, 1)
   worker.setConcurrency(3)
-  await allRun.promise
+  mayEnd.resolve()
+  await threeRun.promise
   await queues.close()
 })
 

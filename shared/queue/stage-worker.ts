@@ -74,6 +74,7 @@ export class BullStageWorker implements StageWorker {
     this.#watchdog.unref()
   }
 
+  /** More take effect when the next job ends or the queue was empty, fewer as jobs end. */
   setConcurrency(handlers: number): void {
     this.#concurrency = handlers
     this.#engine.concurrency = handlers
