@@ -18,6 +18,10 @@ export interface RuleIndex {
 
 /** A short file is read faster from the top. */
 const fewRules = 24
+/** A table of so many entries finds a rule only when nothing shorter does. */
+const manyKeys = 1000
+/** Places of all rules under all their keys: rules behind them are asked always, so that memory is bounded. */
+const maximumEntries = 2_000_000
 
 const indexes = new WeakMap<readonly Rule[], RuleIndex>()
 
@@ -38,11 +42,16 @@ function buildIndex(rules: readonly Rule[]): RuleIndex {
   const byKey = new Map<Key, number[]>()
   const domains = new Set<string>()
   const openDomainRules: Rule[] = []
+  const keysOfCondition = keyFinder()
+  const notes: DomainNotes = { domains, openDomainRules, keysOfCondition, noted: new Set() }
+  let entries = 0
   rules.forEach((rule, place) => {
-    const keys = keysOf(rule)
+    const best = keysOf(rule, keysOfCondition)
+    entries += best?.size ?? 0
+    const keys = entries > maximumEntries ? undefined : best
     if (keys === undefined) always.push(place)
     for (const key of keys ?? []) append(byKey, key, place)
-    if (rule.decision.kind === 'action') noteDomains(rule, domains, openDomainRules)
+    if (rule.decision.kind === 'action') noteDomains(rule, notes)
   })
   return {
     candidates(transaction, recipient) {
@@ -69,7 +78,7 @@ function keysOfTransaction(transaction: Transaction, recipient: Mailbox): readon
 }
 
 /** The keys of the condition that says most; absent: the rule may match anything. */
-function keysOf(rule: Rule): ReadonlySet<Key> | undefined {
+function keysOf(rule: Rule, keysOfCondition: KeyFinder): ReadonlySet<Key> | undefined {
   let best: ReadonlySet<Key> | undefined
   for (const condition of rule.conditions) {
     // A condition that may fail to be answered is met before those behind it.
@@ -80,10 +89,31 @@ function keysOf(rule: Rule): ReadonlySet<Key> | undefined {
   return best
 }
 
-/** Domains tell more than tags: few tags mark much mail. */
+/** Domains tell more than tags: few tags mark much mail. Before all, a rule is found by few keys. */
 function precedes(keys: ReadonlySet<Key>, others: ReadonlySet<Key>): boolean {
-  const isTag = (set: ReadonlySet<Key>): boolean => [...set].some((key) => key.startsWith('tag '))
+  const [many, manyOthers] = [keys.size > manyKeys, others.size > manyKeys]
+  if (many !== manyOthers) return manyOthers
   return isTag(others) && !isTag(keys)
+}
+
+/** The keys of a set are of one kind. */
+function isTag(keys: ReadonlySet<Key>): boolean {
+  const [first] = keys
+  return first?.startsWith('tag ') === true
+}
+
+type KeyFinder = (condition: Condition) => ReadonlySet<Key> | undefined
+
+/** Reads a table once for each kind of condition, however many rules name it. */
+function keyFinder(): KeyFinder {
+  const known = new Map<Table, Map<Condition['kind'], ReadonlySet<Key> | undefined>>()
+  return (condition) => {
+    if (condition.not || !('regex' in condition) || condition.regex || condition.table === undefined) return undefined
+    const ofTable = known.get(condition.table) ?? new Map<Condition['kind'], ReadonlySet<Key> | undefined>()
+    known.set(condition.table, ofTable)
+    if (!ofTable.has(condition.kind)) ofTable.set(condition.kind, keysOfCondition(condition))
+    return ofTable.get(condition.kind)
+  }
 }
 
 function keysOfCondition(condition: Condition): ReadonlySet<Key> | undefined {
@@ -141,12 +171,22 @@ function entriesOf(table: Table): readonly string[] {
   return content.kind === 'list' ? content.list : [...content.map.keys()]
 }
 
-function noteDomains(rule: Rule, domains: Set<string>, open: Rule[]): void {
+interface DomainNotes {
+  readonly domains: Set<string>
+  readonly openDomainRules: Rule[]
+  readonly keysOfCondition: KeyFinder
+  /** Sets that are in `domains` already. */
+  readonly noted: Set<ReadonlySet<Key>>
+}
+
+function noteDomains(rule: Rule, { domains, openDomainRules, keysOfCondition, noted }: DomainNotes): void {
   for (const condition of rule.conditions) {
     if (condition.kind !== 'for-domain' || condition.not) continue
     const keys = condition.table?.source.kind === 'inline' ? keysOfCondition(condition) : undefined
-    if (keys === undefined) open.push(rule)
-    for (const key of keys ?? []) domains.add(key.slice('domain '.length))
+    if (keys === undefined) openDomainRules.push(rule)
+    if (keys === undefined || noted.has(keys)) continue
+    noted.add(keys)
+    for (const key of keys) domains.add(key.slice('domain '.length))
   }
 }
 
