@@ -234,6 +234,7 @@ const templates = {
     'virus clamd "h:3310" timeout TIME',
     'users from MAP',
     'login from MAP',
+    'relocated MAP',
     'interface NAME is TEXT',
     'socket TEXT is TEXT',
     'external HOST is "h:1"',

@@ -298,6 +298,8 @@ export interface PipelineSettings {
   readonly filters: ReadonlyMap<string, FilterProcessSettings>
   /** Credentials for `auth` without a table. */
   readonly login?: Table
+  /** Who has moved where: refused at RCPT with the new address. */
+  readonly relocated?: Table
   /** DNS servers `address[:port]`; empty: the system's. */
   readonly resolvers: readonly string[]
   /** Networks of balancers whose PROXY header is believed; empty: nobody's. */

@@ -55,6 +55,7 @@ test('every statement ends in the settings', () => {
       'virus clamd "clamav:3310" timeout 20s infected tag on-failure proceed',
       'users from <users>',
       'login from <users>',
+      'relocated <users>',
       'interface lo is "10.77.0.0/24"',
       'socket "/run/lmtp" is "dovecot:24"',
       'resolver $where "10.0.0.54:5353"',
@@ -141,6 +142,7 @@ test('every statement ends in the settings', () => {
   assert.deepEqual(parse('banned files default').settings.banned, { files: 'default', found: 'quarantine' })
   assert.deepEqual(settings.quarantine, { keepMs: 30 * 86_400_000 })
   assert.deepEqual([settings.users.kind, settings.login?.name], ['table', 'users'])
+  assert.equal(settings.relocated?.name, 'users')
   assert.deepEqual([...settings.interfaces], [['lo', '10.77.0.0/24']])
   assert.deepEqual([...settings.sockets], [['/run/lmtp', 'dovecot:24']])
   assert.deepEqual(settings.resolvers, ['10.0.0.53', '10.0.0.54:5353', '[::1]:53'])
@@ -215,6 +217,8 @@ test('mistakes are told with their place and advice', () => {
   const cases: readonly (readonly [string, string, string])[] = [
     ['querys "x"', 'unknown-keyword@1:1', 'one of: '],
     ['spaam junk 5', 'unknown-keyword@1:1', 'did you mean "spam"?'],
+    ['relocated', 'syntax@1:10', ''],
+    ['relocated { a, b }', 'table-type@1:11', ''],
     ['log level loud', 'unknown-keyword@1:11', 'one of: '],
     ['queue mine concurrency 2', 'incomplete@1:7', 'queue "mine" tag'],
     ['queue filter concurrency 0', 'value@1:26', ''],
@@ -292,7 +296,7 @@ test('a domain may have several DKIM keys, RSA and Ed25519, each with a selector
 
 test('no file makes the parser throw', () => {
   const statements =
-    'redis spool dashboard metrics log hostname queue spam clean bypass for mail-from domain virus clamd quarantine dkim auth-results users login interface socket resolver tls relay'
+    'redis spool dashboard metrics log hostname queue spam clean bypass for mail-from domain virus clamd quarantine dkim auth-results users login relocated interface socket resolver tls relay'
   const others =
     'listen level from <users> <none> key "/k" selector "127.0.0.1:80" 5 4d tag filter is any default same-domain { } , = $where \n'
   const word = fc.constantFrom(...`${statements} ${others}`.split(' '), '\n')

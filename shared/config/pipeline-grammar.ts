@@ -30,6 +30,7 @@ const onlyOnce = new Set([
   'banned',
   'users',
   'login',
+  'relocated',
   'relay',
   'mbox',
   'mda',

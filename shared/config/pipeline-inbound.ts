@@ -8,6 +8,7 @@ import { positionOf } from './token-reader.ts'
 export const inboundStatements: Readonly<Record<string, ParseStatement>> = {
   users: parseUsers,
   login: parseLogin,
+  relocated: parseRelocated,
   interface: parseInterface,
   socket: parseSocket,
 }
@@ -37,6 +38,12 @@ function parseLogin(draft: PipelineDraft): void {
   }
   reader.expect('from', 'or "passwd" behind "login"')
   finish(draft, { login: parseTables(draft.policy, 'map', '"login"') })
+}
+
+/** `relocated <table>`. */
+function parseRelocated(draft: PipelineDraft): void {
+  draft.reader.next()
+  finish(draft, { relocated: parseTables(draft.policy, 'map', '"relocated"') })
 }
 
 /** `interface NAME is ADDRESS`. */

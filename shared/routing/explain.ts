@@ -1,9 +1,10 @@
 import type { Mailbox } from '../mail/address.ts'
 import { formatReply } from '../mail/reply.ts'
 import { describeCondition } from './condition.ts'
-import { resolveRecipient, type Resolution, type ResolvedRecipient } from './expand.ts'
+import type { Resolution, ResolvedRecipient } from './expand.ts'
 import { journeyOf, type Step } from './journey.ts'
 import { forwardPathOf } from './forward-path.ts'
+import { resolveUnlessMoved } from './relocated.ts'
 import { firstFailure, invalidRecipient, type Route } from './route.ts'
 import type { RoutingContext, Transaction } from './transaction.ts'
 
@@ -49,7 +50,7 @@ export function explain(asked: RoutingContext, address: Mailbox, nowAt: number):
     recipient,
     steps: steps.map((step) => explainStep(context, step, recipient)),
     loop: last.route.kind === 'reject' && steps.at(-1)?.route.kind === 'stage',
-    resolution: resolveRecipient(context, recipient),
+    resolution: resolveUnlessMoved(context, recipient),
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Mailbox } from '../mail/address.ts'
 import { invalidRecipient } from './route.ts'
-import { resolveRecipient, type Resolution } from './expand.ts'
+import type { Resolution } from './expand.ts'
+import { resolveUnlessMoved } from './relocated.ts'
 import { decodeSrs, isSrs } from './srs.ts'
 import { expandedHere, type RoutingContext } from './transaction.ts'
 
@@ -26,5 +27,5 @@ export function forwardPathOf(context: RoutingContext, mailbox: Mailbox, nowAt: 
 export function resolveForwardPath(context: RoutingContext, mailbox: Mailbox, nowAt: number): Resolution {
   const asked = forwardPathOf(context, mailbox, nowAt)
   if (asked === undefined) return { kind: 'rejected', reply: invalidRecipient(mailbox) }
-  return resolveRecipient(asked.context, asked.mailbox)
+  return resolveUnlessMoved(asked.context, asked.mailbox)
 }
