@@ -11,18 +11,27 @@ export interface Rspamd {
   stop(): Promise<void>
 }
 
-/** Debian's Rspamd from a folder of its own: its rules and thresholds, one worker, nobody to ask by DNS. */
+/**
+ * Debian's Rspamd from a folder of its own: its rules and thresholds, one worker, nobody to ask by DNS; and a rule of ours, by which
+ * whoever writes about `forbidden words` is refused.
+ */
 export async function startRspamd(): Promise<Rspamd> {
   const folder = await tempFolder('rspamd')
   const [port = 0] = await freePorts(1)
   const at = (name: string) => join(folder.path, name)
   await mkdir(at('data'))
   await chmod(at('data'), 0o777)
+  await mkdir(at('local.d'))
+  await writeFile(at('local.d/regexp.conf'), '"TEST_FORBIDDEN" { re = "/forbidden words/i{body}"; score = 30.0; }\n')
   await writeFile(at('rspamd.conf'), configuration(at('data'), port))
   const asOther = process.getuid?.() === 0 ? ['-u', '_rspamd', '-g', '_rspamd'] : []
-  const rspamd = startProcess(findPeer('rspamd') ?? 'rspamd', ['-f', '-c', at('rspamd.conf'), ...asOther], {
-    name: 'rspamd',
-  })
+  const rspamd = startProcess(
+    findPeer('rspamd') ?? 'rspamd',
+    ['-f', '-c', at('rspamd.conf'), `--var=LOCAL_CONFDIR=${folder.path}`, ...asOther],
+    {
+      name: 'rspamd',
+    },
+  )
   await waitForPort({ port }, rspamd)
   return {
     url: `http://127.0.0.1:${port}`,
