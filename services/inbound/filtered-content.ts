@@ -78,6 +78,11 @@ export class FilteredContent {
     return this.#watch.facts()
   }
 
+  /** The header section. */
+  section(): Buffer {
+    return this.#watch.section()
+  }
+
   /** The message is dropped; the filters see its end, so that they are ready for another. */
   async abort(): Promise<void> {
     for (const stream of this.#streams) {

@@ -1,9 +1,14 @@
+import { hopsField } from './header-checks.ts'
+
+const hopsName = hopsField.toLowerCase()
 const sectionEnd = Buffer.from('\r\n\r\n')
 
 /** What acceptance must know of the header section. */
 export interface HeaderFacts {
-  /** Received fields: hops so far (RFC 5321 §6.3). */
+  /** Received fields and `carriedHops`: hops so far (RFC 5321 §6.3). */
   readonly hops: number
+  /** Received fields that rules of ours took out when it was here before; a forged number harms only its own message. */
+  readonly carriedHops: number
   /** Names of the fields, in lower case. */
   readonly names: ReadonlySet<string>
   /** The first From field as it stands, folding included. */
@@ -38,11 +43,17 @@ export class HeaderWatch {
     else this.#tail = Buffer.concat([this.#tail, chunk.subarray(-3)]).subarray(-3)
   }
 
+  /** As far as it has come; with the empty line that ends it. */
+  section(): Buffer {
+    return Buffer.concat(this.#parts)
+  }
+
   /** The facts once the section or the content has ended. */
   facts(): HeaderFacts {
     const section = (this.#parts.length === 1 ? this.#parts[0] : Buffer.concat(this.#parts))?.toString('latin1') ?? ''
     const names = new Set<string>()
     let hops = 0
+    let carriedHops = 0
     let from: string | undefined
     for (let start = 0; start < section.length;) {
       const end = section.indexOf('\r\n', start)
@@ -53,13 +64,15 @@ export class HeaderWatch {
           const name = section.slice(start, colon).trimEnd().toLowerCase()
           names.add(name)
           if (name === 'received') hops += 1
+          else if (name === hopsName) carriedHops = Math.max(carriedHops, countIn(fieldAt(section, colon + 1)))
           else if (name === 'from') from ??= fieldAt(section, colon + 1)
         }
       }
       if (end < 0) break
       start = end + 2
     }
-    return from === undefined ? { hops, names } : { hops, names, from }
+    const facts = { hops: hops + carriedHops, carriedHops, names }
+    return from === undefined ? facts : { ...facts, from }
   }
 
   #take(part: Buffer): void {
@@ -76,6 +89,10 @@ export class HeaderWatch {
 function fieldAt(section: string, start: number): string {
   const end = section.slice(start).search(/\r\n(?![ \t])/)
   return end < 0 ? section.slice(start) : section.slice(start, start + end)
+}
+
+function countIn(value: string): number {
+  return /^\s*\d{1,4}\s*$/.test(value) ? Number(value) : 0
 }
 
 function endOf(chunk: Buffer): number {

@@ -72,6 +72,11 @@ export class MessageReceiver implements DataReceiver {
     return this.#watch.facts()
   }
 
+  /** The header section. */
+  section(): Buffer {
+    return this.#watch.section()
+  }
+
   /** The client sends too slowly, or nothing. */
   isStalled(now: number): boolean {
     const { dataIdleMs, dataGraceMs, dataOctetsPerSecond, dataMs } = this.#options.limits

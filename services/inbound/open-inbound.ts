@@ -16,6 +16,7 @@ import type { FilterHost, FilterLease } from '../../shared/filter-host/filter-ho
 import type { FilterSettings } from '../../shared/filter-host/settings.ts'
 import { findClientName } from './client-name.ts'
 import { ConnectionCounter } from './connection-counter.ts'
+import { headerChecks } from './header-checks.ts'
 import { Door } from './door.ts'
 import { KnownClients } from './known-clients.ts'
 import { defaultLimits } from './limits.ts'
@@ -268,6 +269,7 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
   const table = listener.auth.table ?? configuration.pipeline.login
   const { interfaces, trustedProxies } = configuration.pipeline
   const admits = admissionOf(listener, interfaces)
+  const checkHeader = headerChecks(configuration.pipeline.headerRules, listener.tag)
   const proxies = listener.proxy ? compileNetworks(trustedProxies) : undefined
   return {
     listener,
@@ -286,6 +288,7 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
     ...(listener.filters === undefined || listener.filters.length === 0
       ? {}
       : { filters: { chain: listener.filters, processes: filters.processes, tables, log } }),
+    ...(checkHeader === undefined ? {} : { checkHeader }),
     reportFilter: parts.reportFilter ?? ((fields) => events.filterReport(fields)),
     login: createLogin({ table, tables, verifier, guard, log }),
     events,

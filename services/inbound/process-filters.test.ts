@@ -12,7 +12,7 @@ import type { Filter } from '../../shared/config/model.ts'
 import type { FilterSettings } from '../../shared/filter-host/settings.ts'
 import { replies } from '../../shared/mail/reply.ts'
 import { SmtpClient } from '../../test/support/smtp-client.ts'
-import { inlineMap, startInbound } from './testing.ts'
+import { inlineMap, startInbound, testPipeline } from './testing.ts'
 import type { TestInbound, TestInboundOptions } from './testing.ts'
 
 const at = { file: 'smtpd.conf', line: 1, column: 1 } as const
@@ -76,7 +76,7 @@ test('pipeline.conf says what happens when a filter is silent', async (t) => {
     ['tempfail', 451],
   ] as const) {
     const settings = new Map([['test', { protocol: '0.7', timeoutMs: 3_000, onFailure }]])
-    const pipeline = { queues: new Map(), interfaces: new Map(), filters: settings, tlsMinimum: 'TLSv1.2' } as never
+    const pipeline = { ...testPipeline, filters: settings } as never
     const inbound = await startInbound({
       listener: { filters: [testFilter('-', 'hang')] },
       configuration: { pipeline },

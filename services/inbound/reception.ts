@@ -10,6 +10,7 @@ import type { Pipeline } from '../../shared/pipeline/pipeline.ts'
 import type { Admits } from './admission.ts'
 import type { ClientName } from './client-name.ts'
 import type { ConnectionCounter } from './connection-counter.ts'
+import type { CheckHeader } from './header-checks.ts'
 import type { KnownClients } from './known-clients.ts'
 import type { SessionLimits } from './limits.ts'
 import type { Login } from './login.ts'
@@ -53,6 +54,8 @@ export interface Reception {
   readonly clientName: (address: string) => Promise<ClientName>
   /** Absent when the listener names none: then no session pays for them. */
   readonly filters?: Omit<FilterParts, 'report'>
+  /** Absent: no `header match` is for this listener. */
+  readonly checkHeader?: CheckHeader
   readonly reportFilter: (fields: FilterReport) => void
   readonly login: Login
   readonly events: Pick<

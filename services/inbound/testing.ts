@@ -76,6 +76,7 @@ export const testPipeline = {
   filters: new Map(),
   externals: [],
   trustedProxies: [],
+  headerRules: [],
   tlsMinimum: 'TLSv1.2',
 } as unknown as Configuration['pipeline']
 

@@ -10,6 +10,8 @@ import type { IncomingContent } from '../../shared/spool/spool.ts'
 import { acceptanceEdits, envelopeOf, traceFields } from './acceptance.ts'
 import type { Transaction } from './acceptance.ts'
 import { FilteredContent } from './filtered-content.ts'
+import type { HeaderVerdict } from './header-checks.ts'
+import type { HeaderFacts } from './header-watch.ts'
 import { parseMail, parseRcpt } from './mail-command.ts'
 import type { CommandRules, MailCommand, RcptCommand } from './mail-command.ts'
 import { MessageReceiver, replyTo } from './message-receiver.ts'
@@ -300,8 +302,12 @@ export class MailTransactions {
     const at = clock.now()
     const envelope = envelopeOf(transaction, listener, at)
     const trace = filtered === undefined ? this.#trace(transaction, at) : ''
+    const edits = acceptanceEdits({ transaction, listener, hostname, facts, trace, at })
     try {
-      await pipeline.accept(envelope, content, acceptanceEdits({ transaction, listener, hostname, facts, trace, at }))
+      const checked = await this.#checkHeader((filtered ?? receiver).section(), trace, facts)
+      if (checked?.refusal !== undefined) receiver.refuse(checked.refusal)
+      if (receiver.fault !== undefined) return this.#refuse('data', receiver.fault)
+      await pipeline.accept(envelope, content, checked === undefined ? edits : [...edits, ...checked.edits])
     } catch (error) {
       await content.abort().catch(() => undefined)
       return this.#refuse('data', this.#failed(error))
@@ -309,6 +315,17 @@ export class MailTransactions {
     this.messages += 1
     this.#received(transaction, receiver.sizeBytes, this.#reception.monotonic() - startedAt)
     return { code: 250, enhanced: '2.0.0', text: `Ok: queued as ${transaction.id}` }
+  }
+
+  /** `header match`, our own fields included; undefined: none is for this listener. */
+  async #checkHeader(section: Buffer, trace: string, facts: HeaderFacts): Promise<HeaderVerdict | undefined> {
+    const { checkHeader, reportFilter, name } = this.#reception
+    if (checkHeader === undefined) return undefined
+    const verdict = await checkHeader(Buffer.concat([Buffer.from(trace), section]), facts.carriedHops)
+    const { id, address } = this.#client
+    for (const text of verdict.warnings)
+      reportFilter({ session: id, listener: name, address, filter: 'header match', text })
+    return verdict
   }
 
   #received(transaction: Transaction, sizeBytes: number, tookMs: number): void {

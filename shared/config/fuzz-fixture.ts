@@ -235,6 +235,7 @@ const templates = {
     'users from MAP',
     'login from MAP',
     'relocated MAP',
+    'header match tag NAME TEXT replace TEXT',
     'interface NAME is TEXT',
     'socket TEXT is TEXT',
     'external HOST is "h:1"',

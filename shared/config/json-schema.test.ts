@@ -136,6 +136,8 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'spam clean { 10.0.0.0/8 } bypass',
       'spam clean tag Mine bypass',
       'login from { joe = "x" }',
+      'header match tag T "^X:" prepend "Y: z"',
+      'header match "^X:" reject',
       'relocated { joe = "joe@a.org" }',
       'filter protocol "r" "0.6"',
       'mbox "/var/mail"',

@@ -298,6 +298,8 @@ export interface PipelineSettings {
   readonly filters: ReadonlyMap<string, FilterProcessSettings>
   /** Credentials for `auth` without a table. */
   readonly login?: Table
+  /** `header match`, in order. */
+  readonly headerRules: readonly HeaderRule[]
   /** Who has moved where: refused at RCPT with the new address. */
   readonly relocated?: Table
   /** DNS servers `address[:port]`; empty: the system's. */
@@ -312,6 +314,19 @@ export interface PipelineSettings {
   /** Port of remote MTAs; 25 but in tests. */
   readonly relayPort: number
 }
+
+/** `header match`: for fields that the expression matches, on one line; with a tag for mail of listeners with this tag. */
+export interface HeaderRule {
+  readonly expression: string
+  readonly tag?: string
+  readonly action: HeaderAction
+}
+
+export type HeaderAction =
+  | { readonly kind: 'ignore' }
+  | { readonly kind: 'prepend' | 'replace'; readonly field: string }
+  /** `reject`: begins with its code, 4xx or 5xx. */
+  | { readonly kind: 'warn' | 'reject'; readonly text: string }
 
 export interface ExternalFilter {
   /** As smtpd.conf relays to it: `smtp://localhost:10024`. */

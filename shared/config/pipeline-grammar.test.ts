@@ -56,6 +56,8 @@ test('every statement ends in the settings', () => {
       'users from <users>',
       'login from <users>',
       'relocated <users>',
+      'header match tag Out "^X-Mailer:" ignore',
+      'header match "^Subject: .*x" reject "554 5.7.1 no"',
       'interface lo is "10.77.0.0/24"',
       'socket "/run/lmtp" is "dovecot:24"',
       'resolver $where "10.0.0.54:5353"',
@@ -143,6 +145,10 @@ test('every statement ends in the settings', () => {
   assert.deepEqual(settings.quarantine, { keepMs: 30 * 86_400_000 })
   assert.deepEqual([settings.users.kind, settings.login?.name], ['table', 'users'])
   assert.equal(settings.relocated?.name, 'users')
+  assert.deepEqual(settings.headerRules, [
+    { expression: '^X-Mailer:', action: { kind: 'ignore' }, tag: 'Out' },
+    { expression: '^Subject: .*x', action: { kind: 'reject', text: '554 5.7.1 no' } },
+  ])
   assert.deepEqual([...settings.interfaces], [['lo', '10.77.0.0/24']])
   assert.deepEqual([...settings.sockets], [['/run/lmtp', 'dovecot:24']])
   assert.deepEqual(settings.resolvers, ['10.0.0.53', '10.0.0.54:5353', '[::1]:53'])
@@ -200,6 +206,7 @@ test('what this version does not carry out is refused by name', () => {
   const refused = [
     'mta-sts opportunistic',
     'login dovecot "dovecot:12345"',
+    'header match "x" hold',
     'queue "filter" attempts 8',
     'dashboard listen "127.0.0.1:80" auth <users>',
   ]
@@ -217,6 +224,9 @@ test('mistakes are told with their place and advice', () => {
   const cases: readonly (readonly [string, string, string])[] = [
     ['querys "x"', 'unknown-keyword@1:1', 'one of: '],
     ['spaam junk 5', 'unknown-keyword@1:1', 'did you mean "spam"?'],
+    ['header match "(x" ignore', 'value@1:14', ''],
+    ['header match "x" prepend "no field"', 'value@1:26', '"X-Checked'],
+    ['header match "x" reject "no code"', 'value@1:25', '"550'],
     ['relocated', 'syntax@1:10', ''],
     ['relocated { a, b }', 'table-type@1:11', ''],
     ['log level loud', 'unknown-keyword@1:11', 'one of: '],
@@ -296,7 +306,7 @@ test('a domain may have several DKIM keys, RSA and Ed25519, each with a selector
 
 test('no file makes the parser throw', () => {
   const statements =
-    'redis spool dashboard metrics log hostname queue spam clean bypass for mail-from domain virus clamd quarantine dkim auth-results users login relocated interface socket resolver tls relay'
+    'redis spool dashboard metrics log hostname queue spam clean bypass for mail-from domain virus clamd quarantine dkim auth-results users login relocated header interface socket resolver tls relay'
   const others =
     'listen level from <users> <none> key "/k" selector "127.0.0.1:80" 5 4d tag filter is any default same-domain { } , = $where \n'
   const word = fc.constantFrom(...`${statements} ${others}`.split(' '), '\n')

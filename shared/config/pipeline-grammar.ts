@@ -6,6 +6,7 @@ import { deliveryStatements } from './pipeline-delivery.ts'
 import { filterStatements } from './pipeline-filter.ts'
 import { doorStatements } from './pipeline-door.ts'
 import { filterProcessStatements } from './pipeline-filter-process.ts'
+import { headerStatements } from './pipeline-header.ts'
 import { inboundStatements } from './pipeline-inbound.ts'
 import { outboundStatements } from './pipeline-outbound.ts'
 import { builtinQueues, queueStatements } from './pipeline-queue.ts'
@@ -52,6 +53,7 @@ export function defaultPipeline(): PipelineSettings {
     filters: new Map(),
     resolvers: [],
     trustedProxies: [],
+    headerRules: [],
     interfaces: new Map(),
     externals: [],
     sockets: new Map(),
@@ -69,6 +71,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   ...filterProcessStatements,
   ...doorStatements,
   ...inboundStatements,
+  ...headerStatements,
   ...outboundStatements,
   ...deliveryStatements,
 }

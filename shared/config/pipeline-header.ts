@@ -1,0 +1,58 @@
+import { compileExpression, ExpressionError } from './ere.ts'
+import type { HeaderAction, HeaderRule } from './model.ts'
+import { finish, refuse, tagOf } from './pipeline-draft.ts'
+import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
+import type { TokenReader } from './token-reader.ts'
+
+/** What is looked for in header fields while a message is received. */
+export const headerStatements: Readonly<Record<string, ParseStatement>> = { header: parseHeader }
+
+const actions = ['ignore', 'prepend', 'replace', 'warn', 'reject'] as const
+const defaultReject = '550 5.7.1 Message refused: its header is not accepted here'
+
+/** `header match [tag NAME] "EXPRESSION" ACTION`; statements add up, the first that matches a field counts. */
+function parseHeader(draft: PipelineDraft): void {
+  const { reader } = draft
+  reader.next()
+  reader.expect('match', 'behind "header"')
+  const tag = reader.accept('tag') ? tagOf(reader) : undefined
+  const expression = expressionOf(reader)
+  const rule: HeaderRule = { expression, action: actionOf(reader), ...(tag === undefined ? {} : { tag }) }
+  finish(draft, { headerRules: [...draft.settings.headerRules, rule] })
+}
+
+function expressionOf(reader: TokenReader): string {
+  const { text, span } = reader.string('an expression')
+  try {
+    compileExpression(text)
+  } catch (error) {
+    if (error instanceof ExpressionError) reader.fail('value', `the expression cannot be read: ${error.message}`, span)
+    throw error
+  }
+  return text
+}
+
+function actionOf(reader: TokenReader): HeaderAction {
+  if (reader.accept('ignore')) return { kind: 'ignore' }
+  if (reader.accept('prepend')) return { kind: 'prepend', field: fieldOf(reader) }
+  if (reader.accept('replace')) return { kind: 'replace', field: fieldOf(reader) }
+  if (reader.accept('warn')) return { kind: 'warn', text: reader.string('a text').text }
+  if (reader.accept('reject')) return { kind: 'reject', text: reader.atEnd() ? defaultReject : replyOf(reader) }
+  for (const later of ['hold', 'discard', 'redirect'])
+    if (reader.at(later)) refuse(reader, `header match ... ${later}`, 'write `reject`, or a filter process')
+  return reader.unexpected('what to do', actions)
+}
+
+function fieldOf(reader: TokenReader): string {
+  const { text, span } = reader.string('a header field')
+  return /^[\x21-\x39\x3b-\x7e]+: ?[^\r\n\0]*$/.test(text)
+    ? text
+    : reader.fail('value', `"${text}" is no header field`, span, '"X-Checked: yes"')
+}
+
+function replyOf(reader: TokenReader): string {
+  const { text, span } = reader.string('a reply')
+  return /^[45]\d\d [\x20-\x7e]+$/.test(text)
+    ? text
+    : reader.fail('value', `"${text}" is no reply`, span, '"550 5.7.1 Not accepted here"')
+}
