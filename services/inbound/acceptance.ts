@@ -90,6 +90,12 @@ export function traceFields(parts: {
   return junk ? `X-Spam: Yes\r\n${received}` : received
 }
 
+/** One address (RFC 5322 §3.4), with or without a name before it. */
+const oneAddress = /^(?:(?:"(?:[^"\\]|\\.)*"|[^<>",:;@])*<([^<>]*)>|([^<>",:;\s]+))$/
+
+/** The From field has the sender's address and no other; what is not understood does not name the sender. */
 function namesSender(facts: HeaderFacts, reversePath: ReversePath): boolean {
-  return reversePath === null || (facts.from ?? '').toLowerCase().includes(reversePath.toLowerCase())
+  if (reversePath === null) return true
+  const [, named, bare] = oneAddress.exec((facts.from ?? '').replaceAll('\r\n', '').trim()) ?? []
+  return (named ?? bare)?.trim().toLowerCase() === reversePath.toLowerCase()
 }

@@ -562,6 +562,24 @@ test('with senders, a user sends as nobody else', async (t) => {
   assert.match(inbound.accepted[0]?.message ?? '', /^From: <jane\+x@example\.org>\r$/m)
 })
 
+test("senders masquerade: no From but the sender's own address stays", async (t) => {
+  const senders = { table: inlineMap('senders', { jane: 'jane@example.org' }), masquerade: true }
+  const inbound = await start(t, { listener: { ...submission, senders } })
+  const client = await connected(t, inbound, { starttls: true, user: 'jane', password: 'secret' })
+  for (const [from, kept] of [
+    ['Jane <Jane@example.org>', true],
+    ['"Doe, Jane"\r\n <jane@example.org>', true],
+    ['jane@example.org', true],
+    ['notjane@example.org', false],
+    ['"jane@example.org" <boss@example.org>', false],
+    ['boss@example.org, Jane <jane@example.org>', false],
+  ] as const) {
+    await client.send({ from: 'jane@example.org', to: ['jane@example.org'], content: `From: ${from}\r\n\r\nx\r\n` })
+    const expected = `\r\nFrom: ${kept ? from : '<jane@example.org>'}\r\n`
+    assert.ok(inbound.accepted.at(-1)?.message.includes(expected), from)
+  }
+})
+
 test('one address cannot take all connections', async (t) => {
   const inbound = await start(t, { limits: { connectionsPerAddress: 2 } })
   const first = await connected(t, inbound)
