@@ -15,9 +15,10 @@ import { loadPlace } from './connect.ts'
 
 export const explainCommand: Command = {
   words: ['explain'],
-  operands: [{ name: 'RECIPIENT', required: true }],
+  operands: [{ name: 'RECIPIENT', required: false }],
   options: [
     { name: 'from', value: 'ADDRESS', summary: 'reverse-path (<>)' },
+    { name: 'rcpt', value: 'ADDRESS', summary: 'the same as RECIPIENT' },
     { name: 'client', value: 'ADDRESS', summary: 'address of the client (absent: from this machine)' },
     { name: 'src', value: 'ADDRESS', summary: 'the same as --client' },
     { name: 'helo', value: 'NAME', summary: 'name it says in HELO' },
@@ -32,7 +33,7 @@ export const explainCommand: Command = {
 
 async function run(invocation: Invocation): Promise<number> {
   const { terminal, options, operands } = invocation
-  const recipient = mailbox(operands[0] ?? '')
+  const recipient = recipientOf(operands[0], options.text('rcpt'))
   const transaction = transactionOf(options)
   const { configuration } = await loadPlace(invocation)
   const tables = openTables({
@@ -50,6 +51,14 @@ async function run(invocation: Invocation): Promise<number> {
   }
   terminal.print(options.has('json') ? JSON.stringify(explanation, undefined, 2) : renderExplanation(explanation))
   return exitCodes.done
+}
+
+function recipientOf(operand: string | undefined, option: string | undefined): Mailbox {
+  const stated = operand ?? option
+  if (stated === undefined) throw new UsageError('explain needs a recipient: explain jane@example.org')
+  if (operand !== undefined && option !== undefined)
+    throw new UsageError('one recipient at a time: RECIPIENT or --rcpt')
+  return mailbox(stated)
 }
 
 function transactionOf(options: OptionValues): Transaction {
