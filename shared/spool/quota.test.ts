@@ -7,11 +7,12 @@ import { SpoolFullError } from './spool.ts'
 import { octets, outcome, storedMessage, temporarySpool, writer } from './test-support.ts'
 
 const quotaBytes = 1_000_000
+/** What is written between two looks counts as well, and no look takes so long that the next has to wait. */
+const stoppedClock = { now: () => 1_800_000_000_000 }
 
 test('mail beyond the quota is refused before it is accepted, whatever comes at one moment; what was accepted is there', async (t) => {
   const path = await temporarySpool(t)
-  // The clock stands still: what is written between two looks counts as well.
-  const spool = await writer(t, path, { quotaBytes, clock: { now: () => 1_800_000_000_000 } })
+  const spool = await writer(t, path, { quotaBytes, clock: stoppedClock })
   const stores = await Promise.allSettled(
     Array.from({ length: 300 }, (_, seed) => spool.store(storedMessage(), octets(9_000, seed))),
   )
@@ -41,7 +42,7 @@ test('a large message that does not fit the quota is refused while it comes in a
 test('what other processes wrote counts, and what is cleaned up may be used again', async (t) => {
   const path = await temporarySpool(t)
   const other = await writer(t, path, { streamThresholdBytes: 10_000 })
-  const spool = await writer(t, path, { quotaBytes })
+  const spool = await writer(t, path, { quotaBytes, clock: stoppedClock })
   const { segment } = await other.store(storedMessage(), octets(990_000))
   await assert.rejects(spool.store(storedMessage(), octets(20_000)), SpoolFullError)
   await rm(join(path, segment.replace(/\.msg$/, '.big')))
