@@ -8,6 +8,7 @@ import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import { replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import { tag } from '../../shared/mail/tag.ts'
+import { afterFailure } from '../../shared/pipeline/after-failure.ts'
 import { defineStage } from '../../shared/pipeline/stage.ts'
 import type { OpenStage, StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
 import type { ServiceContext } from '../../shared/service.ts'
@@ -58,7 +59,9 @@ async function filterOrDefer(
     if (!(error instanceof EngineFailure || error instanceof TableError)) throw error
     const { id } = message.envelope
     context.events.deferred({ id, stage: 'filter', reason: error.message, policy: 'defer' })
-    return reject({ ...replies.tryLater, text: 'Content check is not available, please try again later' })
+    const settings = context.configuration.pipeline.queues.get('filter')
+    const reply = { ...replies.tryLater, text: 'Content check is not available, please try again later' }
+    return afterFailure(settings && { ...settings, onFailure: 'defer' }, message, error, reply)
   }
 }
 

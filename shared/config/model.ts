@@ -420,6 +420,8 @@ export interface QueueSettings {
   readonly concurrency: number
   readonly timeoutMs: number
   readonly onFailure: 'defer' | 'proceed'
+  /** A failure of the stage itself at this attempt or later holds the message for an operator; absent: tried until its ttl is over. */
+  readonly attempts?: number
 }
 
 export interface DkimKey {

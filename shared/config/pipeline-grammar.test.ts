@@ -207,7 +207,6 @@ test('what this version does not carry out is refused by name', () => {
     'mta-sts opportunistic',
     'login dovecot "dovecot:12345"',
     'header match "x" hold',
-    'queue "filter" attempts 8',
     'dashboard listen "127.0.0.1:80" auth <users>',
   ]
   for (const text of refused) {

@@ -1,5 +1,5 @@
 import type { Listener, QueueSettings } from './model.ts'
-import { finish, refuse, choiceOf, tagOf, positive } from './pipeline-draft.ts'
+import { finish, choiceOf, tagOf, positive } from './pipeline-draft.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 
 const minuteMs = 60_000
@@ -16,7 +16,7 @@ export const builtinQueues: readonly QueueSettings[] = [
   queueOf('relay', { concurrency: 50, timeoutMs: 15 * minuteMs }),
 ]
 
-/** `queue NAME [answers URL] [tag TAG | tag from LISTENER] [concurrency N] [timeout D] [on-failure defer|proceed]`. */
+/** `queue NAME [answers URL] [tag TAG | tag from LISTENER] [concurrency N] [timeout D] [attempts N] [on-failure defer|proceed]`. */
 function parseQueue(draft: PipelineDraft): void {
   const { reader } = draft
   reader.next()
@@ -43,10 +43,15 @@ function queueOption(draft: PipelineDraft): Partial<QueueSettings> {
   if (reader.accept('concurrency')) return { concurrency: positive(reader) }
   if (reader.accept('timeout')) return { timeoutMs: reader.duration('timeout') }
   if (reader.accept('on-failure')) return { onFailure: choiceOf(reader, ['defer', 'proceed'] as const, 'what to do') }
-  if (reader.at('attempts')) {
-    return refuse(reader, 'attempts', 'remove it: mail is tried again until `queue ttl` of smtpd.conf is over')
-  }
-  return reader.unexpected('an option of the queue', ['answers', 'tag', 'concurrency', 'timeout', 'on-failure'])
+  if (reader.accept('attempts')) return { attempts: positive(reader) }
+  return reader.unexpected('an option of the queue', [
+    'answers',
+    'tag',
+    'concurrency',
+    'timeout',
+    'attempts',
+    'on-failure',
+  ])
 }
 
 /** `"lo:10025"`: the tag of that listener of smtpd.conf. */

@@ -1,15 +1,13 @@
 import { onReload } from '../config/live-configuration.ts'
 import type { Configuration } from '../config/model.ts'
-import { tag } from '../mail/tag.ts'
-import { pass, reject } from '../mail/disposition.ts'
 import type { Disposition } from '../mail/disposition.ts'
-import { replies } from '../mail/reply.ts'
 import type { StageJob } from '../queue/job.ts'
 import type { JobControl, JobResult } from '../queue/queues.ts'
 import type { RunningService, ServiceContext } from '../service.ts'
 import { SpoolReadError, isFinal } from '../spool/spool.ts'
 import type { OutcomeRecord, SpooledMessage } from '../spool/spool.ts'
 import { advance, reroute } from './advance.ts'
+import { afterFailure } from './after-failure.ts'
 import { isCarriedOutIn } from './carried-out.ts'
 import type { HandleMessage, OpenStage, StageDefinition, StageMessage } from './stage.ts'
 
@@ -149,7 +147,7 @@ async function disposeOf(running: Running, message: StageMessage, control: JobCo
       reason: (error as Error).message,
       policy: settings?.onFailure ?? 'defer',
     })
-    return settings?.onFailure === 'proceed' ? pass(tag(settings.tag)) : reject(replies.tryLater)
+    return afterFailure(settings, message, error as Error)
   }
 }
 

@@ -102,6 +102,24 @@ test('mail waits for clamd and goes on when it is back', { skip: missingPeers('c
   assert.equal(mail?.field('X-Virus-Status'), 'Clean')
 })
 
+test('with the attempts allowed used up mail waits for an operator, not for clamd', async (t) => {
+  const system = await MailSystem.start({
+    conf: standardConf(),
+    pipeline: standardPipeline('queue "filter" attempts 2\nvirus clamd "/nonexistent/clamd.sock"'),
+  })
+  atEnd(t, () => system.stop())
+  const id = await send(system, testMessage({ id: 'held' }))
+  await system.waitForEvent('delayed', id)
+  assert.equal((await system.ctl('schedule', id)).code, 0)
+  const { reason } = await system.waitForEvent('held', id)
+  assert.match(String(reason), /^filter failed at attempt 2: .*clamd/)
+  const { held } = (await system.ctlJson('show', 'held')) as Held
+  assert.deepEqual(
+    held.map((message) => message.id),
+    [id],
+  )
+})
+
 test('mail longer than clamd takes is kept back, not passed unseen', { skip: missingPeers('clamd') }, async (t) => {
   const clamd = await startClamd({ streamMax: '300K' })
   atEnd(t, () => clamd.stop())
