@@ -202,6 +202,12 @@ test('a line that only names clamd keeps viruses back and never lets mail pass u
   })
 })
 
+test('the queue of the relay is found by both its names, and is one', () => {
+  const { queues } = parse('queue "outbound" concurrency 7\nqueue "relay" timeout 5m').settings
+  assert.equal(queues.has('outbound'), false)
+  assert.deepEqual([queues.get('relay')?.concurrency, queues.get('relay')?.timeoutMs], [7, 300_000])
+})
+
 test('what this version does not carry out is refused by name', () => {
   const refused = [
     'mta-sts opportunistic',

@@ -16,6 +16,9 @@ export const builtinQueues: readonly QueueSettings[] = [
   queueOf('relay', { concurrency: 50, timeoutMs: 15 * minuteMs }),
 ]
 
+/** What the specification calls a queue, beside its own name. */
+const otherNames: ReadonlyMap<string, string> = new Map([['outbound', 'relay']])
+
 /** `queue NAME [answers URL] [tag TAG | tag from LISTENER] [concurrency N] [timeout D] [attempts N] [on-failure defer|proceed]`. */
 function parseQueue(draft: PipelineDraft): void {
   const { reader } = draft
@@ -24,9 +27,10 @@ function parseQueue(draft: PipelineDraft): void {
   if (!/^[A-Za-z][A-Za-z0-9_-]*$/.test(name.text)) {
     reader.fail('value', 'a queue is named by letters, digits, "_" and "-"', name.span)
   }
-  let queue = draft.settings.queues.get(name.text) ?? queueOf(name.text, {})
+  const queueName = otherNames.get(name.text) ?? name.text
+  let queue = draft.settings.queues.get(queueName) ?? queueOf(queueName, {})
   while (!reader.atEnd()) {
-    draft.stated.add(`queue ${name.text} ${reader.peek().text}`)
+    draft.stated.add(`queue ${queueName} ${reader.peek().text}`)
     queue = { ...queue, ...queueOption(draft) }
   }
   if (queue.tag === '' && !builtinQueues.some((one) => one.name === queue.name)) {
