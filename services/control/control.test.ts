@@ -87,7 +87,7 @@ async function openBench(t: TestContext): Promise<Bench> {
     await redis.close()
     await rm(dataFolder, { recursive: true })
   })
-  assert.ok(await context.queues.ready(5_000))
+  assert.ok(await context.queues.ready(30_000))
   const environment = {
     SMTPD_CONF: smtpdConf,
     SLUICE_DATA: dataFolder,

@@ -43,7 +43,7 @@ async function openBench(t: TestContext) {
     log: silentLog(),
   })
   const { context } = system
-  assert.ok(await context.queues.ready(5_000))
+  assert.ok(await context.queues.ready(30_000))
   const service = await dashboard.start(context)
   const base = service.listens?.[0]?.split(' ')[0] ?? ''
   t.after(async () => {
