@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { accessSync, constants, readdirSync, readFileSync } from 'node:fs'
+import { accessSync, constants, readdirSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 
 import { isDomain } from '../mail/address.ts'
@@ -14,6 +14,7 @@ import { Lexer, type ReadText } from './lexer.ts'
 import { parseModern } from './modern-grammar.ts'
 import type { Configuration } from './model.ts'
 import { parseOld } from './old-grammar.ts'
+import { readConfigurationFile, readTableFile } from './read-file.ts'
 import { parsePipeline, type PipelineDraft } from './pipeline-grammar.ts'
 import { completePkis, completeSrs, type NamedFile, type PolicyDraft } from './policy-draft.ts'
 import { withReturnTags } from './return-tags.ts'
@@ -57,7 +58,7 @@ export async function loadConfiguration(options: LoadOptions): Promise<LoadedCon
     const known = texts.get(path)
     if (known !== undefined) return known
     options.onRead?.(path)
-    const text = options.texts?.get(path) ?? readFileSync(path, 'utf8')
+    const text = options.texts?.get(path) ?? readConfigurationFile(path)
     texts.set(path, text)
     return text
   }
@@ -94,7 +95,7 @@ export async function loadConfiguration(options: LoadOptions): Promise<LoadedCon
 }
 
 /** Tables are read again when they change, without a reload: they are no part of the revision. */
-const readTable: ReadText = (path) => readFileSync(path, 'utf8')
+const readTable: ReadText = readTableFile
 
 const keywords = { old: oldKeywords, modern: modernKeywords } as const
 const parsers = {

@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 
 import { compileDomains } from './domain-pattern.ts'
 import { compileExpression, ExpressionError } from './ere.ts'
@@ -9,6 +9,7 @@ import type { KnownAnswers, OpenExternal, TableService } from './external-table.
 import { ExternalTables } from './external-tables.ts'
 import type { Table } from './model.ts'
 import { compileNetworks } from './network.ts'
+import { readTableFile } from './read-file.ts'
 import type { Suspending } from './settle.ts'
 import { parsePasswdFile, parseTableFile, type TableContent } from './table-file.ts'
 import { openTextFiles, type TextFiles } from './text-files.ts'
@@ -267,7 +268,7 @@ function once<Value extends object>(make: () => Value): () => Value {
 }
 
 function readContent(path: string, format: 'passwd' | undefined): TableContent {
-  const text = readFileSync(path, 'utf8')
+  const text = readTableFile(path)
   return format === 'passwd' ? parsePasswdFile(text) : parseTableFile(text)
 }
 

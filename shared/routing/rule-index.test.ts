@@ -100,6 +100,27 @@ test('a rule whose table cannot be read is met where it stands, and none behind 
   assert.equal(route(context, mailbox('jane@d3.test')).kind, 'relay')
 })
 
+test('thousands of rules for one large table, and thousands of tables for one domain, are read at once', () => {
+  const large = Array.from({ length: 2_000 }, (_, index) => `"d${index}.test"`).join(', ')
+  const context = contextOf(
+    [
+      `table large { ${large} }`,
+      'action "one" relay host "smtp://one.example"',
+      ...Array.from({ length: 3_000 }, (_, index) => `match from any tag "T${index}" for domain <large> action "one"`),
+      ...Array.from(
+        { length: 3_000 },
+        (_, index) => `match from any tag "T${index}" for domain "same.test" action "one"`,
+      ),
+      'match from any for domain { "same.test", "d7.test" } action "one"',
+    ].join('\n'),
+  )
+  const last = context.configuration.rules.length
+  for (let round = 0; round < 50; round += 1) {
+    assert.equal(route(context, mailbox('jane@same.test')).rule?.line, last + 2)
+    assert.equal(route(context, mailbox('jane@d7.test')).rule?.line, last + 2)
+  }
+})
+
 test('a recipient in a domain of ours is told apart from a stranger in a long file too', () => {
   const context = longFile('example.org', '*.wild.test')
   assert.match(refusal(context, 'nobody@EXAMPLE.org'), /Invalid recipient/)
