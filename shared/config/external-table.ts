@@ -70,6 +70,7 @@ export class PendingLookup extends Error {
   }
 }
 
+/** Whether a table compares by itself, and has no list of its entries: patterns are like that, too. */
 export function isExternal({ source }: Table): boolean {
-  return source.kind !== 'inline' && source.kind !== 'file'
+  return source.kind !== 'inline' && source.kind !== 'file' && source.kind !== 'environment'
 }

@@ -31,6 +31,7 @@ after(() => rmSync(folder, { recursive: true }))
 for (const name of ['c', 'k', 'dkim']) writeFileSync(join(folder, name), 'x')
 writeFileSync(join(folder, 'users'), 'joe $2b$10$secret\n')
 writeFileSync(join(folder, 'password'), 'secret\n')
+writeFileSync(join(folder, 'networks'), '10.0.0.0/8 OK\n')
 
 /** Where the value is not as the schema says; the first fault only. */
 function fault(value: Json, asked: Schema, path: string): string | undefined {
@@ -142,6 +143,10 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'filter protocol "r" "0.6"',
       'mbox "/var/mail"',
       'mda enable',
+      'table n cidr:./networks',
+      'table s static:secret',
+      'table e environ:MAIL_',
+      'table h hash:./users',
       'forward files "/home"',
       'external "smtp://localhost:10024" is "amavis:10024"',
       'trusted proxy 10.0.0.0/8',

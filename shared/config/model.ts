@@ -61,8 +61,14 @@ export interface Table {
   readonly name: string
   readonly source:
     | { readonly kind: 'inline'; readonly list?: readonly string[]; readonly map?: ReadonlyMap<string, string> }
-    /** `passwd`: lines `name:hash:uid:gid:gecos:home:shell`. */
-    | { readonly kind: 'file'; readonly path: string; readonly format?: 'passwd' }
+    /** `passwd`: lines `name:hash:uid:gid:gecos:home:shell`; `postfix`: what postmap and postalias read. */
+    | { readonly kind: 'file'; readonly path: string; readonly format?: 'passwd' | 'postfix' }
+    /** Networks or expressions in order, as Postfix writes them: the first that fits gives the value. */
+    | { readonly kind: 'patterns'; readonly path: string; readonly format: 'cidr' | 'regexp' | 'pcre' }
+    /** The same value for every key. */
+    | { readonly kind: 'static'; readonly value: string }
+    /** Variables of the environment whose name begins with the prefix; the rest of it is the key. */
+    | { readonly kind: 'environment'; readonly prefix: string }
     /** A program that speaks the table protocol of OpenSMTPD, and the file it is told. */
     | { readonly kind: 'process'; readonly program: string; readonly config?: string }
     /** The mailboxes of an LMTP server, a socket's path or `host[:port]`; made for `users from lmtp`, never declared. */

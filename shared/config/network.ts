@@ -6,10 +6,15 @@ export interface NetworkMatcher {
   matches(address: string): boolean
 }
 
-interface Network {
+export interface Network {
   readonly family: 4 | 6
   readonly bits: number
   readonly prefix: bigint
+}
+
+export interface Address {
+  readonly family: 4 | 6
+  readonly value: bigint
 }
 
 /** Families never cross; an entry that is no address matches only the same text. */
@@ -83,7 +88,11 @@ function classBits(first: number): number {
   return first >= 128 ? 16 : 8
 }
 
-function parseAddress(text: string): { readonly family: 4 | 6; readonly value: bigint } | undefined {
+export function isWithin({ family, bits, prefix }: Network, address: Address): boolean {
+  return family === address.family && prefix === prefixOf(address.value, family, bits)
+}
+
+export function parseAddress(text: string): Address | undefined {
   if (isIPv4(text)) return { family: 4, value: text.split('.').reduce((sum, octet) => sum * 256n + BigInt(octet), 0n) }
   if (!isIPv6(text)) return undefined
   return { family: 6, value: ipv6Value(text.replace(/%.*$/, '')) }

@@ -14,12 +14,15 @@ export class TableFormatError extends Error {
   }
 }
 
+/** Told of a key that was there already, and of its line. */
+export type OnDuplicate = (key: string, line: number) => void
+
 /**
  * The file format of section 6: an entry a line, `#` first is a comment, the first entry decides whether the file is a list or
  * a map, `# @list` before it makes it a list. The key ends at the first blank or `:`, or behind the `]` of a bracketed address.
  * @throws TableFormatError when a map has a key without a value, or a list an entry with one
  */
-export function parseTableFile(text: string): TableContent {
+export function parseTableFile(text: string, onDuplicate: OnDuplicate = () => undefined): TableContent {
   const list: string[] = []
   const map = new Map<string, string>()
   let kind: 'list' | 'map' | undefined
@@ -38,6 +41,7 @@ export function parseTableFile(text: string): TableContent {
       if (value === undefined) {
         throw new TableFormatError(index + 1, `"${key}" has no value, but the first entry made this file a map`)
       }
+      if (map.has(key.toLowerCase())) onDuplicate(key.toLowerCase(), index + 1)
       map.set(key.toLowerCase(), value)
     }
   }

@@ -9,8 +9,8 @@ import { defaultLibexec, libexecFolders } from './table-program.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'table-grammar-'))
 after(() => rmSync(folder, { recursive: true }))
-writeFileSync(join(folder, 'table-sqlite'), '#!/bin/sh\n')
-chmodSync(join(folder, 'table-sqlite'), 0o755)
+writeFileSync(join(folder, 'table-custom'), '#!/bin/sh\n')
+chmodSync(join(folder, 'table-custom'), 0o755)
 writeFileSync(join(folder, 'table-plain'), '')
 writeFileSync(join(folder, 'aliases'), 'root: joe\n')
 
@@ -26,20 +26,20 @@ async function load(table: string, pipeline = '') {
 
 test('a backend that is a program is found in the folders of such programs, and told its path', async () => {
   const sourceOf = async (table: string) => (await load(table)).configuration.tables.get('t')?.source
-  const program = join(folder, 'table-sqlite')
-  assert.deepEqual(await sourceOf('sqlite:/etc/mail/db.conf'), {
+  const program = join(folder, 'table-custom')
+  assert.deepEqual(await sourceOf('custom:/etc/mail/db.conf'), {
     kind: 'process',
     program,
     config: '/etc/mail/db.conf',
   })
-  assert.deepEqual(await sourceOf('sqlite'), { kind: 'process', program })
+  assert.deepEqual(await sourceOf('custom'), { kind: 'process', program })
 })
 
 test('a program that is not there, or may not be run, is told with the folders looked through', async () => {
   const message = (backend: string) => new RegExp(`no program table-${backend} in /nowhere, ${folder}`)
-  await assert.rejects(load('ldap:/etc/ldap.conf'), message('ldap'))
+  await assert.rejects(load('other:/etc/other.conf'), message('other'))
   await assert.rejects(load('plain:/etc/plain.conf'), message('plain'))
-  await assert.rejects(load('sqlite:db.conf'), /a path follows the colon/)
+  await assert.rejects(load('custom:db.conf'), /a path follows the colon/)
 })
 
 test('a db: table is read from the text it was made of, or refused with what to do', async () => {
@@ -55,5 +55,64 @@ test('SMTPD_LIBEXEC takes the place of the usual folders', () => {
 })
 
 test('a list that is needed as a whole cannot come from a program', async () => {
-  await assert.rejects(load('sqlite', 'banned files <t>\n'), /needs all entries/)
+  await assert.rejects(load('custom', 'banned files <t>\n'), /needs all entries/)
+})
+
+const named: Readonly<Record<string, string>> = {
+  aliases: 'root: joe\n',
+  networks: '10.0.0.0/8 OK\n',
+  expressions: '/^(.*)@a$/ $1@b\n',
+  twice: 'a 1\nb 2\nA 3\n',
+  lonely: 'a 1\nb\n',
+}
+for (const [name, text] of Object.entries(named)) writeFileSync(join(folder, name), text)
+
+test('the map types of Postfix are tables', async () => {
+  const sourceOf = async (table: string) => (await load(table)).configuration.tables.get('t')?.source
+  for (const type of ['hash', 'texthash', 'btree', 'lmdb', 'cdb', 'dbm', 'sdbm'])
+    assert.deepEqual(await sourceOf(`${type}:${folder}/aliases`), {
+      kind: 'file',
+      path: join(folder, 'aliases'),
+      format: 'postfix',
+    })
+  assert.deepEqual(await sourceOf(`cidr:./networks`), {
+    kind: 'patterns',
+    path: join(folder, 'networks'),
+    format: 'cidr',
+  })
+  for (const format of ['regexp', 'pcre'])
+    assert.deepEqual(await sourceOf(`${format}:./expressions`), {
+      kind: 'patterns',
+      path: join(folder, 'expressions'),
+      format,
+    })
+  assert.deepEqual(await sourceOf('static:joe'), { kind: 'static', value: 'joe' })
+  assert.deepEqual(await sourceOf('"static:{ /dev/null }"'), { kind: 'static', value: '/dev/null' })
+  assert.deepEqual(await sourceOf(`static:${folder}/aliases`), { kind: 'file', path: join(folder, 'aliases') })
+  assert.deepEqual(await sourceOf('environ:MAIL_'), { kind: 'environment', prefix: 'MAIL_' })
+})
+
+test('what a table cannot be is told with what to write instead', async () => {
+  for (const [table, message] of [
+    ['hash:', /"hash:" names no file/],
+    ['hash:./gone', /gone: there is no such file/],
+    ['hash:./lonely', /lonely, line 2: "b" has no value/],
+    ['cidr:./aliases', /line 1: "root:" is no network/],
+    ['regexp:./networks', /line 1: an expression stands between two slashes/],
+    ['environ:', /environ:MAIL_/],
+    ['static:', /has no value/],
+    ['proxy:hash:/x', /leave "proxy:" away/],
+    ['unix:passwd.byname', /passwd:\/etc\/passwd/],
+    ['"inline:{a=b}"', /write the entries/],
+    ['hsah:/x', /did you mean "hash:\/x"/],
+    ['nonsense:/x', /use one of: file, passwd/],
+  ] as const)
+    await assert.rejects(load(table), message)
+})
+
+test('a key that is there twice is told with its line', async () => {
+  for (const table of ['./twice', 'hash:./twice']) {
+    const { warnings } = await load(`"${table}"`)
+    assert.match(warnings.map(({ message }) => message).join(), /line 3 of the file: "a" is there already/)
+  }
 })

@@ -3,10 +3,11 @@ import { isExternal } from './external-table.ts'
 import type { Span } from './diagnostic.ts'
 import type { Token } from './lexer.ts'
 import type { Table } from './model.ts'
-import { resolvePath } from './path.ts'
 import type { PolicyDraft } from './policy-draft.ts'
-import { parsePasswdFile, parseTableFile, TableFormatError } from './table-file.ts'
-import { findTableProgram } from './table-program.ts'
+import { parsePatternTable } from './pattern-table.ts'
+import { TableFormatError } from './table-file.ts'
+import { sourceOf } from './table-source.ts'
+import { parseTableText } from './table-text.ts'
 import { positionOf, spanOf, StatementFault, type TokenReader } from './token-reader.ts'
 
 /** `table NAME { ... }`, `table NAME file:/path` or `table NAME backend:/path`. */
@@ -22,7 +23,7 @@ export function parseTable(draft: PolicyDraft): void {
     const where = reader.string('"{" or a file, `file:/path`,')
     const source = sourceOf(draft, where)
     const table: Table = { name: name.text, source, at: positionOf(name) }
-    addTable(draft, table, source.kind === 'file' ? kindOfFile(draft, source, where.span) : undefined)
+    addTable(draft, table, kindOf(draft, source, where.span))
   }
   reader.endOfStatement()
 }
@@ -98,7 +99,7 @@ export function parseNames(reader: TokenReader, what: string): readonly Token[] 
 function entriesNow(draft: PolicyDraft, table: Table): readonly string[] {
   if (table.source.kind !== 'file') return listOf(table)
   try {
-    const content = parseTableFile(draft.read(table.source.path))
+    const content = parseTableText(draft.read(table.source.path), table.source.format)
     return content.kind === 'list' ? content.list : []
   } catch {
     return []
@@ -196,101 +197,65 @@ function oneEntry(reader: TokenReader, use: string): Body {
   return { source: { kind: 'inline', list: [entry.text] }, kind: 'list' }
 }
 
-function sourceOf(draft: PolicyDraft, where: Token): Table['source'] {
-  const { reader } = draft
-  const { text, span } = where
-  const colon = text.indexOf(':')
-  if (/^\.{0,2}\//.test(text)) return { kind: 'file', path: resolvePath(text, span.file) }
-  const backend = colon < 0 ? text : text.slice(0, colon)
-  const path = resolvePath(text.slice(colon + 1), span.file)
-  switch (backend) {
-    case 'file':
-    case 'static':
-      if (colon < 0 || text.length === colon + 1) reader.fail('syntax', `"${backend}:" names no file`, span)
-      return { kind: 'file', path }
-    case 'passwd':
-      return { kind: 'file', path, format: 'passwd' }
-    case 'db':
-      return textOfDatabase(draft, path, where)
-    default:
-      return colon > 0 && text[colon + 1] !== '/'
-        ? reader.fail('syntax', `"${text}": a path follows the colon`, span, `${backend}:/path`)
-        : programSource(draft, backend, colon < 0 ? undefined : path, where)
-  }
-}
-
-const none: Table['source'] = { kind: 'inline', list: [] }
-
-/** makemap(8) makes `/path.db` of the text `/path`: that is read. */
-function textOfDatabase(draft: PolicyDraft, path: string, { span }: Token): Table['source'] {
-  const text = path.replace(/\.db$/, '')
-  try {
-    if (text === path) throw new Error('no text is known')
-    draft.read(text)
-    return { kind: 'file', path: text }
-  } catch {
-    const message =
-      text === path
-        ? 'a db: table is read from the text it was made of'
-        : `db: tables are read from ${text}, which is not there`
-    draft.reader.report('unsupported', message, span, 'write file: and the text file the database was made of')
-    return none
-  }
-}
-
-/** Any other backend is a program, `table-NAME`, which is told the path. */
-function programSource(
-  draft: PolicyDraft,
-  backend: string,
-  config: string | undefined,
-  { text, span }: Token,
-): Table['source'] {
-  const name = /^[\w.-]+$/.test(backend) ? backend : undefined
-  const program = name === undefined ? undefined : findTableProgram(name, draft.libexec)
-  if (program !== undefined) return { kind: 'process', program, ...(config === undefined ? {} : { config }) }
-  const folders = draft.libexec.join(', ')
-  draft.reader.report(
-    'unsupported',
-    `there is no table backend "${backend}": no program table-${backend} in ${folders}`,
-    span,
-    config === undefined
-      ? `a file is written file:${text}`
-      : 'install it, name its folder in SMTPD_LIBEXEC, or use file: or passwd:',
-  )
-  return none
-}
-
 function addTable(draft: PolicyDraft, table: Table, kind: 'list' | 'map' | undefined): void {
   draft.tables.set(table.name, table)
   if (kind !== undefined) draft.tableKinds.set(table, kind)
 }
 
-/** Reads the file once, so that a missing or broken one is told with its place in the configuration. */
-function kindOfFile(
+/**
+ * Reads a file once, so that a missing or broken one is told with its place in the configuration. Postfix has no lists: the keys of
+ * its maps are one where one is needed.
+ */
+function kindOf(draft: PolicyDraft, source: Table['source'], span: Span): 'list' | 'map' | undefined {
+  switch (source.kind) {
+    case 'file': {
+      const { path, format } = source
+      const content = readOnce(draft, path, span, (text) => parseTableText(text, format, duplicates(draft, span)))
+      return format === 'postfix' ? undefined : content?.kind
+    }
+    case 'patterns':
+      readOnce(draft, source.path, span, (text) => parsePatternTable(text, source.format))
+      return undefined
+    case 'inline':
+    case 'static':
+    case 'environment':
+    case 'process':
+    case 'lmtp':
+      return undefined
+  }
+}
+
+function readOnce<Content>(
   draft: PolicyDraft,
-  source: Extract<Table['source'], { readonly kind: 'file' }>,
+  path: string,
   span: Span,
-): 'list' | 'map' | undefined {
+  parse: (text: string) => Content,
+): Content | undefined {
   let text: string
   try {
-    text = draft.read(source.path)
+    text = draft.read(path)
   } catch (error) {
     const reason =
       error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'there is no such file' : error
-    draft.reader.report(
-      'missing-file',
-      `cannot read ${source.path}: ${String(reason)}`,
-      span,
-      'create it or correct the path',
-    )
+    draft.reader.report('missing-file', `cannot read ${path}: ${String(reason)}`, span, 'create it or correct the path')
     return undefined
   }
   try {
-    return (source.format === 'passwd' ? parsePasswdFile(text) : parseTableFile(text)).kind
+    return parse(text)
   } catch (error) {
     if (!(error instanceof TableFormatError)) throw error
-    draft.reader.report('table-content', `${source.path}, line ${error.line}: ${error.message}`, span)
+    draft.reader.report('table-content', `${path}, line ${error.line}: ${error.message}`, span)
     return undefined
+  }
+}
+
+/** The first of them are told, each with its line. */
+function duplicates({ reader }: PolicyDraft, span: Span): (key: string, line: number) => void {
+  let count = 0
+  return (key, line) => {
+    count += 1
+    if (count > 10) return
+    reader.warn('table-content', `line ${line} of the file: "${key}" is there already`, span, 'keep one of the two')
   }
 }
 

@@ -104,3 +104,54 @@ test('a file that cannot be read at all is a temporary failure, not an empty tab
   const missing: Table = { name: 'gone', source: { kind: 'file', path: join(folder, 'gone') }, at }
   assert.throws(() => openTables().lookup(missing, 'a'), TableError)
 })
+
+test('a table with patterns compares by itself, whatever it is used for', () => {
+  const path = join(folder, 'patterns')
+  writeFileSync(path, '/^(.*)@old\\.org$/ $1@new.org\n/\\.org$/ OK\n')
+  const table: Table = { name: 'p', source: { kind: 'patterns', path, format: 'pcre' }, at }
+  const tables = openTables()
+  assert.equal(tables.lookup(table, 'Joe@old.org'), 'Joe@new.org')
+  assert.ok(tables.matchesDomain(table, 'a.org') && !tables.matchesDomain(table, 'a.net'))
+  assert.ok(tables.matchesMailbox(table, 'joe@a.org') && tables.contains(table, 'x.org'))
+  assert.equal(tables.lookup(table, 'joe@old.org\nx.org'), undefined)
+  assert.throws(() => tables.entries(table), TableError)
+})
+
+test('a table with networks is one for addresses; a broken new content changes nothing', () => {
+  let clock = 0
+  const warnings: string[] = []
+  const path = join(folder, 'networks')
+  writeFileSync(path, '192.0.2.0/24 OK\n')
+  const table: Table = { name: 'n', source: { kind: 'patterns', path, format: 'cidr' }, at }
+  const tables = openTables({ now: () => clock, onWarning: (message) => warnings.push(message) })
+  assert.ok(tables.matchesAddress(table, '192.0.2.9') && !tables.matchesAddress(table, '192.0.3.9'))
+  writeFileSync(path, '192.0.3.0/24 OK\nnonsense here\n')
+  clock += 1000
+  assert.ok(tables.matchesAddress(table, '192.0.2.9'))
+  assert.match(warnings.join(), /"nonsense" is no network; the content read before stays/)
+})
+
+test('the static table gives its value for every key', () => {
+  const table: Table = { name: 's', source: { kind: 'static', value: 'catch@all.org' }, at }
+  const tables = openTables()
+  assert.equal(tables.lookup(table, 'anybody'), 'catch@all.org')
+  assert.deepEqual(tables.entries(table), ['catch@all.org'])
+  assert.ok(tables.contains(table, 'anybody'))
+})
+
+test('a table of the environment holds what begins with its prefix, and nothing else', () => {
+  const table: Table = { name: 'e', source: { kind: 'environment', prefix: 'MAIL_' }, at }
+  const tables = openTables({ environment: { MAIL_JOE: 'Ann@a.org', SECRET: 'x' } })
+  assert.equal(tables.lookup(table, 'Joe'), 'Ann@a.org')
+  assert.equal(tables.lookup(table, 'secret'), undefined)
+  assert.deepEqual(tables.entries(table), ['joe'])
+})
+
+test('one file may be read in several formats', () => {
+  const path = join(folder, 'shared')
+  writeFileSync(path, 'joe:x\n')
+  const tables = openTables()
+  const read = (format: 'passwd' | 'postfix') =>
+    tables.lookup({ name: format, source: { kind: 'file', path, format }, at }, 'joe')
+  assert.deepEqual([read('passwd'), read('postfix')], ['x', 'x'])
+})

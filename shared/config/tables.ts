@@ -1,5 +1,3 @@
-import { statSync } from 'node:fs'
-
 import { compileDomains } from './domain-pattern.ts'
 import { compileExpression, ExpressionError } from './ere.ts'
 import type { Expression } from './ere.ts'
@@ -9,10 +7,13 @@ import type { KnownAnswers, OpenExternal, TableService } from './external-table.
 import { ExternalTables } from './external-tables.ts'
 import type { Table } from './model.ts'
 import { compileNetworks } from './network.ts'
-import { readTableFile } from './read-file.ts'
+import { parsePatternTable } from './pattern-table.ts'
+import type { PatternTable } from './pattern-table.ts'
 import type { Suspending } from './settle.ts'
-import { parsePasswdFile, parseTableFile, type TableContent } from './table-file.ts'
+import type { TableContent } from './table-file.ts'
+import { parseTableText } from './table-text.ts'
 import { openTextFiles, type TextFiles } from './text-files.ts'
+import { WatchedFiles } from './watched-files.ts'
 
 /**
  * Look-ups in tables. A file is read at its first use and again when it has changed (seen within a second); a look-up sees the
@@ -70,11 +71,11 @@ export interface TableOptions {
   readonly now?: () => number
   /** Opens tables that are neither inline nor files; absent: they are temporary failures. */
   readonly external?: OpenExternal
+  /** What tables of `environ:` hold. */
+  readonly environment?: Readonly<NodeJS.ProcessEnv>
 }
 
 export { TableError } from './external-table.ts'
-
-const recheckMs = 1000
 
 interface Matchers {
   readonly content: TableContent
@@ -86,67 +87,46 @@ interface Matchers {
   readonly expressions: () => readonly Expression[]
 }
 
-interface Loaded {
-  matchers: Matchers
-  version: string
-  checkedAt: number
-}
-
 export function openTables(options: TableOptions = {}): TableSet {
   const { delimiter = '+', onWarning = () => undefined, now = Date.now, external = nobodyOpens } = options
+  const { environment = process.env } = options
   const textFiles = openTextFiles(now)
   const externals = new ExternalTables({ open: external, now, onWarning })
-  const inline = new WeakMap<Table, Matchers>()
-  const files = new Map<string, Loaded>()
+  const unchanging = new WeakMap<Table, Matchers>()
+  const files = new WatchedFiles<Matchers>({ now, onWarning })
+  const patterns = new WatchedFiles<PatternTable>({ now, onWarning })
 
   function matchersOf(table: Table): Matchers {
-    if (table.source.kind === 'inline') {
-      const known = inline.get(table)
-      if (known !== undefined) return known
-      const matchers = compile(inlineContent(table.source), delimiter)
-      inline.set(table, matchers)
-      return matchers
-    }
-    if (table.source.kind !== 'file')
-      throw new TableError(`table "${table.name}" is asked for what only a file can tell`)
-    const { path, format } = table.source
-    const loaded = files.get(path)
-    if (loaded === undefined) return load(table.name, path, format)
-    if (now() - loaded.checkedAt >= recheckMs) reload(table.name, path, format, loaded)
-    return loaded.matchers
+    const { name, source } = table
+    if (source.kind === 'file')
+      return files.read(name, source.path, source.format ?? '', (text) =>
+        compile(parseTableText(text, source.format), delimiter),
+      )
+    if (source.kind !== 'inline' && source.kind !== 'environment')
+      throw new TableError(`table "${name}" is asked for what only a file can tell`)
+    const known = unchanging.get(table)
+    if (known !== undefined) return known
+    const content = source.kind === 'inline' ? inlineContent(source) : variablesOf(environment, source.prefix)
+    const matchers = compile(content, delimiter)
+    unchanging.set(table, matchers)
+    return matchers
   }
 
-  function load(name: string, path: string, format: 'passwd' | undefined): Matchers {
-    try {
-      const version = versionOf(path)
-      const matchers = compile(readContent(path, format), delimiter)
-      files.set(path, { matchers, version, checkedAt: now() })
-      return matchers
-    } catch (error) {
-      throw new TableError(`table "${name}": ${path}: ${reasonOf(error)}`, { cause: error })
-    }
-  }
-
-  function reload(name: string, path: string, format: 'passwd' | undefined, loaded: Loaded): void {
-    loaded.checkedAt = now()
-    let version = 'unreadable'
-    try {
-      version = versionOf(path)
-      if (version === loaded.version) return
-      loaded.matchers = compile(readContent(path, format), delimiter)
-    } catch (error) {
-      if (version !== loaded.version) {
-        onWarning(`table "${name}": ${path}: ${reasonOf(error)}; the content read before stays in force`)
-      }
-    }
-    loaded.version = version
+  function patternsOf({ name, source }: Table): PatternTable | undefined {
+    if (source.kind !== 'patterns') return undefined
+    const { path, format } = source
+    return patterns.read(name, path, format, (text) => parsePatternTable(text, format))
   }
 
   function answering(known: KnownAnswers): TableSet {
-    const ask = (table: Table, kind: 'lookup' | 'check', service: TableService, key: string): string | undefined =>
-      /[\r\n\0]/.test(key)
-        ? undefined
-        : externals.answer(table, { ask: kind, service, key: folded(table, key) }, known).value
+    function ask(table: Table, kind: 'lookup' | 'check', service: TableService, key: string): string | undefined {
+      if (/[\r\n\0]/.test(key)) return undefined
+      if (table.source.kind === 'static') return table.source.value
+      const own = patternsOf(table)
+      if (own !== undefined) return own.lookup(key)
+      return externals.answer(table, { ask: kind, service, key: folded(table, key) }, known).value
+    }
+
     const has = (table: Table, service: TableService, key: string): boolean =>
       ask(table, 'check', service, key) !== undefined
 
@@ -157,6 +137,8 @@ export function openTables(options: TableOptions = {}): TableSet {
     }
 
     function fetched(table: Table, service: TableService): readonly string[] {
+      if (table.source.kind === 'static') return [table.source.value]
+      if (table.source.kind === 'patterns') throw new TableError(`table "${table.name}" has patterns, and no list`)
       const { value } = externals.answer(table, { ask: 'fetch', service }, known)
       return value === undefined ? [] : [value]
     }
@@ -198,10 +180,8 @@ export function openTables(options: TableOptions = {}): TableSet {
       },
       files: textFiles,
       refresh() {
-        for (const loaded of files.values()) {
-          loaded.checkedAt = Number.NEGATIVE_INFINITY
-          loaded.version = 'to be read again'
-        }
+        files.refresh()
+        patterns.refresh()
         externals.refresh()
       },
       follow: (tables) => externals.follow(tables),
@@ -239,6 +219,14 @@ export function inlineContent(source: Extract<Table['source'], { readonly kind: 
   return { kind: 'map', map: new Map([...source.map].map(([key, value]) => [key.toLowerCase(), value])) }
 }
 
+/** Variables whose name begins with the prefix, without it. */
+function variablesOf(environment: Readonly<NodeJS.ProcessEnv>, prefix: string): TableContent {
+  const entries = Object.entries(environment).flatMap(([name, value]): [string, string][] =>
+    name.startsWith(prefix) && value !== undefined ? [[name.slice(prefix.length).toLowerCase(), value]] : [],
+  )
+  return { kind: 'map', map: new Map(entries) }
+}
+
 function compile(content: TableContent, delimiter: string): Matchers {
   const entries = content.kind === 'list' ? content.list : [...content.map.keys()]
   return {
@@ -267,20 +255,6 @@ function once<Value extends object>(make: () => Value): () => Value {
   return () => (made ??= make())
 }
 
-function readContent(path: string, format: 'passwd' | undefined): TableContent {
-  const text = readTableFile(path)
-  return format === 'passwd' ? parsePasswdFile(text) : parseTableFile(text)
-}
-
-function versionOf(path: string): string {
-  const { mtimeNs, size, ino } = statSync(path, { bigint: true })
-  return `${mtimeNs}/${size}/${ino}`
-}
-
 function isPasswd(table: Table): boolean {
   return table.source.kind === 'file' && table.source.format === 'passwd'
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -47,6 +47,7 @@ function plain(value: unknown, isSecret: (value: unknown) => boolean): Json {
 }
 
 function hidden(source: unknown): Json {
-  const named = typeof source === 'object' && source !== null && 'kind' in source && source.kind !== 'inline'
-  return named ? plain(source, () => false) : { kind: 'inline', entries: 'hidden' }
+  const kind = typeof source === 'object' && source !== null && 'kind' in source ? source.kind : 'inline'
+  if (kind === 'static') return { kind, value: 'hidden' }
+  return kind !== 'inline' ? plain(source, () => false) : { kind: 'inline', entries: 'hidden' }
 }

@@ -26,6 +26,9 @@ export function externalOpener({ log, now, timeoutMs = 5_000, restartMs = 500 }:
         return openLmtpDirectory({ ...source, log, now })
       case 'inline':
       case 'file':
+      case 'patterns':
+      case 'static':
+      case 'environment':
         throw new TableError(`table "${name}" is no external table`)
     }
   }
