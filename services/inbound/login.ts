@@ -1,65 +1,44 @@
-import { isExternal } from '../../shared/config/external-table.ts'
-import { settle } from '../../shared/config/settle.ts'
-import type { TableSet } from '../../shared/config/tables.ts'
-import type { Table } from '../../shared/config/model.ts'
-import type { PasswordVerifier } from '../../shared/crypt/verify-password.ts'
+import type { LoginBackend, LoginClient } from '../../shared/login/login-backend.ts'
 import type { Logger } from '../../shared/log.ts'
 import { clientOf } from './connection-counter.ts'
 
 /** `unavailable`: nobody can say now (454); never a wrong password. */
-export type LoginResult = 'accepted' | 'refused' | 'unavailable' | 'blocked'
+export type LoginResult =
+  | { readonly kind: 'accepted'; readonly user: string }
+  | { readonly kind: 'refused' | 'unavailable' | 'blocked' }
 
 export interface Login {
-  check(user: string, password: string, address: string): Promise<LoginResult>
+  check(user: string, password: string, client: LoginClient): Promise<LoginResult>
 }
 
-export type LoginTables = Pick<TableSet, 'passwordHash' | 'entries' | 'answering'>
-
-/** An external table cannot be asked for some user's: as costly as most are, and nobody's password. */
-const nobodysHash = '$2b$10$abcdefghijklmnopqrstuuMWcmIQRpYqEBqXbYwQxUuCbrAxUuNm.'
-
 export interface LoginOptions {
-  readonly table: Table | undefined
-  readonly tables: LoginTables
-  readonly verifier: Pick<PasswordVerifier, 'verify'>
+  /** The first that accepts lets in. Empty: nobody can say. */
+  readonly backends: readonly LoginBackend[]
   readonly guard: LoginGuard
   readonly log: Logger
 }
 
-/** Logins against a table of credentials. An unknown user costs the same work as a wrong password. */
-export function createLogin(options: LoginOptions): Login {
-  const { table, tables, verifier, guard, log } = options
-
-  async function compare(credentials: Table, user: string, password: string): Promise<LoginResult> {
-    const { hash, likely } = await settle(tables, (settled) => hashesOf(settled, credentials, user))
-    if (likely === undefined) return 'refused'
-    const matches = await verifier.verify(password, likely)
-    return matches && hash !== undefined ? 'accepted' : 'refused'
-  }
-
+/** Logins against the back ends of a listener, in their order. */
+export function createLogin({ backends, guard, log }: LoginOptions): Login {
   return {
-    async check(user, password, address) {
-      if (table === undefined) return 'unavailable'
-      if (guard.isBlocked(address)) return 'blocked'
-      try {
-        const result = await compare(table, user, password)
-        if (result === 'refused') guard.failed(address)
-        return result
-      } catch (error) {
-        log.error({ err: error, table: table.name }, 'login cannot be checked')
-        return 'unavailable'
+    async check(user, password, client) {
+      if (guard.isBlocked(client.address)) return { kind: 'blocked' }
+      let unavailable = backends.length === 0
+      for (const backend of backends) {
+        try {
+          const verdict = await backend.checkPassword(user, password, client)
+          if (verdict.kind === 'accepted') return verdict
+        } catch (error) {
+          log.error({ err: error, backend: backend.name }, 'login cannot be checked')
+          unavailable = true
+        }
       }
+      // One that is away might have accepted.
+      if (unavailable) return { kind: 'unavailable' }
+      guard.failed(client.address)
+      return { kind: 'refused' }
     },
   }
-}
-
-/** `likely`: one to compare with for a user that is not there; absent: there are no users. */
-function hashesOf(tables: LoginTables, credentials: Table, user: string) {
-  const hash = tables.passwordHash(credentials, user)
-  if (hash !== undefined) return { hash, likely: hash }
-  if (isExternal(credentials)) return { hash, likely: nobodysHash }
-  const [somebody] = tables.entries(credentials)
-  return { hash, likely: somebody === undefined ? undefined : tables.passwordHash(credentials, somebody) }
 }
 
 /** Failed logins by client over all its connections: after `limit` of them in `periodMs` its logins are not even looked at. */

@@ -15,6 +15,8 @@ import { createFilterHost } from '../../shared/filter-host/filter-host.ts'
 import type { FilterHost, FilterLease } from '../../shared/filter-host/filter-host.ts'
 import type { FilterSettings } from '../../shared/filter-host/settings.ts'
 import { findClientName } from './client-name.ts'
+import { createLoginBackends } from '../../shared/login/login-backends.ts'
+import type { LoginBackends } from '../../shared/login/login-backends.ts'
 import { ConnectionCounter } from './connection-counter.ts'
 import { headerChecks } from './header-checks.ts'
 import { Door } from './door.ts'
@@ -54,6 +56,7 @@ const certificateCheckMs = 10_000
 /** What outlives a configuration: what is known of clients, and processes that the next one has too. */
 interface Lasting extends Pick<Reception, 'limits' | 'counter' | 'knownClients'> {
   readonly guard: LoginGuard
+  readonly loginBackends: LoginBackends
   readonly filterHost: FilterHost
 }
 
@@ -85,6 +88,7 @@ export async function openInbound(parts: InboundParts): Promise<Inbound> {
     counter: new ConnectionCounter(limits.connections, limits.connectionsPerAddress),
     knownClients: new KnownClients(),
     guard: new LoginGuard(parts.monotonic),
+    loginBackends: createLoginBackends(parts),
     filterHost: createFilterHost({ log: parts.log, now: () => performance.timeOrigin + performance.now() }),
   }
   /** Those that still have sessions, the one in force last. */
@@ -152,6 +156,7 @@ export async function openInbound(parts: InboundParts): Promise<Inbound> {
       await Promise.all([...all].flatMap(({ places }) => places.map(({ server }) => server.shut())))
       await Promise.all(closing)
       await Promise.all([...all].map(({ filters }) => filters.release()))
+      lasting.loginBackends.close()
     },
   }
 }
@@ -264,9 +269,10 @@ function freeKey(name: string, places: readonly Place[]): string {
 
 function receptionOf(listener: Listener, host: string, surroundings: Surroundings): Reception {
   const { configuration, parts, lasting, filters, resolveRecipient } = surroundings
-  const { tables, pipeline, verifier, resolver, events, log, clock, monotonic } = parts
-  const { limits, counter, knownClients, guard } = lasting
-  const table = listener.auth.table ?? configuration.pipeline.login
+  const { tables, pipeline, resolver, events, log, clock, monotonic } = parts
+  const { limits, counter, knownClients, guard, loginBackends } = lasting
+  const { table } = listener.auth
+  const logins = table === undefined ? configuration.pipeline.login : [{ kind: 'table', table } as const]
   const { interfaces, trustedProxies } = configuration.pipeline
   const admits = admissionOf(listener, interfaces)
   const checkHeader = headerChecks(configuration.pipeline.headerRules, listener.tag)
@@ -290,7 +296,7 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
       : { filters: { chain: listener.filters, processes: filters.processes, tables, log } }),
     ...(checkHeader === undefined ? {} : { checkHeader }),
     reportFilter: parts.reportFilter ?? ((fields) => events.filterReport(fields)),
-    login: createLogin({ table, tables, verifier, guard, log }),
+    login: createLogin({ backends: logins.map((one) => loginBackends.of(one)), guard, log }),
     events,
     log,
     clock,

@@ -501,13 +501,14 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
       return verdict.reply
     }
     const sound = user !== '' && !hasControl(user) && (authzid === undefined || authzid === '' || authzid === user)
-    const result = sound ? await login.check(user, auth.password ?? '', this.remoteAddress) : 'refused'
-    this.filters?.report('link-auth', authEvents[result], user)
-    if (result === 'accepted') {
-      events.authenticated({ ...this.#fields(), user, method: auth.method })
-      return { user }
+    const client = { address: this.remoteAddress, secure: this.secure }
+    const result = sound ? await login.check(user, auth.password ?? '', client) : ({ kind: 'refused' } as const)
+    this.filters?.report('link-auth', authEvents[result.kind], user)
+    if (result.kind === 'accepted') {
+      events.authenticated({ ...this.#fields(), user: result.user, method: auth.method })
+      return { user: result.user }
     }
-    const answer = this.#authReply(result)
+    const answer = this.#authReply(result.kind)
     events.authFailed({ ...this.#fields(), user: user.slice(0, 256), reply: answer })
     const delayMs = limits.authDelayMs * 2 ** this.#authFailures - (monotonic() - startedAt)
     this.#authFailures += 1

@@ -77,6 +77,7 @@ export const testPipeline = {
   externals: [],
   trustedProxies: [],
   headerRules: [],
+  login: [],
   tlsMinimum: 'TLSv1.2',
 } as unknown as Configuration['pipeline']
 

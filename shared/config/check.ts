@@ -35,7 +35,7 @@ export function checkConfiguration(
     const fault = protocolFault(listener.protocols, configuration)
     if (fault !== undefined) say('error', listener.at, fault)
     if (listener.auth.kind === 'none' || listener.auth.table !== undefined) continue
-    if (configuration.pipeline.login !== undefined) continue
+    if (configuration.pipeline.login.length > 0) continue
     say('warning', listener.at, {
       code: 'incomplete',
       message: 'auth has no table of users: nobody can log in here',

@@ -233,7 +233,7 @@ const templates = {
     'spam clean mail-from LIST bypass',
     'virus clamd "h:3310" timeout TIME',
     'users from MAP',
-    'login from MAP',
+    'login from MAP , dovecot "h:1"',
     'relocated MAP',
     'header match tag NAME TEXT replace TEXT',
     'interface NAME is TEXT',

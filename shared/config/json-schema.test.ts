@@ -136,7 +136,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'spam for domain a.org subject "x"',
       'spam clean { 10.0.0.0/8 } bypass',
       'spam clean tag Mine bypass',
-      'login from { joe = "x" }',
+      'login from { joe = "x" }, dovecot "dovecot:12345", dovecot "/run/dovecot/auth-client"',
       'header match tag T "^X:" prepend "Y: z"',
       'header match "^X:" reject',
       'relocated { joe = "joe@a.org" }',

@@ -302,8 +302,8 @@ export interface PipelineSettings {
   readonly forwardFiles?: string
   /** How filter processes of smtpd.conf are run, by name of the proc or filter; others have the defaults. */
   readonly filters: ReadonlyMap<string, FilterProcessSettings>
-  /** Credentials for `auth` without a table. */
-  readonly login?: Table
+  /** Who knows users and passwords for `auth` without a table: the first that accepts lets in; empty: nobody does. */
+  readonly login: readonly LoginSetting[]
   /** `header match`, in order. */
   readonly headerRules: readonly HeaderRule[]
   /** Who has moved where: refused at RCPT with the new address. */
@@ -396,6 +396,11 @@ export type SpamCondition =
   | { readonly kind: 'tag'; readonly tag: string }
   /** `src`: the client's address; `mail-from`: the reverse-path, when SPF proves it. */
   | { readonly kind: 'src' | 'mail-from'; readonly table: Table }
+
+export type LoginSetting =
+  | { readonly kind: 'table'; readonly table: Table }
+  /** The auth service of Dovecot, by its auth-client socket. */
+  | { readonly kind: 'dovecot'; readonly place: SocketPlace }
 
 /** Where a server of this host or another one listens. */
 export type SocketPlace =

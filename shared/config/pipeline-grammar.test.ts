@@ -143,7 +143,7 @@ test('every statement ends in the settings', () => {
   assert.deepEqual([settings.banned?.found, settings.banned?.files !== 'default'], ['reject', true])
   assert.deepEqual(parse('banned files default').settings.banned, { files: 'default', found: 'quarantine' })
   assert.deepEqual(settings.quarantine, { keepMs: 30 * 86_400_000 })
-  assert.deepEqual([settings.users.kind, settings.login?.name], ['table', 'users'])
+  assert.deepEqual([settings.users.kind, settings.login[0]?.kind], ['table', 'table'])
   assert.equal(settings.relocated?.name, 'users')
   assert.deepEqual(settings.headerRules, [
     { expression: '^X-Mailer:', action: { kind: 'ignore' }, tag: 'Out' },
@@ -209,12 +209,7 @@ test('the queue of the relay is found by both its names, and is one', () => {
 })
 
 test('what this version does not carry out is refused by name', () => {
-  const refused = [
-    'mta-sts opportunistic',
-    'login dovecot "dovecot:12345"',
-    'header match "x" hold',
-    'dashboard listen "127.0.0.1:80" auth <users>',
-  ]
+  const refused = ['mta-sts opportunistic', 'header match "x" hold', 'dashboard listen "127.0.0.1:80" auth <users>']
   for (const text of refused) {
     const { diagnostics } = parse(`\n${text}\n`)
     assert.deepEqual(

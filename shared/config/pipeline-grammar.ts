@@ -49,6 +49,7 @@ export function defaultPipeline(): PipelineSettings {
     spam: { junk: 5, header: 'X-Spam', engines: [{ kind: 'builtin', weight: 1 }], policies: [], clean: [] },
     quarantine: {},
     users: { kind: 'lmtp' },
+    login: [],
     mda: { enabled: false },
     filters: new Map(),
     resolvers: [],

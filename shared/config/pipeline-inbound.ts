@@ -1,5 +1,5 @@
-import type { Table } from './model.ts'
-import { finish, refuse, namedFile, mapping } from './pipeline-draft.ts'
+import type { LoginSetting } from './model.ts'
+import { finish, mapping, namedFile, placeOf } from './pipeline-draft.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 import { parseTables } from './table-grammar.ts'
 import { positionOf } from './token-reader.ts'
@@ -26,18 +26,26 @@ function parseUsers(draft: PipelineDraft): void {
   finish(draft, { users: { kind: 'table', table: parseTables(draft.policy, 'either', '"users"') } })
 }
 
-/** `login from <table> | passwd FILE`. */
+/** `login SOURCE [, SOURCE ...]`, asked in this order. */
 function parseLogin(draft: PipelineDraft): void {
   const { reader } = draft
-  const start = reader.next()
-  if (reader.at('dovecot')) refuse(reader, 'login dovecot', 'write `login from <table>`')
-  if (reader.accept('passwd')) {
+  reader.next()
+  const login = [parseLoginSource(draft)]
+  while (reader.accept(',')) login.push(parseLoginSource(draft))
+  finish(draft, { login })
+}
+
+/** `from <table> | passwd FILE | dovecot PLACE`. */
+function parseLoginSource(draft: PipelineDraft): LoginSetting {
+  const { reader } = draft
+  if (reader.at('passwd')) {
+    const at = positionOf(reader.next())
     const path = namedFile(draft, 'the passwd file')
-    const login: Table = { name: '<login>', source: { kind: 'file', path, format: 'passwd' }, at: positionOf(start) }
-    return finish(draft, { login })
+    return { kind: 'table', table: { name: '<login>', source: { kind: 'file', path, format: 'passwd' }, at } }
   }
-  reader.expect('from', 'or "passwd" behind "login"')
-  finish(draft, { login: parseTables(draft.policy, 'map', '"login"') })
+  if (reader.accept('dovecot')) return { kind: 'dovecot', place: placeOf(reader, 'the auth service of Dovecot') }
+  reader.expect('from', 'or "passwd" or "dovecot" behind "login"')
+  return { kind: 'table', table: parseTables(draft.policy, 'map', '"login"') }
 }
 
 /** `relocated <table>`. */

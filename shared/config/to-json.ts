@@ -23,7 +23,7 @@ function secretTables(configuration: Configuration): ReadonlySet<unknown> {
   const tables = [
     ...listeners.map((listener) => listener.auth.table),
     ...[...actions.values()].map((action) => (action.kind === 'relay' ? action.auth : undefined)),
-    pipeline.login,
+    ...pipeline.login.map((setting) => (setting.kind === 'table' ? setting.table : undefined)),
   ]
   return new Set(tables.filter((table) => table !== undefined))
 }

@@ -19,6 +19,9 @@ export interface Dovecot {
   readonly lmtpPort: number
   readonly lmtpSocket: string
   readonly imapPort: number
+  /** Its auth service, for `login dovecot`. */
+  readonly authPort: number
+  readonly authSocket: string
   maildir(user: string): Maildir
   log(): Promise<string>
   /** As `stop`, but leaves mail and configuration for `start`. */
@@ -27,22 +30,24 @@ export interface Dovecot {
   stop(): Promise<void>
 }
 
-/** Debian's Dovecot from a folder of its own: LMTP by TCP and unix socket, IMAP, Maildirs. Root or not. */
+/** Debian's Dovecot from a folder of its own: LMTP and auth service by TCP and unix socket, IMAP, Maildirs. Root or not. */
 export async function startDovecot(options: DovecotOptions): Promise<Dovecot> {
   const folder = await tempFolder('dovecot')
-  const [lmtpPort = 0, imapPort = 0] = await freePorts(2)
+  const [lmtpPort = 0, imapPort = 0, authPort = 0] = await freePorts(3)
   const owner = await ownerOfMail()
   const at = (name: string) => join(folder.path, name)
   await mkdir(at('mail'), { mode: 0o777 })
   await run('chmod', ['777', at('mail')])
   await writeFile(at('users'), passwdFile(options, owner, folder.path))
-  await writeFile(at('dovecot.conf'), configuration(folder.path, lmtpPort, imapPort, owner, options))
+  await writeFile(at('dovecot.conf'), configuration(folder.path, { lmtpPort, imapPort, authPort }, owner, options))
   let process = launch(at('dovecot.conf'))
   await waitForPort({ port: lmtpPort }, process)
   return {
     lmtpPort,
     imapPort,
+    authPort,
     lmtpSocket: at('run/lmtp'),
+    authSocket: at('run/auth-client'),
     maildir: (user) => new Maildir(join(folder.path, 'mail', user)),
     log: () => readFile(at('log'), 'utf8').catch(() => ''),
     halt: async () => {
@@ -95,8 +100,7 @@ function passwdFile(options: DovecotOptions, owner: Owner, folder: string): stri
 
 function configuration(
   folder: string,
-  lmtpPort: number,
-  imapPort: number,
+  { lmtpPort, imapPort, authPort }: Pick<Dovecot, 'lmtpPort' | 'imapPort' | 'authPort'>,
   owner: Owner,
   options: DovecotOptions,
 ): string {
@@ -111,7 +115,8 @@ protocols = imap lmtp
 ${unprivileged}default_internal_group = ${isRoot ? 'dovecot' : owner.group}
 ssl = no
 disable_plaintext_auth = no
-auth_mechanisms = plain login
+auth_mechanisms = plain login scram-sha-256
+auth_failure_delay = 0
 first_valid_uid = 0
 last_valid_uid = 0
 first_valid_gid = 0
@@ -136,7 +141,10 @@ plugin {
   quota_status_success = DUNNO
 }
 service anvil {
-${chroot}}
+${chroot}  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
 service stats {
 ${chroot}}
 service lmtp {
@@ -145,6 +153,15 @@ service lmtp {
     port = ${lmtpPort}
   }
   unix_listener lmtp {
+    mode = 0666
+  }
+}
+service auth {
+  inet_listener auth-client {
+    address = 127.0.0.1
+    port = ${authPort}
+  }
+  unix_listener auth-client {
     mode = 0666
   }
 }

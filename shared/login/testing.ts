@@ -1,0 +1,93 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import type { AddressInfo, Server, Socket } from 'node:net'
+
+import type { SocketPlace } from '../config/model.ts'
+
+/** An auth service as Dovecot's, scripted. */
+export interface TestAuthService {
+  readonly place: SocketPlace
+  /** All lines that came in, of all connections. */
+  readonly lines: readonly string[]
+  readonly connections: () => number
+  /** Closes every connection, and listens on. */
+  drop(): void
+  /** Resolves when nobody is connected any more. */
+  empty(): Promise<void>
+  close(): Promise<void>
+  /** Listens again where it listened before. */
+  reopen(): Promise<void>
+}
+
+export interface TestAuthServiceOptions {
+  readonly handshake?: string
+  /** For each AUTH and CONT line; what it returns is sent, line ends included. */
+  answer(words: readonly string[], send: (text: string) => void): string | undefined
+}
+
+export const usualHandshake = `VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nSPID\t7\nCUID\t1\nCOOKIE\t${'0'.repeat(32)}\nDONE\n`
+
+export async function startAuthService(options: TestAuthServiceOptions): Promise<TestAuthService> {
+  const lines: string[] = []
+  const sockets = new Set<Socket>()
+  let count = 0
+  let server = await listen(0)
+  const { port } = server.address() as AddressInfo
+
+  function serve(socket: Socket): void {
+    count += 1
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+    socket.on('error', () => undefined)
+    socket.setEncoding('utf8')
+    socket.write(options.handshake ?? usualHandshake)
+    let rest = ''
+    socket.on('data', (text: string) => {
+      const complete = (rest + text).split('\n')
+      rest = complete.pop() ?? ''
+      for (const line of complete) take(line, (answer) => socket.write(answer))
+    })
+  }
+
+  function take(line: string, send: (text: string) => void): void {
+    lines.push(line)
+    const words = line.split('\t')
+    if (words[0] !== 'AUTH' && words[0] !== 'CONT') return
+    const answer = options.answer(words, send)
+    if (answer !== undefined) send(answer)
+  }
+
+  function listen(at: number): Promise<Server> {
+    const one = createServer(serve)
+    return new Promise((resolve, reject) => {
+      one.once('error', reject)
+      one.listen(at, '127.0.0.1', () => resolve(one))
+    })
+  }
+
+  const drop = (): void => {
+    for (const socket of sockets) socket.destroy()
+  }
+  return {
+    place: { kind: 'tcp', host: '127.0.0.1', port },
+    lines,
+    connections: () => count,
+    drop,
+    close() {
+      drop()
+      return new Promise((resolve) => server.close(() => resolve()))
+    },
+    async empty() {
+      while (sockets.size > 0) await Promise.race([...sockets].map((socket) => once(socket, 'close')))
+    },
+    async reopen() {
+      server = await listen(port)
+    },
+  }
+}
+
+/** What a client answered, without the base64. */
+export function responseOf(words: readonly string[]): string {
+  const resp = words.find((word) => word.startsWith('resp='))?.slice(5) ?? words[2] ?? ''
+  return Buffer.from(resp, 'base64').toString()
+}

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { atEnd } from '../support/at-end.ts'
+import { standardConf } from '../support/configurations.ts'
+import { startDovecot } from '../support/dovecot.ts'
+import { MailSystem } from '../support/mail-system.ts'
+import { missingPeers } from '../support/peer.ts'
+import { plain, SmtpClient } from '../support/smtp-client.ts'
+
+test(
+  'logins are asked of Dovecot by TCP and by socket, and wait for its return when it is away',
+  { skip: missingPeers('dovecot') },
+  async (t) => {
+    const later = (clean: () => unknown) => atEnd(t, clean)
+    const dovecot = await startDovecot({ users: { jane: 'secret' } })
+    later(() => dovecot.stop())
+    const system = await MailSystem.start({
+      conf: standardConf().replaceAll('auth <accounts>', 'auth'),
+      pipeline: `login dovecot "127.0.0.1:${dovecot.authPort}"\n`,
+    })
+    later(() => system.stop())
+
+    async function login(user: string, password: string, client?: SmtpClient): Promise<string> {
+      const asking = client ?? (await SmtpClient.ready({ port: system.port('smtps'), implicitTls: true }))
+      if (client === undefined) later(() => asking.destroy())
+      return (await asking.command(`AUTH PLAIN ${plain(user, password)}`)).raw.slice(0, 9)
+    }
+
+    for (const place of ['TCP', 'socket']) {
+      if (place === 'socket') {
+        await system.configure('pipeline.conf', `login dovecot "${dovecot.authSocket}"\n`)
+        const reloaded = await system.ctl('reload')
+        assert.equal(reloaded.code, 0, reloaded.stdout + reloaded.stderr)
+      }
+      assert.equal(await login('Jane', 'secret'), '235 2.7.0', place)
+      assert.equal(await login('jane', 'wrong'), '535 5.7.8', place)
+
+      await dovecot.halt()
+      const patient = await SmtpClient.ready({ port: system.port('smtps'), implicitTls: true })
+      later(() => patient.destroy())
+      assert.equal(await login('jane', 'secret', patient), '454 4.7.0', place)
+      assert.equal(await login('jane', 'wrong'), '454 4.7.0', place)
+      await dovecot.start()
+      assert.equal(await login('jane', 'secret', patient), '235 2.7.0', place)
+      assert.equal(await login('john', 'secret'), '535 5.7.8', place)
+    }
+    assert.deepEqual(
+      system.log.filter(({ event }) => event === 'authenticated').map(({ user }) => user),
+      ['jane', 'jane', 'jane', 'jane'],
+      'the name is the one Dovecot knows',
+    )
+  },
+)
