@@ -43,6 +43,8 @@ export interface Events {
       readonly id?: MessageId | undefined
       readonly from?: ReversePath | undefined
       readonly to?: string | undefined
+      /** The `restrict` that refuses, file:line. */
+      readonly restriction?: string | undefined
     },
   ): void
   /** A filter of smtpd.conf had something to say about a session. */

@@ -25,6 +25,8 @@ import { defaultLimits } from './limits.ts'
 import type { SessionLimits } from './limits.ts'
 import { LoginGuard, createLogin } from './login.ts'
 import type { Reception, ResolveRecipient } from './reception.ts'
+import { openRestrictions } from './restrictions/open-restrictions.ts'
+import type { Restrictions } from './restrictions/session-restrictions.ts'
 import { InboundServer } from './server.ts'
 
 export interface InboundParts extends Pick<
@@ -38,6 +40,8 @@ export interface InboundParts extends Pick<
   readonly limits?: SessionLimits
   /** In place of what pipeline.conf says of a filter process; by name of the proc or filter. */
   readonly filterSettings?: (name: string) => Partial<FilterSettings>
+  /** In place of real time, for `restrict ... sleep`. */
+  readonly sleep?: Restrictions['sleep']
   /** In place of the log. */
   readonly reportFilter?: Reception['reportFilter']
 }
@@ -276,11 +280,13 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
   const { interfaces, trustedProxies } = configuration.pipeline
   const admits = admissionOf(listener, interfaces)
   const checkHeader = headerChecks(configuration.pipeline.headerRules, listener.tag)
+  // Behind a balancer the clients are strangers, wherever it is.
+  const thisHost = isLoopback(listener.on) && !listener.proxy
+  const restrictions = openRestrictions({ ...parts, configuration, listener, resolveRecipient, thisHost })
   const proxies = listener.proxy ? compileNetworks(trustedProxies) : undefined
   return {
     listener,
-    // Behind a balancer the clients are strangers, wherever it is.
-    ...(isLoopback(listener.on) && !listener.proxy ? { thisHost: true } : {}),
+    ...(thisHost ? { thisHost: true } : {}),
     ...(admits === undefined ? {} : { admits }),
     ...(proxies === undefined ? {} : { trustsProxy: (address) => proxies.matches(address) }),
     name: endpoint(host, listener.port),
@@ -294,6 +300,7 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
     ...(listener.filters === undefined || listener.filters.length === 0
       ? {}
       : { filters: { chain: listener.filters, processes: filters.processes, tables, log } }),
+    ...(restrictions === undefined ? {} : { restrictions }),
     ...(checkHeader === undefined ? {} : { checkHeader }),
     reportFilter: parts.reportFilter ?? ((fields) => events.filterReport(fields)),
     login: createLogin({ backends: logins.map((one) => loginBackends.of(one)), guard, log }),

@@ -14,6 +14,7 @@ import type { CheckHeader } from './header-checks.ts'
 import type { KnownClients } from './known-clients.ts'
 import type { SessionLimits } from './limits.ts'
 import type { Login } from './login.ts'
+import type { Restrictions } from './restrictions/session-restrictions.ts'
 import type { FilterParts } from './session-filters.ts'
 
 /** What the rules say to one forward-path. */
@@ -54,6 +55,8 @@ export interface Reception {
   readonly clientName: (address: string) => Promise<ClientName>
   /** Absent when the listener names none: then no session pays for them. */
   readonly filters?: Omit<FilterParts, 'report'>
+  /** Absent: no `restrict` is for this listener: then no session pays for them. */
+  readonly restrictions?: Restrictions
   /** Absent: no `header match` is for this listener. */
   readonly checkHeader?: CheckHeader
   readonly reportFilter: (fields: FilterReport) => void

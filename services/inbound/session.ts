@@ -12,6 +12,8 @@ import { SessionInput } from './input.ts'
 import type { InputHandler } from './input.ts'
 import { addressOf } from './mail-command.ts'
 import type { Reception } from './reception.ts'
+import { SessionRestrictions } from './restrictions/session-restrictions.ts'
+import type { RestrictionRefusal } from './restrictions/session-restrictions.ts'
 import type { InboundServer } from './server.ts'
 import { SessionFilters, resultOf } from './session-filters.ts'
 import type { Refusal, SessionPhase } from './session-filters.ts'
@@ -74,6 +76,8 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   readonly #accepted: Socket
   /** Absent: the listener names none. */
   readonly filters: SessionFilters | undefined
+  /** Absent: there are none for the listener. */
+  readonly restrictions: SessionRestrictions | undefined
   #nameFound: Promise<ClientName> | undefined
   #nameVerified: Promise<string | undefined> | undefined
   /** In the greeting, EHLO and Received. */
@@ -99,6 +103,8 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     this.hostname = server.reception.hostname
     const { filters } = server.reception
     this.filters = filters === undefined ? undefined : this.#openFilters(filters)
+    const { restrictions } = server.reception
+    this.restrictions = restrictions === undefined ? undefined : new SessionRestrictions(restrictions, this)
     this.#transactions = new MailTransactions(server.reception, this)
     this.#connectedAt = server.reception.monotonic()
     this.#waitingSince = this.#connectedAt
@@ -186,6 +192,10 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
 
   #askFilters(): void {
     if (this._closing || this._closed) return
+    this.#restricted('connect', this.restrictions?.connect(), () => this.#askFiltersNext())
+  }
+
+  #askFiltersNext(): void {
     if (this.filters?.observed !== true) return this.#filtered('connect', '', () => this.#welcome())
     void this.#reportConnection(this.filters).then(() => this.#filtered('connect', '', () => this.#welcome()))
   }
@@ -203,6 +213,27 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     const { version, cipher } = this.tls
     const bits = /256|CHACHA20/.test(cipher) ? 256 : 128
     this.filters.report('link-tls', `${version}:${cipher}:${bits}`)
+  }
+
+  /** What `restrict delay off` asks before RCPT; `asked` is absent when there is nothing to ask. */
+  #restricted(
+    stage: 'connect' | 'helo',
+    asked: Promise<RestrictionRefusal | undefined> | undefined,
+    proceed: () => void,
+  ): void {
+    if (asked === undefined) return proceed()
+    void asked.then(
+      (refusal) => {
+        if (this._closing || this.#gone) return
+        if (refusal === undefined) return proceed()
+        const { reply: answer, by } = refusal
+        this.#reception.events.rejected({ ...this.#fields(), stage, reply: answer, restriction: by })
+        if (stage === 'helo') return this.#answer(answer)
+        // In place of the greeting only 421 is a reply that every client takes as temporary (RFC 5321 §3.1, §3.8).
+        this.drop(answer.code < 500 ? { ...answer, code: 421 } : answer)
+      },
+      (error: unknown) => this.#refuseService(error),
+    )
   }
 
   #welcome(): void {
@@ -308,6 +339,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     const blank = line.indexOf(' ')
     const verb = (blank < 0 ? line : line.slice(0, blank)).toUpperCase()
     this.#verb = verb
+    this.restrictions?.sawCommand(verb, this.extended, () => (this._parser as SessionInput).hasMore)
     const argument = blank < 0 ? '' : line.slice(blank + 1).trim()
     if (line.length > maxCommandOctets && verb !== 'AUTH') return this.#answer(answers.lineTooLong)
     switch (verb) {
@@ -431,7 +463,9 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
 
   #hello(verb: 'EHLO' | 'HELO', argument: string): void {
     if (!heloArgument.test(argument)) return this.#answer(answers.heloSyntax)
-    this.#filtered(verb === 'EHLO' ? 'ehlo' : 'helo', argument, (left) => this.#introduce(verb, left))
+    this.#restricted('helo', this.restrictions?.helo(argument), () =>
+      this.#filtered(verb === 'EHLO' ? 'ehlo' : 'helo', argument, (left) => this.#introduce(verb, left)),
+    )
   }
 
   #introduce(verb: 'EHLO' | 'HELO', argument: string): void {
@@ -525,7 +559,13 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   #data(argument: string): void {
     const refusal = this.#transactions.mayReceive(argument)
     if (refusal !== undefined) return this.#answer(refusal)
-    this.#filtered('data', '', () => this.#receive())
+    const asked = this.#transactions.mayReceiveRestricted(() => (this._parser as SessionInput).hasMore)
+    if (asked === undefined) return this.#filtered('data', '', () => this.#receive())
+    void asked.then((restricted) => {
+      if (this._closing || this.#gone) return
+      if (restricted !== undefined) this.#answer(restricted)
+      else this.#filtered('data', '', () => this.#receive())
+    })
   }
 
   #receive(): void {
@@ -632,6 +672,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     this.#gone = true
     this.#transactions.close()
     this.filters?.close()
+    this.restrictions?.close()
     this._server.forget(this, this.#accepted)
     const tookMs = Math.round(this.#reception.monotonic() - this.#connectedAt)
     if (this._ready) this.#reception.events.disconnected({ ...this.#fields(), tookMs })

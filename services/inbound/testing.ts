@@ -55,6 +55,9 @@ export interface TestInboundOptions {
   readonly accept?: Pipeline['accept']
   readonly write?: IncomingContent['write']
   readonly filterSettings?: InboundParts['filterSettings']
+  /** Absent: there is no name at all. */
+  readonly resolver?: Resolver
+  readonly sleep?: InboundParts['sleep']
 }
 
 const at = { file: 'smtpd.conf', line: 7, column: 1 } as const
@@ -78,6 +81,8 @@ export const testPipeline = {
   trustedProxies: [],
   headerRules: [],
   login: [],
+  restrictions: [],
+  delayRefusals: true,
   tlsMinimum: 'TLSv1.2',
 } as unknown as Configuration['pipeline']
 
@@ -100,7 +105,8 @@ export async function startInbound(options: TestInboundOptions = {}): Promise<Te
     pipeline: memory.pipeline,
     live,
     recipientResolver: () => options.resolveRecipient ?? resolveTestRecipient,
-    resolver: silentResolver,
+    resolver: options.resolver ?? silentResolver,
+    ...(options.sleep === undefined ? {} : { sleep: options.sleep }),
     events: recordingEvents(events, signals),
     log: silentLog(),
     clock: { now: () => Date.UTC(2026, 10, 21, 3, 22, 5) },

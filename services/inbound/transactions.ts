@@ -12,10 +12,12 @@ import type { Transaction } from './acceptance.ts'
 import { FilteredContent } from './filtered-content.ts'
 import type { HeaderVerdict } from './header-checks.ts'
 import type { HeaderFacts } from './header-watch.ts'
-import { parseMail, parseRcpt } from './mail-command.ts'
+import { addressOf, parseMail, parseRcpt } from './mail-command.ts'
 import type { CommandRules, MailCommand, RcptCommand } from './mail-command.ts'
 import { MessageReceiver, replyTo } from './message-receiver.ts'
 import type { Reception } from './reception.ts'
+import type { SaidPath } from './restrictions/question.ts'
+import type { RestrictionRefusal, SessionRestrictions } from './restrictions/session-restrictions.ts'
 import type { SessionFilters } from './session-filters.ts'
 
 /** What a transaction asks of its session. */
@@ -31,6 +33,7 @@ export interface Client {
   readonly tls: { readonly version: string; readonly cipher: string } | undefined
   readonly user: string | undefined
   readonly filters: SessionFilters | undefined
+  readonly restrictions: SessionRestrictions | undefined
   /** Verified name by DNS, bounded in time. */
   verifiedName(): Promise<string | undefined>
   /** Sends a reply, calls `told`, and reads the next command. */
@@ -47,6 +50,7 @@ const badSequence: Reply = { code: 503, enhanced: '5.5.1', text: 'Bad sequence o
 const nested: Reply = { code: 503, enhanced: '5.5.1', text: 'Nested MAIL command' }
 const noMail: Reply = { code: 503, enhanced: '5.5.1', text: 'Need MAIL command first' }
 const noRecipients: Reply = { code: 503, enhanced: '5.5.1', text: 'No valid recipients' }
+const noneLeft: Reply = { code: 554, enhanced: '5.5.1', text: 'No valid recipients' }
 const noArgument: Reply = { code: 501, enhanced: '5.5.4', text: 'DATA takes no argument' }
 const pipelined: Reply = { code: 554, enhanced: '5.5.0', text: 'Message sent before it was asked for (RFC 2920)' }
 const tooManyMessages: Reply = { code: 452, enhanced: '4.7.0', text: 'Too many messages in this session, reconnect' }
@@ -69,6 +73,8 @@ export class MailTransactions {
   readonly #client: Client
   #transaction: Transaction | undefined
   #receiver: MessageReceiver | undefined
+  /** A restriction refused a recipient of this transaction. */
+  #anyRefused = false
   #closed = false
 
   constructor(reception: Reception, client: Client) {
@@ -105,8 +111,20 @@ export class MailTransactions {
 
   /** After `mayBegin`. */
   mail(argument: string): Reply | Promise<Reply> {
-    const command = parseMail(argument, this.#rules())
+    const { restrictions } = this.#client
+    const command = parseMail(argument, this.#rules(restrictions?.takesBare.sender))
     if (command.kind === 'refused') return this.#refuse('mail', command.reply)
+    if (restrictions === undefined) return this.#mailUnlessForeign(command)
+    return this.#mailRestricted(restrictions, command, saidPath(argument, 'FROM', command.reversePath))
+  }
+
+  async #mailRestricted(restrictions: SessionRestrictions, command: MailCommand, sender: SaidPath): Promise<Reply> {
+    const refusal = await this.#restriction(() => restrictions.mail(sender))
+    if (refusal === undefined) return this.#mailUnlessForeign(command)
+    return this.#refuse('mail', refusal.reply, command.reversePath, undefined, refusal.by)
+  }
+
+  #mailUnlessForeign(command: MailCommand): Reply | Promise<Reply> {
     const allowed = this.#maySendAs(command.reversePath)
     if (typeof allowed !== 'boolean') return this.#mailOnceAllowed(command, allowed)
     return allowed ? this.#begin(command) : this.#refuse('mail', foreignSender, command.reversePath)
@@ -125,18 +143,57 @@ export class MailTransactions {
   rcpt(argument: string): Reply | Promise<Reply> {
     const transaction = this.#transaction
     if (transaction === undefined) return noMail
-    const command = parseRcpt(argument, this.#rules())
+    const { restrictions } = this.#client
+    const command = parseRcpt(argument, this.#rules(restrictions?.takesBare.recipient))
     if (command.kind === 'refused') return this.#refuseRecipient(command.reply, argument)
     if (transaction.forwardPaths.has(command.mailbox)) return acceptedRecipient
     if (transaction.forwardPaths.size >= this.#reception.configuration.maxRecipients) return replies.tooManyRecipients
-    return this.#resolve(transaction, command)
+    if (restrictions === undefined) return this.#resolve(transaction, command)
+    return this.#rcptRestricted(restrictions, transaction, command, saidPath(argument, 'TO', command.mailbox))
+  }
+
+  async #rcptRestricted(
+    restrictions: SessionRestrictions,
+    transaction: Transaction,
+    command: RcptCommand,
+    recipient: SaidPath,
+  ): Promise<Reply> {
+    const refusal = await this.#restriction(() => restrictions.rcpt(recipient))
+    if (refusal === undefined) return this.#resolve(transaction, command)
+    this.#anyRefused = true
+    return this.#refuseRecipient(refusal.reply, recipient.text, refusal.by)
+  }
+
+  /** `undefined`: it does not refuse. A table that cannot be read is a refusal for now. */
+  async #restriction(
+    ask: () => Promise<RestrictionRefusal | undefined>,
+  ): Promise<{ readonly reply: Reply; readonly by?: string } | undefined> {
+    try {
+      return await ask()
+    } catch (error) {
+      return { reply: this.#failed(error) }
+    }
   }
 
   /** Why DATA cannot follow now. */
   mayReceive(argument: string): Reply | undefined {
     if (argument !== '') return noArgument
     if (this.#transaction === undefined) return badSequence
-    return this.#transaction.recipients.length === 0 ? noRecipients : undefined
+    if (this.#transaction.recipients.length > 0) return undefined
+    return this.#anyRefused ? noneLeft : noRecipients
+  }
+
+  /** After `mayReceive`: why a restriction refuses DATA; no promise when none is asked. */
+  mayReceiveRestricted(hasMore: () => boolean): Promise<Reply | undefined> | undefined {
+    const asked = this.#client.restrictions?.data()
+    if (asked === undefined) return undefined
+    return this.#restriction(() => asked).then((refusal) => {
+      if (refusal === undefined) return undefined
+      const reply = this.#refuse('data', refusal.reply, undefined, undefined, refusal.by)
+      // What follows would be the message, and must not be taken for commands.
+      if (hasMore()) this.#client.cutOff(reply)
+      return reply
+    })
   }
 
   /** The reply to DATA; with 354 the receiver of what follows. `hasMore`: the client did not wait for it. */
@@ -164,6 +221,7 @@ export class MailTransactions {
 
   async #begin(mail: MailCommand): Promise<Reply> {
     const origin = await this.#origin()
+    this.#anyRefused = false
     this.#transaction = {
       id: newMessageId(this.#reception.clock.now()),
       reversePath: mail.reversePath,
@@ -344,14 +402,15 @@ export class MailTransactions {
     })
   }
 
-  #rules(): CommandRules {
+  /** @param takesBare a restriction is asked about addresses without a domain */
+  #rules(takesBare = false): CommandRules {
     const { listener, configuration } = this.#reception
     const { hostname } = this.#client
     return {
       maxMessageBytes: configuration.maxMessageBytes,
       dsn: !listener.noDsn,
       hostname,
-      completesAddresses: this.#client.user !== undefined,
+      completesAddresses: takesBare || this.#client.user !== undefined,
     }
   }
 
@@ -368,12 +427,18 @@ export class MailTransactions {
     })
   }
 
-  #refuseRecipient(reply: Reply, to: string): Reply {
+  #refuseRecipient(reply: Reply, to: string, restriction?: string): Reply {
     this.refusedRecipients += 1
-    return this.#refuse('rcpt', reply, this.#transaction?.reversePath, to)
+    return this.#refuse('rcpt', reply, this.#transaction?.reversePath, to, restriction)
   }
 
-  #refuse(stage: 'mail' | 'rcpt' | 'data', reply: Reply, from = this.#transaction?.reversePath, to?: string): Reply {
+  #refuse(
+    stage: 'mail' | 'rcpt' | 'data',
+    reply: Reply,
+    from = this.#transaction?.reversePath,
+    to?: string,
+    restriction?: string,
+  ): Reply {
     if (this.#closed) return reply
     this.#reception.events.rejected({
       session: this.#client.id,
@@ -384,6 +449,7 @@ export class MailTransactions {
       ...(this.#transaction === undefined ? {} : { id: this.#transaction.id }),
       ...(from === undefined ? {} : { from }),
       ...(to === undefined ? {} : { to: to.slice(0, 256) }),
+      ...(restriction === undefined ? {} : { restriction }),
     })
     return reply
   }
@@ -395,6 +461,12 @@ export class MailTransactions {
       this.#reception.log.error({ err: error, session: this.#client.id }, 'temporary failure')
     return reply
   }
+}
+
+/** A path as the client said it, `keyword:<...> ...`. */
+function saidPath(argument: string, keyword: 'FROM' | 'TO', mailbox: ReversePath): SaidPath {
+  const text = addressOf(argument.slice(keyword.length + 1))
+  return { text: text.slice(0, 256), mailbox, bare: text !== '' && !text.includes('@') }
 }
 
 function recipientOf(command: RcptCommand, { mailbox, target }: Pick<Recipient, 'mailbox' | 'target'>): Recipient {

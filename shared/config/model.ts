@@ -306,6 +306,10 @@ export interface PipelineSettings {
   readonly login: readonly LoginSetting[]
   /** `header match`, in order. */
   readonly headerRules: readonly HeaderRule[]
+  /** `restrict`, in order. */
+  readonly restrictions: readonly Restriction[]
+  /** `restrict delay`: what connect, helo and mail refuse is told at RCPT; else at their own stage. */
+  readonly delayRefusals: boolean
   /** Who has moved where: refused at RCPT with the new address. */
   readonly relocated?: Table
   /** DNS servers `address[:port]`; empty: the system's. */
@@ -333,6 +337,42 @@ export type HeaderAction =
   | { readonly kind: 'prepend' | 'replace'; readonly field: string }
   /** `reject`: begins with its code, 4xx or 5xx. */
   | { readonly kind: 'warn' | 'reject'; readonly text: string }
+
+/** `restrict`: one step of the list of its stage; the first that decides ends the list. */
+export interface Restriction {
+  readonly stage: RestrictionStage
+  /** Absent: every listener. */
+  readonly scope?:
+    | { readonly kind: 'listener'; readonly on: string; readonly port: number }
+    | { readonly kind: 'tag'; readonly tag: string }
+  readonly rule: RestrictionRule
+  /** As written, on one line. */
+  readonly text: string
+  readonly at: Position
+}
+
+export type RestrictionStage = 'connect' | 'helo' | 'mail' | 'rcpt' | 'data'
+
+export type RestrictionSubject = 'client' | 'helo' | 'sender' | 'recipient'
+
+export type RestrictionRule =
+  | { readonly kind: 'permit'; readonly when?: RestrictionCondition }
+  /** `reject` and `defer` with a text of their own, which begins with its code. */
+  | { readonly kind: 'reply'; readonly reply: string; readonly when?: RestrictionCondition }
+  /** An access table: its value says what to do. */
+  | { readonly kind: 'check'; readonly subject: RestrictionSubject; readonly table: Table }
+  /** `answers`: which A records count, as networks; absent: all of 127/8 but 127.255.255/24. With a score it refuses nothing by itself. */
+  | { readonly kind: 'dnsbl'; readonly zone: string; readonly answers?: Table; readonly score?: number }
+  | { readonly kind: 'dnsbl-score'; readonly atLeast: number }
+  | { readonly kind: 'client'; readonly fault: 'unknown' | 'unnamed' }
+  | { readonly kind: 'helo'; readonly fault: 'invalid' | 'non-fqdn' | 'unknown' }
+  | { readonly kind: 'sender' | 'recipient'; readonly fault: 'non-fqdn' | 'unknown-domain' | 'unlisted' }
+  | { readonly kind: 'unauthorised-destination' | 'pipelining' | 'plaintext' }
+  | { readonly kind: 'sleep'; readonly ms: number }
+
+export type RestrictionCondition =
+  | { readonly kind: 'authenticated' | 'own-addresses' }
+  | { readonly kind: 'table'; readonly subject: RestrictionSubject; readonly table: Table }
 
 export interface ExternalFilter {
   /** As smtpd.conf relays to it: `smtp://localhost:10024`. */

@@ -10,6 +10,7 @@ import { headerStatements } from './pipeline-header.ts'
 import { inboundStatements } from './pipeline-inbound.ts'
 import { outboundStatements } from './pipeline-outbound.ts'
 import { builtinQueues, queueStatements } from './pipeline-queue.ts'
+import { restrictStatements } from './pipeline-restrict.ts'
 import { systemStatements } from './pipeline-system.ts'
 import type { PolicyDraft } from './policy-draft.ts'
 import { atMacro, parseInclude, parseMacro } from './statements.ts'
@@ -55,6 +56,8 @@ export function defaultPipeline(): PipelineSettings {
     resolvers: [],
     trustedProxies: [],
     headerRules: [],
+    restrictions: [],
+    delayRefusals: true,
     interfaces: new Map(),
     externals: [],
     sockets: new Map(),
@@ -73,6 +76,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   ...doorStatements,
   ...inboundStatements,
   ...headerStatements,
+  ...restrictStatements,
   ...outboundStatements,
   ...deliveryStatements,
 }

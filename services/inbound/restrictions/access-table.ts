@@ -1,0 +1,116 @@
+import { isIPv4 } from 'node:net'
+
+import { settle } from '../../../shared/config/settle.ts'
+import type { RestrictionRule, RestrictionSubject } from '../../../shared/config/model.ts'
+import { domainOf, localPart } from '../../../shared/mail/address.ts'
+import { about, parseReply } from './replies.ts'
+import type { Finding, Means, Question, SaidPath } from './question.ts'
+
+type CheckRule = Extract<RestrictionRule, { readonly kind: 'check' }>
+
+/** A table that says what cannot be done: mail waits until it is mended. */
+const misconfigured: Finding = { code: 451, enhanced: '4.3.5', text: 'Server configuration error' }
+
+/** An access table: the value of the first key that is there decides. @throws TableError */
+export async function checkAccess(rule: CheckRule, question: Question, means: Means): Promise<Finding> {
+  const { subject, table } = rule
+  const keys = await keysOf(subject, question, means.delimiter)
+  const value = await settle(means.tables, (settled) => {
+    for (const key of keys) {
+      const found = settled.lookup(table, key)
+      if (found !== undefined) return found
+    }
+    return undefined
+  })
+  if (value === undefined) return 'next'
+  const finding = findingOf(value, subject, question, means)
+  if (finding === undefined)
+    means.log.error({ table: table.name, value }, 'an access table says what is not known here')
+  return finding ?? misconfigured
+}
+
+/** The keys of a subject, the closest one first. */
+async function keysOf(subject: RestrictionSubject, question: Question, delimiter: string): Promise<readonly string[]> {
+  switch (subject) {
+    case 'client': {
+      const { address, name } = question.client
+      const { name: known, forward } = await name()
+      const names = known !== undefined && forward === 'pass' ? withParents(known) : []
+      return [...names, ...networksOf(address.replace(/%.*$/, ''))]
+    }
+    case 'helo':
+      return question.helo === undefined ? [] : withParents(question.helo)
+    case 'sender':
+    case 'recipient':
+      return addressKeys(question[subject], delimiter)
+  }
+}
+
+/** `user+detail@host.domain`, `user@host.domain`, `host.domain`, `domain`, `user+detail@`, `user@`. */
+function addressKeys(path: SaidPath | undefined, delimiter: string): readonly string[] {
+  if (path === undefined) return []
+  if (path.mailbox === null) return ['<>']
+  const [user, domain] = [localPart(path.mailbox), domainOf(path.mailbox)]
+  const cut = user.indexOf(delimiter)
+  const users = cut < 1 ? [user] : [user, user.slice(0, cut)]
+  return [...users.map((one) => `${one}@${domain}`), ...withParents(domain), ...users.map((one) => `${one}@`)]
+}
+
+/** `a.b.c`, `b.c`, `c`. */
+function withParents(name: string): readonly string[] {
+  if (name.startsWith('[')) return [name]
+  const labels = name.replace(/\.$/, '').split('.')
+  return labels.map((_, index) => labels.slice(index).join('.'))
+}
+
+/** `192.0.2.1`, `192.0.2`, `192.0`, `192`; of IPv6 by its groups. */
+function networksOf(address: string): readonly string[] {
+  const mark = isIPv4(address) ? '.' : ':'
+  const parts = address.split(mark)
+  return parts.map((_, index) => parts.slice(0, parts.length - index).join(mark)).filter((one) => !one.endsWith(':'))
+}
+
+/** `undefined`: nothing that is known. */
+function findingOf(
+  value: string,
+  subject: RestrictionSubject,
+  question: Question,
+  { log }: Means,
+): Finding | undefined {
+  const [, word = '', text = ''] = /^(\S*)\s*(.*)$/s.exec(value.trim()) ?? []
+  if (/^[45]\d\d$/.test(word)) {
+    const reply = parseReply(`${word} ${text}`)
+    return about(subject, question, [reply.code, reply.enhanced ?? ''], printable(reply.text))
+  }
+  const why = printable(text)
+  switch (word.toUpperCase()) {
+    case 'OK':
+    case 'PERMIT':
+      return 'permit'
+    case 'DUNNO':
+      return 'next'
+    case 'REJECT':
+      return refusal(subject, question, '554 5.7.1', why)
+    case 'DEFER':
+    case 'DEFER_IF_PERMIT':
+    case 'DEFER_IF_REJECT':
+      return refusal(subject, question, '450 4.7.1', why)
+    case 'WARN':
+    case 'INFO':
+      log.info({ address: question.client.address, subject, text: why }, 'an access table has something to say')
+      return 'next'
+    default:
+      return /^\d+$/.test(word) && text === '' ? 'permit' : undefined
+  }
+}
+
+/** A text may begin with an enhanced code of its own. */
+function refusal(subject: RestrictionSubject, question: Question, codes: string, why: string): Finding {
+  const own = /^[45]\.\d{1,3}\.\d{1,3}(?: |$)/.test(why) ? `${codes.slice(0, 3)} ${why}` : `${codes} ${why}`
+  const { code, enhanced = '', text } = parseReply(own.trimEnd())
+  return about(subject, question, [code, enhanced], text)
+}
+
+function printable(text: string): string {
+  return text.replaceAll(/[^\x20-\x7e]/g, '?')
+}

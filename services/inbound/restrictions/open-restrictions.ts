@@ -1,0 +1,58 @@
+import { setTimeout as wait } from 'node:timers/promises'
+
+import type { Configuration, Listener } from '../../../shared/config/model.ts'
+import type { Clock } from '../../../shared/clock.ts'
+import { newMessageId } from '../../../shared/mail/message-id.ts'
+import { tag } from '../../../shared/mail/tag.ts'
+import { localAddresses } from '../../../shared/system.ts'
+import type { ResolveRecipient } from '../reception.ts'
+import { boundedDns } from './dns.ts'
+import type { Dns } from './dns.ts'
+import type { Means } from './question.ts'
+import { restrictionLists } from './restriction-lists.ts'
+import type { Restrictions } from './session-restrictions.ts'
+
+/** An address that is nobody's (RFC 6666). */
+const stranger = '100::1'
+
+export interface RestrictionParts extends Pick<Means, 'tables' | 'log'> {
+  readonly configuration: Configuration
+  readonly listener: Listener
+  readonly resolver: Dns
+  readonly resolveRecipient: ResolveRecipient
+  readonly clock: Clock
+  /** Its clients stand for this host. */
+  readonly thisHost: boolean
+  /** In place of real time. */
+  readonly sleep?: Restrictions['sleep']
+}
+
+/** Absent: no `restrict` of pipeline.conf is for this listener. */
+export function openRestrictions(parts: RestrictionParts): Restrictions | undefined {
+  const { configuration, listener, resolver, resolveRecipient, clock, thisHost, tables, log, sleep = realSleep } = parts
+  const lists = restrictionLists(configuration, listener)
+  if (lists === undefined) return undefined
+  const own = localAddresses()
+  return {
+    lists,
+    means: { tables, dns: boundedDns(resolver), delimiter: configuration.subAddressDelimiter, log },
+    isOwn: (address) => thisHost || own.has(address.replace(/%.*$/, '')),
+    asStranger(mailbox, sender) {
+      const receivedAt = clock.now()
+      const envelope = {
+        id: newMessageId(receivedAt),
+        reversePath: sender,
+        recipients: [],
+        tags: listener.tag === undefined ? [] : [tag(listener.tag)],
+        origin: { kind: 'smtp', address: stranger },
+        receivedAt,
+      } as const
+      return resolveRecipient(envelope, mailbox)
+    },
+    sleep,
+  }
+}
+
+async function realSleep(ms: number, signal: AbortSignal): Promise<void> {
+  await wait(ms, undefined, { signal, ref: false }).catch(() => undefined)
+}

@@ -1,0 +1,54 @@
+import type { Restriction } from '../../../shared/config/model.ts'
+import type { TableSet } from '../../../shared/config/tables.ts'
+import type { Logger } from '../../../shared/log.ts'
+import type { Mailbox, ReversePath } from '../../../shared/mail/address.ts'
+import type { Reply } from '../../../shared/mail/reply.ts'
+import type { ClientName } from '../client-name.ts'
+import type { Resolution } from '../reception.ts'
+import type { Dns } from './dns.ts'
+
+/** A path of MAIL or RCPT. */
+export interface SaidPath {
+  /** As the client wrote it, without brackets. */
+  readonly text: string
+  /** `null` for `<>`. */
+  readonly mailbox: ReversePath
+  /** It was said without a domain; `mailbox` has ours. */
+  readonly bare: boolean
+}
+
+/** All that a restriction may look at. What is not known yet at its stage is absent. */
+export interface Question {
+  readonly client: {
+    /** The one effective address: behind a balancer, and with XCLIENT, the one that was told. */
+    readonly address: string
+    /** This host itself. */
+    readonly own: boolean
+    name(): Promise<ClientName>
+  }
+  readonly helo?: string
+  readonly user?: string
+  readonly secure: boolean
+  /** The client did not wait for a reply where it has to. */
+  readonly pipelined: boolean
+  readonly sender?: SaidPath
+  readonly recipient?: SaidPath
+  /** What the rules say to a recipient when a stranger asks, with the client's sender. @throws TableError */
+  asStranger(mailbox: Mailbox): Promise<Resolution>
+  /** True the first time in a transaction. */
+  firstTime(restriction: Restriction): boolean
+}
+
+/** What restrictions work with. */
+export interface Means {
+  readonly tables: TableSet
+  readonly dns: Dns
+  /** Between user and sub-address. */
+  readonly delimiter: string
+  /** Resolves early when the session ends. */
+  readonly sleep: (ms: number) => Promise<void>
+  readonly log: Pick<Logger, 'debug' | 'info' | 'error'>
+}
+
+/** `next`: nothing is decided, the list goes on. A reply refuses. */
+export type Finding = 'next' | 'permit' | Reply

@@ -1,0 +1,68 @@
+import type { Configuration, Listener, Restriction, RestrictionStage } from '../../../shared/config/model.ts'
+
+/** The restrictions of one listener. */
+export interface RestrictionLists {
+  /** Each stage has one, which may be empty. */
+  readonly stages: ReadonlyMap<RestrictionStage, readonly Restriction[]>
+  /** Refusals of connect, helo and mail wait for RCPT. */
+  readonly delayed: boolean
+  /** Some list asks whether the client waits for replies. */
+  readonly watchesPipelining: boolean
+  /** Addresses without a domain are refused by a list, no sooner. */
+  readonly takesBare: Readonly<Record<'sender' | 'recipient', boolean>>
+}
+
+const stages = ['connect', 'helo', 'mail', 'rcpt', 'data'] as const
+
+/** Absent: no restriction is for this listener, and its sessions pay for none. */
+export function restrictionLists(
+  { pipeline }: Pick<Configuration, 'pipeline'>,
+  listener: Pick<Listener, 'on' | 'port' | 'tag'>,
+): RestrictionLists | undefined {
+  const own = pipeline.restrictions.filter((one) => isFor(one, listener))
+  if (own.length === 0) return undefined
+  const has = (kind: Restriction['rule']['kind'], fault?: string): boolean =>
+    own.some(({ rule }) => rule.kind === kind && (fault === undefined || ('fault' in rule && rule.fault === fault)))
+  return {
+    stages: new Map(stages.map((stage) => [stage, own.filter((one) => one.stage === stage)])),
+    delayed: pipeline.delayRefusals,
+    watchesPipelining: has('pipelining'),
+    takesBare: { sender: has('sender', 'non-fqdn'), recipient: has('recipient', 'non-fqdn') },
+  }
+}
+
+/** Whether a list says something about each recipient: then it is gone through for each. */
+export function asksForRecipient(list: readonly Restriction[]): boolean {
+  return list.some(({ rule }) => {
+    switch (rule.kind) {
+      case 'permit':
+      case 'reply':
+        return rule.when?.kind === 'table' && rule.when.subject === 'recipient'
+      case 'check':
+        return rule.subject === 'recipient'
+      case 'recipient':
+      case 'unauthorised-destination':
+        return true
+      case 'dnsbl':
+      case 'dnsbl-score':
+      case 'client':
+      case 'helo':
+      case 'sender':
+      case 'pipelining':
+      case 'plaintext':
+      case 'sleep':
+        return false
+    }
+  })
+}
+
+function isFor({ scope }: Restriction, { on, port, tag }: Pick<Listener, 'on' | 'port' | 'tag'>): boolean {
+  switch (scope?.kind) {
+    case undefined:
+      return true
+    case 'tag':
+      return tag?.toLowerCase() === scope.tag.toLowerCase()
+    case 'listener':
+      return on.replace(/^\[(.*)\]$/, '$1').toLowerCase() === scope.on.toLowerCase() && port === scope.port
+  }
+}

@@ -1,0 +1,176 @@
+import type {
+  Restriction,
+  RestrictionCondition,
+  RestrictionRule,
+  RestrictionStage,
+  RestrictionSubject,
+} from './model.ts'
+import { choiceOf, finish, scoreOf, tagOf } from './pipeline-draft.ts'
+import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
+import { parseTables } from './table-grammar.ts'
+import { positionOf } from './token-reader.ts'
+import type { TokenReader } from './token-reader.ts'
+
+/** Who may talk to us and what they may say: ordered lists, one for each stage of a session. */
+export const restrictStatements: Readonly<Record<string, ParseStatement>> = { restrict: parseRestrict }
+
+const stages = ['connect', 'helo', 'mail', 'rcpt', 'data'] as const
+const subjects = ['client', 'helo', 'sender', 'recipient'] as const
+const domainFaults = ['non-fqdn', 'unknown-domain', 'unlisted'] as const
+const rejections = [
+  'dnsbl',
+  'dnsbl-score',
+  'client',
+  'helo',
+  'sender',
+  'recipient',
+  'unauthorised-destination',
+  'pipelining',
+  'plaintext',
+  'when',
+] as const
+const conditions = ['from', 'helo', 'sender', 'recipient', 'authenticated', 'own-addresses'] as const
+const defaultReject = '554 5.7.1 Access denied'
+const defaultDefer = '450 4.7.1 Access denied for now, try again later'
+/** A session that does nothing for longer is taken for a dead one. */
+const longestSleepMs = 120_000
+
+/** `restrict delay on | off`, `restrict STAGE [on "HOST:PORT" | tag NAME] RULE`; statements add up. */
+function parseRestrict(draft: PipelineDraft): void {
+  const { reader } = draft
+  const start = reader.next()
+  if (reader.accept('delay'))
+    return finish(draft, { delayRefusals: choiceOf(reader, ['on', 'off'], 'on or off') === 'on' })
+  const stage = choiceOf(reader, stages, 'a stage of the session, or "delay"')
+  const scope = scopeOf(reader)
+  const rule = ruleOf(draft, stage)
+  const at = positionOf(start)
+  const text = reader.lexer.textBetween(start, reader.last) ?? `restrict of ${at.file}:${at.line}`
+  const restriction: Restriction = { stage, rule, text, at, ...(scope === undefined ? {} : { scope }) }
+  finish(draft, { restrictions: [...draft.settings.restrictions, restriction] })
+}
+
+function scopeOf(reader: TokenReader): Restriction['scope'] {
+  if (reader.accept('tag')) return { kind: 'tag', tag: tagOf(reader) }
+  if (!reader.accept('on')) return undefined
+  const { text, span } = reader.string('a listener, "host:port"')
+  const [, on, port] = /^(.+):(\d{1,5})$/.exec(text) ?? []
+  if (on === undefined || Number(port) > 65_535)
+    return reader.fail('value', `"${text}" is no listener`, span, 'as smtpd.conf listens: "eth0:25"')
+  return { kind: 'listener', on: on.replace(/^\[(.*)\]$/, '$1'), port: Number(port) }
+}
+
+function ruleOf(draft: PipelineDraft, stage: RestrictionStage): RestrictionRule {
+  const { reader } = draft
+  const verb = choiceOf(reader, ['permit', 'reject', 'defer', 'check', 'dnsbl', 'sleep'], 'what to do')
+  switch (verb) {
+    case 'permit':
+      return { kind: 'permit', ...whenOf(draft, stage, !reader.atEnd()) }
+    case 'reject':
+      return rejectionOf(draft, stage)
+    case 'defer':
+      return replyRule(draft, stage, defaultDefer, /^4\d\d [\x20-\x7e]+$/)
+    case 'check': {
+      const subject = subjectOf(reader, stage)
+      return { kind: 'check', subject, table: parseTables(draft.policy, 'map', `"check ${subject}"`) }
+    }
+    case 'dnsbl': {
+      const list = dnsblOf(draft)
+      reader.expect('score', 'behind the list: without a score, write `reject dnsbl`')
+      return { ...list, score: weightOf(reader) }
+    }
+    case 'sleep':
+      return { kind: 'sleep', ms: sleepOf(reader) }
+  }
+}
+
+function rejectionOf(draft: PipelineDraft, stage: RestrictionStage): RestrictionRule {
+  const { reader } = draft
+  if (reader.atEnd() || reader.at('when') || reader.peek().kind === 'string')
+    return replyRule(draft, stage, defaultReject, /^[45]\d\d [\x20-\x7e]+$/)
+  const what = choiceOf(reader, rejections, 'what is refused')
+  switch (what) {
+    case 'dnsbl':
+      return dnsblOf(draft)
+    case 'dnsbl-score':
+      return { kind: 'dnsbl-score', atLeast: weightOf(reader) }
+    case 'client':
+      return { kind: 'client', fault: choiceOf(reader, ['unknown', 'unnamed'], 'what is wrong with its name') }
+    case 'helo':
+      return { kind: 'helo', fault: choiceOf(reader, ['invalid', 'non-fqdn', 'unknown'], 'what is wrong with it') }
+    case 'sender':
+    case 'recipient':
+      fitsStage(reader, what, stage)
+      return { kind: what, fault: choiceOf(reader, domainFaults, 'what is wrong with it') }
+    case 'unauthorised-destination':
+      fitsStage(reader, 'recipient', stage)
+      return { kind: what }
+    case 'pipelining':
+    case 'plaintext':
+      return { kind: what }
+    case 'when':
+      return reader.unexpected('what is refused', rejections)
+  }
+}
+
+function replyRule(draft: PipelineDraft, stage: RestrictionStage, usual: string, form: RegExp): RestrictionRule {
+  const { reader } = draft
+  const reply = reader.peek().kind === 'string' ? replyOf(reader, usual, form) : usual
+  const when = reader.accept('when') ? conditionOf(draft, stage) : undefined
+  return { kind: 'reply', reply, ...(when === undefined ? {} : { when }) }
+}
+
+function replyOf(reader: TokenReader, example: string, form: RegExp): string {
+  const { text, span } = reader.string('a reply')
+  return form.test(text) ? text : reader.fail('value', `"${text}" is no reply for this`, span, `"${example}"`)
+}
+
+function whenOf(draft: PipelineDraft, stage: RestrictionStage, isThere: boolean): { when?: RestrictionCondition } {
+  if (!isThere) return {}
+  draft.reader.accept('when')
+  return { when: conditionOf(draft, stage) }
+}
+
+function conditionOf(draft: PipelineDraft, stage: RestrictionStage): RestrictionCondition {
+  const { reader } = draft
+  const kind = choiceOf(reader, conditions, 'a condition')
+  if (kind === 'authenticated' || kind === 'own-addresses') return { kind }
+  const subject = kind === 'from' ? 'client' : kind
+  fitsStage(reader, subject, stage)
+  return { kind: 'table', subject, table: parseTables(draft.policy, 'either', `"${kind}"`) }
+}
+
+function subjectOf(reader: TokenReader, stage: RestrictionStage): RestrictionSubject {
+  const subject = choiceOf(reader, subjects, 'what is looked up')
+  fitsStage(reader, subject, stage)
+  return subject
+}
+
+/** At DATA there may be several recipients. */
+function fitsStage(reader: TokenReader, subject: RestrictionSubject, stage: RestrictionStage): void {
+  if (subject === 'recipient' && stage === 'data')
+    reader.fail('value', 'there is no one recipient at DATA', reader.last.span, 'write it in the list `restrict rcpt`')
+}
+
+function dnsblOf(draft: PipelineDraft): Extract<RestrictionRule, { readonly kind: 'dnsbl' }> {
+  const { reader } = draft
+  const { text, span } = reader.string('the zone of the list')
+  const zone = text.toLowerCase().replace(/\.$/, '')
+  if (!/^(?=.{1,180}$)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})+$/.test(zone))
+    reader.fail('value', `"${text}" is no domain`, span, '"zen.spamhaus.org"')
+  const answers = reader.accept('answer') ? parseTables(draft.policy, 'list', '"answer"') : undefined
+  return { kind: 'dnsbl', zone, ...(answers === undefined ? {} : { answers }) }
+}
+
+/** A score as it may be added up: lists of good senders count below zero. */
+function weightOf(reader: TokenReader): number {
+  const { span } = reader.peek()
+  const score = scoreOf(reader)
+  return score === 0 ? reader.fail('value', 'a score of 0 says nothing', span) : score
+}
+
+function sleepOf(reader: TokenReader): number {
+  const { span } = reader.peek()
+  const ms = reader.duration('the time')
+  return ms <= longestSleepMs ? ms : reader.fail('value', 'nobody waits so long', span, 'at most 2m')
+}
