@@ -71,6 +71,15 @@ export interface Table {
     | { readonly kind: 'environment'; readonly prefix: string }
     /** A program that speaks the table protocol of OpenSMTPD, and the file it is told. */
     | { readonly kind: 'process'; readonly program: string; readonly config?: string }
+    /** A server that is asked in a protocol of its own; `map`: which of its maps, of a socketmap. */
+    | {
+        readonly kind: 'server'
+        readonly protocol: 'tcp' | 'socketmap' | 'dovecot'
+        readonly place: SocketPlace
+        readonly map?: string
+      }
+    /** A web server that is asked by GET; `%s` in the address is the key. */
+    | { readonly kind: 'http'; readonly url: string }
     /** The mailboxes of an LMTP server, a socket's path or `host[:port]`; made for `users from lmtp`, never declared. */
     | { readonly kind: 'lmtp'; readonly destination: string; readonly helo: string }
   readonly at: Position

@@ -3,6 +3,7 @@ import type { PipelineSettings, SocketPlace } from './model.ts'
 import { resolvePath } from './path.ts'
 import type { NamedFile, PolicyDraft } from './policy-draft.ts'
 import { parseSize } from './quantity.ts'
+import { parsePlace } from './socket-place.ts'
 import type { TokenReader } from './token-reader.ts'
 
 /** Settings as pipeline.conf is read, its hostname, and the files it names. */
@@ -58,18 +59,9 @@ export function listenOf(reader: TokenReader): { readonly host: string; readonly
 /** `"host:port"`, `"[::1]:port"`, or the path of a unix socket. */
 export function placeOf(reader: TokenReader, what: string): SocketPlace {
   const place = reader.string(what)
-  if (place.text.startsWith('/')) return { kind: 'unix', path: place.text }
-  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(place.text) ?? []
-  const host = bracketed ?? plain
-  if (host === undefined || Number(port) < 1 || Number(port) > 65_535) {
-    return reader.fail(
-      'value',
-      `"${place.text}" is no place of ${what}`,
-      place.span,
-      '"host:port" or "/path/of/socket"',
-    )
-  }
-  return { kind: 'tcp', host, port: Number(port) }
+  const parsed = parsePlace(place.text)
+  if (parsed !== undefined) return parsed
+  return reader.fail('value', `"${place.text}" is no place of ${what}`, place.span, '"host:port" or "/path/of/socket"')
 }
 
 export function choiceOf<Choice extends string>(reader: TokenReader, known: readonly Choice[], what: string): Choice {

@@ -89,6 +89,20 @@ test('the map types of Postfix are tables', async () => {
   assert.deepEqual(await sourceOf('static:joe'), { kind: 'static', value: 'joe' })
   assert.deepEqual(await sourceOf('"static:{ /dev/null }"'), { kind: 'static', value: '/dev/null' })
   assert.deepEqual(await sourceOf(`static:${folder}/aliases`), { kind: 'file', path: join(folder, 'aliases') })
+  const place = { kind: 'tcp', host: '127.0.0.1', port: 2000 }
+  assert.deepEqual(await sourceOf('tcp:127.0.0.1:2000'), { kind: 'server', protocol: 'tcp', place })
+  assert.deepEqual(await sourceOf('dovecot:/run/auth-userdb'), {
+    kind: 'server',
+    protocol: 'dovecot',
+    place: { kind: 'unix', path: '/run/auth-userdb' },
+  })
+  const socketmap = { kind: 'server', protocol: 'socketmap', map: 'virt' }
+  assert.deepEqual(await sourceOf('socketmap:inet:127.0.0.1:2000:virt'), { ...socketmap, place })
+  assert.deepEqual(await sourceOf('socketmap:unix:/run/map:virt'), {
+    ...socketmap,
+    place: { kind: 'unix', path: '/run/map' },
+  })
+  assert.deepEqual(await sourceOf('"https://a.local/%t?key=%s"'), { kind: 'http', url: 'https://a.local/%t?key=%s' })
   assert.deepEqual(await sourceOf('environ:MAIL_'), { kind: 'environment', prefix: 'MAIL_' })
 })
 
@@ -100,6 +114,13 @@ test('what a table cannot be is told with what to write instead', async () => {
     ['cidr:./aliases', /line 1: "root:" is no network/],
     ['regexp:./networks', /line 1: an expression stands between two slashes/],
     ['environ:', /environ:MAIL_/],
+    ['tcp:localhost', /does not say where its server listens/],
+    ['dovecot:localhost:0', /dovecot:\/path\/of\/socket/],
+    ['socketmap:inet:h:2000', /does not name a server and its map/],
+    ['socketmap:unix:h:2000:m', /does not name a server and its map/],
+    ['"http://joe:secret@h/"', /no password may stand/],
+    ['"http:///x"', /is no address/],
+    ['"http://h/x#y"', /behind "#"/],
     ['static:', /has no value/],
     ['proxy:hash:/x', /leave "proxy:" away/],
     ['unix:passwd.byname', /passwd:\/etc\/passwd/],

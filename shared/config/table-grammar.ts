@@ -220,6 +220,8 @@ function kindOf(draft: PolicyDraft, source: Table['source'], span: Span): 'list'
     case 'static':
     case 'environment':
     case 'process':
+    case 'server':
+    case 'http':
     case 'lmtp':
       return undefined
   }

@@ -1,8 +1,9 @@
 import { closest } from './diagnostic.ts'
 import type { Token } from './lexer.ts'
-import type { Table } from './model.ts'
+import type { SocketPlace, Table } from './model.ts'
 import { resolvePath } from './path.ts'
 import type { PolicyDraft } from './policy-draft.ts'
+import { parsePlace } from './socket-place.ts'
 import { findTableProgram } from './table-program.ts'
 
 type Source = Table['source']
@@ -47,6 +48,11 @@ const backends: Readonly<Record<string, ReadBackend>> = {
   pcre: (draft, where) => ({ kind: 'patterns', path: pathOf(draft, where), format: 'pcre' }),
   static: staticSource,
   environ: environmentSource,
+  tcp: (draft, where) => ({ kind: 'server', protocol: 'tcp', place: placeOf(draft, where) }),
+  socketmap: socketmapSource,
+  dovecot: (draft, where) => ({ kind: 'server', protocol: 'dovecot', place: placeOf(draft, where) }),
+  http: httpSource,
+  https: httpSource,
 }
 
 /** Backends of Postfix that are none here, and what to write. */
@@ -85,6 +91,36 @@ function environmentSource({ reader }: PolicyDraft, { token, argument: prefix }:
     reader.fail('syntax', `"${token.text}" would tell every variable of the environment`, token.span, hint)
   }
   return { kind: 'environment', prefix }
+}
+
+function placeOf({ reader }: PolicyDraft, { token, backend, argument }: Where): SocketPlace {
+  const place = parsePlace(argument)
+  const hint = `${backend}:127.0.0.1:2000, or ${backend}:/path/of/socket`
+  return place ?? reader.fail('value', `"${token.text}" does not say where its server listens`, token.span, hint)
+}
+
+/** As Postfix writes it: `socketmap:inet:HOST:PORT:MAP`, `socketmap:unix:/PATH:MAP`. */
+function socketmapSource({ reader }: PolicyDraft, { token, argument }: Where): Source {
+  const [, family, server = '', map] = /^(inet|unix):(.+):([^:\s]+)$/.exec(argument) ?? []
+  const place = parsePlace(server)
+  if (map === undefined || place === undefined || (place.kind === 'unix') !== (family === 'unix')) {
+    const hint = 'socketmap:inet:127.0.0.1:2000:NAME, or socketmap:unix:/path/of/socket:NAME'
+    return reader.fail('value', `"${token.text}" does not name a server and its map`, token.span, hint)
+  }
+  return { kind: 'server', protocol: 'socketmap', place, map }
+}
+
+/** No password may stand in the address: it would be printed. */
+function httpSource({ reader }: PolicyDraft, { token }: Where): Source {
+  const url = URL.canParse(token.text.replaceAll('%', '-')) ? new URL(token.text.replaceAll('%', '-')) : undefined
+  if (url === undefined || url.host === '' || !/^https?:\/\/[^/]/.test(token.text))
+    return reader.fail('value', `"${token.text}" is no address`, token.span, '"http://users.local/aliases?key=%s"')
+  if (url.username !== '' || url.password !== '') {
+    const hint = 'restrict the server to this host instead'
+    return reader.fail('value', 'no password may stand in the address of a table', token.span, hint)
+  }
+  if (url.hash !== '') return reader.fail('value', 'the part behind "#" is not sent', token.span, 'remove it')
+  return { kind: 'http', url: token.text }
 }
 
 /** makemap(8) makes `/path.db` of the text `/path`: that is read. */

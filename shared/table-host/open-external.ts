@@ -1,8 +1,15 @@
 import { TableError } from '../config/external-table.ts'
-import type { OpenExternal } from '../config/external-table.ts'
+import type { ExternalTable, OpenExternal } from '../config/external-table.ts'
+import type { Table } from '../config/model.ts'
 import type { Logger } from '../log.ts'
+import { openDovecotUsers } from './dovecot-users.ts'
+import { openHttpTable } from './http-table.ts'
 import { openLmtpDirectory } from './lmtp-directory.ts'
 import { openProcessTable } from './process-table.ts'
+import { openSocketmap } from './socketmap.ts'
+import { openTcpTable } from './tcp-table.ts'
+
+type Server = Extract<Table['source'], { readonly kind: 'server' }>
 
 export interface ExternalParts {
   readonly log: Logger
@@ -22,6 +29,10 @@ export function externalOpener({ log, now, timeoutMs = 5_000, restartMs = 500 }:
         const run = { name, program, ...(config === undefined ? {} : { config }) }
         return openProcessTable({ ...run, timeoutMs, restartMs, log, now })
       }
+      case 'server':
+        return openServer(source, timeoutMs)
+      case 'http':
+        return openHttpTable({ url: source.url, timeoutMs })
       case 'lmtp':
         return openLmtpDirectory({ ...source, log, now })
       case 'inline':
@@ -31,5 +42,16 @@ export function externalOpener({ log, now, timeoutMs = 5_000, restartMs = 500 }:
       case 'environment':
         throw new TableError(`table "${name}" is no external table`)
     }
+  }
+}
+
+function openServer({ protocol, place, map = '' }: Server, timeoutMs: number): ExternalTable {
+  switch (protocol) {
+    case 'tcp':
+      return openTcpTable({ place, timeoutMs })
+    case 'socketmap':
+      return openSocketmap({ place, map, timeoutMs })
+    case 'dovecot':
+      return openDovecotUsers({ place, timeoutMs })
   }
 }
