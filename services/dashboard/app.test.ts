@@ -9,11 +9,7 @@ import type { TestContext } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 import { Registry } from 'prom-client'
 
-import { systemClock } from '../../shared/clock.ts'
-import { silentLog } from '../../shared/log.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
-import { createApp } from './app.ts'
-import { readAssets } from './assets.ts'
 import { registerQueueGauges } from './queue-gauges.ts'
 import {
   sampleAt,
@@ -26,21 +22,12 @@ import {
 } from './sample-source.ts'
 import { isHostAllowed } from './security.ts'
 import type { Source } from './source.ts'
+import { openTestApp } from './testing.ts'
 
 const hostile = `<script>alert(1)</script>"'><img src=x onerror=alert(1)>&amp;\u202e\u0000`
 
 async function appWith(t: TestContext, source: Source, host = '127.0.0.1'): Promise<FastifyInstance> {
-  const app = createApp({
-    source,
-    registry: new Registry(),
-    assets: await readAssets(),
-    clock: systemClock,
-    log: silentLog(),
-    host,
-    tickEveryMs: 20,
-  })
-  t.after(() => app.close())
-  return app
+  return (await openTestApp(t, { source, host })).app
 }
 
 async function read(app: FastifyInstance, url: string, host = 'localhost:8080') {

@@ -3,21 +3,27 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Registry } from 'prom-client'
 
 import type { Clock } from '../../shared/clock.ts'
+import { isAtLeast } from '../../shared/config/operators.ts'
 import type { Logger } from '../../shared/log.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
+import { addAccess } from './access.ts'
+import type { Access, AccessParts, assetRoutes } from './access.ts'
 import type { Assets } from './assets.ts'
-import type { Html } from './html.ts'
 import { createLiveTicks } from './live-ticks.ts'
 import { errorPage } from './pages/error-page.ts'
-import { iconSvg } from './pages/layout.ts'
+import { bareLayout, iconSvg, layout } from './pages/layout.ts'
+import type { Page } from './pages/layout.ts'
 import { messageNotFoundPage, messagePage } from './pages/message-page.ts'
 import { overviewPage } from './pages/overview-page.ts'
 import { jobStates, queuePage, queuesPage } from './pages/queue-page.ts'
+import { systemPage } from './pages/system-page.ts'
 import { isHostAllowed, securityHeaders } from './security.ts'
 import type { JobQuestion, Source } from './source.ts'
+import { anybody } from './visitor.ts'
 
 export interface AppParts {
   readonly source: Source
+  readonly access: Omit<AccessParts, 'log'>
   readonly registry: Registry
   readonly assets: Assets
   readonly clock: Clock
@@ -30,24 +36,58 @@ export interface AppParts {
 
 const defaultTickEveryMs = 2_000
 const jobsPerPage = 100
+const auditRows = 100
 
-/** All routes. They read: nothing here changes mail, queues or configuration. */
+/** All routes. What may be seen and done by whom is decided before any of them runs. */
 export function createApp(parts: AppParts): FastifyInstance {
-  const { clock, log, host } = parts
+  const { log, host } = parts
   const app = Fastify({
     logger: false,
     forceCloseConnections: true,
-    bodyLimit: 1024,
+    bodyLimit: 8 * 1024,
     routerOptions: { maxParamLength: 128 },
   })
+  addFormParser(app)
 
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(securityHeaders)
-    if (isHostAllowed(request.headers.host, host)) return
-    await reply.code(421).type('text/plain').send('This dashboard answers to localhost only.\n')
+    const signsIn = parts.access.settings().operators !== undefined
+    if (signsIn || isHostAllowed(request.headers.host, host)) return undefined
+    return reply.code(421).type('text/plain').send('This dashboard answers to localhost only.\n')
   })
-  app.setNotFoundHandler((_request, reply) =>
-    sendPage(reply.code(404), errorPage('Not found', 'There is no such page.', clock.now())),
+  const access = addAccess(app, { ...parts.access, log })
+  const show = pageSender(access)
+  addErrorPages(app, parts, show)
+  addAssets(app, parts)
+  addMachineRoutes(app, parts, access)
+  addPages(app, parts, show)
+  addSystemPage(app, parts, { access, show })
+  addApi(app, parts)
+  return app
+}
+
+/** Sends a page as its reader may see it. */
+type Show = (request: FastifyRequest, reply: FastifyReply, page: Page) => FastifyReply
+
+function pageSender(access: Access): Show {
+  return (request, reply, page) => {
+    const visitor = access.visitor(request)
+    const { text } = visitor === undefined ? bareLayout(page.title, page.main) : layout(page, visitor)
+    return reply.type('text/html; charset=utf-8').send(text)
+  }
+}
+
+/** Forms of pages; nothing else has a body here. */
+function addFormParser(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) => {
+    done(null, new URLSearchParams(String(body)))
+  })
+}
+
+function addErrorPages(app: FastifyInstance, { clock, log }: AppParts, show: Show): void {
+  app.setNotFoundHandler((request, reply) =>
+    show(request, reply.code(404), errorPage('Not found', 'There is no such page.', clock.now())),
   )
   app.setErrorHandler((error: Error & { readonly statusCode?: number }, request, reply) => {
     const code = error.statusCode ?? 500
@@ -56,42 +96,50 @@ export function createApp(parts: AppParts): FastifyInstance {
       code >= 500 ? 'The dashboard could not do this; the log says why.' : 'The request cannot be understood.'
     return isApi(request)
       ? reply.code(code).send({ error: text })
-      : sendPage(reply.code(code), errorPage('That did not work', text, clock.now()))
+      : show(request, reply.code(code), errorPage('That did not work', text, clock.now()))
   })
-
-  addAssets(app, parts)
-  addMachineRoutes(app, parts)
-  addPages(app, parts)
-  addApi(app, parts)
-  return app
 }
 
-function addPages(app: FastifyInstance, { source, clock }: AppParts): void {
-  app.get('/', async (_request, reply) => sendPage(reply, overviewPage(await source.overview())))
+function addPages(app: FastifyInstance, { source, clock }: AppParts, show: Show): void {
+  app.get('/', async (request, reply) => show(request, reply, overviewPage(await source.overview())))
 
-  app.get('/queues', async (_request, reply) => {
+  app.get('/queues', async (request, reply) => {
     const { queues, at } = await source.overview()
-    return sendPage(reply, queuesPage(queues, at))
+    return show(request, reply, queuesPage(queues, at))
   })
 
   app.get('/queues/:name', async (request, reply) => {
     const name = parameter(request, 'name')
     const detail = await source.queue(name, jobQuestion(request))
-    if (detail !== undefined) return sendPage(reply, queuePage(name, detail))
-    return sendPage(reply.code(404), errorPage('No such queue', `There is no queue '${name}'.`, clock.now()))
+    if (detail !== undefined) return show(request, reply, queuePage(name, detail))
+    return show(request, reply.code(404), errorPage('No such queue', `There is no queue '${name}'.`, clock.now()))
   })
 
   app.get('/messages', async (request, reply) => {
     const id = queryText(request, 'id')?.trim().toLowerCase() ?? ''
     if (isMessageId(id)) return reply.redirect(`/messages/${id}`, 303)
-    return sendPage(reply.code(404), messageNotFoundPage(id, clock.now()))
+    return show(request, reply.code(404), messageNotFoundPage(id, clock.now()))
   })
 
   app.get('/messages/:id', async (request, reply) => {
     const id = parameter(request, 'id')
     const message = isMessageId(id) ? await source.message(id) : undefined
-    if (message !== undefined) return sendPage(reply, messagePage(message, clock.now()))
-    return sendPage(reply.code(404), messageNotFoundPage(id, clock.now()))
+    if (message !== undefined) return show(request, reply, messagePage(message, clock.now()))
+    return show(request, reply.code(404), messageNotFoundPage(id, clock.now()))
+  })
+}
+
+function addSystemPage(
+  app: FastifyInstance,
+  { source, access: { settings, audit } }: AppParts,
+  { access, show }: { readonly access: Access; readonly show: Show },
+): void {
+  app.get('/system', async (request, reply) => {
+    const visitor = access.visitor(request) ?? anybody
+    const seesAudit = isAtLeast(visitor.role, 'admin')
+    const [overview, entries] = await Promise.all([source.overview(), seesAudit ? audit.last(auditRows) : undefined])
+    const facts = { overview, settings: settings(), ...(entries === undefined ? {} : { audit: entries }) }
+    return show(request, reply, systemPage(facts, visitor))
   })
 }
 
@@ -120,12 +168,13 @@ function addApi(app: FastifyInstance, { source }: AppParts): void {
 function addMachineRoutes(
   app: FastifyInstance,
   { source, registry, tickEveryMs = defaultTickEveryMs }: AppParts,
+  access: Access,
 ): void {
-  app.get('/health', async (_request, reply) => {
+  app.get('/health', async (request, reply) => {
     const health = await source.health()
-    return reply
-      .code(health.healthy ? 200 : 503)
-      .send({ status: health.healthy ? 'ok' : 'failing', checks: health.checks })
+    const status = health.healthy ? 'ok' : 'failing'
+    const tellsWhy = access.visitor(request) !== undefined
+    return reply.code(health.healthy ? 200 : 503).send(tellsWhy ? { status, checks: health.checks } : { status })
   })
 
   app.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()))
@@ -142,7 +191,7 @@ function addMachineRoutes(
 
 /** Fetched again after a minute, so that a page never lives long with the stylesheet of another version. */
 function addAssets(app: FastifyInstance, { assets }: AppParts): void {
-  const files: readonly (readonly [string, string, string])[] = [
+  const files: readonly (readonly [(typeof assetRoutes)[number], string, string])[] = [
     ['/assets/sluice.css', 'text/css; charset=utf-8', assets.stylesheet],
     ['/assets/live.js', 'text/javascript; charset=utf-8', assets.liveModule],
     ['/assets/icon.svg', 'image/svg+xml', iconSvg],
@@ -150,10 +199,6 @@ function addAssets(app: FastifyInstance, { assets }: AppParts): void {
   for (const [path, type, text] of files) {
     app.get(path, (_request, reply) => reply.type(type).header('cache-control', 'max-age=60').send(text))
   }
-}
-
-function sendPage(reply: FastifyReply, page: Html): FastifyReply {
-  return reply.type('text/html; charset=utf-8').send(page.text)
 }
 
 function unavailable(reply: FastifyReply, reason: string): FastifyReply {

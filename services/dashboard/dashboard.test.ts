@@ -33,7 +33,10 @@ async function openBench(t: TestContext) {
     ].join('\n'),
   )
   const { configuration: read } = await loadConfiguration({ smtpdConf, hostname: 'mx.example.org' })
-  const configuration = { ...read, pipeline: { ...read.pipeline, dashboard: { host: '127.0.0.1', port: 0 } } }
+  const configuration = {
+    ...read,
+    pipeline: { ...read.pipeline, dashboard: { host: '127.0.0.1', port: 0, readOnly: false } },
+  }
   const redis = await startTestRedis()
   const system = await openSystem({
     configuration,
@@ -108,7 +111,7 @@ test('the pages show a real queue, and still answer when Redis is killed', { ski
 test('a port in use is named', { skip }, async (t) => {
   const { base, context } = await openBench(t)
   const { configuration } = context
-  const taken = { host: '127.0.0.1', port: Number(new URL(base).port) }
+  const taken = { host: '127.0.0.1', port: Number(new URL(base).port), readOnly: false }
   const metrics = createMetrics()
   t.after(() => metrics.close())
   const again = {

@@ -2,6 +2,8 @@ import { constants } from 'node:fs'
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { openAudit } from '../../shared/audit.ts'
+import { createPasswordVerifier } from '../../shared/crypt/verify-password.ts'
 import { storyOf } from '../../shared/journal.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import type { RunningService, Service, ServiceContext } from '../../shared/service.ts'
@@ -10,10 +12,12 @@ import { findMessage } from '../../shared/spool/list-messages.ts'
 import { createApp } from './app.ts'
 import { readAssets } from './assets.ts'
 import { registerQueueGauges } from './queue-gauges.ts'
-import { isLoopback } from './security.ts'
+import { createFormTokens } from './form-tokens.ts'
+import { Sessions } from './sessions.ts'
+import { createSignIn } from './sign-in.ts'
 import { createSource } from './system-source.ts'
 
-/** Pages, JSON and metrics for the operator. Reads only. */
+/** Pages, JSON and metrics for operators. */
 const dashboard: Service = { name: 'dashboard', start: startDashboard }
 export default dashboard
 
@@ -39,16 +43,37 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
     },
   })
   registerQueueGauges(metrics.registry, queues)
-  const app = createApp({ source, registry: metrics.registry, assets: await readAssets(), clock, log, host })
-  const url = await app.listen({ host, port }).catch(async (error: unknown) => {
+  const verifier = createPasswordVerifier()
+  const audit = await openAudit(dataFolder, { log, clock })
+  const settings = () => context.configuration.pipeline.dashboard
+  const app = createApp({
+    source,
+    access: {
+      settings,
+      trustedProxies: () => context.configuration.pipeline.trustedProxies,
+      signIn: createSignIn({ operators: () => settings().operators, tables: context.tables, verifier, clock, log }),
+      sessions: new Sessions(clock),
+      tokens: createFormTokens(),
+      audit,
+    },
+    registry: metrics.registry,
+    assets: await readAssets(),
+    clock,
+    log,
+    host,
+  })
+  const close = async (): Promise<void> => {
     await app.close()
+    await verifier.close()
+    await audit.close()
+  }
+  const url = await app.listen({ host, port }).catch(async (error: unknown) => {
+    await close()
     throw cannotListen(host, port, error as NodeJS.ErrnoException)
   })
-  // No sign-in yet: whoever reaches the port reads addresses and replies.
-  if (!isLoopback(host)) log.warn({ url }, 'everybody who reaches the dashboard can read it: it has no sign-in yet')
   return {
     listens: [`${url} (dashboard)`],
-    close: () => app.close(),
+    close,
   }
 }
 

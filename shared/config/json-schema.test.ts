@@ -137,6 +137,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'spam clean { 10.0.0.0/8 } bypass',
       'spam clean tag Mine bypass',
       'login from { joe = "x" }, dovecot "dovecot:12345", dovecot "/run/dovecot/auth-client"',
+      `dashboard listen "0.0.0.0:1" auth { joe = "reader:$5$abcdefgh$ZLdkj8mkc2XVSrPVjskDAgZPGjtj1VGVaa1aUkrMTU/" } read-only`,
       'header match tag T "^X:" prepend "Y: z"',
       'header match "^X:" reject',
       'restrict delay off',

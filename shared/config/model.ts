@@ -263,6 +263,15 @@ export interface Rule {
   readonly decision: { readonly kind: 'action'; readonly name: string } | { readonly kind: 'reject' }
 }
 
+export interface DashboardSettings {
+  readonly host: string
+  readonly port: number
+  /** Who may sign in: `hash` or `role:hash` by name. Absent: it listens on loopback only, and nobody can change a thing. */
+  readonly operators?: Table
+  /** Nobody can change a thing, whatever his role. */
+  readonly readOnly: boolean
+}
+
 /** What pipeline.conf holds; every line optional, defaults written out. */
 export interface PipelineSettings {
   readonly redis?: { readonly url: string; readonly passwordFile?: string; readonly prefix: string }
@@ -273,7 +282,7 @@ export interface PipelineSettings {
     /** Keys, one a line; the first one encrypts, all of them decrypt. */
     readonly keyFile?: string
   }
-  readonly dashboard: { readonly host: string; readonly port: number }
+  readonly dashboard: DashboardSettings
   readonly metrics?: { readonly host: string; readonly port: number }
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
   /** By name; `filter`, `sign`, `deliver`, `relay` are always there. */

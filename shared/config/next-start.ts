@@ -15,7 +15,7 @@ const atStart = ['redis', 'spool', 'dashboard', 'metrics'] as const
 export function keepUntilNextStart(loaded: LoadedConfiguration, running: Configuration): LoadedConfiguration {
   const { configuration, statedAt } = loaded
   const waiting: Diagnostic[] = atStart
-    .filter((name) => !isDeepStrictEqual(configuration.pipeline[name], running.pipeline[name]))
+    .filter((name) => !isSameAtStart(name, configuration.pipeline, running.pipeline))
     .map((name) => waits(`"${name}"`, statedAt.get(name) ?? fileSpan('pipeline.conf')))
   const { subAddressDelimiter } = running
   if (configuration.subAddressDelimiter !== subAddressDelimiter)
@@ -41,9 +41,17 @@ export function keepUntilNextStart(loaded: LoadedConfiguration, running: Configu
   }
 }
 
+/** Who may sign in is asked anew each time: only where the dashboard listens, and whether it asks at all, is settled at start. */
+function isSameAtStart(name: (typeof atStart)[number], next: PipelineSettings, running: PipelineSettings): boolean {
+  if (name !== 'dashboard') return isDeepStrictEqual(next[name], running[name])
+  const settled = ({ dashboard: { host, port, operators } }: PipelineSettings) => [host, port, operators === undefined]
+  return isDeepStrictEqual(settled(next), settled(running))
+}
+
 function withRunning(next: PipelineSettings, running: PipelineSettings): PipelineSettings {
   const { redis: _redis, spool: _spool, metrics: _metrics, ...changeable } = next
-  const { redis, spool, dashboard, metrics } = running
+  const { redis, spool, metrics } = running
+  const { dashboard } = isSameAtStart('dashboard', next, running) ? next : running
   return Object.freeze({
     ...changeable,
     dashboard,

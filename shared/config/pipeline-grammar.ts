@@ -2,6 +2,7 @@ import { closest } from './diagnostic.ts'
 import type { Token } from './lexer.ts'
 import type { PipelineSettings } from './model.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
+import { dashboardStatements } from './pipeline-dashboard.ts'
 import { deliveryStatements } from './pipeline-delivery.ts'
 import { filterStatements } from './pipeline-filter.ts'
 import { doorStatements } from './pipeline-door.ts'
@@ -42,7 +43,7 @@ const onlyOnce = new Set([
 /** An empty pipeline.conf. */
 export function defaultPipeline(): PipelineSettings {
   return {
-    dashboard: { host: '127.0.0.1', port: 8080 },
+    dashboard: { host: '127.0.0.1', port: 8080, readOnly: false },
     logLevel: 'info',
     queues: new Map(builtinQueues.map((queue) => [queue.name, queue])),
     dkim: [],
@@ -70,6 +71,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   table: (draft) => parseTable(draft.policy),
   include: (draft) => parseInclude(draft.policy),
   ...systemStatements,
+  ...dashboardStatements,
   ...queueStatements,
   ...filterStatements,
   ...filterProcessStatements,

@@ -1,14 +1,12 @@
 import type { PipelineSettings } from './model.ts'
 import { resolvePath } from './path.ts'
-import { finish, refuse, namedFile, listenOf, choiceOf, sizeOf } from './pipeline-draft.ts'
+import { finish, namedFile, choiceOf, sizeOf } from './pipeline-draft.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 
-/** What the processes of this host share: Redis, spool, dashboard, log, name, DNS. */
+/** What the processes of this host share: Redis, spool, log, name, DNS. */
 export const systemStatements: Readonly<Record<string, ParseStatement>> = {
   redis: parseRedis,
   spool: parseSpool,
-  dashboard: parseDashboard,
-  metrics: parseMetrics,
   log: parseLog,
   hostname: parseHostname,
   resolver: parseResolver,
@@ -59,27 +57,6 @@ function parseSpool(draft: PipelineDraft): void {
     } else reader.unexpected('compression, quota or key', ['compression', 'quota', 'key'])
   }
   finish(draft, { spool })
-}
-
-/** `dashboard listen "host:port"`. */
-function parseDashboard(draft: PipelineDraft): void {
-  const { reader } = draft
-  reader.next()
-  const dashboard = listenOf(reader)
-  if (reader.at('auth') || reader.at('read-only')) {
-    refuse(
-      reader,
-      `${reader.peek().text} of the dashboard`,
-      'let it listen on 127.0.0.1, behind a proxy that asks for a password',
-    )
-  }
-  finish(draft, { dashboard })
-}
-
-/** `metrics listen "host:port"`. */
-function parseMetrics(draft: PipelineDraft): void {
-  draft.reader.next()
-  finish(draft, { metrics: listenOf(draft.reader) })
 }
 
 /** `log level LEVEL [format json]`. */

@@ -17,13 +17,14 @@ function hiddenKeys({ srs }: Configuration): Configuration['srs'] {
   return srs && { ...srs, key: 'hidden', ...(srs.backupKey === undefined ? {} : { backupKey: 'hidden' }) }
 }
 
-/** Tables used for passwords: credentials of listeners, relays and `login`. */
+/** Tables used for passwords: credentials of listeners, relays, `login` and the dashboard. */
 function secretTables(configuration: Configuration): ReadonlySet<unknown> {
   const { listeners, actions, pipeline } = configuration
   const tables = [
     ...listeners.map((listener) => listener.auth.table),
     ...[...actions.values()].map((action) => (action.kind === 'relay' ? action.auth : undefined)),
     ...pipeline.login.map((setting) => (setting.kind === 'table' ? setting.table : undefined)),
+    pipeline.dashboard.operators,
   ]
   return new Set(tables.filter((table) => table !== undefined))
 }

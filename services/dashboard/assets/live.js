@@ -11,23 +11,27 @@ function isBusy() {
   )
 }
 
-/** The place of the focused element in the page, so that a keyboard user does not lose it. */
-function focusedLink() {
+/** Finds the focused element again in a new page, so that a keyboard user does not lose it. */
+function focusedPlace() {
   const focused = document.activeElement
-  return focused !== null && main.contains(focused) ? focused.getAttribute('href') : null
+  if (focused === null || !main.contains(focused)) return null
+  if (focused.id !== '') return `#${CSS.escape(focused.id)}`
+  const href = focused.getAttribute('href')
+  return href === null ? null : `[href="${CSS.escape(href)}"]`
 }
 
 async function refresh() {
   if (isBusy()) return
   loading = true
   try {
-    const response = await fetch(location.href, { headers: { accept: 'text/html' } })
+    const response = await fetch(location.href, { headers: { accept: 'text/html', 'x-refresh': '1' } })
+    if (response.redirected) return location.assign(response.url)
     const page = new DOMParser().parseFromString(await response.text(), 'text/html')
     const next = page.querySelector('main')
     if (next === null || isSelecting()) return
-    const href = focusedLink()
+    const place = focusedPlace()
     main.replaceChildren(...next.childNodes)
-    if (href !== null) main.querySelector(`[href="${CSS.escape(href)}"]`)?.focus({ preventScroll: true })
+    if (place !== null) main.querySelector(place)?.focus({ preventScroll: true })
     document.title = page.title
     freshness.replaceChildren(...page.querySelector('#freshness').childNodes)
   } catch {

@@ -1,46 +1,50 @@
 import { formatSecond } from '../../../shared/report/units.ts'
 import { html } from '../html.ts'
-import type { Html } from '../html.ts'
+import type { Html, HtmlValue } from '../html.ts'
+import type { Visitor } from '../visitor.ts'
+import { formTokenField } from './parts.ts'
 
 export interface Page {
   readonly title: string
   /** Path of the navigation entry this page belongs to. */
-  readonly section: '/' | '/queues' | 'none'
+  readonly section: Section | 'none'
   readonly at: number
   readonly main: Html
+  /** It is not kept up to date: what the reader types would be lost. */
+  readonly still?: true
 }
+
+export type Section = (typeof sections)[number][0]
+
+const sections = [
+  ['/', 'Overview'],
+  ['/queues', 'Queues'],
+  ['/system', 'System'],
+] as const
 
 /** Seconds between two loads of a page in a browser without scripts. */
 const reloadSeconds = 10
 
 /** The frame of all pages. Reads well without scripts; with them, `main` is kept up to date. */
-export function layout(page: Page): Html {
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>${page.title} · Sluice</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="robots" content="noindex">
-<link rel="icon" href="/assets/icon.svg" type="image/svg+xml">
-<link rel="stylesheet" href="/assets/sluice.css">
-<script type="module" src="/assets/live.js"></script>
-<noscript><meta http-equiv="refresh" content="${reloadSeconds}"></noscript>
-</head>
-<body>
-<a class="skip" href="#main">Skip to content</a>
-<header class="top">
+export function layout(page: Page, visitor: Visitor): Html {
+  const live = html`<script type="module" src="/assets/live.js"></script>
+<noscript><meta http-equiv="refresh" content="${reloadSeconds}"></noscript>`
+  return frame(
+    page.title,
+    page.still === true ? undefined : live,
+    html`<header class="top">
   <a class="brand" href="/">${logo}<span>Sluice</span></a>
   <nav aria-label="Pages">
-    <a href="/"${page.section === '/' && html` aria-current="page"`}>Overview</a>
-    <a href="/queues"${page.section === '/queues' && html` aria-current="page"`}>Queues</a>
-  </nav>
+    ${sections.map(
+      ([path, title]) => html`<a href="${path}"${page.section === path && html` aria-current="page"`}>${title}</a>
+    `,
+    )}</nav>
   <form class="find" action="/messages" method="get" role="search">
     <label for="id" class="quiet">Message</label>
     <input id="id" name="id" type="search" placeholder="message id" autocomplete="off" spellcheck="false" maxlength="64">
     <button>Find</button>
   </form>
+  ${signOut(visitor)}
 </header>
 <main id="main" tabindex="-1">
 ${page.main}
@@ -48,10 +52,46 @@ ${page.main}
 <footer class="bottom">
   <span id="freshness">As of <time datetime="${new Date(page.at).toISOString()}">${formatSecond(page.at)}</time></span>
   <span><a href="/health">health</a> <a href="/metrics">metrics</a> <a href="/api/queues">api</a></span>
-</footer>
+</footer>`,
+  )
+}
+
+/** For those who have not signed in: says nothing about the mail. */
+export function bareLayout(title: string, main: Html): Html {
+  return frame(
+    title,
+    undefined,
+    html`<header class="top"><a class="brand" href="/">${logo}<span>Sluice</span></a></header>
+<main id="main" tabindex="-1">
+${main}
+</main>`,
+  )
+}
+
+function frame(title: string, head: HtmlValue, body: Html): Html {
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>${title} · Sluice</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="robots" content="noindex">
+<link rel="icon" href="/assets/icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="/assets/sluice.css">
+${head}
+</head>
+<body>
+<a class="skip" href="#main">Skip to content</a>
+${body}
 </body>
 </html>
 `
+}
+
+function signOut(visitor: Visitor): HtmlValue {
+  if (visitor.name === undefined) return undefined
+  return html`<form class="who" action="/sign-out" method="post">${formTokenField(visitor)}<span title="${visitor.role}">${visitor.name}</span> <button>Sign out</button></form>`
 }
 
 const logo = html`<svg class="logo" viewBox="0 0 24 24" width="24" height="24" aria-hidden="true"><path d="M2 7h9v3H2zM2 13h9M13 3v18M15 14h7M15 17h7M15 20h7" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round"/></svg>`

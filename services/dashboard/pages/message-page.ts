@@ -4,12 +4,12 @@ import type { MessageView, RecipientView } from '../../../shared/report/views.ts
 import { html } from '../html.ts'
 import type { Html, HtmlValue } from '../html.ts'
 import { jobTable } from './job-table.ts'
-import { layout } from './layout.ts'
+import type { Page } from './layout.ts'
 import { badge, dataTable, notice } from './parts.ts'
 import type { Tone } from './parts.ts'
 
 /** One message: who to whom, where each copy is, and its story. */
-export function messagePage(message: MessageView, at: number): Html {
+export function messagePage(message: MessageView, at: number): Page {
   const main = html`<div class="headline"><h1 class="id">${message.id}</h1>
 <p><span class="address">${message.from ?? '<>'}</span> to ${plural(message.recipients.length, 'recipient')}${message.sizeBytes !== undefined && html`, ${formatSize(message.sizeBytes)}`}, accepted ${formatSecond(message.acceptedAt)} ${message.tags.map((tag) => badge('plain', tag))}</p></div>
 ${message.knownFrom === 'journal' && notice('plain', 'It has left the spool.', 'What follows is from the journal.')}
@@ -21,14 +21,14 @@ ${jobs(message, at)}
 <section aria-labelledby="origin"><h2 id="origin">Origin</h2>${origin(message)}</section>
 <section aria-labelledby="edits"><h2 id="edits">Header edits</h2>${message.edits.length === 0 ? html`<p class="empty">None known.</p>` : html`<ol class="edits">${message.edits.map((edit) => html`<li><code>${edit}</code></li>`)}</ol>`}</section>
 </div>`
-  return layout({ title: message.id, section: 'none', at, main })
+  return { title: message.id, section: 'none', at, main }
 }
 
 /** For an id nothing is known about, and for what is not an id. */
-export function messageNotFoundPage(given: string, at: number): Html {
+export function messageNotFoundPage(given: string, at: number): Page {
   const main = html`<div class="headline"><h1>No such message</h1></div>
 <p>Nothing is known under <code>${given}</code>. The id is the 18 characters the 250 reply ended with; the story of a message is kept for some time after it is done.</p>`
-  return layout({ title: 'No such message', section: 'none', at, main })
+  return { title: 'No such message', section: 'none', at, main }
 }
 
 const recipientTones = {

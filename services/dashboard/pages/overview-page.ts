@@ -3,11 +3,11 @@ import { html } from '../html.ts'
 import type { Html, HtmlValue } from '../html.ts'
 import type { Overview, ServiceView } from '../source.ts'
 import { jobTable } from './job-table.ts'
-import { layout } from './layout.ts'
+import type { Page } from './layout.ts'
 import { ago, badge, dataTable, notice } from './parts.ts'
 import { pipelineDrawing } from './pipeline-drawing.ts'
 
-export function overviewPage(overview: Overview): Html {
+export function overviewPage(overview: Overview): Page {
   const { at, queues, attention, services, listeners } = overview
   const seen = queues.kind === 'seen' ? queues.value : []
   const main = html`<div class="headline"><h1>${headline(overview)}</h1><p class="quiet-text">${overview.hostname} · configuration ${overview.revision}</p></div>
@@ -31,7 +31,7 @@ ${services
 <section aria-labelledby="pipeline"><h2 id="pipeline">Pipeline</h2>${pipelineDrawing(listeners, seen)}</section>
 <section aria-labelledby="attention"><h2 id="attention">Needs a look</h2>${attentionList(attention, at)}</section>
 <section aria-labelledby="services"><h2 id="services">Services</h2>${servicesTable(services, at)}</section>`
-  return layout({ title: 'Overview', section: '/', at, main })
+  return { title: 'Overview', section: '/', at, main }
 }
 
 /** The state of the whole in one sentence. */

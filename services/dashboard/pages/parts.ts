@@ -1,6 +1,7 @@
 import { formatDuration, formatSecond } from '../../../shared/report/units.ts'
 import { html } from '../html.ts'
 import type { Html, HtmlValue } from '../html.ts'
+import type { Visitor } from '../visitor.ts'
 
 export type Tone = 'good' | 'waiting' | 'bad' | 'plain'
 
@@ -47,4 +48,9 @@ function tableCell<Row>(column: Column<Row>, row: Row): Html {
   const content = html`${column.cell(row)}`
   const classes = [column.numeric === true ? 'num' : '', content.text === '' ? 'none' : ''].filter(Boolean).join(' ')
   return html`<td data-label="${column.title}"${classes !== '' && html` class="${classes}"`}><div>${content}</div></td>`
+}
+
+/** In every form that changes something. */
+export function formTokenField({ formToken }: Visitor): Html {
+  return html`<input type="hidden" name="token" value="${formToken}">`
 }

@@ -4,14 +4,14 @@ import { html } from '../html.ts'
 import type { Html, HtmlValue } from '../html.ts'
 import type { JobQuestion, QueueDetail } from '../source.ts'
 import { jobTable } from './job-table.ts'
-import { layout } from './layout.ts'
+import type { Page } from './layout.ts'
 import { badge, dataTable, notice } from './parts.ts'
 import { toneOf } from './pipeline-drawing.ts'
 
 export const jobStates: readonly JobState[] = ['waiting', 'active', 'delayed', 'held']
 
 /** One queue and a page of its jobs. */
-export function queuePage(name: string, detail: QueueDetail): Html {
+export function queuePage(name: string, detail: QueueDetail): Page {
   const { queue, jobs, question, at } = detail
   const view = queue.kind === 'seen' ? queue.value : undefined
   const main = html`<div class="headline"><h1>Queue ${name}${view?.paused === true && html` ${badge('waiting', 'paused')}`}</h1>
@@ -19,13 +19,13 @@ export function queuePage(name: string, detail: QueueDetail): Html {
 ${queue.kind === 'away' && notice('bad', 'Redis is away.', queue.reason)}
 <nav class="tabs" aria-label="States">${tab(name, undefined, question, view)}${jobStates.map((state) => tab(name, state, question, view))}</nav>
 ${jobsOf(name, jobs, question, at)}`
-  return layout({ title: `Queue ${name}`, section: '/queues', at, main })
+  return { title: `Queue ${name}`, section: '/queues', at, main }
 }
 
 /** All queues in one table. */
-export function queuesPage(queues: Seen<readonly QueueView[]>, at: number): Html {
+export function queuesPage(queues: Seen<readonly QueueView[]>, at: number): Page {
   const main = html`<div class="headline"><h1>Queues</h1></div>${queues.kind === 'away' ? notice('bad', 'Redis is away.', queues.reason) : queuesTable(queues.value)}`
-  return layout({ title: 'Queues', section: '/queues', at, main })
+  return { title: 'Queues', section: '/queues', at, main }
 }
 
 function queuesTable(queues: readonly QueueView[]): Html {

@@ -1,0 +1,65 @@
+import type { AuditEntry } from '../../../shared/audit.ts'
+import type { DashboardSettings } from '../../../shared/config/model.ts'
+import { formatSecond } from '../../../shared/report/units.ts'
+import { html } from '../html.ts'
+import type { Html, HtmlValue } from '../html.ts'
+import type { Overview } from '../source.ts'
+import type { Visitor } from '../visitor.ts'
+import { messageLink } from './job-table.ts'
+import type { Page } from './layout.ts'
+import { badge, dataTable } from './parts.ts'
+
+export interface SystemFacts {
+  readonly overview: Overview
+  readonly settings: DashboardSettings
+  /** Absent: not for this visitor. */
+  readonly audit?: readonly AuditEntry[]
+}
+
+/** What this is, who may come in, and what operators did. */
+export function systemPage({ overview, settings, audit }: SystemFacts, visitor: Visitor): Page {
+  const facts: readonly (readonly [string, HtmlValue])[] = [
+    ['Host', overview.hostname],
+    ['Configuration', overview.revision],
+    ['Node.js', process.version],
+    ['Dashboard', `${settings.host}:${settings.port}${settings.readOnly ? ', read-only' : ''}`],
+    ['Sign-in', signIn(settings)],
+    ['You', visitor.name === undefined ? 'a reader' : `${visitor.name}, ${visitor.role}`],
+  ]
+  const main = html`<div class="headline"><h1>System</h1></div>
+<section aria-labelledby="facts"><h2 id="facts">This Sluice</h2>
+<dl class="facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl></section>
+<section aria-labelledby="audit"><h2 id="audit">What operators did</h2>${auditList(audit)}</section>`
+  return { title: 'System', section: '/system', at: overview.at, main }
+}
+
+function signIn({ operators }: DashboardSettings): HtmlValue {
+  if (operators !== undefined) return `by the table ${operators.name}`
+  return html`nobody signs in: whoever is on this host reads, nobody can change a thing. <code>dashboard listen "…" auth &lt;operators&gt;</code> in pipeline.conf names operators.`
+}
+
+function auditList(audit: readonly AuditEntry[] | undefined): Html {
+  if (audit === undefined) return html`<p class="empty">It is shown to those who signed in as admin.</p>`
+  if (audit.length === 0) return html`<p class="empty">Nothing yet.</p>`
+  return dataTable(
+    'What operators did, newest first',
+    [
+      {
+        title: 'When',
+        cell: ({ at }) => html`<time datetime="${new Date(at).toISOString()}">${formatSecond(at)}</time>`,
+      },
+      { title: 'Who', cell: ({ by }) => by },
+      { title: 'From', cell: ({ from }) => html`<span class="address">${from}</span>` },
+      { title: 'What', cell: ({ action }) => action },
+      { title: 'About', cell: about },
+      { title: 'Outcome', cell: ({ outcome }) => badge(outcome === 'done' ? 'good' : 'bad', outcome) },
+      { title: 'Detail', cell: ({ detail }) => detail },
+    ],
+    audit,
+  )
+}
+
+function about({ about: what, action }: AuditEntry): HtmlValue {
+  if (what === undefined) return undefined
+  return action.endsWith('queue') ? html`<a href="/queues/${what}">${what}</a>` : messageLink(what)
+}

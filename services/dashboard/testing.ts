@@ -1,0 +1,143 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+
+import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
+import { Registry } from 'prom-client'
+
+import { openAudit } from '../../shared/audit.ts'
+import type { Clock } from '../../shared/clock.ts'
+import type { DashboardSettings, Table } from '../../shared/config/model.ts'
+import { openTables } from '../../shared/config/tables.ts'
+import { checkPassword } from '../../shared/crypt/check-password.ts'
+import { silentLog } from '../../shared/log.ts'
+import { createApp } from './app.ts'
+import { readAssets } from './assets.ts'
+import { createFormTokens } from './form-tokens.ts'
+import { sampleAt, sampleSource } from './sample-source.ts'
+import { Sessions } from './sessions.ts'
+import { createSignIn } from './sign-in.ts'
+import type { Source } from './source.ts'
+
+export interface TestAppOptions {
+  readonly source?: Source
+  readonly host?: string
+  /** Value by name; absent: nobody signs in. */
+  readonly operators?: Readonly<Record<string, string>>
+  readonly readOnly?: boolean
+  readonly trustedProxies?: readonly string[]
+}
+
+/** A dashboard with a made-up system behind it, and a clock that stands still until it is told. */
+export async function openTestApp(t: TestContext, options: TestAppOptions = {}) {
+  const { source = sampleSource({}), host = '127.0.0.1', readOnly = false, trustedProxies = [] } = options
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-dash-'))
+  const time = { now: sampleAt }
+  const clock: Clock = { now: () => time.now }
+  const log = silentLog()
+  const audit = await openAudit(folder, { log, clock })
+  const tables = openTables()
+  const asked: { password: string; hash: string }[] = []
+  const verifier = {
+    verify: async (password: string, hash: string) => {
+      asked.push({ password, hash })
+      return checkPassword(password, hash)
+    },
+  }
+  const settings: { current: DashboardSettings } = {
+    current: {
+      host,
+      port: 0,
+      readOnly,
+      ...(options.operators === undefined ? {} : { operators: tableOf(options.operators) }),
+    },
+  }
+  const app = createApp({
+    source,
+    access: {
+      settings: () => settings.current,
+      trustedProxies: () => trustedProxies,
+      signIn: createSignIn({ operators: () => settings.current.operators, tables, verifier, clock, log }),
+      sessions: new Sessions(clock),
+      tokens: createFormTokens(),
+      audit,
+    },
+    registry: new Registry(),
+    assets: await readAssets(),
+    clock,
+    log,
+    host,
+    tickEveryMs: 20,
+  })
+  t.after(async () => {
+    await app.close()
+    await audit.close()
+    await tables.close()
+    await rm(folder, { recursive: true })
+  })
+  return { app, audit, time, settings, asked }
+}
+
+export function tableOf(entries: Readonly<Record<string, string>>): Table {
+  return {
+    name: 'operators',
+    source: { kind: 'inline', map: new Map(Object.entries(entries)) },
+    at: { file: 'pipeline.conf', line: 1, column: 1 },
+  }
+}
+
+/** A browser without scripts: it keeps cookies and sends forms with the hidden fields of the page it was given. */
+export class TestBrowser {
+  readonly #app: FastifyInstance
+  readonly #headers: Readonly<Record<string, string>>
+  readonly #cookies = new Map<string, string>()
+
+  constructor(app: FastifyInstance, headers: Readonly<Record<string, string>> = {}) {
+    this.#app = app
+    this.#headers = headers
+  }
+
+  async get(url: string, headers: Readonly<Record<string, string>> = {}): Promise<LightMyRequestResponse> {
+    const response = await this.#app.inject({ method: 'GET', url, headers: this.#sent(headers) })
+    this.#keep(response)
+    return response
+  }
+
+  async post(url: string, fields: Readonly<Record<string, string>>): Promise<LightMyRequestResponse> {
+    const headers = this.#sent({ 'content-type': 'application/x-www-form-urlencoded' })
+    const payload = new URLSearchParams(fields).toString()
+    const response = await this.#app.inject({ method: 'POST', url, headers, payload })
+    this.#keep(response)
+    return response
+  }
+
+  /** Fetches a page and sends the form on it that goes to `action`. */
+  async send(page: string, action: string, fields: Readonly<Record<string, string>> = {}) {
+    return this.post(action, { token: tokenIn((await this.get(page)).body), ...fields })
+  }
+
+  signIn(name: string, password: string): Promise<LightMyRequestResponse> {
+    return this.send('/sign-in', '/sign-in', { name, password })
+  }
+
+  get cookies(): ReadonlyMap<string, string> {
+    return this.#cookies
+  }
+
+  #sent(headers: Readonly<Record<string, string>>): Record<string, string> {
+    const cookie = [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ')
+    return { host: 'localhost', ...(cookie === '' ? {} : { cookie }), ...this.#headers, ...headers }
+  }
+
+  #keep(response: LightMyRequestResponse): void {
+    for (const { name, value, maxAge } of response.cookies) {
+      if (maxAge === 0) this.#cookies.delete(name)
+      else this.#cookies.set(name, value)
+    }
+  }
+}
+
+export function tokenIn(body: string): string {
+  return /name="token" value="([\w-]+)"/.exec(body)?.[1] ?? ''
+}

@@ -1,0 +1,81 @@
+import { isLoopback } from './loopback.ts'
+import type { Span } from './diagnostic.ts'
+import type { DashboardSettings, Table } from './model.ts'
+import { parseOperator } from './operators.ts'
+import { finish, listenOf } from './pipeline-draft.ts'
+import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
+import type { PolicyDraft } from './policy-draft.ts'
+import { parsePasswdFile, parseTableFile } from './table-file.ts'
+import { parseTables } from './table-grammar.ts'
+import { spanOf } from './token-reader.ts'
+
+/** The dashboard and the metrics: where they listen, who may see and do what. */
+export const dashboardStatements: Readonly<Record<string, ParseStatement>> = {
+  dashboard: parseDashboard,
+  metrics: parseMetrics,
+}
+
+/** `dashboard listen "host:port" [auth <operators>] [read-only]`: without `auth` only this host may reach it. */
+function parseDashboard(draft: PipelineDraft): void {
+  const { reader } = draft
+  reader.next()
+  const place = reader.peek(1)
+  let dashboard: DashboardSettings = { ...listenOf(reader), readOnly: false }
+  while (!reader.atEnd()) {
+    if (reader.at('auth') && dashboard.operators === undefined)
+      dashboard = { ...dashboard, operators: parseOperators(draft) }
+    else if (!dashboard.readOnly && reader.accept('read-only')) dashboard = { ...dashboard, readOnly: true }
+    else reader.unexpected('auth or read-only', ['auth', 'read-only'])
+  }
+  if (dashboard.operators === undefined && !isLoopback(dashboard.host)) {
+    reader.report(
+      'incomplete',
+      'without `auth` everybody who reaches the dashboard could read who writes to whom',
+      place.span,
+      `name who may sign in: dashboard listen "${place.text}" auth <operators>; or let it listen on 127.0.0.1`,
+    )
+  }
+  finish(draft, { dashboard })
+}
+
+function parseOperators(draft: PipelineDraft): Table {
+  const { reader, policy } = draft
+  reader.next()
+  const first = reader.peek()
+  const table = parseTables(policy, 'map', '"auth"')
+  checkOperators(policy, table, spanOf(first, reader.last))
+  return table
+}
+
+/** What stands in the table now; what comes into a file later is looked at when somebody signs in. */
+function checkOperators(draft: PolicyDraft, table: Table, span: Span): void {
+  for (const [name, value] of entriesOf(draft, table)) {
+    if (parseOperator(value) !== undefined) continue
+    const hint = 'the hash that `sluicectl encrypt` prints, or reader:HASH, operator:HASH, admin:HASH'
+    draft.reader.report('value', `"${name}" has neither a password hash nor a role and a hash`, span, hint)
+  }
+}
+
+/** A file that cannot be read was told at its declaration. */
+function entriesOf(draft: PolicyDraft, { source }: Table): Iterable<readonly [string, string]> {
+  if (source.kind === 'inline') return source.map ?? []
+  if (source.kind !== 'file') return []
+  try {
+    const text = draft.read(source.path)
+    if (source.format === 'passwd')
+      return [...contentOf(parsePasswdFile(text))].map(([name, rest]) => [name, rest.split(':')[0] ?? ''])
+    return contentOf(parseTableFile(text))
+  } catch {
+    return []
+  }
+}
+
+function contentOf(content: ReturnType<typeof parseTableFile>): ReadonlyMap<string, string> {
+  return content.kind === 'map' ? content.map : new Map()
+}
+
+/** `metrics listen "host:port"`. */
+function parseMetrics(draft: PipelineDraft): void {
+  draft.reader.next()
+  finish(draft, { metrics: listenOf(draft.reader) })
+}
