@@ -40,8 +40,13 @@ export async function startDovecot(options: DovecotOptions): Promise<Dovecot> {
   await run('chmod', ['777', at('mail')])
   await writeFile(at('users'), passwdFile(options, owner, folder.path))
   await writeFile(at('dovecot.conf'), configuration(folder.path, { lmtpPort, imapPort, authPort }, owner, options))
-  let process = launch(at('dovecot.conf'))
-  await waitForPort({ port: lmtpPort }, process)
+  const places = [{ port: lmtpPort }, { port: authPort }, { path: at('run/auth-client') }, { path: at('run/lmtp') }]
+  const launched = async () => {
+    const started = launch(at('dovecot.conf'))
+    for (const place of places) await waitForPort(place, started)
+    return started
+  }
+  let process = await launched()
   return {
     lmtpPort,
     imapPort,
@@ -51,18 +56,20 @@ export async function startDovecot(options: DovecotOptions): Promise<Dovecot> {
     maildir: (user) => new Maildir(join(folder.path, 'mail', user)),
     log: () => readFile(at('log'), 'utf8').catch(() => ''),
     halt: async () => {
-      await process.stop()
+      await process.stop(stopMs)
     },
     start: async () => {
-      process = launch(at('dovecot.conf'))
-      await waitForPort({ port: lmtpPort }, process)
+      process = await launched()
     },
     stop: async () => {
-      await process.stop()
+      await process.stop(stopMs)
       await folder.remove()
     },
   }
 }
+
+/** It waits for the clients of its auth service, 30 s at most; killed, it would leave processes that hold its ports. */
+const stopMs = 60_000
 
 function launch(configurationFile: string) {
   return startProcess(findPeer('dovecot') ?? 'dovecot', ['-F', '-c', configurationFile], { name: 'dovecot' })
