@@ -29,6 +29,8 @@ export interface TestInbound extends Inbound {
   /** Names of events, in order. */
   readonly events: string[]
   readonly filterReports: FilterReport[]
+  /** What the `rejected` events said. */
+  readonly rejections: Rejection[]
   /** Contents that were begun and given up. */
   readonly aborted: () => number
   /** Resolves at the next event of that name. */
@@ -38,6 +40,8 @@ export interface TestInbound extends Inbound {
   /** Resolves when the next content is given up. */
   nextAbort(): Promise<void>
 }
+
+export type Rejection = Parameters<Events['rejected']>[0]
 
 export interface AcceptedMessage {
   readonly envelope: Envelope
@@ -94,6 +98,7 @@ export async function startInbound(options: TestInboundOptions = {}): Promise<Te
   const memory = inMemoryPipeline(options)
   const events: string[] = []
   const filterReports: FilterReport[] = []
+  const rejections: Rejection[] = []
   const signals = new EventTarget()
   const configuration = testConfiguration(options)
   const loaded = { configuration, warnings: [], statedAt: new Map(), texts: new Map() }
@@ -107,7 +112,7 @@ export async function startInbound(options: TestInboundOptions = {}): Promise<Te
     recipientResolver: () => options.resolveRecipient ?? resolveTestRecipient,
     resolver: options.resolver ?? silentResolver,
     ...(options.sleep === undefined ? {} : { sleep: options.sleep }),
-    events: recordingEvents(events, signals),
+    events: recordingEvents(events, rejections, signals),
     log: silentLog(),
     clock: { now: () => Date.UTC(2026, 10, 21, 3, 22, 5) },
     verifier: { verify: (password, hash) => Promise.resolve(checkPassword(password, hash)) },
@@ -124,7 +129,7 @@ export async function startInbound(options: TestInboundOptions = {}): Promise<Te
     return live.reload()
   }
   const port = inbound.addresses[0]?.port ?? 0
-  return { ...inbound, ...memory, port, events, filterReports, nextEvent, reload }
+  return { ...inbound, ...memory, port, events, filterReports, rejections, nextEvent, reload }
 }
 
 /** `jane@example.org`, `john@` and `postmaster@` are there, `list@` has two members; other domains are relayed for users only. */
@@ -238,10 +243,11 @@ const silentResolver: Resolver = {
   close: () => undefined,
 }
 
-function recordingEvents(names: string[], signals: EventTarget): Events {
+function recordingEvents(names: string[], rejections: Rejection[], signals: EventTarget): Events {
   return new Proxy({} as Events, {
-    get: (_, name) => () => {
+    get: (_, name) => (fields: unknown) => {
       names.push(String(name))
+      if (name === 'rejected') rejections.push(fields as Rejection)
       signals.dispatchEvent(new Event(String(name)))
     },
   })

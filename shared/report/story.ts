@@ -65,7 +65,7 @@ const tellers = new Map<string, Teller>([
   ['removed', (f) => `removed by ${f.text('by')}`],
   ['scheduled', (f) => `scheduled to run now by ${f.text('by')}`],
   ['requeued', (f) => `queued anew from the spool: ${f.text('reason')}`],
-  ['rejected', (f) => `rejected at ${f.text('stage')}${f.quote(' with ', 'reply')}`],
+  ['rejected', (f) => `rejected at ${f.text('stage')}${f.quote(' with ', 'reply')}${f.quote(', by ', 'restriction')}`],
 ])
 
 function tellReceived(f: Fields): string {

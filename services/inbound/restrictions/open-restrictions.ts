@@ -29,7 +29,17 @@ export interface RestrictionParts extends Pick<Means, 'tables' | 'log'> {
 
 /** Absent: no `restrict` of pipeline.conf is for this listener. */
 export function openRestrictions(parts: RestrictionParts): Restrictions | undefined {
-  const { configuration, listener, resolver, resolveRecipient, clock, thisHost, tables, log, sleep = realSleep } = parts
+  const {
+    configuration,
+    listener,
+    resolver,
+    resolveRecipient,
+    clock,
+    thisHost,
+    tables,
+    log,
+    sleep = sleepUnlessOver,
+  } = parts
   const lists = restrictionLists(configuration, listener)
   if (lists === undefined) return undefined
   const own = localAddresses()
@@ -53,6 +63,7 @@ export function openRestrictions(parts: RestrictionParts): Restrictions | undefi
   }
 }
 
-async function realSleep(ms: number, signal: AbortSignal): Promise<void> {
+/** Wakes at once when the session is over. */
+export async function sleepUnlessOver(ms: number, signal: AbortSignal): Promise<void> {
   await wait(ms, undefined, { signal, ref: false }).catch(() => undefined)
 }

@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
 import { plain } from '../../../test/support/smtp-client.ts'
-import type { SmtpClient } from '../../../test/support/smtp-client.ts'
-import { connectFrom, fixtureConfiguration, startRestricted } from './testing.ts'
+import { connectFrom, fixtureConfiguration, hold, startRestricted } from './testing.ts'
+import type { Dialogue } from './testing.ts'
 
 const zone = {
   'mx ailleurs.example': ['mx.ailleurs.example'],
@@ -21,9 +21,6 @@ const helo = 'EHLO mail.ailleurs.example'
 const from = 'MAIL FROM:<haddock@ailleurs.example>'
 const helloed = [helo, '250']
 const mail = [from, '250 2.1.0']
-
-/** A line and how its reply must begin. */
-type Dialogue = readonly (readonly string[])[]
 
 /** As measured on Postfix 3.7 with this seed's restrictions. */
 const s0: Readonly<Record<string, { readonly client?: string; readonly says: Dialogue }>> = {
@@ -225,14 +222,4 @@ async function start(t: TestContext, seed: string) {
   const inbound = await startRestricted(await fixtureConfiguration(seed), zone)
   t.after(() => inbound.close())
   return inbound
-}
-
-async function hold(client: SmtpClient, dialogue: Dialogue): Promise<void> {
-  for (const [line = '', ...expected] of dialogue) {
-    client.write(`${line}\r\n`)
-    for (const beginning of expected) {
-      const { raw } = await client.reply()
-      assert.ok(raw.startsWith(beginning), `${line}\n  expected ${beginning}\n  got      ${raw}`)
-    }
-  }
 }
