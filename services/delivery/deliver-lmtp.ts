@@ -1,4 +1,5 @@
 import type { LocalAction } from '../../shared/config/model.ts'
+import { isAscii } from '../../shared/mail/ascii-domain.ts'
 import type { DeliveryAttempt } from '../../shared/mail/disposition.ts'
 import type { Recipient } from '../../shared/mail/envelope.ts'
 import { formatReply, isTemporary, replies } from '../../shared/mail/reply.ts'
@@ -79,7 +80,8 @@ export class LmtpDelivery {
         reversePath: envelope.reversePath,
         sizeBytes: content.sizeBytes,
         eightBit: envelope.eightBit === true,
-        smtpUtf8: paths.smtpUtf8,
+        // The header may hold UTF-8 as it likes: this is the last hop, and it stores octets.
+        smtpUtf8: !isAscii(envelope.reversePath ?? ''),
         ...(envelope.dsn === undefined ? {} : { dsn: envelope.dsn }),
       },
       recipients: paths.wire,
@@ -108,8 +110,6 @@ interface WirePaths {
   readonly wire: readonly ForwardPath[]
   /** Position in `wire` by index of the recipient. */
   readonly positionOf: ReadonlyMap<number, number>
-  /** A path is not ASCII. */
-  readonly smtpUtf8: boolean
 }
 
 async function sortOutLoops(
@@ -146,11 +146,7 @@ function wirePaths(
     positions.set(address, position)
     positionOf.set(index, position)
   }
-  // The header may hold UTF-8 as it likes: this is the last hop, and it stores octets.
-  const smtpUtf8 = /[^\x00-\x7f]/.test(
-    `${message.envelope.reversePath ?? ''}${wire.map((path) => path.address).join('')}`,
-  )
-  return { wire, positionOf, smtpUtf8 }
+  return { wire, positionOf }
 }
 
 function forwardPathOf(address: string, recipient: Recipient): ForwardPath {

@@ -33,6 +33,7 @@ export function envelopeOf(transaction: Transaction, listener: Listener, receive
     receivedAt,
     ...(mail.dsn === undefined ? {} : { dsn: mail.dsn }),
     ...(mail.eightBit ? { eightBit: true } : {}),
+    ...(mail.smtpUtf8 ? { smtputf8: true } : {}),
   }
 }
 
@@ -82,6 +83,7 @@ export function traceFields(parts: {
     hostname,
     origin: transaction.origin,
     extended,
+    smtpUtf8: transaction.mail.smtpUtf8,
     ...(recipient === undefined || others.length > 0 ? {} : { recipient }),
     maskSource: listener.maskSource,
     showUser: listener.receivedAuth,

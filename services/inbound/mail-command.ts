@@ -1,7 +1,9 @@
 import { isIP } from 'node:net'
 
+import { isAscii } from '../../shared/mail/ascii-domain.ts'
 import { domainOf, parseMailbox } from '../../shared/mail/address.ts'
 import type { Mailbox, ReversePath } from '../../shared/mail/address.ts'
+import { xtextAddress } from '../../shared/mail/dsn-encoding.ts'
 import type { DsnRequest, Notify } from '../../shared/mail/envelope.ts'
 import { replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
@@ -12,6 +14,8 @@ export interface CommandRules {
   readonly maxMessageBytes: number
   /** DSN is offered (RFC 3461). */
   readonly dsn: boolean
+  /** SMTPUTF8 is offered (RFC 6531); for RCPT: and MAIL asked for it. */
+  readonly smtpUtf8: boolean
   /** Domain of a bare `postmaster` (RFC 5321 §4.1.1.3). */
   readonly hostname: string
   /** A bare local part means the listener's host: submission only (RFC 6409 §8.3). */
@@ -24,6 +28,7 @@ export interface MailCommand {
   /** SIZE (RFC 1870), octets. */
   readonly sizeBytes?: number
   readonly eightBit: boolean
+  readonly smtpUtf8: boolean
   readonly dsn?: DsnRequest
 }
 
@@ -41,30 +46,39 @@ export interface Refused {
 
 const badSender = refused(501, '5.1.7', 'Bad sender address syntax')
 const badRecipient = refused(501, '5.1.3', 'Bad recipient address syntax')
-const internationalised = refused(553, '5.6.7', 'Internationalised addresses are not supported here')
+const internationalised = refused(553, '5.6.7', 'Addresses beyond ASCII need SMTPUTF8 in MAIL')
+const notUtf8 = refused(501, '5.5.2', 'The command is not valid UTF-8')
 const mailSyntax = refused(501, '5.5.4', 'Syntax: MAIL FROM:<address> [parameters]')
 const rcptSyntax = refused(501, '5.5.4', 'Syntax: RCPT TO:<address> [parameters]')
 const badParameter = refused(501, '5.5.4', 'Bad parameter syntax')
 const tooBig: Refused = { kind: 'refused', reply: replies.messageTooBig }
 
-/** The argument of MAIL, `FROM:<...> ...` (RFC 5321 §4.1.1.2). */
-export function parseMail(argument: string, rules: CommandRules): MailCommand | Refused {
+/** The argument of MAIL, `FROM:<...> ...` (RFC 5321 §4.1.1.2), its octets as latin1. */
+export function parseMail(octets: string, rules: CommandRules): MailCommand | Refused {
+  const argument = decoded(octets)
+  if (argument === undefined) return notUtf8
   const split = splitPath(argument, 'FROM')
   if (split === undefined) return mailSyntax
+  const international = !isAscii(split.path)
+  if (international && !rules.smtpUtf8) return internationalised
   const reversePath = split.path === '' ? null : mailboxOf(split.path, rules, false)
-  if (reversePath === undefined) return isAscii(split.path) ? badSender : internationalised
+  if (reversePath === undefined) return badSender
   const parameters = parseParameters(split.rest)
   if (parameters === undefined) return badParameter
-  if (parameters.size === 0) return { kind: 'mail', reversePath, eightBit: false }
+  if (international && !parameters.has('SMTPUTF8')) return internationalised
+  if (parameters.size === 0) return { kind: 'mail', reversePath, eightBit: false, smtpUtf8: false }
   return mailWithParameters(reversePath, parameters, rules)
 }
 
-/** The argument of RCPT, `TO:<...> ...` (RFC 5321 §4.1.1.3). */
-export function parseRcpt(argument: string, rules: CommandRules): RcptCommand | Refused {
+/** The argument of RCPT, `TO:<...> ...` (RFC 5321 §4.1.1.3), its octets as latin1. */
+export function parseRcpt(octets: string, rules: CommandRules): RcptCommand | Refused {
+  const argument = decoded(octets)
+  if (argument === undefined) return notUtf8
   const split = splitPath(argument, 'TO')
   if (split === undefined) return rcptSyntax
+  if (!rules.smtpUtf8 && !isAscii(split.path)) return internationalised
   const mailbox = mailboxOf(split.path, rules, true)
-  if (mailbox === undefined) return isAscii(split.path) ? badRecipient : internationalised
+  if (mailbox === undefined) return badRecipient
   const parameters = parseParameters(split.rest)
   if (parameters === undefined) return badParameter
   if (parameters.size === 0) return { kind: 'rcpt', mailbox }
@@ -83,6 +97,7 @@ function mailWithParameters(
 ): MailCommand | Refused {
   let sizeBytes: number | undefined
   let eightBit = false
+  let smtpUtf8 = false
   let ret: DsnRequest['ret']
   let envid: string | undefined
   for (const [keyword, value] of parameters) {
@@ -98,6 +113,11 @@ function mailWithParameters(
       case 'AUTH':
         // RFC 4954 §5: taken from nobody, so as good as <>.
         if (value === undefined || !(value === '<>' || isXtext(value, 500))) return parameterError(keyword)
+        break
+      case 'SMTPUTF8':
+        if (!rules.smtpUtf8) return unknownParameter(keyword)
+        if (value !== undefined) return parameterError(keyword)
+        smtpUtf8 = true
         break
       case 'RET':
         if (!rules.dsn) return unknownParameter(keyword)
@@ -119,6 +139,7 @@ function mailWithParameters(
     kind: 'mail',
     reversePath,
     eightBit,
+    smtpUtf8,
     ...(sizeBytes === undefined ? {} : { sizeBytes }),
     ...(ret === undefined && envid === undefined ? {} : { dsn }),
   }
@@ -140,8 +161,8 @@ function rcptWithParameters(
         break
       case 'ORCPT':
         if (!rules.dsn) return unknownParameter(keyword)
-        if (value === undefined || !isOriginalRecipient(value)) return parameterError(keyword)
-        orcpt = value
+        orcpt = value === undefined ? undefined : originalRecipient(value, rules)
+        if (orcpt === undefined) return parameterError(keyword)
         break
       default:
         return unknownParameter(keyword)
@@ -190,7 +211,7 @@ function parseParameters(text: string): ReadonlyMap<string, string | undefined> 
   const parameters = new Map<string, string | undefined>()
   for (const word of text.split(' ')) {
     if (word === '') continue
-    const match = /^([A-Za-z0-9][A-Za-z0-9-]*)(?:=([\x21-\x7e]+))?$/.exec(word)
+    const match = /^([A-Za-z0-9][A-Za-z0-9-]*)(?:=([\x21-\x7e\u0080-\uffff]+))?$/.exec(word)
     const keyword = match?.[1]?.toUpperCase()
     if (keyword === undefined || parameters.has(keyword)) return undefined
     parameters.set(keyword, match?.[2])
@@ -200,8 +221,8 @@ function parseParameters(text: string): ReadonlyMap<string, string | undefined> 
 
 /** A path without its brackets; a source route is dropped (RFC 5321 appendix C). */
 function mailboxOf(path: string, rules: CommandRules, recipient: boolean): Mailbox | undefined {
-  // RFC 5321 §4.5.3.1.3: 256 octets with the brackets. RFC 6531 is not offered.
-  if (path.length > 254 || !isAscii(path)) return undefined
+  // RFC 5321 §4.5.3.1.3: 256 octets with the brackets.
+  if (Buffer.byteLength(path) > 254) return undefined
   const address = path.startsWith('@') ? path.replace(/^@[^\s,:@]+(?:,@[^\s,:@]+)*:/, '') : path
   const mailbox = parseMailbox(address)
   if (mailbox !== undefined) return isSoundLiteral(domainOf(mailbox)) ? mailbox : undefined
@@ -224,14 +245,28 @@ function parseNotify(value: string): readonly Notify[] | undefined {
   return words as Notify[]
 }
 
-/** `addr-type;xtext` of at most 500 octets (RFC 3461 §4.2). */
-function isOriginalRecipient(value: string): boolean {
-  const match = /^[A-Za-z0-9-]+;(.+)$/.exec(value)
-  return value.length <= 500 && match?.[1] !== undefined && isXtext(match[1], 500)
+/**
+ * `addr-type;xtext` of at most 500 octets (RFC 3461 §4.2). With SMTPUTF8 the type `utf-8` may come with the characters themselves
+ * (RFC 6533 §3); they are kept in the ASCII form of the same address.
+ */
+function originalRecipient(value: string, { smtpUtf8 }: CommandRules): string | undefined {
+  if (Buffer.byteLength(value) > 500) return undefined
+  const [, type, address] = /^([A-Za-z0-9-]+);(.+)$/.exec(value) ?? []
+  if (type === undefined || address === undefined) return undefined
+  if (isAscii(address)) return isXtext(address, 500) ? value : undefined
+  if (!smtpUtf8 || type.toLowerCase() !== 'utf-8' || /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u.test(address)) return undefined
+  const escaped = xtextAddress(address)
+  return isXtext(escaped, 3_000) ? `${type};${escaped}` : undefined
 }
 
-function isAscii(text: string): boolean {
-  return !/[\u0080-\uffff]/.test(text)
+/** The characters of a command whose octets came as latin1; `undefined`: it is not UTF-8 (RFC 6531 §3.3). */
+function decoded(octets: string): string | undefined {
+  if (isAscii(octets)) return octets
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(octets, 'latin1'))
+  } catch {
+    return undefined
+  }
 }
 
 function parameterError(keyword: string): Refused {

@@ -1,3 +1,4 @@
+import { isAscii } from '../../shared/mail/ascii-domain.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import type { Origin } from '../../shared/mail/envelope.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
@@ -8,6 +9,8 @@ export interface ReceivedParts {
   readonly origin: Origin
   /** EHLO was said, not HELO. */
   readonly extended: boolean
+  /** MAIL asked for SMTPUTF8. */
+  readonly smtpUtf8?: boolean
   /** The only recipient; absent when there are several, so that none learns of the others (RFC 5321 §7.6). */
   readonly recipient?: Mailbox
   /** mask-src: where it came from stays out. */
@@ -24,7 +27,7 @@ export function receivedField(parts: ReceivedParts): string {
   const lines = []
   if (!parts.maskSource) lines.push(`from ${origin.helo ?? 'unknown'} (${tcpInfo(origin)})`)
   lines.push(`by ${parts.hostname} with ${protocol(parts)}${session(parts)}`)
-  lines.push(`id ${parts.id}${parts.recipient === undefined ? '' : `\r\n\tfor <${parts.recipient}>`};`)
+  lines.push(`id ${parts.id}${recipientClause(parts.recipient)};`)
   lines.push(dateTime(parts.at))
   return `Received: ${lines.join('\r\n\t')}\r\n`
 }
@@ -34,10 +37,15 @@ export function dateTime(at: number): string {
   return new Date(at).toUTCString().replace('GMT', '+0000')
 }
 
-/** Keywords of the IANA registry: ESMTP, S for TLS, A for AUTH (RFC 3848). */
-function protocol({ origin, extended }: ReceivedParts): string {
+/** An address beyond ASCII stays out: a header that was ASCII must still go to hosts without SMTPUTF8. */
+function recipientClause(recipient: Mailbox | undefined): string {
+  return recipient === undefined || !isAscii(recipient) ? '' : `\r\n\tfor <${recipient}>`
+}
+
+/** Keywords of the IANA registry: ESMTP or UTF8SMTP (RFC 6531 §4.3), S for TLS, A for AUTH (RFC 3848). */
+function protocol({ origin, extended, smtpUtf8 }: ReceivedParts): string {
   if (!extended) return 'SMTP'
-  return `ESMTP${origin.tls === undefined ? '' : 'S'}${origin.user === undefined ? '' : 'A'}`
+  return `${smtpUtf8 === true ? 'UTF8SMTP' : 'ESMTP'}${origin.tls === undefined ? '' : 'S'}${origin.user === undefined ? '' : 'A'}`
 }
 
 function session({ origin, showUser }: ReceivedParts): string {

@@ -119,7 +119,15 @@ test('MAIL and RCPT: addresses and parameters', async (t) => {
     ['MAIL FROM:<a@b.test>x', '501 5.5.4'],
     ['MAIL FROM:<a@b.test> RCPT TO:<x@y.test>', '501 5.5.4'],
     ['MAIL FROM:<ü@example.net>', '553 5.6.7'],
-    ['MAIL FROM:<a@example.net> SMTPUTF8', '555 5.5.4'],
+    ['MAIL FROM:<ü@example.net> SMTPUTF8', '250 2.1.0'],
+    ['MAIL FROM:<jörg@bücher.test> SIZE=12 SMTPUTF8 BODY=8BITMIME', '250 2.1.0'],
+    ['MAIL FROM:<a@example.net> SMTPUTF8', '250 2.1.0'],
+    ['MAIL FROM:<a@example.net> SMTPUTF8=yes', '501 5.5.4'],
+    ['MAIL FROM:<a@bücher.test>', '553 5.6.7'],
+    ['MAIL FROM:<a\u0085b@example.net> SMTPUTF8', '501 5.1.7'],
+    ['MAIL FROM:<a\u202eb@example.net> SMTPUTF8', '501 5.1.7'],
+    [`MAIL FROM:<${'ü'.repeat(33)}@example.net> SMTPUTF8`, '501 5.1.7'],
+    ['MAIL FROM:<a@example.net> SIZE=1ü SMTPUTF8', '501 5.5.4'],
     ['MAIL FROM:<a@example.net> REQUIRETLS', '555 5.5.4'],
     ['MAIL FROM:<a@example.net> XFOO=bar', '555 5.5.4'],
     ['MAIL FROM:<a@example.net> SIZE=1000000', '250 2.1.0'],
@@ -157,6 +165,7 @@ test('MAIL and RCPT: addresses and parameters', async (t) => {
     ['RCPT TO:<x@elsewhere.test>', '550 5.7.1 Relaying denied'],
     ['RCPT TO:<broken@example.org>', '451 4.3.0'],
     ['RCPT TO:<jané@example.org>', '553 5.6.7'],
+    ['RCPT TO:<john@example.org> ORCPT=utf-8;jané@example.org', '501 5.5.4'],
   ])
 })
 
@@ -447,7 +456,7 @@ test('TLS and AUTH are demanded in that order, and AUTH is offered inside TLS on
   ])
   const offered = (await client.command('EHLO x')).raw
   assert.match(offered, /AUTH PLAIN LOGIN/)
-  assert.doesNotMatch(offered, /STARTTLS|SMTPUTF8|REQUIRETLS|CHUNKING/)
+  assert.doesNotMatch(offered, /STARTTLS|REQUIRETLS|CHUNKING/)
   await dialogue(client, [
     ['MAIL FROM:<a@example.net>', '530 5.7.0 Authentication required'],
     [`AUTH PLAIN ${plain('jane', 'secret')}`, '235 2.7.0'],

@@ -486,6 +486,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     const { listener, configuration } = this.#reception
     const offered = ['PIPELINING', `SIZE ${configuration.maxMessageBytes}`, '8BITMIME', 'ENHANCEDSTATUSCODES']
     if (!listener.noDsn) offered.push('DSN')
+    if (configuration.pipeline.extensions.smtpUtf8) offered.push('SMTPUTF8')
     if (!this.secure && listener.tls !== 'none') offered.push('STARTTLS')
     if (this.secure && listener.auth.kind !== 'none' && this.user === undefined) offered.push('AUTH PLAIN LOGIN')
     return offered

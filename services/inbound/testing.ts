@@ -83,6 +83,7 @@ export const testPipeline = {
   filters: new Map(),
   externals: [],
   trustedProxies: [],
+  extensions: { smtpUtf8: true },
   headerRules: [],
   login: [],
   restrictions: [],

@@ -144,7 +144,7 @@ export class MailTransactions {
     const transaction = this.#transaction
     if (transaction === undefined) return noMail
     const { restrictions } = this.#client
-    const command = parseRcpt(argument, this.#rules(restrictions?.takesBare.recipient))
+    const command = parseRcpt(argument, this.#rules(restrictions?.takesBare.recipient, transaction.mail.smtpUtf8))
     if (command.kind === 'refused') return this.#refuseRecipient(command.reply, argument)
     if (transaction.forwardPaths.has(command.mailbox)) return acceptedRecipient
     if (transaction.forwardPaths.size >= this.#reception.configuration.maxRecipients) return replies.tooManyRecipients
@@ -402,13 +402,17 @@ export class MailTransactions {
     })
   }
 
-  /** @param takesBare a restriction is asked about addresses without a domain */
-  #rules(takesBare = false): CommandRules {
+  /**
+   * @param takesBare a restriction is asked about addresses without a domain
+   * @param smtpUtf8 for RCPT, whether MAIL said so (RFC 6531 §3.4)
+   */
+  #rules(takesBare = false, smtpUtf8?: boolean): CommandRules {
     const { listener, configuration } = this.#reception
     const { hostname } = this.#client
     return {
       maxMessageBytes: configuration.maxMessageBytes,
       dsn: !listener.noDsn,
+      smtpUtf8: smtpUtf8 ?? configuration.pipeline.extensions.smtpUtf8,
       hostname,
       completesAddresses: takesBare || this.#client.user !== undefined,
     }

@@ -1,4 +1,5 @@
 import type { Mailbox } from '../../shared/mail/address.ts'
+import { isAscii } from '../../shared/mail/ascii-domain.ts'
 import { applyEdits } from '../../shared/mail/header-edit.ts'
 import type { StageMessage } from '../../shared/pipeline/stage.ts'
 import type { ForwardPath } from '../../shared/smtp-client/commands.ts'
@@ -12,13 +13,12 @@ export async function composeTransaction(message: StageMessage, part: SenderPart
   const { reversePath } = part
   const recipients = part.pending.map((index) => forwardPathOf(message, index))
   const content = await outgoingContent(message.stored, message.edits)
-  const addresses = [reversePath ?? '', ...recipients.map((path) => path.address)]
   return {
     mail: {
       reversePath,
       sizeBytes: content.sizeBytes,
       eightBit: envelope.eightBit === true,
-      smtpUtf8: addresses.some((address) => !isAscii(address)) || (await headerNeedsUtf8(message)),
+      smtpUtf8: !isAscii(reversePath ?? '') || (await headerNeedsUtf8(message)),
       ...(envelope.dsn === undefined ? {} : { dsn: envelope.dsn }),
     },
     recipients,
@@ -41,8 +41,4 @@ function forwardPathOf({ envelope }: StageMessage, index: number): ForwardPath {
 async function headerNeedsUtf8(message: StageMessage): Promise<boolean> {
   if (message.envelope.smtputf8 !== true) return false
   return !isAscii(applyEdits(await message.stored.header(), message.edits).toString('latin1'))
-}
-
-function isAscii(text: string): boolean {
-  return /^[\x00-\x7f]*$/.test(text)
 }

@@ -209,6 +209,16 @@ test('SMTPUTF8 is demanded where an address or the header needs it, and only the
   )
 })
 
+test('one address beyond ASCII does not keep a host without SMTPUTF8 from getting the message for the others', async () => {
+  const { taken, context } = await farTest()
+  const message = stageMessage({ to: ['jörg@far.test', 'jane@far.test', 'zoë@far.test'], envelope: { smtputf8: true } })
+  assert.deepEqual(
+    said(await relayOne(context, message)).map((reply) => reply.slice(0, 9)),
+    ['553 5.6.7', '250 2.0.0', '553 5.6.7'],
+  )
+  assert.deepEqual(taken[0]?.rcpt, ['RCPT TO:<jane@far.test>'])
+})
+
 test('smarthosts are used in turn, and one that is down does not stop the mail', async () => {
   const [one, two]: [TakenMessage[], TakenMessage[]] = [[], []]
   const first = await serve(polite(one))

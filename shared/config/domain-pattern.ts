@@ -1,4 +1,6 @@
-/** Compiled domains: plain names in a set, patterns with `*` beside it. */
+import { asciiDomain } from '../mail/ascii-domain.ts'
+
+/** Compiled domains: plain names in a set, patterns with `*` beside it; an internationalised entry stands for its A-labels. */
 export interface DomainMatcher {
   matches(host: string): boolean
 }
@@ -7,7 +9,7 @@ export function compileDomains(entries: readonly string[]): DomainMatcher {
   const names = new Set<string>()
   const patterns: string[] = []
   for (const entry of entries) {
-    const folded = entry.toLowerCase()
+    const folded = asciiDomain(entry) ?? entry.toLowerCase()
     if (folded.includes('*')) patterns.push(folded)
     else names.add(folded)
   }

@@ -1,3 +1,4 @@
+import { foldedAddress } from '../mail/ascii-domain.ts'
 import { matchesDomainPattern } from './domain-pattern.ts'
 
 /** Compiled entries `user`, `@domain`, `user@domain`, `@`. */
@@ -46,7 +47,7 @@ export function compileMailboxes(entries: readonly string[], delimiter: string):
 }
 
 function splitMailbox(text: string): Parts {
-  const folded = text.toLowerCase()
+  const folded = foldedAddress(text)
   const at = folded.lastIndexOf('@')
   if (at < 0) return { user: folded, domain: '' }
   return { user: folded.slice(0, at), domain: folded.slice(at + 1) }

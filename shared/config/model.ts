@@ -334,6 +334,7 @@ export interface PipelineSettings {
   readonly resolvers: readonly string[]
   /** Networks of balancers whose PROXY header is believed; empty: nobody's. */
   readonly trustedProxies: readonly string[]
+  readonly extensions: ExtensionSettings
   readonly interfaces: ReadonlyMap<string, string>
   /** Content filters that speak SMTP, in place of the queue that answers at their address. */
   readonly externals: readonly ExternalFilter[]
@@ -341,6 +342,12 @@ export interface PipelineSettings {
   readonly tlsMinimum: 'TLSv1.2' | 'TLSv1.3'
   /** Port of remote MTAs; 25 but in tests. */
   readonly relayPort: number
+}
+
+/** Extensions of SMTP that listeners offer. */
+export interface ExtensionSettings {
+  /** RFC 6531: addresses and header fields in UTF-8. */
+  readonly smtpUtf8: boolean
 }
 
 /** `header match`: for fields that the expression matches, on one line; with a tag for mail of listeners with this tag. */

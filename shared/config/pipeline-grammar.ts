@@ -6,6 +6,7 @@ import { dashboardStatements } from './pipeline-dashboard.ts'
 import { deliveryStatements } from './pipeline-delivery.ts'
 import { filterStatements } from './pipeline-filter.ts'
 import { doorStatements } from './pipeline-door.ts'
+import { extensionStatements } from './pipeline-extension.ts'
 import { filterProcessStatements } from './pipeline-filter-process.ts'
 import { headerStatements } from './pipeline-header.ts'
 import { inboundStatements } from './pipeline-inbound.ts'
@@ -35,6 +36,7 @@ const onlyOnce = new Set([
   'login',
   'relocated',
   'relay',
+  'smtputf8',
   'mbox',
   'mda',
   'forward',
@@ -56,6 +58,7 @@ export function defaultPipeline(): PipelineSettings {
     filters: new Map(),
     resolvers: [],
     trustedProxies: [],
+    extensions: { smtpUtf8: true },
     headerRules: [],
     restrictions: [],
     delayRefusals: true,
@@ -76,6 +79,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   ...filterStatements,
   ...filterProcessStatements,
   ...doorStatements,
+  ...extensionStatements,
   ...inboundStatements,
   ...headerStatements,
   ...restrictStatements,

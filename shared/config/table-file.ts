@@ -1,4 +1,6 @@
-/** What a table holds once it is read. Keys are in lower case, values as written. */
+import { foldedAddress } from '../mail/ascii-domain.ts'
+
+/** What a table holds once it is read. Keys are in lower case, their domains in A-labels, values as written. */
 export type TableContent =
   | { readonly kind: 'list'; readonly list: readonly string[] }
   | { readonly kind: 'map'; readonly map: ReadonlyMap<string, string> }
@@ -41,8 +43,9 @@ export function parseTableFile(text: string, onDuplicate: OnDuplicate = () => un
       if (value === undefined) {
         throw new TableFormatError(index + 1, `"${key}" has no value, but the first entry made this file a map`)
       }
-      if (map.has(key.toLowerCase())) onDuplicate(key.toLowerCase(), index + 1)
-      map.set(key.toLowerCase(), value)
+      const folded = foldedAddress(key)
+      if (map.has(folded)) onDuplicate(folded, index + 1)
+      map.set(folded, value)
     }
   }
   return kind === 'list' ? { kind: 'list', list } : { kind: 'map', map }

@@ -155,3 +155,13 @@ test('one file may be read in several formats', () => {
     tables.lookup({ name: format, source: { kind: 'file', path, format }, at }, 'joe')
   assert.deepEqual([read('passwd'), read('postfix')], ['x', 'x'])
 })
+
+test('an internationalised domain is the same in both its forms, in lists, patterns, maps and files', () => {
+  const tables = openTables()
+  assert.ok(tables.matchesDomain(list('exämple.org', '*.bücher.test'), 'xn--exmple-cua.org'))
+  assert.ok(tables.matchesDomain(list('*.bücher.test'), 'a.xn--bcher-kva.test'))
+  assert.ok(tables.matchesMailbox(list('@EXÄMPLE.org'), 'joe@xn--exmple-cua.org'))
+  assert.ok(tables.matchesMailbox(list('jo\u0308rg@exämple.org'), 'jörg@xn--exmple-cua.org'))
+  assert.equal(tables.lookup(map({ '@exämple.org': 'joe' }), '@xn--exmple-cua.org'), 'joe')
+  assert.equal(tables.lookup(file('idn', 'Jörg@exämple.org joe\n'), 'jörg@xn--exmple-cua.org'), 'joe')
+})

@@ -1,3 +1,4 @@
+import { foldedAddress } from '../mail/ascii-domain.ts'
 import { compileDomains } from './domain-pattern.ts'
 import { compileExpression, ExpressionError } from './ere.ts'
 import type { Expression } from './ere.ts'
@@ -213,10 +214,10 @@ function userFields(table: Table, value: string | undefined): readonly string[] 
   return isExternal(table) && fields.length > 3 ? fields.slice(1) : fields
 }
 
-/** What a table of smtpd.conf itself holds, keys in lower case. */
+/** What a table of smtpd.conf itself holds, keys in lower case, their domains in A-labels. */
 export function inlineContent(source: Extract<Table['source'], { readonly kind: 'inline' }>): TableContent {
   if (source.map === undefined) return { kind: 'list', list: source.list ?? [] }
-  return { kind: 'map', map: new Map([...source.map].map(([key, value]) => [key.toLowerCase(), value])) }
+  return { kind: 'map', map: new Map([...source.map].map(([key, value]) => [foldedAddress(key), value])) }
 }
 
 /** Variables whose name begins with the prefix, without it. */
@@ -235,7 +236,7 @@ function compile(content: TableContent, delimiter: string): Matchers {
     domains: once(() => compileDomains(entries)),
     networks: once(() => compileNetworks(entries)),
     mailboxes: once(() => compileMailboxes(entries, delimiter)),
-    words: once(() => new Set(entries.map((entry) => entry.toLowerCase()))),
+    words: once(() => new Set(entries.map((entry) => foldedAddress(entry)))),
     expressions: once(() => entries.flatMap((entry) => expressionOf(entry))),
   }
 }

@@ -1,7 +1,9 @@
+import { asciiDomain, isAscii } from './ascii-domain.ts'
+
 /**
  * A checked mailbox, `local-part@domain` (RFC 5321 §4.1.2), in canonical form: the domain in lower case (an address
- * literal keeps its brackets), the local part as given but without needless quotes. A string with a brand, so that it
- * costs nothing in jobs and logs and an unchecked string cannot stand in for it.
+ * literal keeps its brackets, an internationalised domain is written in A-labels), the local part as given but without needless
+ * quotes, and in NFC. A string with a brand, so that it costs nothing in jobs and logs and an unchecked string cannot stand in for it.
  */
 export type Mailbox = string & { readonly __brand: 'Mailbox' }
 
@@ -33,9 +35,10 @@ export function parseMailbox(text: string): Mailbox | undefined {
   const at = text.lastIndexOf('@')
   if (at < 1) return undefined
   const local = canonicalLocalPart(text.slice(0, at))
-  const domain = text.slice(at + 1)
-  if (local === undefined || Buffer.byteLength(local) > longestLocalPart(local) || !isDomain(domain)) return undefined
-  return `${local}@${domain.startsWith('[') ? domain : domain.toLowerCase()}` as Mailbox
+  const domain = canonicalDomain(text.slice(at + 1))
+  if (local === undefined || domain === undefined || Buffer.byteLength(local) > longestLocalPart(local))
+    return undefined
+  return `${local}@${domain}` as Mailbox
 }
 
 /** True for a domain name of letter-digit-hyphen labels or an address literal in brackets. */
@@ -49,7 +52,27 @@ function longestLocalPart(local: string): number {
   return /^"?SRS[01]=/i.test(local) ? 192 : 64
 }
 
+/** Literals and labels are checked in the form they are kept in. */
+function canonicalDomain(text: string): string | undefined {
+  const domain = text.startsWith('[') ? text : asciiDomain(text)
+  return domain !== undefined && isDomain(domain) ? domain : undefined
+}
+
+/**
+ * Never of use in an address, and dangerous where it is shown: C1 controls, blanks and line separators beyond ASCII, marks that turn
+ * the direction of the text round, non-characters (RFC 5198 §2, RFC 8264 §4.2.3).
+ */
+const unfit = /[\p{Cc}\p{Cs}\p{Z}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufff0-\uffff]/u
+
 function canonicalLocalPart(text: string): string | undefined {
+  return isAscii(text) ? unquoted(text) : internationalLocalPart(text.normalize('NFC'))
+}
+
+function internationalLocalPart(text: string): string | undefined {
+  return unfit.test(text.replaceAll(' ', '')) ? undefined : unquoted(text)
+}
+
+function unquoted(text: string): string | undefined {
   if (atom.test(text)) return text
   if (!quoted.test(text)) return undefined
   const plain = text.slice(1, -1).replaceAll(/\\(.)/gu, '$1')

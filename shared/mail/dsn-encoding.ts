@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer'
+
 /** Quoted-printable (RFC 2045 §6.7) of text with CRLF line ends. */
 export function encodeQuotedPrintable(text: Buffer): Buffer {
   const lines = text.toString('latin1').split('\r\n')
@@ -6,6 +8,15 @@ export function encodeQuotedPrintable(text: Buffer): Buffer {
 
 /** ASCII without control characters but tab and CRLF, lines of at most 998 octets: fit for 7bit (RFC 2045 §2.7). */
 export function isSevenBit(content: Buffer): boolean {
+  return hasFitLines(content, 0x7e)
+}
+
+/** The same for UTF-8 (RFC 6532 §3.1, lines of at most 998 octets): fit for 8bit. */
+export function isEightBit(content: Buffer): boolean {
+  return isUtf8(content) && hasFitLines(content, 0xff)
+}
+
+function hasFitLines(content: Buffer, highest: number): boolean {
   let start = 0
   for (let index = 0; index < content.length; index++) {
     const octet = content[index] ?? 0
@@ -13,7 +24,7 @@ export function isSevenBit(content: Buffer): boolean {
       if (content[index + 1] !== 0x0a || index - start > 998) return false
       index += 1
       start = index + 1
-    } else if (octet > 0x7e || (octet < 0x20 && octet !== 0x09)) return false
+    } else if (octet > highest || octet === 0x7f || (octet < 0x20 && octet !== 0x09)) return false
   }
   return content.length - start <= 998
 }

@@ -182,3 +182,40 @@ test('quoted-printable keeps every octet and no line is longer than 76', () => {
     }),
   )
 })
+
+test('a sender whose own address is not ASCII gets the report in the forms of RFC 6533', () => {
+  const { original, recipients } = report()
+  const utf8Header = Buffer.from('Message-ID: <one@example.net>\r\nSubject: Grüße\r\n\r\n')
+  const dsn = composeDsn(
+    report({
+      original: {
+        ...original,
+        reversePath: 'jörg@example.net' as Mailbox,
+        header: utf8Header,
+        body: Buffer.from('ä\r\n'),
+      },
+      recipients: recipients.map((one) => ({
+        ...one,
+        mailbox: '用户@example.com' as Mailbox,
+        orcpt: String.raw`utf-8;zo\x{EB}@example.org`,
+      })),
+    }),
+  )
+  const text = dsn.toString('utf8')
+  assert.match(text, /^To: <jörg@example\.net>\r$/m)
+  assert.match(text, /report-type=global-delivery-status;/)
+  assert.match(text, /^Content-Type: message\/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n/m)
+  assert.match(text, /^Original-Recipient: utf-8; zoë@example\.org\r\nFinal-Recipient: utf-8; 用户@example\.com\r$/m)
+  assert.match(text, /Content-Type: message\/global\r\n[^]*Subject: Grüße\r\n\r\nä\r\n/)
+  const latin1 = {
+    ...original,
+    reversePath: 'jörg@example.net' as Mailbox,
+    header: Buffer.from('Subject: \xfc\r\n\r\n', 'latin1'),
+  }
+  assert.match(composeDsn(report({ original: latin1 })).toString('latin1'), /text\/rfc822-headers[^]*Subject: =FC\r\n/)
+  const asciiSender = composeDsn(
+    report({ recipients: recipients.map((one) => ({ ...one, mailbox: '用户@a.org' as Mailbox })) }),
+  )
+  assert.ok(isSevenBit(asciiSender.subarray(asciiSender.indexOf('message/delivery-status'))))
+  assert.match(asciiSender.toString(), /Final-Recipient: utf-8; \\x\{7528\}\\x\{6237\}@a\.org/)
+})

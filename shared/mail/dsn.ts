@@ -1,6 +1,7 @@
+import { isAscii } from './ascii-domain.ts'
 import type { Mailbox } from './address.ts'
 import { explain, headline } from './dsn-text.ts'
-import { encodeQuotedPrintable, foldDiagnostic, isSevenBit, xtextAddress } from './dsn-encoding.ts'
+import { encodeQuotedPrintable, foldDiagnostic, isEightBit, isSevenBit, xtextAddress } from './dsn-encoding.ts'
 import type { Recipient } from './envelope.ts'
 import { fieldValue, headerFields } from './header-edit.ts'
 import type { MessageId } from './message-id.ts'
@@ -57,11 +58,14 @@ export function wantsReport(recipient: Recipient, kind: 'failure' | 'delay' | 's
 
 /**
  * A complete delivery status notification (RFC 3464 in a multipart/report of RFC 6522): words for the sender, fields for
- * programs, and the message or its header section. CRLF line ends and 7-bit throughout (but for a sender's address that
- * is not ASCII itself). A message that is not 7-bit is represented by its header section.
+ * programs, and the message or its header section. CRLF line ends and 7-bit throughout; a message that is not 7-bit is represented by
+ * its header section. A sender whose own address is not ASCII gets the forms of RFC 6533 instead, in UTF-8: no host could bring him
+ * the report without SMTPUTF8 anyway.
  */
 export function composeDsn(report: DsnReport): Buffer {
-  const parts = [humanPart(report), statusPart(report), originalPart(report.original)]
+  const global = !isAscii(report.original.reversePath)
+  const original = global ? globalOriginalPart(report.original) : originalPart(report.original)
+  const parts = [humanPart(report), statusPart(report, global), original]
   const boundary = unusedBoundary(report.id, parts)
   const pieces: Buffer[] = [Buffer.from(headerOf(report, boundary))]
   for (const part of parts) pieces.push(Buffer.from(`--${boundary}\r\n`), part)
@@ -82,7 +86,7 @@ function headerOf({ action, id, hostname, nowAt, original }: DsnReport, boundary
     ...(references === '' ? [] : [`References: ${references.replaceAll(' ', '\r\n ')}`]),
     'Auto-Submitted: auto-replied',
     'MIME-Version: 1.0',
-    'Content-Type: multipart/report; report-type=delivery-status;',
+    `Content-Type: multipart/report; report-type=${isAscii(original.reversePath) ? '' : 'global-'}delivery-status;`,
     ` boundary="${boundary}"`,
     '',
     'This is a delivery status notification in MIME format (RFC 3464).',
@@ -102,7 +106,7 @@ function humanPart(report: DsnReport): Buffer {
 }
 
 /** Fields of RFC 3464 §2.2 (message) and §2.3 (each recipient). */
-function statusPart(report: DsnReport): Buffer {
+function statusPart(report: DsnReport, global: boolean): Buffer {
   const { hostname, original, recipients } = report
   const message = [
     `Reporting-MTA: dns; ${hostname}`,
@@ -112,7 +116,21 @@ function statusPart(report: DsnReport): Buffer {
   ]
   const groups = [message, ...recipients.map((recipient) => recipientFields(report, recipient))]
   const text = groups.map((fields) => `${fields.join('\r\n')}\r\n`).join('\r\n')
-  return part(['Content-Type: message/delivery-status'], Buffer.from(text))
+  return global
+    ? part(
+        ['Content-Type: message/global-delivery-status', 'Content-Transfer-Encoding: 8bit'],
+        Buffer.from(unescaped(text)),
+      )
+    : part(['Content-Type: message/delivery-status'], Buffer.from(text))
+}
+
+/** The characters that `xtextAddress` escaped, as message/global-delivery-status has them. */
+function unescaped(text: string): string {
+  return text.replaceAll(/\\x\{(0*[1-9A-F][0-9A-F]{1,5})\}/g, (escaped: string, hex: string) => {
+    const point = Number.parseInt(hex, 16)
+    const surrogate = point >= 0xd800 && point <= 0xdfff
+    return point < 0xa0 || point > 0x10ffff || surrogate ? escaped : String.fromCodePoint(point)
+  })
 }
 
 function recipientFields({ action, willRetryUntil }: DsnReport, recipient: DsnRecipient): string[] {
@@ -143,6 +161,16 @@ function originalPart({ header, body }: DsnOriginal): Buffer {
     ['Content-Type: text/rfc822-headers; charset=utf-8', 'Content-Transfer-Encoding: quoted-printable'],
     encodeQuotedPrintable(fields),
   )
+}
+
+/** As message/global, or its header section, when it is UTF-8 with lines of a length that may stand in an 8-bit message. */
+function globalOriginalPart({ header, body, ...rest }: DsnOriginal): Buffer {
+  const encoding = 'Content-Transfer-Encoding: 8bit'
+  if (body !== undefined && isEightBit(header) && isEightBit(body))
+    return part(['Content-Type: message/global', encoding], Buffer.concat([header, body]))
+  const fields = header.subarray(-4).equals(Buffer.from('\r\n\r\n')) ? header.subarray(0, -2) : header
+  if (isEightBit(fields)) return part(['Content-Type: message/global-headers', encoding], fields)
+  return originalPart({ header, ...rest })
 }
 
 /** The line end before a boundary belongs to the boundary (RFC 2046 §5.1.1): one more than the content has. */

@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { Configuration } from '../config/model.ts'
 import type { Events } from '../events.ts'
 import type { Logger } from '../log.ts'
+import { isAscii } from '../mail/ascii-domain.ts'
 import type { Mailbox } from '../mail/address.ts'
 import type { DeliveryAttempt } from '../mail/disposition.ts'
 import { composeDsn, wantsReport } from '../mail/dsn.ts'
@@ -131,6 +132,8 @@ function bounceEnvelope(id: Envelope['id'], to: Mailbox, nowAt: number): Envelop
     id,
     reversePath: null,
     recipients: [{ mailbox: to }],
+    // Its To field and its parts are in UTF-8 then (RFC 6533).
+    ...(isAscii(to) ? {} : { smtputf8: true, eightBit: true }),
     tags: [],
     origin: { kind: 'local' },
     receivedAt: nowAt,

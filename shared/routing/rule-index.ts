@@ -1,5 +1,6 @@
 import type { Condition, Rule, Table } from '../config/model.ts'
 import { inlineContent } from '../config/tables.ts'
+import { asciiDomain } from '../mail/ascii-domain.ts'
 import { domainOf, type Mailbox } from '../mail/address.ts'
 import type { Transaction } from './transaction.ts'
 
@@ -155,7 +156,7 @@ function keysFrom(
 }
 
 function plainDomain(entry: string): string | undefined {
-  return entry.includes('*') ? undefined : entry.toLowerCase()
+  return entry.includes('*') ? undefined : (asciiDomain(entry) ?? entry.toLowerCase())
 }
 
 /** Of `user@domain` and `@domain`. */

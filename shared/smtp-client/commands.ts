@@ -15,7 +15,7 @@ export interface MailParameters {
   readonly reversePath: ReversePath
   readonly sizeBytes: number
   readonly eightBit: boolean
-  /** An address or the header section needs RFC 6531. */
+  /** The reverse-path or the header section needs RFC 6531; forward-paths are looked at one by one. */
   readonly smtpUtf8: boolean
   readonly dsn?: DsnRequest
 }

@@ -1,3 +1,4 @@
+import { isAscii } from '../mail/ascii-domain.ts'
 import { formatReply, isPositive, isTemporary } from '../mail/reply.ts'
 import type { Reply } from '../mail/reply.ts'
 import type { Capabilities } from './capabilities.ts'
@@ -6,7 +7,7 @@ import { lostReply, shortened } from './client-error.ts'
 import { mailCommand, rcptCommand } from './commands.ts'
 import type { ForwardPath } from './commands.ts'
 import type { SmtpTimeouts } from './timeouts.ts'
-import { transact } from './transaction.ts'
+import { noSmtpUtf8, transact } from './transaction.ts'
 import type { Transaction, TransactionResult } from './transaction.ts'
 
 export interface SessionState {
@@ -110,12 +111,9 @@ export class SmtpConnection {
    * that came before it as a temporary one.
    */
   async verify(path: ForwardPath): Promise<Reply> {
-    const parameters = {
-      reversePath: null,
-      sizeBytes: 0,
-      eightBit: false,
-      smtpUtf8: /[^\x00-\x7f]/.test(path.address),
-    }
+    const smtpUtf8 = !isAscii(path.address)
+    if (smtpUtf8 && !this.capabilities.smtpUtf8) return noSmtpUtf8
+    const parameters = { reversePath: null, sizeBytes: 0, eightBit: false, smtpUtf8 }
     const mail = await this.#ask(mailCommand(parameters, { ...this.capabilities, size: false }), 'MAIL')
     if (!isPositive(mail)) return isTemporary(mail) ? mail : { code: 451, enhanced: '4.3.0', text: formatReply(mail) }
     this.#needsReset = true

@@ -1,3 +1,4 @@
+import { isAscii } from '../mail/ascii-domain.ts'
 import type { Reply } from '../mail/reply.ts'
 import { isPermanent, isPositive } from '../mail/reply.ts'
 import type { Answers, Channel } from './channel.ts'
@@ -50,6 +51,26 @@ export interface TransactionOutcome extends TransactionResult {
  * @throws what `content` throws; the connection is lost then, so that nothing half-sent counts as a message
  */
 export async function transact(transaction: Transaction, context: TransactionContext): Promise<TransactionOutcome> {
+  const international = transaction.recipients.some(({ address }) => !isAscii(address))
+  if (!international || transaction.mail.smtpUtf8) return transactAll(transaction, context)
+  if (!context.capabilities.smtpUtf8) return transactAscii(transaction, context)
+  return transactAll({ ...transaction, mail: { ...transaction.mail, smtpUtf8: true } }, context)
+}
+
+/** The server takes ASCII addresses only: the others are refused, and do not keep these from getting the message. */
+async function transactAscii(transaction: Transaction, context: TransactionContext): Promise<TransactionOutcome> {
+  const { recipients } = transaction
+  const taken = recipients.filter(({ address }) => isAscii(address))
+  if (taken.length === 0) return concluded(transaction, noSmtpUtf8, { untouched: false, needsReset: context.reset })
+  const outcome = await transactAll({ ...transaction, recipients: taken }, context)
+  const replies = [...outcome.replies]
+  return {
+    ...outcome,
+    replies: recipients.map(({ address }) => (isAscii(address) ? replies.shift() : undefined) ?? noSmtpUtf8),
+  }
+}
+
+async function transactAll(transaction: Transaction, context: TransactionContext): Promise<TransactionOutcome> {
   const refusal = refusedBeforehand(transaction, context.capabilities)
   if (refusal !== undefined) return concluded(transaction, refusal, { untouched: false, needsReset: context.reset })
   // Content in memory is looked through first: what must not be sent is refused while nothing has happened yet.
@@ -93,14 +114,16 @@ const bareLineEnd: Reply = {
   text: 'The content holds a carriage return or line feed that is no line end; it is not sent on',
 }
 
+/** RFC 6531 §3.5. */
+export const noSmtpUtf8: Reply = {
+  code: 553,
+  enhanced: '5.6.7',
+  text: 'The next server does not take internationalised addresses or headers',
+}
+
 function refusedBeforehand(transaction: Transaction, offered: Capabilities): Reply | undefined {
   const { mail, recipients } = transaction
-  if (mail.smtpUtf8 && !offered.smtpUtf8)
-    return {
-      code: 553,
-      enhanced: '5.6.7',
-      text: 'The next server does not take internationalised addresses or headers',
-    }
+  if (mail.smtpUtf8 && !offered.smtpUtf8) return noSmtpUtf8
   if (offered.maxSizeBytes !== undefined && mail.sizeBytes > offered.maxSizeBytes)
     return { code: 552, enhanced: '5.3.4', text: `The next server takes at most ${offered.maxSizeBytes} octets` }
   return recipients.length === 0 ? { code: 554, enhanced: '5.5.1', text: 'No recipients' } : undefined

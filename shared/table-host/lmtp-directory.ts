@@ -76,7 +76,7 @@ export function openLmtpDirectory(options: LmtpDirectoryOptions): ExternalTable 
 
 const unknown: TableAnswer = { value: '', keepMs: 0 }
 
-/** 552 5.2.2 is a user whose mailbox is full; 554 5.7.1 says nothing of users. */
+/** 552 5.2.2 is a user whose mailbox is full; 554 5.7.1 says nothing of users; 5.6.7 is a user no such server can have. */
 function isNoSuchUser(reply: Reply): boolean {
-  return isPermanent(reply) && [550, 551, 553].includes(reply.code) && (reply.enhanced ?? '5.1.').startsWith('5.1.')
+  return isPermanent(reply) && [550, 551, 553].includes(reply.code) && /^5\.(?:1\.|6\.7)/.test(reply.enhanced ?? '5.1.')
 }
