@@ -36,6 +36,7 @@ export class SessionInput extends SMTPStream {
   lineBeganAt = 0
   readonly #handler: InputHandler
   readonly #now: () => number
+  readonly #takesBareLineFeeds: boolean
   #rest: Buffer = nothing
   #partial: Buffer = nothing
   #skippedOctets = 0
@@ -45,10 +46,12 @@ export class SessionInput extends SMTPStream {
   #chunkOctets = 0
   #next: (() => void) | undefined
 
-  constructor(handler: InputHandler, now: () => number) {
+  /** @param takesBareLineFeeds a bare LF ends a command too */
+  constructor(handler: InputHandler, now: () => number, takesBareLineFeeds = false) {
     super({ highWaterMark: 262_144, decodeStrings: false })
     this.#handler = handler
     this.#now = now
+    this.#takesBareLineFeeds = takesBareLineFeeds
   }
 
   /** The client has sent more than has been looked at: behind DATA that is a body sent without waiting for 354. */
@@ -112,8 +115,11 @@ export class SessionInput extends SMTPStream {
     this.lineBeganAt = 0
     this.#blocked = true
     if (tooLong) this.#handler.refuseLine('too long', this.#proceed)
-    else if (line[line.length - 2] !== 0x0d) this.#handler.refuseLine('bare line feed', this.#proceed)
-    else this.#handler.takeLine(line.toString('latin1', 0, line.length - 2), this.#proceed)
+    else if (line[line.length - 2] === 0x0d)
+      this.#handler.takeLine(line.toString('latin1', 0, line.length - 2), this.#proceed)
+    else if (this.#takesBareLineFeeds)
+      this.#handler.takeLine(line.toString('latin1', 0, line.length - 1), this.#proceed)
+    else this.#handler.refuseLine('bare line feed', this.#proceed)
   }
 
   #keepPartial(): void {

@@ -1,4 +1,6 @@
-/** Bounds of sessions: nothing a client does or fails to do holds memory, a socket or a handler for ever. */
+import type { SessionSettings } from '../../shared/config/session-rules.ts'
+
+/** Bounds of sessions, `limit` and `greeting wait` of pipeline.conf: nothing a client does or fails to do holds memory, a socket or a handler for ever. */
 export interface SessionLimits {
   /** Connections at a time, of this process. */
   readonly connections: number
@@ -25,6 +27,8 @@ export interface SessionLimits {
   readonly headerBytes: number
   /** Received fields (RFC 5321 §6.3). */
   readonly hops: number
+  /** Of a command line but AUTH, without its end. */
+  readonly lineBytes: number
   /** Commands refused, but for recipients. */
   readonly errors: number
   readonly refusedRecipients: number
@@ -54,6 +58,7 @@ export const defaultLimits: SessionLimits = {
   dataMs: 3_600_000,
   headerBytes: 262_144,
   hops: 100,
+  lineBytes: 2_048,
   errors: 20,
   refusedRecipients: 200,
   idleCommands: 1_000,
@@ -61,4 +66,29 @@ export const defaultLimits: SessionLimits = {
   authDelayMs: 500,
   drainMs: 30_000,
   sweepMs: 1_000,
+}
+
+/** `limits` with what pipeline.conf says otherwise. */
+export function statedLimits(limits: SessionLimits, stated: SessionSettings): SessionLimits {
+  const { dataRate } = stated
+  return {
+    ...limits,
+    connections: stated.connections ?? limits.connections,
+    connectionsPerAddress: stated.connectionsPerClient ?? limits.connectionsPerAddress,
+    greetingWaitMs: stated.greetingWaitMs ?? limits.greetingWaitMs,
+    idleMs: stated.idleMs ?? limits.idleMs,
+    lineMs: stated.commandMs ?? limits.lineMs,
+    sessionMs: stated.sessionMs ?? limits.sessionMs,
+    dataIdleMs: stated.dataIdleMs ?? limits.dataIdleMs,
+    dataGraceMs: dataRate?.afterMs ?? limits.dataGraceMs,
+    dataOctetsPerSecond: dataRate?.bytesPerSecond ?? limits.dataOctetsPerSecond,
+    dataMs: stated.dataMs ?? limits.dataMs,
+    headerBytes: stated.headerBytes ?? limits.headerBytes,
+    hops: stated.hops ?? limits.hops,
+    lineBytes: stated.lineBytes ?? limits.lineBytes,
+    errors: stated.errors ?? limits.errors,
+    refusedRecipients: stated.recipientsRefused ?? limits.refusedRecipients,
+    idleCommands: stated.commands ?? limits.idleCommands,
+    authFailures: stated.authFailures ?? limits.authFailures,
+  }
 }

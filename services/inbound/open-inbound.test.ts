@@ -9,7 +9,7 @@ import { test } from 'node:test'
 import { connect } from 'node:tls'
 import type { ConnectionOptions } from 'node:tls'
 
-import { credentials, remotePki, rsaPki, startInbound, testPki } from './testing.ts'
+import { credentials, remotePki, rsaPki, startInbound, testPipeline, testPki } from './testing.ts'
 import type { TestInboundOptions } from './testing.ts'
 
 /** Common name of the certificate a client is shown. */
@@ -48,9 +48,16 @@ test('the start message says how each listener is to be used', async (t) => {
 })
 
 test('listeners that are no sockets of ours are not opened', async (t) => {
-  const queue = { name: 'filter', tag: 'Filtered', answers: 'smtp://localhost:10024' }
+  const queue = {
+    name: 'filter',
+    tag: 'Filtered',
+    answers: 'smtp://localhost:10024',
+    concurrency: 1,
+    timeoutMs: 60_000,
+    onFailure: 'defer',
+  } as const
   const queues = new Map([['filter', queue]])
-  const pipeline = { queues, interfaces: new Map(), filters: new Map(), tlsMinimum: 'TLSv1.2' } as never
+  const pipeline = { ...testPipeline, queues }
   for (const listener of [{ on: 'socket' }, { on: 'lo', port: 10_025, tag: 'Filtered' }]) {
     const inbound = await startInbound({ listener, configuration: { pipeline } })
     t.after(() => inbound.close())

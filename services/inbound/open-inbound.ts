@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import type { Configuration, Listener, Pki, Table } from '../../shared/config/model.ts'
 import { isLoopback } from '../../shared/config/loopback.ts'
 import { compileNetworks } from '../../shared/config/network.ts'
+import { sessionSettings } from '../../shared/config/session-rules.ts'
 import { settle } from '../../shared/config/settle.ts'
 import { tlsVersions } from '../../shared/config/tls-words.ts'
 import type { PasswordVerifier } from '../../shared/crypt/verify-password.ts'
@@ -17,16 +18,18 @@ import type { FilterSettings } from '../../shared/filter-host/settings.ts'
 import { findClientName } from './client-name.ts'
 import { createLoginBackends } from '../../shared/login/login-backends.ts'
 import type { LoginBackends } from '../../shared/login/login-backends.ts'
-import { ConnectionCounter } from './connection-counter.ts'
+import { ConnectionPlaces } from './connection-places.ts'
+import { createGate } from './gate.ts'
 import { headerChecks } from './header-checks.ts'
 import { Door } from './door.ts'
 import { KnownClients } from './known-clients.ts'
-import { defaultLimits } from './limits.ts'
+import { defaultLimits, statedLimits } from './limits.ts'
 import type { SessionLimits } from './limits.ts'
 import { LoginGuard, createLogin } from './login.ts'
 import type { Reception, ResolveRecipient } from './reception.ts'
 import { openRestrictions } from './restrictions/open-restrictions.ts'
 import type { Restrictions } from './restrictions/session-restrictions.ts'
+import { mannersOf } from './manners.ts'
 import { InboundServer } from './server.ts'
 
 export interface InboundParts extends Pick<
@@ -58,7 +61,8 @@ export interface Inbound {
 const certificateCheckMs = 10_000
 
 /** What outlives a configuration: what is known of clients, and processes that the next one has too. */
-interface Lasting extends Pick<Reception, 'limits' | 'counter' | 'knownClients'> {
+interface Lasting extends Pick<Reception, 'limits' | 'knownClients'> {
+  readonly places: ConnectionPlaces
   readonly guard: LoginGuard
   readonly loginBackends: LoginBackends
   readonly filterHost: FilterHost
@@ -76,6 +80,7 @@ interface Place {
 
 /** All that one configuration opened. */
 interface Opened {
+  readonly configuration: Configuration
   readonly places: readonly Place[]
   readonly filters: FilterLease
 }
@@ -89,7 +94,7 @@ export async function openInbound(parts: InboundParts): Promise<Inbound> {
   const limits = parts.limits ?? defaultLimits
   const lasting: Lasting = {
     limits,
-    counter: new ConnectionCounter(limits.connections, limits.connectionsPerAddress),
+    places: new ConnectionPlaces(limits, parts.tables),
     knownClients: new KnownClients(),
     guard: new LoginGuard(parts.monotonic),
     loginBackends: createLoginBackends(parts),
@@ -104,6 +109,7 @@ export async function openInbound(parts: InboundParts): Promise<Inbound> {
 
   function enter(opened: Opened): void {
     all.add(opened)
+    lasting.places.follow(opened.configuration)
     for (const { door, server } of opened.places) door.leadTo(server)
   }
 
@@ -184,9 +190,9 @@ async function openAll(
       resolveRecipient: parts.recipientResolver(configuration),
     }
     for (const listener of listeners) await openListener(listener, surroundings, doors, places)
-    return { places, filters }
+    return { configuration, places, filters }
   } catch (error) {
-    await abandon({ places, filters }, doors)
+    await abandon({ configuration, places, filters }, doors)
     throw error
   }
 }
@@ -274,7 +280,8 @@ function freeKey(name: string, places: readonly Place[]): string {
 function receptionOf(listener: Listener, host: string, surroundings: Surroundings): Reception {
   const { configuration, parts, lasting, filters, resolveRecipient } = surroundings
   const { tables, pipeline, resolver, events, log, clock, monotonic } = parts
-  const { limits, counter, knownClients, guard, loginBackends } = lasting
+  const { knownClients, guard, loginBackends } = lasting
+  const settings = sessionSettings(configuration.pipeline.sessions, listener)
   const { table } = listener.auth
   const logins = table === undefined ? configuration.pipeline.login : [{ kind: 'table', table } as const]
   const { interfaces, trustedProxies } = configuration.pipeline
@@ -308,9 +315,10 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
     log,
     clock,
     monotonic,
-    counter,
+    gate: createGate(lasting.places.countersOf(listener, configuration)),
     knownClients,
-    limits,
+    limits: statedLimits(lasting.limits, settings),
+    manners: mannersOf(settings),
   }
 }
 

@@ -9,12 +9,13 @@ import type { Reply } from '../../shared/mail/reply.ts'
 import type { Pipeline } from '../../shared/pipeline/pipeline.ts'
 import type { Admits } from './admission.ts'
 import type { ClientName } from './client-name.ts'
-import type { ConnectionCounter } from './connection-counter.ts'
+import type { Gate } from './gate.ts'
 import type { CheckHeader } from './header-checks.ts'
 import type { KnownClients } from './known-clients.ts'
 import type { SessionLimits } from './limits.ts'
 import type { Login } from './login.ts'
 import type { Restrictions } from './restrictions/session-restrictions.ts'
+import type { Manners } from './manners.ts'
 import type { FilterParts } from './session-filters.ts'
 
 /** What the rules say to one forward-path. */
@@ -69,7 +70,8 @@ export interface Reception {
   readonly clock: Clock
   /** Milliseconds that never go back, for time limits. */
   readonly monotonic: () => number
-  readonly counter: ConnectionCounter
+  readonly gate: Gate
   readonly knownClients: KnownClients
   readonly limits: SessionLimits
+  readonly manners: Manners
 }

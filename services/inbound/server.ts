@@ -18,13 +18,11 @@ type ProxyDone = (error: Error | null, options: SMTPConnectionOptions & { id: st
 
 /** Why a connection is closed before its session begins, and what is said where a reply can be read. */
 const refusals = {
-  'server full': { code: 421, enhanced: '4.7.0', text: 'Too many connections, try again later' },
-  'client full': { code: 421, enhanced: '4.7.0', text: 'Too many connections from your address' },
+  nowhere: { code: 421, enhanced: '4.3.0', text: 'The connection has no address' },
   'not admitted': { code: 554, enhanced: '5.7.1', text: 'Only this host and its mail network may connect here' },
   malformed: { code: 554, enhanced: '5.5.0', text: 'Malformed PROXY header' },
   'no proxy': { code: 554, enhanced: '5.7.1', text: 'Only trusted proxies may connect here' },
 } as const
-type Refusal = keyof typeof refusals
 
 type AuthDone = (error: Error | null | undefined, response?: SMTPServerAuthenticationResponse) => void
 
@@ -140,22 +138,22 @@ export class InboundServer extends SMTPServer {
     const refusal =
       this.#refusalAt(address) ?? (this._expectsProxyHeader() ? undefined : this.#takePlace(socket, address))
     if (refusal !== undefined) {
-      this.#turnAway(socket, address, refusals[refusal], handshake)
+      this.#turnAway(socket, address, refusal, handshake)
       return false
     }
     return super._acceptSocket(socket, handshake)
   }
 
   /** Whose connections are not wanted, whatever they would say. */
-  #refusalAt(address = ''): Refusal | undefined {
+  #refusalAt(address = ''): Reply | undefined {
     const { admits, trustsProxy } = this.reception
-    if (admits !== undefined && !admits(address)) return 'not admitted'
-    return trustsProxy === undefined || trustsProxy(address) ? undefined : 'no proxy'
+    if (admits !== undefined && !admits(address)) return refusals['not admitted']
+    return trustsProxy === undefined || trustsProxy(address) ? undefined : refusals['no proxy']
   }
 
-  #takePlace(socket: Socket, address: string | undefined): Refusal | undefined {
-    const place = address === undefined ? 'server full' : this.reception.counter.take(address)
-    if (typeof place === 'string') return place
+  #takePlace(socket: Socket, address: string | undefined): Reply | undefined {
+    const place = address === undefined ? refusals.nowhere : this.reception.gate.enter(address)
+    if (typeof place !== 'function') return place
     this.#places.set(socket, place)
     socket.once('close', () => this.#leave(socket))
     return undefined
@@ -166,7 +164,7 @@ export class InboundServer extends SMTPServer {
     const source = await readProxyHeader(socket, this.reception.limits.proxyHeaderMs)
     const address = source?.address ?? addressOf(socket)
     const refusal = this.#takePlace(socket, address)
-    if (refusal !== undefined) throw new ProxyHeaderError(`${refusals[refusal].text}: ${address ?? ''}`)
+    if (refusal !== undefined) throw new ProxyHeaderError(`${refusal.text}: ${address ?? ''}`)
     return source === undefined ? { id } : { id, remoteAddress: source.address, remotePort: source.port }
   }
 

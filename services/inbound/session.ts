@@ -20,8 +20,6 @@ import type { Refusal, SessionPhase } from './session-filters.ts'
 import { MailTransactions } from './transactions.ts'
 import type { Client } from './transactions.ts'
 
-/** RFC 5321 §4.5.3.1.4 has 512 octets; parameters add to it, AUTH has a limit of its own. */
-const maxCommandOctets = 2_048
 /** Time for the last reply to arrive before the connection is reset. */
 const cutOffMs = 1_000
 const heloArgument = /^(?:[A-Za-z0-9._~!#$%&'*+/=?^`{|}-]{1,255}|\[[A-Za-z0-9.:]{1,60}\])$/
@@ -159,7 +157,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   override init(): void {
     this._setListeners(() => {
       const { knownClients, limits, listener, monotonic } = this.#reception
-      const stranger = !this.secure && listener.auth.kind !== 'required'
+      const stranger = limits.greetingWaitMs > 0 && !this.secure && listener.auth.kind !== 'required'
       if (stranger && !knownClients.has(this.remoteAddress, monotonic()))
         setTimeout(() => this.#greetWaiting(), limits.greetingWaitMs).unref()
       else setImmediate(() => this.#greet())
@@ -240,14 +238,15 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     this._ready = true
     this.#waitingSince = this.#reception.monotonic()
     this.#reception.events.connected(this.#fields())
-    const greeting = `220 ${this.hostname} ESMTP`
+    const greeting = `220 ${this.#reception.manners.greeting(this.hostname)}`
     this.#write(`${greeting}\r\n`)
     this.filters?.report('protocol-server', greeting)
     this.filters?.report('link-greeting', this.hostname)
   }
 
   override _createParser(): SessionInput {
-    const input = new SessionInput(this, this._server.reception.monotonic)
+    const { monotonic, manners } = this._server.reception
+    const input = new SessionInput(this, monotonic, manners.bareLineEnds === 'repair')
     input.on('error', (error) => this._onError(error))
     return input
   }
@@ -341,7 +340,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     this.#verb = verb
     this.restrictions?.sawCommand(verb, this.extended, () => (this._parser as SessionInput).hasMore)
     const argument = blank < 0 ? '' : line.slice(blank + 1).trim()
-    if (line.length > maxCommandOctets && verb !== 'AUTH') return this.#answer(answers.lineTooLong)
+    if (line.length > this.#reception.limits.lineBytes && verb !== 'AUTH') return this.#answer(answers.lineTooLong)
     switch (verb) {
       case 'MAIL':
         return this.#mail(argument)
@@ -362,6 +361,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
       case 'NOOP':
         return this.#filtered('noop', '', () => this.#idleAnswer(answers.ok))
       case 'VRFY':
+        if (!this.#reception.manners.vrfy) return this.#answer(answers.disabled)
         return this.#idleAnswer(argument === '' ? answers.verifySyntax : answers.verifyNothing)
       case 'HELP':
         return this.#idleAnswer(answers.help)
@@ -380,8 +380,8 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   }
 
   #mayMail(): Reply | undefined {
-    const { listener } = this.#reception
-    if (this.hostNameAppearsAs === false) return answers.helloFirst
+    const { listener, manners } = this.#reception
+    if (this.hostNameAppearsAs === false && manners.heloRequired) return answers.helloFirst
     if (listener.tls === 'required' && !this.secure) return answers.tlsFirst
     if (listener.auth.kind === 'required' && this.user === undefined)
       return this.secure ? answers.authFirst : answers.tlsFirst

@@ -78,12 +78,14 @@ export const credentials: Table = inlineMap('creds', {
 
 /** The parts of pipeline.conf that listeners ask for. */
 export const testPipeline = {
+  dashboard: { host: '127.0.0.1', port: 8080 },
   queues: new Map(),
   interfaces: new Map(),
   filters: new Map(),
   externals: [],
   trustedProxies: [],
   extensions: { smtpUtf8: true },
+  sessions: [],
   headerRules: [],
   login: [],
   restrictions: [],

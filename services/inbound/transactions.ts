@@ -242,7 +242,7 @@ export class MailTransactions {
       address,
       port,
       listener: this.#reception.name,
-      helo,
+      ...(helo === '' ? {} : { helo }),
       ...(this.#reception.thisHost === true ? { thisHost: true as const } : {}),
       ...(rdns === undefined ? {} : { rdns }),
       ...(user === undefined ? {} : { user }),
@@ -269,12 +269,13 @@ export class MailTransactions {
   }
 
   #receive(transaction: Transaction, content: IncomingContent): MessageReceiver {
-    const { limits, monotonic, configuration } = this.#reception
+    const { limits, monotonic, configuration, manners } = this.#reception
+    const { user } = transaction.origin
+    const repairs = manners.bareLineEnds === 'repair' || (manners.bareLineEnds === 'repair-users' && user !== undefined)
     const filtered = this.#filteredContent(transaction, content)
     return new MessageReceiver({
       content: filtered ?? content,
-      // A stranger's bare line ends are refused: they smuggle. An own user's client is only sloppy.
-      policy: transaction.origin.user === undefined ? 'strict' : 'normalise',
+      policy: repairs ? 'normalise' : 'strict',
       maxBytes: configuration.maxMessageBytes,
       limits,
       now: monotonic,

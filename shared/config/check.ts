@@ -3,6 +3,7 @@ import { closest, type Diagnostic, type DiagnosticCode, type Span } from './diag
 import { lintConfiguration } from './lints.ts'
 import { findLoops } from './loops.ts'
 import { externalOf, returnListener } from './externals.ts'
+import { faultOfChoice } from './listener-choice.ts'
 import { isLoopback } from './loopback.ts'
 import type { Action, Configuration, ExternalFilter, Listener, Position } from './model.ts'
 import type { PipelineDraft } from './pipeline-grammar.ts'
@@ -59,6 +60,10 @@ export function checkConfiguration(
   }
   for (const external of configuration.pipeline.externals) {
     for (const fault of faultsOfExternal(external, configuration)) say('warning', external.at, fault)
+  }
+  for (const rule of configuration.pipeline.sessions) {
+    const fault = faultOfChoice(rule.for, configuration.listeners)
+    if (fault !== undefined) say('error', rule.at, fault)
   }
   for (const { at, fault } of [...findLoops(configuration), ...lintConfiguration(configuration)])
     say('warning', at, fault)

@@ -1,3 +1,5 @@
+import type { SessionRule } from './session-rules.ts'
+
 /**
  * The one typed model both grammars of smtpd.conf and pipeline.conf are read into. Plain readonly data, frozen, printable
  * as JSON (`sluicectl config --json`); secrets are never in it, only the names of the files that hold them.
@@ -322,6 +324,8 @@ export interface PipelineSettings {
   readonly filters: ReadonlyMap<string, FilterProcessSettings>
   /** Who knows users and passwords for `auth` without a table: the first that accepts lets in; empty: nobody does. */
   readonly login: readonly LoginSetting[]
+  /** How sessions are led and limited: `limit`, `greeting`, `banner` and others, as written. */
+  readonly sessions: readonly SessionRule[]
   /** `header match`, in order. */
   readonly headerRules: readonly HeaderRule[]
   /** `restrict`, in order. */

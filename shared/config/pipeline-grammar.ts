@@ -13,6 +13,7 @@ import { inboundStatements } from './pipeline-inbound.ts'
 import { outboundStatements } from './pipeline-outbound.ts'
 import { builtinQueues, queueStatements } from './pipeline-queue.ts'
 import { restrictStatements } from './pipeline-restrict.ts'
+import { sessionStatements } from './pipeline-session.ts'
 import { systemStatements } from './pipeline-system.ts'
 import type { PolicyDraft } from './policy-draft.ts'
 import { atMacro, parseInclude, parseMacro } from './statements.ts'
@@ -59,6 +60,7 @@ export function defaultPipeline(): PipelineSettings {
     resolvers: [],
     trustedProxies: [],
     extensions: { smtpUtf8: true },
+    sessions: [],
     headerRules: [],
     restrictions: [],
     delayRefusals: true,
@@ -81,6 +83,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   ...doorStatements,
   ...extensionStatements,
   ...inboundStatements,
+  ...sessionStatements,
   ...headerStatements,
   ...restrictStatements,
   ...outboundStatements,
@@ -129,7 +132,7 @@ function parseStatement(draft: PipelineDraft): void {
 }
 
 const ofPolicy: ReadonlySet<string> = new Set(
-  'listen action match accept reject pki ca proc mta smtp srs bounce admd scheduler expire limit'.split(' '),
+  'listen action match accept reject pki ca proc mta smtp srs bounce admd scheduler expire'.split(' '),
 )
 
 function unknownStatement({ reader }: PipelineDraft, first: Token): never {

@@ -1,0 +1,78 @@
+import { isChosen } from './listener-choice.ts'
+import type { ListenerChoice } from './listener-choice.ts'
+import type { Listener, Position, Table } from './model.ts'
+
+/** What `limit`, `greeting`, `banner`, `helo`, `vrfy` and `bare-line-ends` say; what is not written is absent, and as services/inbound/limits.ts has it. */
+export interface SessionSettings {
+  /** At a time, of one process: all together, of one client (an IPv4 address, an IPv6 /64), of one network (/24, /48). */
+  readonly connections?: number
+  readonly connectionsPerClient?: number
+  readonly connectionsPerNetwork?: number
+  /** Networks that only count into all connections. */
+  readonly connectionsExcept?: Table
+  /** Commands refused in a session, but for recipients. */
+  readonly errors?: number
+  /** Without an accepted message between them. */
+  readonly commands?: number
+  readonly recipientsRefused?: number
+  readonly authFailures?: number
+  /** Of a command line, its end not counted; AUTH has a limit of its own (RFC 4954 §4). */
+  readonly lineBytes?: number
+  readonly headerBytes?: number
+  /** Received fields. */
+  readonly hops?: number
+  /** Between two commands. */
+  readonly idleMs?: number
+  /** From the first octet of a command line to its end. */
+  readonly commandMs?: number
+  /** Without an accepted message. */
+  readonly sessionMs?: number
+  readonly dataMs?: number
+  /** Between two chunks of DATA. */
+  readonly dataIdleMs?: number
+  readonly dataRate?: DataRate
+  /** Before the greeting, for a stranger who is not known to wait for it; 0: at once. */
+  readonly greetingWaitMs?: number
+  /** Behind 220; `%{hostname}` is our name. */
+  readonly banner?: string
+  /** MAIL needs EHLO or HELO before it. */
+  readonly heloRequired?: boolean
+  readonly vrfy?: boolean
+  readonly bareLineEnds?: BareLineEnds
+}
+
+/** On average, once DATA has lasted `afterMs`. */
+export interface DataRate {
+  readonly bytesPerSecond: number
+  readonly afterMs: number
+}
+
+/** A line end that is not CR LF: refused, made one, or made one for users who have logged in. */
+export type BareLineEnds = 'reject' | 'repair' | 'repair-users'
+
+/** One statement. */
+export interface SessionRule {
+  readonly at: Position
+  /** Absent: all listeners. */
+  readonly for?: ListenerChoice
+  readonly settings: SessionSettings
+}
+
+/** What holds for a listener: what is said of it wins over what is said of all. */
+export function sessionSettings(rules: readonly SessionRule[], listener: Listener): SessionSettings {
+  return { ...generalSettings(rules), ...chosenSettings(rules, listener) }
+}
+
+/** What is said of all listeners. */
+export function generalSettings(rules: readonly SessionRule[]): SessionSettings {
+  return merged(rules.filter((rule) => rule.for === undefined))
+}
+
+/** What is said of this listener and not of all. */
+export function chosenSettings(rules: readonly SessionRule[], listener: Listener): SessionSettings {
+  return merged(rules.filter((rule) => rule.for !== undefined && isChosen(rule.for, listener)))
+}
+
+function merged(rules: readonly SessionRule[]): SessionSettings {
+  return Object.assign({}, ...rules.map(({ settings }) => settings)) as SessionSettings
+}
