@@ -8,6 +8,7 @@ import { isLoopback } from './loopback.ts'
 import type { Action, Configuration, ExternalFilter, Listener, Position } from './model.ts'
 import type { PipelineDraft } from './pipeline-grammar.ts'
 import { queueOfHost } from './relay-url.ts'
+import { restrictionFaults } from './restriction-faults.ts'
 import { tlsVersions } from './tls-words.ts'
 
 /** What only both files together show. `textOf` gives the text of a file that was read. */
@@ -65,6 +66,7 @@ export function checkConfiguration(
     const fault = faultOfChoice(rule.for, configuration.listeners)
     if (fault !== undefined) say('error', rule.at, fault)
   }
+  for (const { at, fault } of restrictionFaults(configuration)) say('error', at, fault)
   for (const { at, fault } of [...findLoops(configuration), ...lintConfiguration(configuration)])
     say('warning', at, fault)
   return found

@@ -43,6 +43,7 @@ export type DiagnosticCode =
   | 'starttls-on-smtps-port'
   | 'deliver-any-domain'
   | 'unreachable'
+  | 'restriction-order'
   | 'socket-mode'
   | 'loop'
   | 'next-start'

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs'
 import type { Diagnostic } from './diagnostic.ts'
 import type { Condition, Configuration, Position, Rule } from './model.ts'
 import { isLoopback } from './loopback.ts'
+import { restrictionLints } from './restriction-faults.ts'
 import { queueOfRelay } from './return-tags.ts'
 import { unreachableRules } from './unreachable.ts'
 
@@ -18,6 +19,7 @@ export function lintConfiguration(configuration: Configuration): readonly Lint[]
     ...unreachableRules(configuration.rules),
     ...deliveriesForAnyDomain(configuration),
     ...openSockets(configuration),
+    ...restrictionLints(configuration),
   ]
 }
 

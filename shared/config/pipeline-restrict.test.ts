@@ -90,6 +90,7 @@ test('mistakes are told with their place and advice', () => {
     ['restrict rcpt reject "no code"', 'value@1:22', '"554 5.7.1'],
     ['restrict rcpt defer "554 for good"', 'value@1:21', '"450 4.7.1'],
     ['restrict rcpt check sender <nets>', 'table-type@1:28', ''],
+    ['restrict rcpt check sender { "a@b.c" = "FILTER x:y" }', 'table-content@1:28', 'OK, REJECT'],
     ['restrict rcpt dnsbl "zen.example.org"', 'syntax@1:38', ''],
     ['restrict rcpt reject dnsbl "localhost"', 'value@1:28', '"zen.spamhaus.org"'],
     ['restrict rcpt sleep 1', 'value@1:21', 'a number and one of'],

@@ -1,14 +1,18 @@
+import { parseAccessValue } from './access-value.ts'
 import type {
   Restriction,
   RestrictionCondition,
   RestrictionRule,
   RestrictionStage,
   RestrictionSubject,
+  Table,
 } from './model.ts'
 import { choiceOf, finish, scoreOf, tagOf } from './pipeline-draft.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
+import type { PolicyDraft } from './policy-draft.ts'
+import { parseTableFile } from './table-file.ts'
 import { parseTables } from './table-grammar.ts'
-import { positionOf } from './token-reader.ts'
+import { positionOf, spanOf } from './token-reader.ts'
 import type { TokenReader } from './token-reader.ts'
 
 /** Who may talk to us and what they may say: ordered lists, one for each stage of a session. */
@@ -72,7 +76,7 @@ function ruleOf(draft: PipelineDraft, stage: RestrictionStage): RestrictionRule 
       return replyRule(draft, stage, defaultDefer, /^4\d\d [\x20-\x7e]+$/)
     case 'check': {
       const subject = subjectOf(reader, stage)
-      return { kind: 'check', subject, table: parseTables(draft.policy, 'map', `"check ${subject}"`) }
+      return { kind: 'check', subject, table: accessTableOf(draft, subject) }
     }
     case 'dnsbl': {
       const list = dnsblOf(draft)
@@ -138,6 +142,33 @@ function conditionOf(draft: PipelineDraft, stage: RestrictionStage): Restriction
   const subject = kind === 'from' ? 'client' : kind
   fitsStage(reader, subject, stage)
   return { kind: 'table', subject, table: parseTables(draft.policy, 'either', `"${kind}"`) }
+}
+
+/** What its values say now is read; a file that changes is read again by those who ask it. */
+function accessTableOf(draft: PipelineDraft, subject: RestrictionSubject): Table {
+  const { reader, policy } = draft
+  const first = reader.peek()
+  const table = parseTables(policy, 'map', `"check ${subject}"`)
+  for (const [key, value] of valuesNow(policy, table)) {
+    if (parseAccessValue(value) !== undefined) continue
+    const message = `"${value}", the value of ${key}, says nothing that is known: mail would wait with 451`
+    reader.warn('table-content', message, spanOf(first, reader.last), accessWords)
+  }
+  return table
+}
+
+const accessWords = 'OK, REJECT text, DEFER text, 554 text, DUNNO or WARN text'
+
+/** None where they cannot be read: that was told at the declaration, or a program has them. */
+function valuesNow({ read }: PolicyDraft, { source }: Table): ReadonlyMap<string, string> {
+  if (source.kind === 'inline') return source.map ?? new Map()
+  if (source.kind !== 'file' || source.format !== undefined) return new Map()
+  try {
+    const content = parseTableFile(read(source.path))
+    return content.kind === 'map' ? content.map : new Map()
+  } catch {
+    return new Map()
+  }
 }
 
 function subjectOf(reader: TokenReader, stage: RestrictionStage): RestrictionSubject {

@@ -1,5 +1,6 @@
 import { isIPv4 } from 'node:net'
 
+import { parseAccessValue } from '../../../shared/config/access-value.ts'
 import { settle } from '../../../shared/config/settle.ts'
 import type { RestrictionRule, RestrictionSubject } from '../../../shared/config/model.ts'
 import { domainOf, localPart } from '../../../shared/mail/address.ts'
@@ -77,40 +78,19 @@ function findingOf(
   question: Question,
   { log }: Means,
 ): Finding | undefined {
-  const [, word = '', text = ''] = /^(\S*)\s*(.*)$/s.exec(value.trim()) ?? []
-  if (/^[45]\d\d$/.test(word)) {
-    const reply = parseReply(`${word} ${text}`)
-    return about(subject, question, [reply.code, reply.enhanced ?? ''], printable(reply.text))
-  }
-  const why = printable(text)
-  switch (word.toUpperCase()) {
-    case 'OK':
-    case 'PERMIT':
-      return 'permit'
-    case 'DUNNO':
+  const said = parseAccessValue(value)
+  switch (said?.kind) {
+    case undefined:
+      return undefined
+    case 'permit':
+    case 'next':
+      return said.kind
+    case 'warn':
+      log.info({ address: question.client.address, subject, text: said.text }, 'an access table has something to say')
       return 'next'
-    case 'REJECT':
-      return refusal(subject, question, '554 5.7.1', why)
-    case 'DEFER':
-    case 'DEFER_IF_PERMIT':
-    case 'DEFER_IF_REJECT':
-      return refusal(subject, question, '450 4.7.1', why)
-    case 'WARN':
-    case 'INFO':
-      log.info({ address: question.client.address, subject, text: why }, 'an access table has something to say')
-      return 'next'
-    default:
-      return /^\d+$/.test(word) && text === '' ? 'permit' : undefined
+    case 'refuse': {
+      const { code, enhanced = '', text } = parseReply(said.reply)
+      return about(subject, question, [code, enhanced], text)
+    }
   }
-}
-
-/** A text may begin with an enhanced code of its own. */
-function refusal(subject: RestrictionSubject, question: Question, codes: string, why: string): Finding {
-  const own = /^[45]\.\d{1,3}\.\d{1,3}(?: |$)/.test(why) ? `${codes.slice(0, 3)} ${why}` : `${codes} ${why}`
-  const { code, enhanced = '', text } = parseReply(own.trimEnd())
-  return about(subject, question, [code, enhanced], text)
-}
-
-function printable(text: string): string {
-  return text.replaceAll(/[^\x20-\x7e]/g, '?')
 }

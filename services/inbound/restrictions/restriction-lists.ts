@@ -1,4 +1,5 @@
 import type { Configuration, Listener, Restriction, RestrictionStage } from '../../../shared/config/model.ts'
+import { subjectsOf } from '../../../shared/config/restriction-subjects.ts'
 
 /** The restrictions of one listener. */
 export interface RestrictionLists {
@@ -33,27 +34,7 @@ export function restrictionLists(
 
 /** Whether a list says something about each recipient: then it is gone through for each. */
 export function asksForRecipient(list: readonly Restriction[]): boolean {
-  return list.some(({ rule }) => {
-    switch (rule.kind) {
-      case 'permit':
-      case 'reply':
-        return rule.when?.kind === 'table' && rule.when.subject === 'recipient'
-      case 'check':
-        return rule.subject === 'recipient'
-      case 'recipient':
-      case 'unauthorised-destination':
-        return true
-      case 'dnsbl':
-      case 'dnsbl-score':
-      case 'client':
-      case 'helo':
-      case 'sender':
-      case 'pipelining':
-      case 'plaintext':
-      case 'sleep':
-        return false
-    }
-  })
+  return list.some(({ rule }) => subjectsOf(rule).includes('recipient'))
 }
 
 function isFor({ scope }: Restriction, { on, port, tag }: Pick<Listener, 'on' | 'port' | 'tag'>): boolean {
