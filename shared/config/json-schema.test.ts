@@ -149,7 +149,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'header match "^X:" reject',
       'restrict delay off',
       'restrict connect on "127.0.0.1:25" permit from 10.0.0.0/8',
-      'restrict helo tag T reject helo unknown',
+      'restrict helo on 127.0.0.1 reject helo unknown',
       'restrict mail check sender { "a@b.c" = "REJECT" }',
       'restrict rcpt dnsbl "a.example" answer { "127.0.0.2" } score 2.5',
       'restrict rcpt reject dnsbl-score 5',

@@ -26,7 +26,10 @@ export function choiceOfListeners(reader: TokenReader): ListenerChoice | undefin
 
 const placePattern = /^(\[[0-9a-fA-F:.%]+\]|[^:]+)(?::(\d{1,5}))?$/
 
-export function isChosen(choice: ListenerChoice | undefined, { on, port, tag }: Listener): boolean {
+export function isChosen(
+  choice: ListenerChoice | undefined,
+  { on, port, tag }: Pick<Listener, 'on' | 'port' | 'tag'>,
+): boolean {
   if (choice === undefined) return true
   if (choice.kind === 'tag') return tag?.toLowerCase() === choice.tag.toLowerCase()
   return choice.on.toLowerCase() === on.toLowerCase() && (choice.port === undefined || choice.port === port)

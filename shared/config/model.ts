@@ -1,3 +1,4 @@
+import type { ListenerChoice } from './listener-choice.ts'
 import type { SessionRule } from './session-rules.ts'
 
 /**
@@ -371,9 +372,7 @@ export type HeaderAction =
 export interface Restriction {
   readonly stage: RestrictionStage
   /** Absent: every listener. */
-  readonly scope?:
-    | { readonly kind: 'listener'; readonly on: string; readonly port: number }
-    | { readonly kind: 'tag'; readonly tag: string }
+  readonly for?: ListenerChoice
   readonly rule: RestrictionRule
   /** As written, on one line. */
   readonly text: string

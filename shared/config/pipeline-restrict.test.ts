@@ -60,7 +60,7 @@ test('tables, scopes and stages stay in the order of the file', () => {
   assert.deepEqual(diagnostics, [])
   assert.equal(settings.delayRefusals, false)
   assert.deepEqual(
-    settings.restrictions.map(({ stage, scope }) => [stage, scope]),
+    settings.restrictions.map(({ stage, for: choice }) => [stage, choice]),
     [
       ['connect', { kind: 'listener', on: 'eth0', port: 25 }],
       ['helo', { kind: 'listener', on: '::1', port: 2525 }],
@@ -77,7 +77,7 @@ test('mistakes are told with their place and advice', () => {
     ['restrict recpt permit', 'unknown-keyword@1:10', 'did you mean "rcpt"?'],
     ['restrict delay maybe', 'unknown-keyword@1:16', 'one of: on, off'],
     ['restrict rcpt allow', 'unknown-keyword@1:15', 'one of: permit'],
-    ['restrict rcpt on eth0 permit', 'value@1:18', 'as smtpd.conf listens'],
+    ['restrict rcpt on "eth0:99999" permit', 'value@1:18', '"eth0:25"'],
     ['restrict rcpt permit from', 'syntax@1:26', ''],
     ['restrict rcpt permit from <netz>', 'unknown-name@1:27', 'did you mean "nets"?'],
     ['restrict rcpt permit authentificated', 'unknown-keyword@1:22', 'did you mean "authenticated"?'],

@@ -7,7 +7,8 @@ import type {
   RestrictionSubject,
   Table,
 } from './model.ts'
-import { choiceOf, finish, scoreOf, tagOf } from './pipeline-draft.ts'
+import { choiceOfListeners } from './listener-choice.ts'
+import { choiceOf, finish, scoreOf } from './pipeline-draft.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 import type { PolicyDraft } from './policy-draft.ts'
 import { parseTableFile } from './table-file.ts'
@@ -46,22 +47,12 @@ function parseRestrict(draft: PipelineDraft): void {
   if (reader.accept('delay'))
     return finish(draft, { delayRefusals: choiceOf(reader, ['on', 'off'], 'on or off') === 'on' })
   const stage = choiceOf(reader, stages, 'a stage of the session, or "delay"')
-  const scope = scopeOf(reader)
+  const choice = choiceOfListeners(reader)
   const rule = ruleOf(draft, stage)
   const at = positionOf(start)
   const text = reader.lexer.textBetween(start, reader.last) ?? `restrict of ${at.file}:${at.line}`
-  const restriction: Restriction = { stage, rule, text, at, ...(scope === undefined ? {} : { scope }) }
+  const restriction: Restriction = { stage, rule, text, at, ...(choice === undefined ? {} : { for: choice }) }
   finish(draft, { restrictions: [...draft.settings.restrictions, restriction] })
-}
-
-function scopeOf(reader: TokenReader): Restriction['scope'] {
-  if (reader.accept('tag')) return { kind: 'tag', tag: tagOf(reader) }
-  if (!reader.accept('on')) return undefined
-  const { text, span } = reader.string('a listener, "host:port"')
-  const [, on, port] = /^(.+):(\d{1,5})$/.exec(text) ?? []
-  if (on === undefined || Number(port) > 65_535)
-    return reader.fail('value', `"${text}" is no listener`, span, 'as smtpd.conf listens: "eth0:25"')
-  return { kind: 'listener', on: on.replace(/^\[(.*)\]$/, '$1'), port: Number(port) }
 }
 
 function ruleOf(draft: PipelineDraft, stage: RestrictionStage): RestrictionRule {

@@ -30,7 +30,10 @@ async function told(...restrictions: readonly string[]): Promise<readonly string
 }
 
 test('a restriction for a listener that is not there is refused, and the one that was meant is named', async () => {
-  assert.deepEqual(await told('rcpt on "lo:2525" permit', 'rcpt on "[::1]:2526" permit', 'mail tag here permit'), [])
+  assert.deepEqual(
+    await told('rcpt on "lo:2525" permit', 'rcpt on "[::1]:2526" permit', 'rcpt on lo permit', 'mail tag here permit'),
+    [],
+  )
   assert.deepEqual(await told('rcpt on "lo:2552" permit'), ['error unknown-name@1: did you mean "lo:2525"?'])
   assert.deepEqual(await told('rcpt tag There permit'), ['error unknown-name@1: did you mean "Here"?'])
 })

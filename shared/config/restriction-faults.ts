@@ -1,4 +1,5 @@
-import { closest } from './diagnostic.ts'
+import { faultOfChoice } from './listener-choice.ts'
+import type { ListenerChoice } from './listener-choice.ts'
 import type { Lint } from './lints.ts'
 import { subjectsOf } from './restriction-subjects.ts'
 import type { Configuration, Listener, Restriction, RestrictionStage } from './model.ts'
@@ -10,7 +11,7 @@ const knownFrom = { client: 'connect', helo: 'helo', sender: 'mail', recipient: 
 /** Restrictions that can do nothing: they are for no listener, or ask for what is not known at their stage. */
 export function restrictionFaults({ pipeline, listeners }: Configuration): readonly Lint[] {
   return pipeline.restrictions.flatMap((restriction) => [
-    ...faultsOfScope(restriction, listeners),
+    ...faultsOfListener(restriction, listeners),
     ...(pipeline.delayRefusals ? [] : faultsOfStage(restriction)),
   ])
 }
@@ -28,16 +29,9 @@ export function restrictionLints({ pipeline }: Configuration): readonly Lint[] {
   })
 }
 
-function faultsOfScope({ scope, at }: Restriction, listeners: readonly Listener[]): readonly Lint[] {
-  if (scope === undefined) return []
-  const isListener = scope.kind === 'listener'
-  const known = listeners.flatMap((one) => (isListener ? [nameOf(one)] : one.tag === undefined ? [] : [one.tag]))
-  const name = isListener ? nameOf(scope) : scope.tag
-  if (known.some((one) => one.toLowerCase() === name.toLowerCase())) return []
-  const message = isListener ? `smtpd.conf does not listen on ${name}` : `no listener has the tag ${name}`
-  const meant = closest(name, known)
-  const hint = meant === undefined ? `there are: ${[...new Set(known)].join(', ')}` : `did you mean "${meant}"?`
-  return [{ at, fault: { code: 'unknown-name', message, hint } }]
+function faultsOfListener({ for: choice, at }: Restriction, listeners: readonly Listener[]): readonly Lint[] {
+  const fault = faultOfChoice(choice, listeners)
+  return fault === undefined ? [] : [{ at, fault }]
 }
 
 function faultsOfStage({ stage, rule, at }: Restriction): readonly Lint[] {
@@ -116,21 +110,15 @@ function permitsNetworks({ rule }: Restriction): boolean {
   return rule.kind === 'permit' && rule.when?.kind === 'table' && rule.when.subject === 'client'
 }
 
-/** Every listener of the second is one of the first. */
+/** Every listener of the second is one of the first, as they are written. */
 function covers(one: Restriction, other: Restriction): boolean {
-  return one.scope === undefined || (other.scope !== undefined && scopeKey(one.scope) === scopeKey(other.scope))
+  return one.for === undefined || (other.for !== undefined && choiceKey(one.for) === choiceKey(other.for))
 }
 
 function meet(one: Restriction, other: Restriction): boolean {
   return covers(one, other) || covers(other, one)
 }
 
-function scopeKey(scope: NonNullable<Restriction['scope']>): string {
-  return (scope.kind === 'tag' ? `tag ${scope.tag}` : nameOf(scope)).toLowerCase()
-}
-
-/** As `on` writes it. */
-function nameOf({ on, port }: { readonly on: string; readonly port: number }): string {
-  const plain = on.replace(/^\[(.*)\]$/, '$1')
-  return plain.includes(':') ? `[${plain}]:${port}` : `${plain}:${port}`
+function choiceKey(choice: ListenerChoice): string {
+  return (choice.kind === 'tag' ? `tag ${choice.tag}` : `${choice.on} ${choice.port ?? ''}`).toLowerCase()
 }

@@ -1,3 +1,4 @@
+import { isChosen } from '../../../shared/config/listener-choice.ts'
 import type { Configuration, Listener, Restriction, RestrictionStage } from '../../../shared/config/model.ts'
 import { subjectsOf } from '../../../shared/config/restriction-subjects.ts'
 
@@ -20,7 +21,7 @@ export function restrictionLists(
   { pipeline }: Pick<Configuration, 'pipeline'>,
   listener: Pick<Listener, 'on' | 'port' | 'tag'>,
 ): RestrictionLists | undefined {
-  const own = pipeline.restrictions.filter((one) => isFor(one, listener))
+  const own = pipeline.restrictions.filter((one) => isChosen(one.for, listener))
   if (own.length === 0) return undefined
   const has = (kind: Restriction['rule']['kind'], fault?: string): boolean =>
     own.some(({ rule }) => rule.kind === kind && (fault === undefined || ('fault' in rule && rule.fault === fault)))
@@ -35,15 +36,4 @@ export function restrictionLists(
 /** Whether a list says something about each recipient: then it is gone through for each. */
 export function asksForRecipient(list: readonly Restriction[]): boolean {
   return list.some(({ rule }) => subjectsOf(rule).includes('recipient'))
-}
-
-function isFor({ scope }: Restriction, { on, port, tag }: Pick<Listener, 'on' | 'port' | 'tag'>): boolean {
-  switch (scope?.kind) {
-    case undefined:
-      return true
-    case 'tag':
-      return tag?.toLowerCase() === scope.tag.toLowerCase()
-    case 'listener':
-      return on.replace(/^\[(.*)\]$/, '$1').toLowerCase() === scope.on.toLowerCase() && port === scope.port
-  }
 }
