@@ -2,6 +2,7 @@ import type { Clock } from './clock.ts'
 import type { Journal } from './journal.ts'
 import type { Logger } from './log.ts'
 import type { Mailbox, ReversePath } from './mail/address.ts'
+import type { HopTls } from './mail/disposition.ts'
 import type { MessageId } from './mail/message-id.ts'
 import { formatReply } from './mail/reply.ts'
 import type { Reply } from './mail/reply.ts'
@@ -21,6 +22,9 @@ export interface AttemptFields {
   readonly stage: string
   readonly reply: Reply
   readonly remoteMta?: string | undefined
+  /** Version and cipher of TLS with it, and what its certificate was held against. */
+  readonly tls?: string | undefined
+  readonly tlsTrust?: HopTls['trust'] | undefined
   readonly action?: string | undefined
   /** Since acceptance. */
   readonly ageMs: number

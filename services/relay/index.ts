@@ -1,5 +1,5 @@
 import type { RelayAction } from '../../shared/config/model.ts'
-import type { DeliveryAttempt, Disposition } from '../../shared/mail/disposition.ts'
+import type { DeliveryAttempt, Disposition, HopTls } from '../../shared/mail/disposition.ts'
 import { postpone, settled } from '../../shared/mail/disposition.ts'
 import { isPositive, replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
@@ -107,9 +107,14 @@ function attemptsOf(
       reply,
       reached: 'remote',
       remoteMta: result.peer,
+      ...tlsOf(result),
       dsnPassedOn: result.dsnPassedOn && isPositive(reply),
     }
   })
+}
+
+function tlsOf({ tls, trust }: Extract<HopResult, { readonly kind: 'answered' }>): { readonly tls?: HopTls } {
+  return tls === undefined ? {} : { tls: { session: `${tls.version} ${tls.cipher}`, trust } }
 }
 
 /** A reload may have taken the action away while the message waited: an operator can mend that. */

@@ -263,9 +263,9 @@ test('a smarthost gets the password of its label, inside verified TLS only', asy
     logins: { isp: { user: 'jane', password: 'secret' } },
     cas: new Map([['test', join(folder, 'ca.pem')]]),
   }
-  assert.deepEqual(said(await relayOne(stageContext({ ...surroundings, action: trusting }), stageMessage())), [
-    '250 2.0.0 sent',
-  ])
+  const attempts = await relayOne(stageContext({ ...surroundings, action: trusting }), stageMessage())
+  assert.deepEqual(said(attempts), ['250 2.0.0 sent'])
+  assert.deepEqual(attempts[0]?.tls, { session: 'TLSv1.3 TLS_AES_256_GCM_SHA384', trust: 'verified' })
   assert.deepEqual(auth, [`AUTH PLAIN ${Buffer.from('\0jane\0secret').toString('base64')}`])
 
   const doubting = relayAction({ host, auth: listTable('secrets', []) })

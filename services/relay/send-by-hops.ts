@@ -1,4 +1,5 @@
 import type { Clock } from '../../shared/clock.ts'
+import type { HopTls } from '../../shared/mail/disposition.ts'
 import { isPermanent, isTemporary } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import { OpenError } from '../../shared/smtp-client/client-error.ts'
@@ -13,7 +14,7 @@ import type { HostPenalties } from './host-penalties.ts'
 
 /** What the host that took part in the transaction said, or why none did. */
 export type HopResult =
-  | ({ readonly kind: 'answered' } & PooledResult)
+  | ({ readonly kind: 'answered'; readonly trust: HopTls['trust'] } & PooledResult)
   | { readonly kind: 'refused'; readonly reply: Reply; readonly remoteMta?: string }
   /** No attempt was made that says anything. */
   | { readonly kind: 'busy'; readonly retryInMs: number; readonly why: string }
@@ -80,7 +81,7 @@ async function offer(hop: Hop, transaction: Transaction, tools: HopTools) {
       tools.pool.send(hop.key, connect, part, tools.signal, hop.limits.session),
     )
     tools.penalties.worked(hop.key)
-    if (!result.untouched) return { kind: 'answered' as const, ...result }
+    if (!result.untouched) return { kind: 'answered' as const, ...result, trust: trustOf(hop) }
     return { kind: 'refused' as const, reply: result.replies[0] ?? noAnswer, remoteMta: result.peer }
   } catch (error) {
     if (error instanceof NoConnectionNow) {
@@ -92,6 +93,10 @@ async function offer(hop: Hop, transaction: Transaction, tools: HopTools) {
     const remoteMta = error.phase === 'connect' ? {} : { remoteMta: peerName(hop.endpoint) }
     return { kind: 'refused' as const, reply: error.reply, ...remoteMta }
   }
+}
+
+function trustOf({ tls }: Hop): HopTls['trust'] {
+  return tls.verify && tls.mode !== 'opportunistic' ? 'verified' : 'unverified'
 }
 
 /**

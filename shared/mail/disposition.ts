@@ -11,8 +11,17 @@ export interface DeliveryAttempt {
   readonly reached: 'local' | 'remote'
   /** The host that answered, `mx.example.org[192.0.2.1]:25`; absent when none did. */
   readonly remoteMta?: string
+  /** The TLS it was reached by; absent: plain text, or no connection. */
+  readonly tls?: HopTls
   /** The next hop offers DSN and was given the parameters: it reports from now on (RFC 3461 §6.2). */
   readonly dsnPassedOn?: boolean
+}
+
+/** `trust`: whose demand the host's certificate met; `unverified`: nobody's, it was not looked at. */
+export interface HopTls {
+  /** Version and cipher: `TLSv1.3 TLS_AES_256_GCM_SHA384`. */
+  readonly session: string
+  readonly trust: 'unverified' | 'verified' | 'mta-sts' | 'dane'
 }
 
 /** Why a filter keeps a message back. Released by an operator, it goes on past that filter; kept too long, it is discarded. */

@@ -270,6 +270,8 @@ function attemptFields(parts: AdvanceParts, step: Step, attempt: DeliveryAttempt
     stage: step.queue,
     reply: attempt.reply,
     remoteMta: attempt.remoteMta,
+    tls: attempt.tls?.session,
+    tlsTrust: attempt.tls?.trust,
     action,
     ageMs: parts.clock.now() - envelope.receivedAt,
   }

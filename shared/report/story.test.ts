@@ -84,3 +84,11 @@ test('an entry of an unknown kind or with fields missing is told by what it has'
     ['+0 plain greylisted: first true, seconds 300', '+1 good delivered to ?'],
   )
 })
+
+test('the story tells by what TLS the next hop was reached, and whether its certificate was checked', () => {
+  const relayed = { at, event: 'relayed', id, recipient: 'ann@far.test', stage: 'relay', reply: '250 2.0.0 ok' }
+  const tls = 'TLSv1.3 TLS_AES_256_GCM_SHA384'
+  assert.deepEqual(told([{ ...relayed, remoteMta: 'mx.far.test[192.0.2.1]:25', tls, tlsTrust: 'mta-sts' }]), [
+    `+0 good relayed to ann@far.test by mx.far.test[192.0.2.1]:25 over ${tls} (mta-sts): 250 2.0.0 ok`,
+  ])
+})

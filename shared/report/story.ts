@@ -101,7 +101,8 @@ function tellFiltered(f: Fields): string {
 }
 
 function hop(f: Fields): string {
-  return `${f.quote(' by ', 'remoteMta')}${f.quote(': ', 'reply')}`
+  const secured = `${f.quote(' over ', 'tls')}${f.quote(' (', 'tlsTrust', ')')}`
+  return `${f.quote(' by ', 'remoteMta')}${secured}${f.quote(': ', 'reply')}`
 }
 
 function again(f: Fields): string {

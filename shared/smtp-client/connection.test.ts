@@ -469,7 +469,11 @@ test('a certificate is checked where that is asked for', async () => {
   })
   const trusted = await connectTo(server, { tls: { mode: 'required', verify: true, ca: pem.cert } })
   assert.ok(trusted.secured)
+  assert.deepEqual(trusted.tls, { version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384' })
   await trusted.close()
+  const unasked = await connectTo(server, { tls: { mode: 'opportunistic', verify: false } })
+  assert.match(unasked.tls?.distrust ?? '', /SELF_SIGNED/)
+  await unasked.close()
   const wrongName = openConnection({
     endpoint: { kind: 'tcp', host: 'other.example', address: '127.0.0.1', port: server.port },
     protocol: 'smtp',

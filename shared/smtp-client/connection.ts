@@ -7,12 +7,14 @@ import { lostReply, shortened } from './client-error.ts'
 import { mailCommand, rcptCommand } from './commands.ts'
 import type { ForwardPath } from './commands.ts'
 import type { SmtpTimeouts } from './timeouts.ts'
+import type { TlsSession } from './tls-session.ts'
 import { noSmtpUtf8, transact } from './transaction.ts'
 import type { Transaction, TransactionResult } from './transaction.ts'
 
 export interface SessionState {
   readonly capabilities: Capabilities
-  readonly secured: boolean
+  /** Absent: plain text. */
+  readonly tls?: TlsSession
   readonly protocol: 'smtp' | 'lmtp'
   readonly timeouts: SmtpTimeouts
 }
@@ -23,8 +25,8 @@ const stopGraceMs = 5_000
 /** A session with a server that is ready for mail; takes any number of messages, one after the other. */
 export class SmtpConnection {
   readonly capabilities: Capabilities
-  /** TLS is on. */
-  readonly secured: boolean
+  /** What TLS came to; absent: plain text. */
+  readonly tls: TlsSession | undefined
   #channel: Channel
   #session: SessionState
   #needsReset = false
@@ -36,7 +38,12 @@ export class SmtpConnection {
     this.#channel = channel
     this.#session = session
     this.capabilities = session.capabilities
-    this.secured = session.secured
+    this.tls = session.tls
+  }
+
+  /** TLS is on. */
+  get secured(): boolean {
+    return this.tls !== undefined
   }
 
   /** The other side, for replies and logs: `mx.example.org[192.0.2.1]:25`. */

@@ -15,6 +15,8 @@ import { commandLine } from './commands.ts'
 import { SmtpConnection } from './connection.ts'
 import type { SmtpTimeouts } from './timeouts.ts'
 import { rfcTimeouts } from './timeouts.ts'
+import { tlsSessionOf } from './tls-session.ts'
+import type { TlsSession } from './tls-session.ts'
 
 /** Where a server listens. */
 export type Endpoint =
@@ -102,26 +104,26 @@ async function open(options: OpenOptions): Promise<SmtpConnection> {
 
 interface Session {
   readonly capabilities: Capabilities
-  readonly secured: boolean
+  /** Absent: plain text. */
+  readonly tls?: TlsSession
 }
 
 async function startSession(channel: Channel, options: OpenOptions, timeouts: SmtpTimeouts): Promise<Session> {
   const { tls, endpoint } = options
-  if (tls.mode === 'implicit') await secure(channel, tls, endpoint, timeouts)
+  let secured = tls.mode === 'implicit' ? await secure(channel, tls, endpoint, timeouts) : undefined
   const greeting = await single(channel.expect(1, timeouts.greetingMs, 'waiting for the greeting'), 'greeting')
   if (!isPositive(greeting)) throw new OpenError('greeting', said(channel, 'greeted with', greeting))
   let capabilities = await sayHello(channel, options, timeouts)
-  let secured = tls.mode === 'implicit'
   if (tls.mode === 'required' || (tls.mode === 'opportunistic' && capabilities.startTls)) {
     secured = await startTls(channel, options, capabilities, timeouts)
     // What was said in plain text no longer counts (RFC 3207 §4.2).
-    if (secured) capabilities = await sayHello(channel, options, timeouts)
+    if (secured !== undefined) capabilities = await sayHello(channel, options, timeouts)
   }
   if (options.credentials !== undefined) {
-    if (!secured) throw new OpenError('auth', notNow('4.7.4', `${channel.peer}: no password without TLS`))
+    if (secured === undefined) throw new OpenError('auth', notNow('4.7.4', `${channel.peer}: no password without TLS`))
     await authenticate(channel, options.credentials, capabilities, timeouts)
   }
-  return { capabilities, secured }
+  return { capabilities, ...(secured === undefined ? {} : { tls: secured }) }
 }
 
 async function sayHello(channel: Channel, options: OpenOptions, timeouts: SmtpTimeouts): Promise<Capabilities> {
@@ -136,25 +138,29 @@ async function sayHello(channel: Channel, options: OpenOptions, timeouts: SmtpTi
   return noCapabilities
 }
 
-/** @returns false when TLS is not to be had and not demanded */
+/** @returns nothing when TLS is not to be had and not demanded */
 async function startTls(
   channel: Channel,
   options: OpenOptions,
   capabilities: Capabilities,
   timeouts: SmtpTimeouts,
-): Promise<boolean> {
+): Promise<TlsSession | undefined> {
   if (!capabilities.startTls) throw new OpenError('tls', notNow('4.7.4', `${channel.peer} does not offer STARTTLS`))
   const reply = await single(channel.startTls(timeouts.helloMs), 'tls')
   if (reply.code !== 220) {
     channel.stayPlain()
-    if (options.tls.mode === 'opportunistic') return false
+    if (options.tls.mode === 'opportunistic') return undefined
     throw new OpenError('tls', notNow('4.7.4', `${channel.peer} refused STARTTLS: ${formatReply(reply)}`))
   }
-  await secure(channel, options.tls, options.endpoint, timeouts)
-  return true
+  return secure(channel, options.tls, options.endpoint, timeouts)
 }
 
-async function secure(channel: Channel, tls: TlsPolicy, endpoint: Endpoint, timeouts: SmtpTimeouts): Promise<void> {
+async function secure(
+  channel: Channel,
+  tls: TlsPolicy,
+  endpoint: Endpoint,
+  timeouts: SmtpTimeouts,
+): Promise<TlsSession> {
   const host = endpoint.kind === 'tcp' ? endpoint.host : 'localhost'
   const options: ConnectionOptions = {
     host,
@@ -168,7 +174,7 @@ async function secure(channel: Channel, tls: TlsPolicy, endpoint: Endpoint, time
     ...(tls.key === undefined ? {} : { key: tls.key }),
   }
   try {
-    await channel.secure(options, Math.min(timeouts.helloMs, 60_000))
+    return tlsSessionOf(await channel.secure(options, Math.min(timeouts.helloMs, 60_000)))
   } catch (error) {
     throw new OpenError('tls', notNow('4.7.5', `TLS with ${channel.peer} failed: ${(error as Error).message}`), {
       cause: error,

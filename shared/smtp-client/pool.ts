@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { SmtpConnection } from './connection.ts'
+import type { TlsSession } from './tls-session.ts'
 import type { Transaction, TransactionResult } from './transaction.ts'
 
 /** When a connection is closed, and how fast it is used. */
@@ -50,6 +51,8 @@ export type Connect = (signal: AbortSignal) => Promise<SmtpConnection>
 
 export interface PooledResult extends TransactionResult {
   readonly peer: string
+  /** Of the connection; absent: plain text. */
+  readonly tls?: TlsSession
 }
 
 /**
@@ -97,7 +100,7 @@ export class ConnectionPool {
       } finally {
         this.#release(key, connection, session)
       }
-      if (!result.untouched || !reused || signal.aborted) return { ...result, peer: connection.peer }
+      if (!result.untouched || !reused || signal.aborted) return { ...result, ...connectionOf(connection) }
     }
   }
 
@@ -222,6 +225,11 @@ export class ConnectionPool {
   #forgetUnused(key: string, destination: Destination): void {
     if (destination.busy === 0 && destination.idle.length === 0) this.#destinations.delete(key)
   }
+}
+
+/** Over what a message went. */
+function connectionOf({ peer, tls }: SmtpConnection): Pick<PooledResult, 'peer' | 'tls'> {
+  return tls === undefined ? { peer } : { peer, tls }
 }
 
 interface Destination {
