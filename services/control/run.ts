@@ -1,4 +1,5 @@
 import { ConfigurationError } from '../../shared/config/load.ts'
+import { OperationError } from '../../shared/operate/operations.ts'
 import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
 import { SpoolKeyError } from '../../shared/spool/keyring.ts'
 import { SpoolFullError, SpoolReadError } from '../../shared/spool/spool.ts'
@@ -39,6 +40,7 @@ function explain(error: unknown, terminal: Terminal): number {
     ControlError,
     StartUsageError,
     StartError,
+    OperationError,
     QueueUnavailableError,
     SpoolFullError,
     SpoolKeyError,

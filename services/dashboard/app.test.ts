@@ -154,7 +154,7 @@ test('on a loopback address only local names are answered', async (t) => {
   assert.equal((await read(open, '/', 'mail.example.org')).statusCode, 200)
 })
 
-test('nothing can be changed: every route answers to GET and HEAD only', async (t) => {
+test('a page and an answer of the API are asked for by GET and HEAD only', async (t) => {
   const app = await appWith(t, sampleSource({ message: sampleMessage() }))
   for (const method of ['POST', 'PUT', 'DELETE', 'PATCH'] as const) {
     for (const url of ['/', '/queues/relay', `/messages/${sampleId}`, '/api/queues']) {

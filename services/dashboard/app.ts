@@ -6,10 +6,13 @@ import type { Clock } from '../../shared/clock.ts'
 import { isAtLeast } from '../../shared/config/operators.ts'
 import type { Logger } from '../../shared/log.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
+import type { Operations } from '../../shared/operate/operations.ts'
 import { addAccess } from './access.ts'
 import type { Access, AccessParts, assetRoutes } from './access.ts'
+import { addActions } from './actions.ts'
 import type { Assets } from './assets.ts'
 import { createLiveTicks } from './live-ticks.ts'
+import { confirmPage } from './pages/action-bar.ts'
 import { errorPage } from './pages/error-page.ts'
 import { bareLayout, iconSvg, layout } from './pages/layout.ts'
 import type { Page } from './pages/layout.ts'
@@ -20,9 +23,11 @@ import { systemPage } from './pages/system-page.ts'
 import { isHostAllowed, securityHeaders } from './security.ts'
 import type { JobQuestion, Source } from './source.ts'
 import { anybody } from './visitor.ts'
+import type { Visitor } from './visitor.ts'
 
 export interface AppParts {
   readonly source: Source
+  readonly operations: Operations
   readonly access: Omit<AccessParts, 'log'>
   readonly registry: Registry
   readonly assets: Assets
@@ -60,14 +65,21 @@ export function createApp(parts: AppParts): FastifyInstance {
   addErrorPages(app, parts, show)
   addAssets(app, parts)
   addMachineRoutes(app, parts, access)
-  addPages(app, parts, show)
+  addPages(app, parts, { access, show })
+  addConfirmations(app, parts, { access, show })
   addSystemPage(app, parts, { access, show })
+  addActions(app, { operations: parts.operations, access, audit: parts.access.audit, clock: parts.clock, show })
   addApi(app, parts)
   return app
 }
 
 /** Sends a page as its reader may see it. */
 type Show = (request: FastifyRequest, reply: FastifyReply, page: Page) => FastifyReply
+
+interface Shown {
+  readonly access: Access
+  readonly show: Show
+}
 
 function pageSender(access: Access): Show {
   return (request, reply, page) => {
@@ -100,7 +112,9 @@ function addErrorPages(app: FastifyInstance, { clock, log }: AppParts, show: Sho
   })
 }
 
-function addPages(app: FastifyInstance, { source, clock }: AppParts, show: Show): void {
+function addPages(app: FastifyInstance, { source, clock }: AppParts, { access, show }: Shown): void {
+  const visitorOf = (request: FastifyRequest): Visitor => access.visitor(request) ?? anybody
+
   app.get('/', async (request, reply) => show(request, reply, overviewPage(await source.overview())))
 
   app.get('/queues', async (request, reply) => {
@@ -111,7 +125,12 @@ function addPages(app: FastifyInstance, { source, clock }: AppParts, show: Show)
   app.get('/queues/:name', async (request, reply) => {
     const name = parameter(request, 'name')
     const detail = await source.queue(name, jobQuestion(request))
-    if (detail !== undefined) return show(request, reply, queuePage(name, detail))
+    if (detail !== undefined)
+      return show(
+        request,
+        reply,
+        queuePage(name, detail, { visitor: visitorOf(request), done: queryText(request, 'done') }),
+      )
     return show(request, reply.code(404), errorPage('No such queue', `There is no queue '${name}'.`, clock.now()))
   })
 
@@ -124,15 +143,30 @@ function addPages(app: FastifyInstance, { source, clock }: AppParts, show: Show)
   app.get('/messages/:id', async (request, reply) => {
     const id = parameter(request, 'id')
     const message = isMessageId(id) ? await source.message(id) : undefined
-    if (message !== undefined) return show(request, reply, messagePage(message, clock.now()))
+    const look = { visitor: visitorOf(request), done: queryText(request, 'done') }
+    if (message !== undefined) return show(request, reply, messagePage(message, look, clock.now()))
     return show(request, reply.code(404), messageNotFoundPage(id, clock.now()))
   })
+}
+
+/** Asked before what cannot be taken back; the forms go to the same paths by POST. */
+function addConfirmations(app: FastifyInstance, { source, clock }: AppParts, { access, show }: Shown): void {
+  for (const kind of ['remove', 'release'] as const) {
+    app.get(`/messages/:id/${kind}`, async (request, reply) => {
+      const id = parameter(request, 'id')
+      const visitor = access.visitor(request) ?? anybody
+      const message = isMessageId(id) ? await source.message(id) : undefined
+      if (message === undefined) return show(request, reply.code(404), messageNotFoundPage(id, clock.now()))
+      if (!visitor.acts) return reply.redirect(`/messages/${id}`, 303)
+      return show(request, reply, confirmPage(message, kind, visitor, clock.now()))
+    })
+  }
 }
 
 function addSystemPage(
   app: FastifyInstance,
   { source, access: { settings, audit } }: AppParts,
-  { access, show }: { readonly access: Access; readonly show: Show },
+  { access, show }: Shown,
 ): void {
   app.get('/system', async (request, reply) => {
     const visitor = access.visitor(request) ?? anybody

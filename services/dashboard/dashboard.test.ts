@@ -6,19 +6,24 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
 import { loadConfiguration } from '../../shared/config/load.ts'
+import type { DashboardSettings } from '../../shared/config/model.ts'
+import { shaCrypt } from '../../shared/crypt/sha-crypt.ts'
 import { startHeartbeats } from '../../shared/heartbeat.ts'
 import { silentLog } from '../../shared/log.ts'
 import { parseMailbox } from '../../shared/mail/address.ts'
 import { newMessageId } from '../../shared/mail/message-id.ts'
+import type { MessageId } from '../../shared/mail/message-id.ts'
 import { createMetrics } from '../../shared/metrics.ts'
 import { redisMissing, startTestRedis } from '../../shared/queue/testing.ts'
 import { openSystem } from '../../shared/system.ts'
 import dashboard from './index.ts'
+import type { ServiceContext } from '../../shared/service.ts'
 import type { Health } from './source.ts'
+import { tableOf, tokenIn } from './testing.ts'
 
 const skip = await redisMissing()
 
-async function openBench(t: TestContext) {
+async function openBench(t: TestContext, access: Partial<DashboardSettings> = {}) {
   const dataFolder = await mkdtemp(join(tmpdir(), 'sluice-dash-'))
   const smtpdConf = join(dataFolder, 'smtpd.conf')
   await writeFile(
@@ -35,7 +40,7 @@ async function openBench(t: TestContext) {
   const { configuration: read } = await loadConfiguration({ smtpdConf, hostname: 'mx.example.org' })
   const configuration = {
     ...read,
-    pipeline: { ...read.pipeline, dashboard: { host: '127.0.0.1', port: 0, readOnly: false } },
+    pipeline: { ...read.pipeline, dashboard: { host: '127.0.0.1', port: 0, readOnly: false, ...access } },
   }
   const redis = await startTestRedis()
   const system = await openSystem({
@@ -58,8 +63,8 @@ async function openBench(t: TestContext) {
   return { base, context, redis, dataFolder }
 }
 
-test('the pages show a real queue, and still answer when Redis is killed', { skip }, async (t) => {
-  const { base, context, redis, dataFolder } = await openBench(t)
+/** Resolves when the message has its job in the queue `filter`. */
+async function accept(context: ServiceContext): Promise<MessageId> {
   const id = newMessageId(Date.now())
   const to = parseMailbox('jane@localhost')
   if (to === undefined) throw new TypeError('address')
@@ -73,6 +78,12 @@ test('the pages show a real queue, and still answer when Redis is killed', { ski
   } as const
   await context.pipeline.submit(envelope, Buffer.from('Subject: x\r\n\r\nx\r\n'))
   while ((await context.queues.jobsOf(id)).length === 0) await new Promise((resolve) => setImmediate(resolve))
+  return id
+}
+
+test('the pages show a real queue, and still answer when Redis is killed', { skip }, async (t) => {
+  const { base, context, redis, dataFolder } = await openBench(t)
+  const id = await accept(context)
   const beats = await startHeartbeats(
     dataFolder,
     [{ service: 'filter', listens: [], lastJobAt: () => Date.now() - 5_000, troubles: async () => [] }],
@@ -121,3 +132,45 @@ test('a port in use is named', { skip }, async (t) => {
   }
   await assert.rejects(dashboard.start(again), new RegExp(`127\\.0\\.0\\.1:${taken.port}: the port is in use`))
 })
+
+test('who signed in acts on real queues and messages, in his name', { skip }, async (t) => {
+  const operators = tableOf({ olga: shaCrypt('engine', '$6$rounds=1000$abcdefgh') })
+  const { base, context } = await openBench(t, { operators })
+  const { queues } = context
+  const id = await accept(context)
+  const { cookie, token } = await signIn(base)
+  const post = async (path: string): Promise<readonly [number, string | null]> => {
+    const body = new URLSearchParams({ token })
+    const reply = await fetch(`${base}${path}`, { method: 'POST', body, headers: { cookie }, redirect: 'manual' })
+    await reply.text()
+    return [reply.status, reply.headers.get('location')]
+  }
+  const read = async (path: string): Promise<string> => (await fetch(`${base}${path}`, { headers: { cookie } })).text()
+
+  assert.deepEqual(await post('/queues/filter/pause'), [303, '/queues/filter?done=pause'])
+  assert.equal((await queues.counts()).get('filter')?.paused, true)
+  assert.deepEqual(await post('/queues/filter/resume'), [303, '/queues/filter?done=resume'])
+  assert.equal((await queues.counts()).get('filter')?.paused, false)
+  assert.equal((await post('/queues/nowhere/pause'))[0], 409)
+
+  assert.deepEqual(await post(`/messages/${id}/hold`), [303, `/messages/${id}?done=hold`])
+  assert.match(await read(`/messages/${id}`), /held by olga \(dashboard\)/)
+  assert.deepEqual(await post(`/messages/${id}/hold`), [409, null])
+  assert.deepEqual(await post(`/messages/${id}/release`), [303, `/messages/${id}?done=release`])
+  assert.deepEqual(await post(`/messages/${id}/remove`), [303, `/messages/${id}?done=remove`])
+  assert.equal((await queues.jobsOf(id)).length, 0)
+  assert.match(await read(`/messages/${id}`), /removed by olga \(dashboard\)/)
+})
+
+async function signIn(base: string): Promise<{ readonly cookie: string; readonly token: string }> {
+  const form = await fetch(`${base}/sign-in`)
+  const body = new URLSearchParams({ token: tokenIn(await form.text()), name: 'olga', password: 'engine' })
+  const visit = cookieOf(form)
+  const done = await fetch(`${base}/sign-in`, { method: 'POST', body, headers: { cookie: visit }, redirect: 'manual' })
+  const cookie = cookieOf(done)
+  return { cookie, token: tokenIn(await (await fetch(base, { headers: { cookie } })).text()) }
+}
+
+function cookieOf(response: Response): string {
+  return response.headers.getSetCookie()[0]?.split(';')[0] ?? ''
+}

@@ -6,6 +6,7 @@ import { openAudit } from '../../shared/audit.ts'
 import { createPasswordVerifier } from '../../shared/crypt/verify-password.ts'
 import { storyOf } from '../../shared/journal.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
+import { createOperations } from '../../shared/operate/operations.ts'
 import type { RunningService, Service, ServiceContext } from '../../shared/service.ts'
 import { StartError } from '../../shared/start/start-error.ts'
 import { findMessage } from '../../shared/spool/list-messages.ts'
@@ -25,6 +26,10 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
   const { queues, spool, metrics, clock, log, dataFolder } = context
   const { host, port } = context.configuration.pipeline.dashboard
   const events = join(dataFolder, 'events')
+  const messages = {
+    find: (id: MessageId) => findMessage(spool.path, id, spool.keyring),
+    outcomesOf: async (id: MessageId) => (await spool.outcomesOf([id])).get(id) ?? [],
+  }
   const source = createSource({
     get configuration() {
       return context.configuration
@@ -36,11 +41,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
       await access(spool.path, constants.W_OK | constants.X_OK)
       return spool.freeBytes()
     },
-    messages: {
-      find: (id) => findMessage(spool.path, id, spool.keyring),
-      outcomesOf: async (id: MessageId) => (await spool.outcomesOf([id])).get(id) ?? [],
-      story: (id) => storyOf(events, id),
-    },
+    messages: { ...messages, story: (id) => storyOf(events, id) },
   })
   registerQueueGauges(metrics.registry, queues)
   const verifier = createPasswordVerifier()
@@ -48,6 +49,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
   const settings = () => context.configuration.pipeline.dashboard
   const app = createApp({
     source,
+    operations: createOperations({ ...context, messages }),
     access: {
       settings,
       trustedProxies: () => context.configuration.pipeline.trustedProxies,

@@ -12,6 +12,7 @@ import type { DashboardSettings, Table } from '../../shared/config/model.ts'
 import { openTables } from '../../shared/config/tables.ts'
 import { checkPassword } from '../../shared/crypt/check-password.ts'
 import { silentLog } from '../../shared/log.ts'
+import type { Operations } from '../../shared/operate/operations.ts'
 import { createApp } from './app.ts'
 import { readAssets } from './assets.ts'
 import { createFormTokens } from './form-tokens.ts'
@@ -22,6 +23,7 @@ import type { Source } from './source.ts'
 
 export interface TestAppOptions {
   readonly source?: Source
+  readonly operations?: Operations
   readonly host?: string
   /** Value by name; absent: nobody signs in. */
   readonly operators?: Readonly<Record<string, string>>
@@ -45,6 +47,7 @@ export async function openTestApp(t: TestContext, options: TestAppOptions = {}) 
       return checkPassword(password, hash)
     },
   }
+  const done: string[] = []
   const settings: { current: DashboardSettings } = {
     current: {
       host,
@@ -55,6 +58,7 @@ export async function openTestApp(t: TestContext, options: TestAppOptions = {}) 
   }
   const app = createApp({
     source,
+    operations: options.operations ?? sampleOperations(done),
     access: {
       settings: () => settings.current,
       trustedProxies: () => trustedProxies,
@@ -76,7 +80,26 @@ export async function openTestApp(t: TestContext, options: TestAppOptions = {}) 
     await tables.close()
     await rm(folder, { recursive: true })
   })
-  return { app, audit, time, settings, asked }
+  return { app, audit, time, settings, asked, done }
+}
+
+/** Writes down what it was asked to do. */
+function sampleOperations(done: string[]): Operations {
+  return {
+    scheduleAll: async () => done.push('schedule all'),
+    scheduleQueue: async (queue) => done.push(`schedule ${queue}`),
+    scheduleMessage: async (id, by) => done.push(`schedule ${id} ${by}`),
+    async hold(id, by) {
+      done.push(`hold ${id} ${by}`)
+      return ['relay']
+    },
+    async release(id, by) {
+      done.push(`release ${id} ${by}`)
+      return ['relay']
+    },
+    remove: async (id, by) => done.push(`remove ${id} ${by}`),
+    setPaused: async (queue, paused) => void done.push(`${paused ? 'pause' : 'resume'} ${queue}`),
+  }
 }
 
 export function tableOf(entries: Readonly<Record<string, string>>): Table {

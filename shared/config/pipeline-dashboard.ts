@@ -5,8 +5,8 @@ import { parseOperator } from './operators.ts'
 import { finish, listenOf } from './pipeline-draft.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 import type { PolicyDraft } from './policy-draft.ts'
-import { parsePasswdFile, parseTableFile } from './table-file.ts'
 import { parseTables } from './table-grammar.ts'
+import { parseTableText } from './table-text.ts'
 import { spanOf } from './token-reader.ts'
 
 /** The dashboard and the metrics: where they listen, who may see and do what. */
@@ -62,16 +62,12 @@ function entriesOf(draft: PolicyDraft, { source }: Table): Iterable<readonly [st
   if (source.kind !== 'file') return []
   try {
     const text = draft.read(source.path)
-    if (source.format === 'passwd')
-      return [...contentOf(parsePasswdFile(text))].map(([name, rest]) => [name, rest.split(':')[0] ?? ''])
-    return contentOf(parseTableFile(text))
+    const content = parseTableText(text, source.format)
+    const entries = content.kind === 'map' ? [...content.map] : []
+    return source.format === 'passwd' ? entries.map(([name, rest]) => [name, rest.split(':')[0] ?? '']) : entries
   } catch {
     return []
   }
-}
-
-function contentOf(content: ReturnType<typeof parseTableFile>): ReadonlyMap<string, string> {
-  return content.kind === 'map' ? content.map : new Map()
 }
 
 /** `metrics listen "host:port"`. */

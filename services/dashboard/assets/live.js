@@ -46,6 +46,13 @@ function isSelecting() {
   return selection !== null && !selection.isCollapsed
 }
 
+/** What was done is told once. */
+const here = new URL(location.href)
+if (here.searchParams.has('done')) {
+  here.searchParams.delete('done')
+  history.replaceState(null, '', here)
+}
+
 const ticks = new EventSource('/live')
 ticks.addEventListener('tick', () => void refresh())
 ticks.addEventListener('error', () => {

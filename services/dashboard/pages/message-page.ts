@@ -3,15 +3,26 @@ import { formatInstant, formatSecond, formatSize, plural } from '../../../shared
 import type { MessageView, RecipientView } from '../../../shared/report/views.ts'
 import { html } from '../html.ts'
 import type { Html, HtmlValue } from '../html.ts'
+import type { Visitor } from '../visitor.ts'
+import { doneNotice, messageActionBar } from './action-bar.ts'
 import { jobTable } from './job-table.ts'
 import type { Page } from './layout.ts'
 import { badge, dataTable, notice } from './parts.ts'
 import type { Tone } from './parts.ts'
 
+export interface MessageLook {
+  readonly visitor: Visitor
+  /** The action that led here. */
+  readonly done?: string | undefined
+}
+
 /** One message: who to whom, where each copy is, and its story. */
-export function messagePage(message: MessageView, at: number): Page {
+export function messagePage(message: MessageView, look: MessageLook, at: number): Page {
+  const { visitor, done } = look
   const main = html`<div class="headline"><h1 class="id">${message.id}</h1>
 <p><span class="address">${message.from ?? '<>'}</span> to ${plural(message.recipients.length, 'recipient')}${message.sizeBytes !== undefined && html`, ${formatSize(message.sizeBytes)}`}, accepted ${formatSecond(message.acceptedAt)} ${message.tags.map((tag) => badge('plain', tag))}</p></div>
+${doneNotice(done)}
+${messageActionBar(message, visitor)}
 ${message.knownFrom === 'journal' && notice('plain', 'It has left the spool.', 'What follows is from the journal.')}
 ${message.jobs.kind === 'away' && notice('bad', 'Redis is away.', `${message.jobs.reason}. Where the message waits is not shown.`)}
 <section aria-labelledby="recipients"><h2 id="recipients">Recipients</h2>${recipientTable(message.recipients)}</section>

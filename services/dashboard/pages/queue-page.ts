@@ -3,6 +3,8 @@ import type { JobState, QueueView, Seen } from '../../../shared/report/views.ts'
 import { html } from '../html.ts'
 import type { Html, HtmlValue } from '../html.ts'
 import type { JobQuestion, QueueDetail } from '../source.ts'
+import type { Visitor } from '../visitor.ts'
+import { doneNotice, queueActionBar } from './action-bar.ts'
 import { jobTable } from './job-table.ts'
 import type { Page } from './layout.ts'
 import { badge, dataTable, notice } from './parts.ts'
@@ -10,13 +12,21 @@ import { toneOf } from './pipeline-drawing.ts'
 
 export const jobStates: readonly JobState[] = ['waiting', 'active', 'delayed', 'held']
 
+export interface QueueLook {
+  readonly visitor: Visitor
+  /** The action that led here. */
+  readonly done?: string | undefined
+}
+
 /** One queue and a page of its jobs. */
-export function queuePage(name: string, detail: QueueDetail): Page {
+export function queuePage(name: string, detail: QueueDetail, look: QueueLook): Page {
   const { queue, jobs, question, at } = detail
   const view = queue.kind === 'seen' ? queue.value : undefined
   const main = html`<div class="headline"><h1>Queue ${name}${view?.paused === true && html` ${badge('waiting', 'paused')}`}</h1>
 <p class="quiet-text">${view?.oldestAgeMs === undefined ? 'Nothing waits.' : `The oldest has waited for ${formatDuration(view.oldestAgeMs)}.`}</p></div>
 ${queue.kind === 'away' && notice('bad', 'Redis is away.', queue.reason)}
+${doneNotice(look.done)}
+${queueActionBar(name, view, look.visitor)}
 <nav class="tabs" aria-label="States">${tab(name, undefined, question, view)}${jobStates.map((state) => tab(name, state, question, view))}</nav>
 ${jobsOf(name, jobs, question, at)}`
   return { title: `Queue ${name}`, section: '/queues', at, main }

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+
+import type { FastifyInstance } from 'fastify'
+
+import { shaCrypt } from '../../shared/crypt/sha-crypt.ts'
+import { OperationError } from '../../shared/operate/operations.ts'
+import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
+import { sampleId, sampleJob, sampleMessage, sampleOverview, sampleQueue, sampleSource } from './sample-source.ts'
+import { openTestApp, TestBrowser, tokenIn } from './testing.ts'
+import type { TestAppOptions } from './testing.ts'
+
+const hash = (password: string): string => shaCrypt(password, '$6$rounds=1000$abcdefgh')
+const operators = { olga: hash('engine'), rita: `reader:${hash('glass')}`, ada: `admin:${hash('notes')}` }
+const queues = [sampleQueue('filter', { paused: true }), sampleQueue('relay', { delayed: 7 })]
+const overview = sampleOverview({ queues: { kind: 'seen', value: queues } })
+const actions = [
+  '/queues/relay/pause',
+  '/queues/relay/resume',
+  '/queues/relay/schedule',
+  ...['schedule', 'hold', 'release', 'remove'].map((what) => `/messages/${sampleId}/${what}`),
+]
+
+function open(t: TestContext, options: TestAppOptions = {}) {
+  return openTestApp(t, { source: sampleSource({ overview, message: sampleMessage() }), operators, ...options })
+}
+
+async function signedIn(app: FastifyInstance, name = 'olga', password = 'engine'): Promise<TestBrowser> {
+  const browser = new TestBrowser(app)
+  assert.equal((await browser.signIn(name, password)).statusCode, 303)
+  return browser
+}
+
+const tokenOf = async (browser: TestBrowser): Promise<string> => tokenIn((await browser.get('/')).body)
+
+test('an operator pauses and resumes a queue, and holds, releases, hurries and removes a message', async (t) => {
+  const { app, done, audit } = await open(t)
+  const olga = await signedIn(app)
+  const token = await tokenOf(olga)
+  for (const path of actions) {
+    const reply = await olga.post(path, { token })
+    assert.equal(reply.statusCode, 303, path)
+    const [, page, what] = /^(.*)\/(\w+)$/.exec(path) ?? []
+    assert.equal(reply.headers.location, `${page}?done=${what}`)
+    assert.match((await olga.get(reply.headers.location)).body, /<strong>Done\.<\/strong>/)
+  }
+  assert.deepEqual(done, [
+    'pause relay',
+    'resume relay',
+    'schedule relay',
+    `schedule ${sampleId} olga (dashboard)`,
+    `hold ${sampleId} olga (dashboard)`,
+    `release ${sampleId} olga (dashboard)`,
+    `remove ${sampleId} olga (dashboard)`,
+  ])
+  const [last] = await audit.last(1)
+  assert.deepEqual(
+    [last?.by, last?.from, last?.action, last?.about, last?.outcome],
+    ['olga', '127.0.0.1', 'remove message', sampleId, 'done'],
+  )
+})
+
+test('no action is done without the token of the form, for anybody', async (t) => {
+  const { app, done } = await open(t)
+  const [stranger, olga, ada] = [new TestBrowser(app), await signedIn(app), await signedIn(app, 'ada', 'notes')]
+  for (const path of actions) {
+    const asked = await stranger.post(path, { token: await tokenOf(ada) })
+    assert.deepEqual([asked.statusCode, asked.headers.location], [303, '/sign-in'], path)
+    for (const fields of [{}, { token: '' }, { token: 'x'.repeat(43) }, { token: await tokenOf(ada) }] as const)
+      assert.equal((await olga.post(path, fields)).statusCode, 403, path)
+  }
+  assert.deepEqual(done, [])
+})
+
+test('a reader and a read-only dashboard offer no action and do none; what was tried is kept', async (t) => {
+  for (const [options, name, password] of [
+    [{}, 'rita', 'glass'],
+    [{ readOnly: true }, 'ada', 'notes'],
+  ] as const) {
+    const { app, done, audit } = await open(t, options)
+    const browser = await signedIn(app, name, password)
+    for (const page of ['/', '/queues', '/queues/relay', `/messages/${sampleId}`]) {
+      const { body } = await browser.get(page)
+      const forms = [...body.matchAll(/<form[^>]*action="([^"]*)"/g)].map((match) => match[1])
+      assert.deepEqual(forms, ['/messages', '/sign-out'], page)
+      assert.doesNotMatch(body, /class="button"/, page)
+    }
+    assert.equal((await browser.get(`/messages/${sampleId}/remove`)).statusCode, 303)
+    for (const path of actions)
+      assert.equal((await browser.post(path, { token: await tokenOf(browser) })).statusCode, 403)
+    assert.deepEqual(done, [])
+    const refused = (await audit.last(actions.length)).map(({ by, outcome }) => `${by} ${outcome}`)
+    assert.deepEqual(new Set(refused), new Set([`${name} refused`]))
+  }
+})
+
+test('where nobody signs in nobody changes a thing', async (t) => {
+  const { app, done } = await openTestApp(t, { source: sampleSource({ overview, message: sampleMessage() }) })
+  const browser = new TestBrowser(app)
+  assert.doesNotMatch((await browser.get('/queues/relay')).body, /method="post"/)
+  for (const path of actions) assert.equal((await browser.post(path, { token: '' })).statusCode, 403, path)
+  assert.deepEqual(done, [])
+})
+
+test('a page offers what can be done as things are', async (t) => {
+  const offered = async (jobs: Parameters<typeof sampleJob>[0][], url: string) => {
+    const message = sampleMessage({ jobs: { kind: 'seen', value: jobs.map((job) => sampleJob(job)) } })
+    const { app } = await open(t, { source: sampleSource({ overview, message }) })
+    const { body } = await (await signedIn(app)).get(url)
+    const buttons = body.matchAll(/<(?:button id="[^"]*"|a class="button"[^>]*)>([^<]*)</g)
+    return [...buttons].map((match) => match[1])
+  }
+  const url = `/messages/${sampleId}`
+  assert.deepEqual(await offered([{ state: 'delayed' }], url), ['Try now', 'Hold', 'Remove…'])
+  assert.deepEqual(await offered([{ state: 'waiting' }], url), ['Hold', 'Remove…'])
+  assert.deepEqual(await offered([{ state: 'held', reason: 'held by ada' }], url), ['Release', 'Remove…'])
+  assert.deepEqual(await offered([{ state: 'held', quarantine: 'virus' }], url), ['Release…', 'Remove…'])
+  assert.deepEqual(await offered([{ state: 'done' }], url), [])
+  assert.deepEqual(await offered([], '/queues/relay'), ['Pause', 'Try all delayed now'])
+  assert.deepEqual(await offered([], '/queues/filter'), ['Resume'])
+})
+
+test('what destroys is asked about first, by a form that works without scripts', async (t) => {
+  const job = sampleJob({ state: 'held', quarantine: 'virus', reason: 'virus: <b>Eicar</b>' })
+  const message = sampleMessage({ jobs: { kind: 'seen', value: [job] } })
+  const { app, done } = await open(t, { source: sampleSource({ overview, message }) })
+  const olga = await signedIn(app)
+  for (const what of ['remove', 'release']) {
+    const path = `/messages/${sampleId}/${what}`
+    const { body } = await olga.get(path)
+    assert.match(body, /joe@example\.net[^]*virus: &lt;b&gt;Eicar/)
+    assert.doesNotMatch(body, /http-equiv="refresh"|live\.js/)
+    assert.equal((await olga.send(path, path)).statusCode, 303)
+  }
+  assert.equal(done.length, 2)
+  assert.equal((await olga.get('/messages/0mi8v2c4bm99999999/remove')).statusCode, 404)
+})
+
+test('what cannot be done is told with its reason, and kept', async (t) => {
+  const broken = new Error('secret path')
+  for (const [error, code, told] of [
+    [new OperationError('a worker has message <x>'), 409, /a worker has message &lt;x&gt;/],
+    [new QueueUnavailableError('Redis could not be asked'), 503, /Redis could not be asked/],
+    [broken, 500, /the log says why/],
+  ] as const) {
+    const { app, audit } = await openBroken(t, error)
+    const olga = await signedIn(app)
+    const reply = await olga.send('/', `/messages/${sampleId}/hold`)
+    assert.equal(reply.statusCode, code)
+    assert.match(reply.body, told)
+    assert.doesNotMatch(reply.body, /secret/)
+    const [last] = await audit.last(1)
+    assert.deepEqual([last?.action, last?.outcome], ['hold message', 'refused'])
+  }
+})
+
+async function openBroken(t: TestContext, error: Error) {
+  const fail = (): Promise<never> => Promise.reject(error)
+  const operations = {
+    scheduleAll: fail,
+    scheduleQueue: fail,
+    scheduleMessage: fail,
+    hold: fail,
+    release: fail,
+    remove: fail,
+    setPaused: fail,
+  }
+  return open(t, { operations })
+}
+
+test('an id that is none and a queue that cannot be are no way into anything', async (t) => {
+  const { app, done } = await open(t)
+  const olga = await signedIn(app)
+  const token = await tokenOf(olga)
+  for (const path of ['/messages/x/remove', '/messages/..%2f..%2fx/hold', `/messages/${sampleId}/replay`])
+    assert.equal((await olga.post(path, { token })).statusCode, 404, path)
+  const reply = await olga.post('/queues/%0d%0aset-cookie:x/pause', { token })
+  assert.deepEqual([reply.statusCode, reply.headers.location], [303, '/queues/%0D%0Aset-cookie%3Ax?done=pause'])
+  assert.equal(done.length, 1)
+})

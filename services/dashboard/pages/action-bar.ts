@@ -1,0 +1,71 @@
+import { isOpen } from '../../../shared/report/message-view.ts'
+import type { MessageView, QueueView } from '../../../shared/report/views.ts'
+import { html } from '../html.ts'
+import type { Html, HtmlValue } from '../html.ts'
+import type { Visitor } from '../visitor.ts'
+import type { Page } from './layout.ts'
+import { formTokenField, notice } from './parts.ts'
+
+/** What can be done with a message as it is now; nothing for those who may not. */
+export function messageActionBar(message: MessageView, visitor: Visitor): HtmlValue {
+  if (!visitor.acts || message.jobs.kind === 'away') return undefined
+  const open = message.jobs.value.filter(isOpen)
+  if (open.length === 0) return undefined
+  const path = `/messages/${message.id}`
+  const isHeld = open.some((job) => job.state === 'held')
+  const isQuarantined = open.some((job) => job.quarantine !== undefined)
+  return html`<div class="actions" role="group" aria-label="Actions">
+${open.some((job) => job.state === 'delayed') && button(`${path}/schedule`, 'Try now', visitor)}
+${isHeld && !isQuarantined && button(`${path}/release`, 'Release', visitor)}
+${isQuarantined && html`<a class="button" href="${path}/release">Release…</a>`}
+${open.some((job) => job.state !== 'held') && button(`${path}/hold`, 'Hold', visitor)}
+<a class="button" data-tone="bad" href="${path}/remove">Remove…</a>
+</div>`
+}
+
+export function queueActionBar(name: string, view: QueueView | undefined, visitor: Visitor): HtmlValue {
+  if (!visitor.acts || view === undefined) return undefined
+  const path = `/queues/${name}`
+  return html`<div class="actions" role="group" aria-label="Actions">
+${view.paused ? button(`${path}/resume`, 'Resume', visitor) : button(`${path}/pause`, 'Pause', visitor)}
+${view.delayed > 0 && button(`${path}/schedule`, 'Try all delayed now', visitor)}
+</div>`
+}
+
+function button(action: string, label: string, visitor: Visitor): Html {
+  return html`<form action="${action}" method="post">${formTokenField(visitor)}<button id="${action.slice(1).replaceAll('/', '-')}">${label}</button></form>`
+}
+
+const doneTexts: ReadonlyMap<string, string> = new Map([
+  ['pause', 'The queue is paused. Mail goes on coming in and waits.'],
+  ['resume', 'The queue is running.'],
+  ['schedule', 'What was delayed is tried now.'],
+  ['hold', 'The message is held until somebody releases it.'],
+  ['release', 'The message is on its way again.'],
+  ['remove', 'The message is removed.'],
+])
+
+/** What the form that led here did. */
+export function doneNotice(done: string | undefined): HtmlValue {
+  const text = doneTexts.get(done ?? '')
+  return text === undefined ? undefined : notice('plain', 'Done.', text)
+}
+
+/** Asks before what cannot be taken back. */
+export function confirmPage(message: MessageView, kind: 'remove' | 'release', visitor: Visitor, at: number): Page {
+  const path = `/messages/${message.id}`
+  const open = message.jobs.kind === 'away' ? [] : message.jobs.value.filter(isOpen)
+  const reasons = open.flatMap((job) => job.reason ?? [])
+  const question =
+    kind === 'remove'
+      ? 'Remove this message? Nothing is delivered, nothing is reported to its sender, and it cannot be had back.'
+      : 'Release this message? It goes on to its recipients as it is, past the filter that kept it back.'
+  const main = html`<div class="headline"><h1>${kind === 'remove' ? 'Remove' : 'Release'} <span class="id">${message.id}</span></h1></div>
+<p>${question}</p>
+<dl class="facts"><div><dt>From</dt><dd class="address">${message.from ?? '<>'}</dd></div>
+<div><dt>To</dt><dd>${message.recipients.map(({ mailbox }) => html`<span class="address">${mailbox}</span> `)}</dd></div>
+${reasons.length > 0 && html`<div><dt>Held because</dt><dd>${reasons.join('; ')}</dd></div>`}</dl>
+<div class="actions"><form action="${path}/${kind}" method="post">${formTokenField(visitor)}<button class="primary"${kind === 'remove' && html` data-tone="bad"`}>${kind === 'remove' ? 'Remove' : 'Release'}</button></form>
+<a class="button" href="${path}">Cancel</a></div>`
+  return { title: kind === 'remove' ? 'Remove a message' : 'Release a message', section: 'none', at, main, still: true }
+}

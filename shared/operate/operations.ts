@@ -1,0 +1,164 @@
+import type { Clock } from '../clock.ts'
+import type { Events } from '../events.ts'
+import type { MessageId } from '../mail/message-id.ts'
+import type { StageJob } from '../queue/job.ts'
+import { heldQueue } from '../queue/queues.ts'
+import type { JobSummary, Queues } from '../queue/queues.ts'
+import type { MessageSources } from '../report/message-view.ts'
+import { workQueues } from '../report/read-queues.ts'
+import type { FileSpool } from '../spool/file-spool.ts'
+import { isFinal } from '../spool/spool.ts'
+import type { OutcomeRecord } from '../spool/spool.ts'
+
+/** What an operator can change, for sluicectl and the dashboard alike. `by` tells the story who it was: `jane (sluicectl)`. */
+export interface Operations {
+  /** Tries the delayed messages of all queues now. @returns how many */
+  scheduleAll(): Promise<number>
+  scheduleQueue(queue: string): Promise<number>
+  scheduleMessage(id: MessageId, by: string): Promise<number>
+  /** Keeps a message in its queues until it is released. @returns the queues */
+  hold(id: MessageId, by: string): Promise<readonly string[]>
+  /** Lets a held message go: into its queue, or on past the filter that kept it back. @returns the queues */
+  release(id: MessageId, by: string): Promise<readonly string[]>
+  /** Drops a message for good, unreported. @returns for how many recipients */
+  remove(id: MessageId, by: string): Promise<number>
+  /** @throws OperationError when there is no such queue */
+  setPaused(queue: string, paused: boolean): Promise<void>
+}
+
+/** It cannot be done as things are; nothing is broken. One sentence. */
+export class OperationError extends Error {
+  override readonly name = 'OperationError'
+}
+
+export interface OperationParts {
+  readonly queues: Queues
+  readonly spool: Pick<FileSpool, 'settle'>
+  readonly events: Pick<Events, 'scheduled' | 'removed' | 'released' | 'held'>
+  readonly clock: Clock
+  readonly messages: Pick<MessageSources, 'find' | 'outcomesOf'>
+}
+
+/** Every method throws OperationError, or QueueUnavailableError while Redis is away. */
+export function createOperations(parts: OperationParts): Operations {
+  const { queues } = parts
+  return {
+    async scheduleAll() {
+      let scheduled = 0
+      for (const name of workQueues(queues)) scheduled += await queues.promote(name, 'all')
+      return scheduled
+    },
+    scheduleQueue: async (queue) => queues.promote(knownQueue(queues, queue), 'all'),
+    scheduleMessage: (id, by) => runNow(parts, id, by),
+    hold: (id, by) => keepBack(parts, id, by),
+    release: (id, by) => letGo(parts, id, by),
+    remove: (id, by) => drop(parts, id, by),
+    async setPaused(queue, paused) {
+      const name = knownQueue(queues, queue)
+      await (paused ? queues.pause(name) : queues.resume(name))
+    },
+  }
+}
+
+function knownQueue(queues: Queues, name: string): string {
+  const names = workQueues(queues)
+  if (!names.includes(name)) throw new OperationError(`there is no queue '${name}'; there are: ${names.join(' ')}`)
+  return name
+}
+
+async function runNow({ queues, events }: OperationParts, id: MessageId, by: string): Promise<number> {
+  const jobs = await unfinishedJobs(queues, id)
+  let scheduled = 0
+  for (const job of jobs) scheduled += await queues.promote(job.queue, job.jobId)
+  if (scheduled === 0) throw new OperationError(`message ${id} has no delayed job: ${jobs.map(describeJob).join(', ')}`)
+  events.scheduled({ id, by })
+  return scheduled
+}
+
+/** The outcome is on disk before the jobs go: a crash in between loses only the jobs, which nobody makes again. */
+async function drop(parts: OperationParts, id: MessageId, by: string): Promise<number> {
+  const { queues, spool, events, clock } = parts
+  const jobs = (await queues.jobsOf(id)).filter((job) => job.state !== 'completed')
+  const active = jobs.find((job) => job.state === 'active')
+  if (active !== undefined)
+    throw new OperationError(`message ${id} is being worked on in queue ${active.queue}: pause the queue and try again`)
+  const pending = await pendingRecipients(parts, id)
+  if (pending.length === 0 && jobs.length === 0)
+    throw new OperationError(`message ${id} is neither in the spool nor in a queue`)
+  const stage = jobs[0]?.data.held?.queue ?? jobs[0]?.queue ?? 'spool'
+  const at = clock.now()
+  const reason = `removed by ${by}`
+  await spool.settle(
+    pending.map((recipient) => ({ id, recipient, kind: 'removed', stage, at, reason }) satisfies OutcomeRecord),
+  )
+  events.removed({ id, by })
+  const taken: string[] = []
+  for (const job of jobs) if (!(await queues.remove(job.queue, job.jobId))) taken.push(job.jobId)
+  if (taken.length > 0)
+    throw new OperationError(`a worker took ${taken.join(', ')} at this moment: message ${id} may still go out`)
+  return pending.length
+}
+
+async function letGo(parts: OperationParts, id: MessageId, by: string): Promise<readonly string[]> {
+  const { queues, spool, events, clock } = parts
+  const held = (await unfinishedJobs(queues, id)).filter((job) => job.queue === heldQueue)
+  if (held.length === 0) throw new OperationError(`message ${id} is not held`)
+  for (const { jobId, data } of held) {
+    const stage = data.held?.queue ?? heldQueue
+    const at = clock.now()
+    await spool.settle(
+      data.rcpt.map(
+        (recipient) => ({ id, recipient, kind: 'released', stage, at, ...quarantineOf(data) }) satisfies OutcomeRecord,
+      ),
+    )
+    await queues.release(jobId)
+    events.released({ id, stage, by })
+  }
+  return held.map((job) => job.data.held?.queue ?? heldQueue)
+}
+
+function quarantineOf({ held }: StageJob): Pick<OutcomeRecord, 'quarantine'> {
+  return held?.quarantine === undefined ? {} : { quarantine: held.quarantine }
+}
+
+/** The outcome comes first: a crash in between leaves a job that goes on, and a log that a rebuild reads as held. */
+async function keepBack(parts: OperationParts, id: MessageId, by: string): Promise<readonly string[]> {
+  const { queues, spool, events, clock } = parts
+  const jobs = (await unfinishedJobs(queues, id)).filter((job) => job.queue !== heldQueue)
+  if (jobs.length === 0) throw new OperationError(`message ${id} is held already`)
+  const reason = `held by ${by}`
+  const stages: string[] = []
+  for (const { queue, jobId, data } of jobs) {
+    const outcomes = (kind: 'held' | 'released'): readonly OutcomeRecord[] =>
+      data.rcpt.map((recipient) => ({ id, recipient, kind, stage: queue, at: clock.now(), reason }))
+    await spool.settle(outcomes('held'))
+    if (await queues.hold(queue, jobId, reason)) {
+      events.held({ id, stage: queue, reason })
+      stages.push(queue)
+    } else await spool.settle(outcomes('released'))
+  }
+  if (stages.length < jobs.length)
+    throw new OperationError(`a worker has message ${id}: pause the queue and try again${heldSoFar(stages)}`)
+  return stages
+}
+
+function heldSoFar(stages: readonly string[]): string {
+  return stages.length === 0 ? '' : `; held so far in ${stages.join(', ')}`
+}
+
+async function unfinishedJobs(queues: Queues, id: MessageId): Promise<readonly JobSummary[]> {
+  const jobs = (await queues.jobsOf(id)).filter((job) => job.state !== 'completed')
+  if (jobs.length === 0) throw new OperationError(`message ${id} is in no queue; its story tells where it went`)
+  return jobs
+}
+
+async function pendingRecipients({ messages }: OperationParts, id: MessageId): Promise<readonly number[]> {
+  const stored = await messages.find(id)
+  if (stored === undefined) return []
+  const final = new Set((await messages.outcomesOf(id)).filter(isFinal).map((outcome) => outcome.recipient))
+  return [...stored.envelope.recipients.keys()].filter((recipient) => !final.has(recipient))
+}
+
+function describeJob(job: JobSummary): string {
+  return `${job.queue} ${job.queue === heldQueue ? 'held' : job.state}`
+}
