@@ -14,6 +14,7 @@ export default {
       const inbound = await openInbound({
         ...context,
         recipientResolver: (configuration) => recipientResolver(configuration, context.tables),
+        greylist: context.queues.greylist,
         verifier,
         monotonic: () => performance.now(),
       })

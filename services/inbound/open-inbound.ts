@@ -7,6 +7,7 @@ import { sessionSettings } from '../../shared/config/session-rules.ts'
 import { settle } from '../../shared/config/settle.ts'
 import { tlsVersions } from '../../shared/config/tls-words.ts'
 import type { PasswordVerifier } from '../../shared/crypt/verify-password.ts'
+import type { Greylist } from '../../shared/queue/greylist.ts'
 import type { ServiceContext } from '../../shared/service.ts'
 import { StartError } from '../../shared/start/start-error.ts'
 import { admissionOf } from './admission.ts'
@@ -43,6 +44,8 @@ export interface InboundParts extends Pick<
   readonly limits?: SessionLimits
   /** In place of what pipeline.conf says of a filter process; by name of the proc or filter. */
   readonly filterSettings?: (name: string) => Partial<FilterSettings>
+  /** Of all processes, for `restrict rcpt defer greylist`. */
+  readonly greylist: Greylist
   /** In place of real time, for `restrict ... sleep`. */
   readonly sleep?: Restrictions['sleep']
   /** In place of the log. */

@@ -62,6 +62,8 @@ export interface TestInboundOptions {
   /** Absent: there is no name at all. */
   readonly resolver?: Resolver
   readonly sleep?: InboundParts['sleep']
+  /** Absent: nobody has to wait. */
+  readonly greylist?: InboundParts['greylist']
 }
 
 const at = { file: 'smtpd.conf', line: 7, column: 1 } as const
@@ -114,6 +116,7 @@ export async function startInbound(options: TestInboundOptions = {}): Promise<Te
     live,
     recipientResolver: () => options.resolveRecipient ?? resolveTestRecipient,
     resolver: options.resolver ?? silentResolver,
+    greylist: options.greylist ?? { waitMs: () => Promise.resolve(0) },
     ...(options.sleep === undefined ? {} : { sleep: options.sleep }),
     events: recordingEvents(events, rejections, signals),
     log: silentLog(),

@@ -155,6 +155,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'restrict rcpt reject dnsbl-score 5',
       'restrict rcpt defer "450 later" when sender "a@b.c"',
       'restrict data sleep 1s',
+      'restrict rcpt defer greylist delay 1m network 32 56',
       'relocated { joe = "joe@a.org" }',
       'filter protocol "r" "0.6"',
       'mbox "/var/mail"',

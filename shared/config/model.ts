@@ -397,6 +397,21 @@ export type RestrictionRule =
   | { readonly kind: 'sender' | 'recipient'; readonly fault: 'non-fqdn' | 'unknown-domain' | 'unlisted' }
   | { readonly kind: 'unauthorised-destination' | 'pipelining' | 'plaintext' }
   | { readonly kind: 'sleep'; readonly ms: number }
+  | GreylistRule
+
+/** `defer greylist`: mail of strangers is taken at a later attempt. */
+export interface GreylistRule {
+  readonly kind: 'greylist'
+  /** From the first attempt until one is let in. */
+  readonly delayMs: number
+  /** From the first attempt until it is forgotten. */
+  readonly retryMs: number
+  /** From the last mail of a network until it is a stranger again. */
+  readonly keepMs: number
+  /** Addresses that count as one client. */
+  readonly ipv4Bits: number
+  readonly ipv6Bits: number
+}
 
 export type RestrictionCondition =
   | { readonly kind: 'authenticated' | 'own-addresses' }

@@ -56,6 +56,13 @@ export function parseNetwork(entry: string): Network | undefined {
   return parseShortNetwork(text, mask)
 }
 
+/** The network of so many bits that an address lies in, as text that is the same for all of them; `undefined`: no address. */
+export function networkOf(address: string, bits: number): string | undefined {
+  const parsed = parseAddress(withoutBrackets(address))
+  if (parsed === undefined) return undefined
+  return `${parsed.family}:${prefixOf(parsed.value, parsed.family, bits).toString(16)}/${bits}`
+}
+
 /** Textual equality of addresses in different spellings: `::1` and `[0:0::1]`. */
 export function sameAddress(one: string, other: string): boolean {
   const left = parseAddress(withoutBrackets(one))

@@ -10,6 +10,15 @@ import { TokenReader } from './token-reader.ts'
 
 const policy = 'table nets { 10.0.0.0/8 }\ntable access { "a@b.example" = "REJECT" }\n'
 
+const greylist = {
+  kind: 'greylist',
+  delayMs: 300_000,
+  retryMs: 14_400_000,
+  keepMs: 3_024_000_000,
+  ipv4Bits: 24,
+  ipv6Bits: 64,
+} as const
+
 function parse(text: string) {
   const { draft } = parseText(policy)
   const lexer = new Lexer('/etc/mail/pipeline.conf', { keywords: pipelineKeywords, read: () => text })
@@ -37,6 +46,11 @@ test('each rule is read as it is written, with its place and its text', () => {
     ['reject pipelining', { kind: 'pipelining' }],
     ['reject plaintext', { kind: 'plaintext' }],
     ['sleep 1s', { kind: 'sleep', ms: 1_000 }],
+    ['defer greylist', { ...greylist }],
+    [
+      'defer greylist network 32 56 delay 1m retry 2h keep 10d',
+      { ...greylist, delayMs: 60_000, retryMs: 7_200_000, keepMs: 864_000_000, ipv4Bits: 32, ipv6Bits: 56 },
+    ],
   ]
   for (const [text, rule] of rules) {
     const { settings, diagnostics } = parse(`\nrestrict rcpt ${text}  # why\n`)
@@ -95,6 +109,10 @@ test('mistakes are told with their place and advice', () => {
     ['restrict rcpt reject dnsbl "localhost"', 'value@1:28', '"zen.spamhaus.org"'],
     ['restrict rcpt sleep 1', 'value@1:21', 'a number and one of'],
     ['restrict rcpt sleep 1h', 'value@1:21', 'at most 2m'],
+    ['restrict data defer greylist', 'value@1:21', 'write it in the list'],
+    ['restrict rcpt defer greylist for 5m', 'unknown-keyword@1:30', 'one of: delay'],
+    ['restrict rcpt defer greylist delay 5h', 'value@1:30', 'a `retry` longer'],
+    ['restrict rcpt defer greylist network 24 129', 'value@1:41', 'network 24 64'],
     ['restrict data reject recipient non-fqdn', 'value@1:22', 'write it in the list'],
     ['restrict data reject unauthorised-destination', 'value@1:22', 'write it in the list'],
   ]

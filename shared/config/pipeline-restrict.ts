@@ -1,5 +1,6 @@
 import { parseAccessValue } from './access-value.ts'
 import type {
+  GreylistRule,
   Restriction,
   RestrictionCondition,
   RestrictionRule,
@@ -64,6 +65,7 @@ function ruleOf(draft: PipelineDraft, stage: RestrictionStage): RestrictionRule 
     case 'reject':
       return rejectionOf(draft, stage)
     case 'defer':
+      if (reader.accept('greylist')) return greylistOf(reader, stage)
       return replyRule(draft, stage, defaultDefer, /^4\d\d [\x20-\x7e]+$/)
     case 'check': {
       const subject = subjectOf(reader, stage)
@@ -189,6 +191,44 @@ function weightOf(reader: TokenReader): number {
   const { span } = reader.peek()
   const score = scoreOf(reader)
   return score === 0 ? reader.fail('value', 'a score of 0 says nothing', span) : score
+}
+
+/** `[delay 5m] [retry 4h] [keep 35d] [network 24 64]`. */
+function greylistOf(reader: TokenReader, stage: RestrictionStage): GreylistRule {
+  fitsStage(reader, 'recipient', stage)
+  let rule = defaultGreylist
+  while (!reader.atEnd()) {
+    const { span } = reader.peek()
+    const word = choiceOf(reader, ['delay', 'retry', 'keep', 'network'], 'a time of greylisting')
+    if (word === 'delay') rule = { ...rule, delayMs: reader.duration('the delay') }
+    else if (word === 'retry') rule = { ...rule, retryMs: reader.duration('the time') }
+    else if (word === 'keep') rule = { ...rule, keepMs: reader.duration('the time') }
+    else rule = { ...rule, ipv4Bits: bitsOf(reader, 32), ipv6Bits: bitsOf(reader, 128) }
+    if (rule.retryMs <= rule.delayMs)
+      reader.fail(
+        'value',
+        'an attempt is forgotten before another is let in',
+        span,
+        'a `retry` longer than the `delay`',
+      )
+  }
+  return rule
+}
+
+const defaultGreylist: GreylistRule = {
+  kind: 'greylist',
+  delayMs: 5 * 60_000,
+  retryMs: 4 * 3_600_000,
+  keepMs: 35 * 86_400_000,
+  ipv4Bits: 24,
+  ipv6Bits: 64,
+}
+
+function bitsOf(reader: TokenReader, most: number): number {
+  const { value, span } = reader.number('the bits of a network')
+  return value >= 1 && value <= most
+    ? value
+    : reader.fail('value', `an address of this kind has ${most} bits`, span, 'network 24 64')
 }
 
 function sleepOf(reader: TokenReader): number {

@@ -102,6 +102,7 @@ function asksDns({ rule }: Restriction): boolean {
     case 'pipelining':
     case 'plaintext':
     case 'sleep':
+    case 'greylist':
       return false
   }
 }

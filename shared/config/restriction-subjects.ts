@@ -17,6 +17,7 @@ export function subjectsOf(rule: RestrictionRule): readonly RestrictionSubject[]
     case 'recipient':
       return [rule.kind]
     case 'unauthorised-destination':
+    case 'greylist':
       return ['recipient']
     case 'pipelining':
     case 'plaintext':

@@ -5,6 +5,8 @@ import type { RedisReport } from './check-redis.ts'
 import { becomesReady, connectProducer, connectWorker, disconnect } from './connection.ts'
 import type { RedisEndpoint } from './ensure-redis.ts'
 import { Epoch } from './epoch.ts'
+import { openGreylist } from './greylist.ts'
+import type { Greylist } from './greylist.ts'
 import { QueueInspector } from './inspect-queues.ts'
 import type { JobState, JobSummary, QueueCounts } from './inspect-queues.ts'
 import { heldQueue } from './job.ts'
@@ -48,6 +50,7 @@ export interface Queues {
   /** The last look at Redis, at most 5 s old; undefined before the first. */
   readonly redis: RedisReport | undefined
   readonly lanes: Lanes
+  readonly greylist: Greylist
 
   /**
    * Adds jobs; those that exist, finished within the last hour included, are left as they are. Batched: call it as often as
@@ -102,6 +105,7 @@ export function openQueues(settings: OpenQueuesSettings): Queues {
 class RedisQueues implements Queues {
   names: readonly string[]
   readonly lanes: Lanes
+  readonly greylist: Greylist
   readonly #settings: OpenQueuesSettings
   readonly #producer: Producer
   readonly #adder: JobAdder
@@ -122,6 +126,7 @@ class RedisQueues implements Queues {
     redis.on('ready', () => void this.#shortenEvents())
     this.#monitor = new RedisMonitor(redis, () => inspectRedis(redis, endpoint.address), log)
     this.lanes = openLanes(this.#producer, prefix)
+    this.greylist = openGreylist(this.#producer, prefix, { tooFull: () => this.tooFull })
   }
 
   include(names: readonly string[]): void {

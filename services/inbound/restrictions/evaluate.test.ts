@@ -40,7 +40,13 @@ const question: Question = {
 }
 
 function means(changes: Partial<Means> = {}): Means {
-  const usual = { tables: openTables(), dns: zoneResolver({}), delimiter: '+', log: silentLog() }
+  const usual = {
+    tables: openTables(),
+    dns: zoneResolver({}),
+    delimiter: '+',
+    greylist: { waitMs: () => Promise.resolve(0) },
+    log: silentLog(),
+  }
   return { ...usual, sleep: () => Promise.resolve(), ...changes }
 }
 

@@ -5,6 +5,7 @@ import { checkAddress, checkDestination } from './address-check.ts'
 import { checkClient } from './client-check.ts'
 import { holds } from './condition.ts'
 import { checkDnsbl, dnsblScore } from './dnsbl.ts'
+import { checkGreylist } from './greylisting.ts'
 import { checkHelo } from './helo-check.ts'
 import type { Finding, Means, Question } from './question.ts'
 import { about, parseReply } from './replies.ts'
@@ -60,6 +61,8 @@ async function findingOf(
     case 'sleep':
       if (question.firstTime(restriction)) await means.sleep(rule.ms)
       return 'next'
+    case 'greylist':
+      return checkGreylist(rule, question, means)
   }
 }
 

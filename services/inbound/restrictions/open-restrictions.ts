@@ -15,7 +15,7 @@ import type { Restrictions } from './session-restrictions.ts'
 /** An address that is nobody's (RFC 6666). */
 const stranger = '100::1'
 
-export interface RestrictionParts extends Pick<Means, 'tables' | 'log'> {
+export interface RestrictionParts extends Pick<Means, 'tables' | 'log' | 'greylist'> {
   readonly configuration: Configuration
   readonly listener: Listener
   readonly resolver: Dns
@@ -38,6 +38,7 @@ export function openRestrictions(parts: RestrictionParts): Restrictions | undefi
     thisHost,
     tables,
     log,
+    greylist,
     sleep = sleepUnlessOver,
   } = parts
   const lists = restrictionLists(configuration, listener)
@@ -45,7 +46,7 @@ export function openRestrictions(parts: RestrictionParts): Restrictions | undefi
   const own = localAddresses()
   return {
     lists,
-    means: { tables, dns: boundedDns(resolver), delimiter: configuration.subAddressDelimiter, log },
+    means: { tables, dns: boundedDns(resolver), delimiter: configuration.subAddressDelimiter, greylist, log },
     isOwn: (address) => thisHost || own.has(address.replace(/%.*$/, '')),
     asStranger(mailbox, sender) {
       const receivedAt = clock.now()

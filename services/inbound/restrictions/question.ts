@@ -3,6 +3,7 @@ import type { TableSet } from '../../../shared/config/tables.ts'
 import type { Logger } from '../../../shared/log.ts'
 import type { Mailbox, ReversePath } from '../../../shared/mail/address.ts'
 import type { Reply } from '../../../shared/mail/reply.ts'
+import type { Greylist } from '../../../shared/queue/greylist.ts'
 import type { ClientName } from '../client-name.ts'
 import type { Resolution } from '../reception.ts'
 import type { Dns } from './dns.ts'
@@ -47,7 +48,8 @@ export interface Means {
   readonly delimiter: string
   /** Resolves early when the session ends. */
   readonly sleep: (ms: number) => Promise<void>
-  readonly log: Pick<Logger, 'debug' | 'info' | 'error'>
+  readonly greylist: Greylist
+  readonly log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>
 }
 
 /** `next`: nothing is decided, the list goes on. A reply refuses. */

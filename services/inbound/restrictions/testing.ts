@@ -10,7 +10,7 @@ import { openTables } from '../../../shared/config/tables.ts'
 import type { LookUp, MxRecord, Resolver } from '../../../shared/resolver.ts'
 import { recipientResolver } from '../recipient-resolver.ts'
 import { startInbound } from '../testing.ts'
-import type { TestInbound } from '../testing.ts'
+import type { TestInbound, TestInboundOptions } from '../testing.ts'
 
 /** A configuration of test/fixtures/restrictions whose listeners take free ports and believe the PROXY header of this host. */
 export function fixtureConfiguration(name: string): Promise<Configuration> {
@@ -47,9 +47,14 @@ export interface RestrictedInbound extends TestInbound {
 }
 
 /** Inbound with the real rules behind it; it never really sleeps. */
-export async function startRestricted(configuration: Configuration, zone: Zone): Promise<RestrictedInbound> {
+export async function startRestricted(
+  configuration: Configuration,
+  zone: Zone,
+  options: Pick<TestInboundOptions, 'greylist'> = {},
+): Promise<RestrictedInbound> {
   const slept: number[] = []
   const inbound = await startInbound({
+    ...options,
     configuration,
     resolveRecipient: recipientResolver(configuration, openTables()),
     resolver: zoneResolver(zone),
