@@ -11,7 +11,9 @@ import { addAccess } from './access.ts'
 import type { Access, AccessParts, assetRoutes } from './access.ts'
 import { addActions } from './actions.ts'
 import type { Assets } from './assets.ts'
+import { addHealth } from './health.ts'
 import { createLiveTicks } from './live-ticks.ts'
+import { addMetrics } from './metrics-app.ts'
 import { confirmPage } from './pages/action-bar.ts'
 import { errorPage } from './pages/error-page.ts'
 import { bareLayout, iconSvg, layout } from './pages/layout.ts'
@@ -29,7 +31,8 @@ export interface AppParts {
   readonly source: Source
   readonly operations: Operations
   readonly access: Omit<AccessParts, 'log'>
-  readonly registry: Registry
+  /** Absent: the metrics are told elsewhere. */
+  readonly registry?: Registry
   readonly assets: Assets
   readonly clock: Clock
   readonly log: Logger
@@ -204,14 +207,8 @@ function addMachineRoutes(
   { source, registry, tickEveryMs = defaultTickEveryMs }: AppParts,
   access: Access,
 ): void {
-  app.get('/health', async (request, reply) => {
-    const health = await source.health()
-    const status = health.healthy ? 'ok' : 'failing'
-    const tellsWhy = access.visitor(request) !== undefined
-    return reply.code(health.healthy ? 200 : 503).send(tellsWhy ? { status, checks: health.checks } : { status })
-  })
-
-  app.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()))
+  addHealth(app, source, (request) => access.visitor(request) !== undefined)
+  if (registry !== undefined) addMetrics(app, registry)
 
   const ticks = createLiveTicks(tickEveryMs)
   app.addHook('preClose', async () => ticks.close())

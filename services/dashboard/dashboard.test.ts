@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
 import { loadConfiguration } from '../../shared/config/load.ts'
-import type { DashboardSettings } from '../../shared/config/model.ts'
+import type { DashboardSettings, PipelineSettings } from '../../shared/config/model.ts'
 import { shaCrypt } from '../../shared/crypt/sha-crypt.ts'
 import { startHeartbeats } from '../../shared/heartbeat.ts'
 import { silentLog } from '../../shared/log.ts'
@@ -23,7 +23,11 @@ import { tableOf, tokenIn } from './testing.ts'
 
 const skip = await redisMissing()
 
-async function openBench(t: TestContext, access: Partial<DashboardSettings> = {}) {
+async function openBench(
+  t: TestContext,
+  access: Partial<DashboardSettings> = {},
+  more: Partial<PipelineSettings> = {},
+) {
   const dataFolder = await mkdtemp(join(tmpdir(), 'sluice-dash-'))
   const smtpdConf = join(dataFolder, 'smtpd.conf')
   await writeFile(
@@ -40,7 +44,7 @@ async function openBench(t: TestContext, access: Partial<DashboardSettings> = {}
   const { configuration: read } = await loadConfiguration({ smtpdConf, hostname: 'mx.example.org' })
   const configuration = {
     ...read,
-    pipeline: { ...read.pipeline, dashboard: { host: '127.0.0.1', port: 0, readOnly: false, ...access } },
+    pipeline: { ...read.pipeline, dashboard: { host: '127.0.0.1', port: 0, readOnly: false, ...access }, ...more },
   }
   const redis = await startTestRedis()
   const system = await openSystem({
@@ -60,7 +64,7 @@ async function openBench(t: TestContext, access: Partial<DashboardSettings> = {}
     await redis.close()
     await rm(dataFolder, { recursive: true })
   })
-  return { base, context, redis, dataFolder }
+  return { base, context, redis, dataFolder, listens: service.listens ?? [] }
 }
 
 /** Resolves when the message has its job in the queue `filter`. */
@@ -117,6 +121,18 @@ test('the pages show a real queue, and still answer when Redis is killed', { ski
     assert.match(await page.text(), /Redis is away/, path)
   }
   assert.match(await (await fetch(`${base}/metrics`)).text(), /sluice_redis_up 0/)
+})
+
+test('metrics with a port of their own are told there and nowhere else, to everybody', { skip }, async (t) => {
+  const operators = tableOf({ olga: shaCrypt('engine', '$6$rounds=1000$abcdefgh') })
+  const { base, listens } = await openBench(t, { operators }, { metrics: { host: '127.0.0.1', port: 0 } })
+  const [, place = ''] = listens
+  assert.match(place, /^http:\/\/127\.0\.0\.1:\d+\/metrics$/)
+  assert.match(await (await fetch(place)).text(), /^sluice_redis_up 1$/m)
+  assert.deepEqual(Object.keys((await (await fetch(new URL('/health', place))).json()) as object), ['status'])
+  assert.equal((await fetch(new URL('/queues', place))).status, 404)
+  const { cookie } = await signIn(base)
+  assert.equal((await fetch(`${base}/metrics`, { headers: { cookie } })).status, 404)
 })
 
 test('a port in use is named', { skip }, async (t) => {

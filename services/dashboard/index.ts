@@ -2,6 +2,8 @@ import { constants } from 'node:fs'
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import type { FastifyInstance } from 'fastify'
+
 import { openAudit } from '../../shared/audit.ts'
 import { createPasswordVerifier } from '../../shared/crypt/verify-password.ts'
 import { storyOf } from '../../shared/journal.ts'
@@ -12,8 +14,9 @@ import { StartError } from '../../shared/start/start-error.ts'
 import { findMessage } from '../../shared/spool/list-messages.ts'
 import { createApp } from './app.ts'
 import { readAssets } from './assets.ts'
-import { registerQueueGauges } from './queue-gauges.ts'
 import { createFormTokens } from './form-tokens.ts'
+import { createMetricsApp } from './metrics-app.ts'
+import { registerQueueGauges } from './queue-gauges.ts'
 import { Sessions } from './sessions.ts'
 import { createSignIn } from './sign-in.ts'
 import { createSource } from './system-source.ts'
@@ -24,7 +27,6 @@ export default dashboard
 
 async function startDashboard(context: ServiceContext): Promise<RunningService> {
   const { queues, spool, metrics, clock, log, dataFolder } = context
-  const { host, port } = context.configuration.pipeline.dashboard
   const events = join(dataFolder, 'events')
   const messages = {
     find: (id: MessageId) => findMessage(spool.path, id, spool.keyring),
@@ -47,6 +49,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
   const verifier = createPasswordVerifier()
   const audit = await openAudit(dataFolder, { log, clock })
   const settings = () => context.configuration.pipeline.dashboard
+  const { dashboard: place, metrics: elsewhere } = context.configuration.pipeline
   const app = createApp({
     source,
     operations: createOperations({ ...context, messages }),
@@ -58,30 +61,42 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
       tokens: createFormTokens(),
       audit,
     },
-    registry: metrics.registry,
+    ...(elsewhere === undefined ? { registry: metrics.registry } : {}),
     assets: await readAssets(),
     clock,
     log,
-    host,
+    host: place.host,
   })
+  const watched = elsewhere === undefined ? undefined : createMetricsApp({ registry: metrics.registry, source })
   const close = async (): Promise<void> => {
-    await app.close()
+    await Promise.all([app.close(), watched?.close()])
     await verifier.close()
     await audit.close()
   }
-  const url = await app.listen({ host, port }).catch(async (error: unknown) => {
+  try {
+    const listens = [`${await listen(app, 'dashboard', place)} (dashboard)`]
+    if (watched !== undefined && elsewhere !== undefined)
+      listens.push(`${await listen(watched, 'metrics', elsewhere)}/metrics`)
+    return { listens, close }
+  } catch (error) {
     await close()
-    throw cannotListen(host, port, error as NodeJS.ErrnoException)
-  })
-  return {
-    listens: [`${url} (dashboard)`],
-    close,
+    throw error
   }
 }
 
-function cannotListen(host: string, port: number, error: NodeJS.ErrnoException): StartError {
-  const reason = error.code === 'EADDRINUSE' ? 'the port is in use' : error.message
-  return new StartError(`dashboard cannot listen on ${host}:${port}: ${reason}; see 'dashboard' in pipeline.conf`, {
-    cause: error,
-  })
+interface Place {
+  readonly host: string
+  readonly port: number
+}
+
+async function listen(app: FastifyInstance, what: 'dashboard' | 'metrics', { host, port }: Place): Promise<string> {
+  try {
+    return await app.listen({ host, port })
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    const reason = code === 'EADDRINUSE' ? 'the port is in use' : message
+    throw new StartError(`${what} cannot listen on ${host}:${port}: ${reason}; see '${what}' in pipeline.conf`, {
+      cause: error,
+    })
+  }
 }
