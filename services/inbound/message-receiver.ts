@@ -2,6 +2,7 @@ import { SmtpError, replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import { SpoolFullError } from '../../shared/spool/spool.ts'
 import type { IncomingContent } from '../../shared/spool/spool.ts'
+import { ChunkDecoder } from './chunk-decoder.ts'
 import { DataDecoder } from './data-decoder.ts'
 import type { LineEndPolicy } from './data-decoder.ts'
 import { HeaderLineEnds } from './header-line-ends.ts'
@@ -14,6 +15,8 @@ export interface MessageReceiverOptions {
   readonly content: Pick<IncomingContent, 'write' | 'abort'>
   readonly policy: LineEndPolicy
   readonly maxBytes: number
+  /** It comes by BDAT. */
+  readonly chunked?: boolean
   readonly limits: SessionLimits
   /** Monotonic ms. */
   readonly now: () => number
@@ -38,14 +41,14 @@ export class MessageReceiver implements DataReceiver {
   sizeBytes = 0
   readonly beganAt: number
   readonly #options: MessageReceiverOptions
-  readonly #decoder: DataDecoder
+  readonly #decoder: DataDecoder | ChunkDecoder
   readonly #watch: HeaderWatch
   readonly #lineEnds: HeaderLineEnds | undefined
   #lastOctetsAt: number
 
   constructor(options: MessageReceiverOptions) {
     this.#options = options
-    this.#decoder = new DataDecoder(options.policy)
+    this.#decoder = options.chunked === true ? new ChunkDecoder(options.policy) : new DataDecoder(options.policy)
     this.#watch = new HeaderWatch(options.limits.headerBytes)
     this.#lineEnds = options.policy === 'normalise' ? new HeaderLineEnds() : undefined
     this.beganAt = options.now()
@@ -62,6 +65,19 @@ export class MessageReceiver implements DataReceiver {
     if (this.fault === undefined) this.#keep(content)
     else if (this.sizeBytes > this.#options.maxBytes * 2 + 1_048_576) this.#options.onFlood()
     return end
+  }
+
+  /** The message comes in chunks: commands may stand between them. */
+  get chunked(): boolean {
+    return this.#options.chunked === true
+  }
+
+  /** The last chunk is in. */
+  complete(): void {
+    if (!(this.#decoder instanceof ChunkDecoder)) return
+    const missing = this.#decoder.end()
+    this.sizeBytes += missing.length
+    if (this.fault === undefined) this.#keep(missing)
   }
 
   finish(done: () => void): void {

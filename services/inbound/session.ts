@@ -7,9 +7,11 @@ import type { SMTPServerAuthentication } from 'smtp-server'
 
 import { replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
+import { ChunkReceiver, parseChunk } from './chunk.ts'
+import type { Chunk } from './chunk.ts'
 import type { ClientName } from './client-name.ts'
 import { SessionInput } from './input.ts'
-import type { InputHandler } from './input.ts'
+import type { DataReceiver, InputHandler } from './input.ts'
 import { addressOf } from './mail-command.ts'
 import type { Reception } from './reception.ts'
 import { SessionRestrictions } from './restrictions/session-restrictions.ts'
@@ -43,6 +45,7 @@ const answers = {
   noArgument: reply(501, '5.5.4', 'This command takes no argument'),
   heloSyntax: reply(501, '5.5.4', 'Syntax: EHLO hostname'),
   unknown: reply(500, '5.5.2', 'Command not recognized'),
+  chunkSyntax: reply(501, '5.5.4', 'Syntax: BDAT octets [LAST]'),
   disabled: reply(502, '5.5.1', 'Command not implemented'),
   control: reply(500, '5.5.2', 'Control characters are not allowed in commands'),
   lineTooLong: reply(500, '5.5.2', 'Line too long'),
@@ -90,6 +93,8 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   #authFailures = 0
   #idleCommands = 0
   #verb = ''
+  /** Announced by BDAT, and not read yet. */
+  #chunk: Chunk | undefined
   #gone = false
   /** A filter wants the connection closed behind the reply that smtp-server sends. */
   #closesAfterReply = false
@@ -348,6 +353,8 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
         return this.#rcpt(argument)
       case 'DATA':
         return this.#data(argument)
+      case 'BDAT':
+        return this.#bdat(argument)
       case 'EHLO':
       case 'HELO':
         return this.#hello(verb, argument)
@@ -371,7 +378,6 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
       case 'EXPN':
       case 'ETRN':
       case 'TURN':
-      case 'BDAT':
         return this.#answer(answers.disabled)
       default:
         if (httpVerbs.has(verb)) return this.drop(answers.notMail)
@@ -458,7 +464,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     if (disconnect) return this.drop(answer)
     if (phase === 'mail-from') this.#answer(answer, this.#mailTold(`FROM:${argument}`))
     else if (phase === 'rcpt-to') this.#answer(answer, this.#rcptTold(`TO:${argument}`))
-    else this.#answer(answer)
+    else this.#refuseContent(answer)
   }
 
   #hello(verb: 'EHLO' | 'HELO', argument: string): void {
@@ -484,7 +490,13 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   /** Only what is carried to the end is offered (RFC 5321 §4.1.1.1). */
   #extensions(): string[] {
     const { listener, configuration } = this.#reception
-    const offered = ['PIPELINING', `SIZE ${configuration.maxMessageBytes}`, '8BITMIME', 'ENHANCEDSTATUSCODES']
+    const offered = [
+      'PIPELINING',
+      `SIZE ${configuration.maxMessageBytes}`,
+      '8BITMIME',
+      'CHUNKING',
+      'ENHANCEDSTATUSCODES',
+    ]
     if (!listener.noDsn) offered.push('DSN')
     if (configuration.pipeline.extensions.smtpUtf8) offered.push('SMTPUTF8')
     if (!this.secure && listener.tls !== 'none') offered.push('STARTTLS')
@@ -560,13 +572,70 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   #data(argument: string): void {
     const refusal = this.#transactions.mayReceive(argument)
     if (refusal !== undefined) return this.#answer(refusal)
-    const asked = this.#transactions.mayReceiveRestricted(() => (this._parser as SessionInput).hasMore)
-    if (asked === undefined) return this.#filtered('data', '', () => this.#receive())
+    this.#beforeContent(
+      () => (this._parser as SessionInput).hasMore,
+      () => this.#receive(),
+    )
+  }
+
+  /** Restrictions, then filters have their say before the content. */
+  #beforeContent(hasMore: () => boolean, proceed: () => void): void {
+    const asked = this.#transactions.mayReceiveRestricted(hasMore)
+    if (asked === undefined) return this.#filtered('data', '', proceed)
     void asked.then((restricted) => {
       if (this._closing || this.#gone) return
-      if (restricted !== undefined) this.#answer(restricted)
-      else this.#filtered('data', '', () => this.#receive())
+      if (restricted !== undefined) this.#refuseContent(restricted)
+      else this.#filtered('data', '', proceed)
     })
+  }
+
+  #bdat(argument: string): void {
+    const chunk = parseChunk(argument)
+    // Nobody knows which of the octets that follow are commands.
+    if (chunk === undefined) return this.drop(answers.chunkSyntax)
+    this.#chunk = chunk
+    const refusal = this.#transactions.mayTakeChunk()
+    if (refusal !== undefined) return this.#refuseContent(refusal)
+    if (this.#transactions.receiver !== undefined) return this.#takeChunk(chunk)
+    this.#beforeContent(
+      () => false,
+      () => {
+        this.filters?.reportMessage('tx-data', 'ok')
+        this.#takeChunk(chunk)
+      },
+    )
+  }
+
+  #takeChunk(chunk: Chunk): void {
+    const receiver = this.#transactions.chunkReceiver()
+    if ('code' in receiver) return this.#refuseContent(receiver)
+    this.#chunk = undefined
+    if (chunk.octets === 0) this.#idleCommands += 1
+    this.#read(chunk.octets, receiver, (done) => {
+      if (chunk.last) return void this.#transactions.lastChunkTaken(done)
+      this.#done = done
+      this.#answerSoon(this.#transactions.chunkTaken(chunk))
+    })
+  }
+
+  /** Behind BDAT the chunk is read first: none of it may be taken for a command (RFC 3030 §2). */
+  #refuseContent(answer: Reply): void {
+    const { maxMessageBytes } = this.#reception.configuration
+    const octets = this.#chunk?.octets ?? 0
+    this.#chunk = undefined
+    if (octets > maxMessageBytes * 2 + 1_048_576) return this.cutOff(replies.messageTooBig)
+    this.#read(octets, undefined, (done) => {
+      this.#done = done
+      this.#answer(answer)
+    })
+  }
+
+  #read(octets: number, receiver: DataReceiver | undefined, onEnd: (done: () => void) => void): void {
+    const input = this._parser as SessionInput
+    const done = this.#done
+    if (octets === 0) return done === undefined ? undefined : onEnd(done)
+    input.receive(new ChunkReceiver(octets, receiver, onEnd))
+    this.#next()
   }
 
   #receive(): void {

@@ -9,6 +9,7 @@ import type { Reply } from '../../shared/mail/reply.ts'
 import type { IncomingContent } from '../../shared/spool/spool.ts'
 import { acceptanceEdits, envelopeOf, traceFields } from './acceptance.ts'
 import type { Transaction } from './acceptance.ts'
+import type { Chunk } from './chunk.ts'
 import { FilteredContent } from './filtered-content.ts'
 import type { HeaderVerdict } from './header-checks.ts'
 import type { HeaderFacts } from './header-watch.ts'
@@ -93,6 +94,9 @@ export class MailTransactions {
 
   reset(): void {
     this.#transaction = undefined
+    if (this.#receiver?.chunked !== true) return
+    this.#receiver.refuse(replies.tryLater)
+    this.#receiver = undefined
   }
 
   /** The client is gone: what it had begun to send is forgotten. */
@@ -143,6 +147,7 @@ export class MailTransactions {
   rcpt(argument: string): Reply | Promise<Reply> {
     const transaction = this.#transaction
     if (transaction === undefined) return noMail
+    if (this.#receiver !== undefined) return badSequence
     const { restrictions } = this.#client
     const command = parseRcpt(argument, this.#rules(restrictions?.takesBare.recipient, transaction.mail.smtpUtf8))
     if (command.kind === 'refused') return this.#refuseRecipient(command.reply, argument)
@@ -178,7 +183,7 @@ export class MailTransactions {
   /** Why DATA cannot follow now. */
   mayReceive(argument: string): Reply | undefined {
     if (argument !== '') return noArgument
-    if (this.#transaction === undefined) return badSequence
+    if (this.#transaction === undefined || this.#receiver !== undefined) return badSequence
     if (this.#transaction.recipients.length > 0) return undefined
     return this.#anyRefused ? noneLeft : noRecipients
   }
@@ -211,6 +216,43 @@ export class MailTransactions {
       this.reset()
       return { reply: this.#failed(error) }
     }
+  }
+
+  /** Why a chunk cannot follow now. */
+  mayTakeChunk(): Reply | undefined {
+    return this.#receiver === undefined ? this.mayReceive('') : undefined
+  }
+
+  /** After `mayTakeChunk`: the message that a chunk belongs to (RFC 3030 §2), or why there is none. */
+  chunkReceiver(): MessageReceiver | Reply {
+    const transaction = this.#transaction
+    if (transaction === undefined) return badSequence
+    try {
+      this.#receiver ??= this.#receive(transaction, this.#reception.pipeline.receive(), true)
+      return this.#receiver
+    } catch (error) {
+      this.reset()
+      return this.#failed(error)
+    }
+  }
+
+  /** The reply to a chunk that is in, when it is not the last. A message that is refused ends here, whatever chunks follow. */
+  async chunkTaken({ octets }: Chunk): Promise<Reply> {
+    const receiver = this.#receiver
+    await receiver?.busy
+    if (receiver === undefined || this.#closed) return replies.tryLater
+    if (receiver.fault === undefined) return { code: 250, enhanced: '2.0.0', text: `${octets} octets received` }
+    const reply = this.#refuse('data', receiver.fault)
+    this.reset()
+    return reply
+  }
+
+  /** The last chunk is in: the message is taken or refused as at the end of DATA. */
+  async lastChunkTaken(next: () => void): Promise<void> {
+    const receiver = this.#receiver
+    await receiver?.busy
+    receiver?.complete()
+    receiver?.finish(next)
   }
 
   /** A filter refused the command; `argument` is that of RCPT. */
@@ -268,7 +310,7 @@ export class MailTransactions {
     return acceptedRecipient
   }
 
-  #receive(transaction: Transaction, content: IncomingContent): MessageReceiver {
+  #receive(transaction: Transaction, content: IncomingContent, chunked = false): MessageReceiver {
     const { limits, monotonic, configuration, manners } = this.#reception
     const { user } = transaction.origin
     const repairs = manners.bareLineEnds === 'repair' || (manners.bareLineEnds === 'repair-users' && user !== undefined)
@@ -277,6 +319,7 @@ export class MailTransactions {
       content: filtered ?? content,
       policy: repairs ? 'normalise' : 'strict',
       maxBytes: configuration.maxMessageBytes,
+      chunked,
       limits,
       now: monotonic,
       onEnd: (next) => this.#end(transaction, { content, filtered }, next),
