@@ -37,7 +37,7 @@ describe('internationalised mail', () => {
       assert.equal((await client.command(line)).code, 250, line)
     assert.equal((await client.command('DATA')).code, 354)
     const content = testMessage({ id, from, to: to[0] ?? '', subject: 'Grüße' })
-    const reply = await client.command(`${content.toString()}\r\n.`)
+    const reply = await client.command(`${content}\r\n.`)
     await client.quit()
     return idOf(reply)
   }
