@@ -5,6 +5,7 @@ import { convert } from './convert.ts'
 import { dkimRecordCommand } from './dkim-record.ts'
 import { encrypt } from './encrypt.ts'
 import { explainCommand } from './explain.ts'
+import { learnForget, learnHam, learnSpam, learnStatus, learnTrain } from './learn.ts'
 import { reload } from './reload.ts'
 import { rebuild } from './rebuild.ts'
 import { send } from './send.ts'
@@ -33,6 +34,11 @@ export const commands: readonly Command[] = [
   config,
   convert,
   explainCommand,
+  learnHam,
+  learnSpam,
+  learnForget,
+  learnStatus,
+  learnTrain,
   encrypt,
   dkimRecordCommand,
   spoolList,

@@ -32,11 +32,12 @@ export default defineStage({ name: 'filter', queue: 'filter', open: (context) =>
 
 /** @param threads one for each core when left out. */
 export async function openFilter(context: ServiceContext, threads?: number): Promise<OpenStage> {
-  const { configuration, resolver, clock, tables } = context
+  const { configuration, resolver, clock, tables, dataFolder } = context
   const engines = createEngineSet(configuration, {
     resolver,
     clock,
     tables,
+    dataFolder,
     ...(threads === undefined ? {} : { threads }),
   })
   return {

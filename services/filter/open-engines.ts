@@ -4,6 +4,7 @@ import type { TableSet } from '../../shared/config/tables.ts'
 import type { Resolver } from '../../shared/resolver.ts'
 import { createAuthenticationEngine } from './authentication/engine.ts'
 import { createBannedEngine } from './banned/engine.ts'
+import { createClassifierEngine } from './classifier/engine.ts'
 import { createClamdEngine } from './clamd/engine.ts'
 import { createGtubeEngine } from './gtube.ts'
 import { createRspamdEngine } from './rspamd/engine.ts'
@@ -17,6 +18,7 @@ export interface EngineSurroundings {
   readonly resolver: Resolver
   readonly clock: Clock
   readonly tables: TableSet
+  readonly dataFolder: string
   /** Of a pool; one for each core when left out. */
   readonly threads?: number
 }
@@ -31,7 +33,7 @@ export function openEngines(configuration: Configuration, around: EngineSurround
     hostname: configuration.hostname,
     dnsMs: Math.min(20_000, timeoutMs / 2),
   })
-  const builtin = spam.engines.find(({ kind }) => kind === 'builtin')
+  const builtin = spam.engines.find((engine) => engine.kind === 'builtin')
   return [
     {
       engine: authentication,
@@ -41,6 +43,17 @@ export function openEngines(configuration: Configuration, around: EngineSurround
       onFailure: queue?.onFailure ?? 'defer',
     },
     ...spam.engines.map((engine) => openSpamEngine(engine, timeoutMs)),
+    ...(builtin?.classifier === true
+      ? [
+          {
+            engine: createClassifierEngine({ ...around, now: () => around.clock.now() }),
+            role: 'spam' as const,
+            weight: builtin.weight,
+            timeoutMs,
+            onFailure: 'proceed' as const,
+          },
+        ]
+      : []),
     ...(banned === undefined
       ? []
       : [

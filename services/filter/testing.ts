@@ -110,7 +110,7 @@ export function testContext(
         authResults: settings.authResults ?? ['spf', 'dkim', 'dmarc', 'arc'],
         spam: {
           header: 'X-Spam',
-          engines: [{ kind: 'builtin', weight: 1 }],
+          engines: [{ kind: 'builtin', weight: 1, classifier: false }],
           policies: [],
           clean: [],
           ...settings.spam,

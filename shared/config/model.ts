@@ -437,11 +437,13 @@ export interface FilterProcessSettings {
 
 export type SpamEngine = BuiltinEngine | RspamdEngine | SpamAssassinEngine
 
-/** SPF, DKIM, DMARC, ARC and the test text GTUBE. */
+/** SPF, DKIM, DMARC, ARC, the classifier and the test text GTUBE. */
 export interface BuiltinEngine {
   readonly kind: 'builtin'
   /** Its score counts so many times. */
   readonly weight: number
+  /** Whether the words of a message are judged. */
+  readonly classifier: boolean
 }
 
 interface RemoteEngine {

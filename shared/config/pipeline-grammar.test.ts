@@ -111,7 +111,7 @@ test('every statement ends in the settings', () => {
   })
   assert.equal(settings.queues.get('greylist')?.tag, 'Greylisted')
   const { policies, clean, engines, ...general } = settings.spam
-  assert.deepEqual(engines, [{ kind: 'builtin', weight: 1 }])
+  assert.deepEqual(engines, [{ kind: 'builtin', weight: 1, classifier: true }])
   assert.deepEqual(general, { junk: 4.5, quarantine: 10, reject: 12, discard: 15, header: 'X-Bad', subject: '***' })
   assert.deepEqual(
     clean.map((one) => [one.kind, one.kind === 'tag' ? one.tag : one.table.name]),
@@ -169,7 +169,7 @@ test('every statement ends in the settings', () => {
 
 test('the engines that are named are the ones that count', () => {
   const { settings, diagnostics } = parse(
-    'spam engine rspamd "http://rspamd:11333" weight 0.5 timeout 9s actions ignore junk 4\nspam engine spamassassin "[::1]:783" on-failure defer engine builtin weight 2\n',
+    'spam engine rspamd "http://rspamd:11333" weight 0.5 timeout 9s actions ignore junk 4\nspam engine spamassassin "[::1]:783" on-failure defer engine builtin weight 2 classifier off\n',
   )
   assert.deepEqual(diagnostics, [])
   assert.equal(settings.spam.junk, 4)
@@ -189,7 +189,7 @@ test('the engines that are named are the ones that count', () => {
       timeoutMs: 20_000,
       onFailure: 'defer',
     },
-    { kind: 'builtin', weight: 2 },
+    { kind: 'builtin', weight: 2, classifier: false },
   ])
 })
 

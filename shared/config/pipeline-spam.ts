@@ -47,7 +47,7 @@ function withEngine(draft: PipelineDraft, engines: readonly SpamEngine[]): reado
 function parseEngine(reader: TokenReader, kind: SpamEngine['kind']): SpamEngine {
   switch (kind) {
     case 'builtin':
-      return { kind, weight: reader.accept('weight') ? weightOf(reader) : 1 }
+      return parseBuiltin(reader)
     case 'rspamd': {
       const url = urlOf(reader)
       const { actions = 'obey', ...options } = engineOptions(reader, ['obey', 'ignore'])
@@ -58,6 +58,17 @@ function parseEngine(reader: TokenReader, kind: SpamEngine['kind']): SpamEngine 
       const { actions: _none, ...options } = engineOptions(reader, [])
       return { kind, place, ...options }
     }
+  }
+}
+
+/** `[weight N] [classifier on|off]`. */
+function parseBuiltin(reader: TokenReader): SpamEngine {
+  let engine: SpamEngine = { kind: 'builtin', weight: 1, classifier: true }
+  for (;;) {
+    if (reader.accept('weight')) engine = { ...engine, weight: weightOf(reader) }
+    else if (reader.accept('classifier'))
+      engine = { ...engine, classifier: choiceOf(reader, ['on', 'off'] as const, 'whether words are judged') === 'on' }
+    else return engine
   }
 }
 

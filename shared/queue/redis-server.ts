@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { connectOnce } from './connection.ts'
-import { isAlive } from './file-lock.ts'
+import { isAlive } from '../file-lock.ts'
 
 /** A program that starts a Redis or a Valkey, and what its loader needs. */
 export interface ServerProgram {

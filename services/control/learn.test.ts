@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+
+import { exampleMail } from '../../shared/classifier/testing.ts'
+import { mailsAt } from './mail-files.ts'
+import { runControl } from './run.ts'
+
+interface Bench {
+  readonly folder: string
+  ctl(...args: readonly string[]): Promise<{ readonly code: number; readonly out: string; readonly errors: string }>
+}
+
+function bench(t: TestContext): Bench {
+  const folder = mkdtempSync(join(tmpdir(), 'learn-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  writeFileSync(
+    join(folder, 'smtpd.conf'),
+    'listen on 127.0.0.1 port 2525\naction "a" lmtp "/run/lmtp"\nmatch for any action "a"\n',
+  )
+  writeFileSync(join(folder, 'pipeline.conf'), 'spam subject "[SPAM]"\n')
+  return {
+    folder,
+    async ctl(...args) {
+      const out: string[] = []
+      const errors: string[] = []
+      const code = await runControl([...args, '-d', folder], {
+        terminal: {
+          print: (line) => void out.push(line),
+          warn: (line) => void errors.push(line),
+          write: async () => {},
+          paint: (_colour, text) => text,
+          askSecret: async () => '',
+        },
+        environment: {
+          SMTPD_HOSTNAME: 'mx.example.org',
+          SMTPD_CONF: join(folder, 'smtpd.conf'),
+          PIPELINE_CONF: join(folder, 'pipeline.conf'),
+        },
+      })
+      return { code, out: out.join('\n'), errors: errors.join('\n') }
+    },
+  }
+}
+
+function mbox(kind: 'ham' | 'spam', count: number): string {
+  return Array.from(
+    { length: count },
+    (_one, number) => `From x Sat Nov 21 10:00:00 2026\n${exampleMail(number, kind).toString()}\n>From here on\n\n`,
+  ).join('')
+}
+
+test('a mailbox of ham and one of spam make a model of this site; forgetting one of them ends it', async (t) => {
+  const { folder, ctl } = bench(t)
+  writeFileSync(join(folder, 'ham.mbox'), mbox('ham', 120))
+  const junk = join(folder, 'Maildir', '.Junk')
+  for (const name of ['cur', 'new', 'tmp']) mkdirSync(join(junk, name), { recursive: true })
+  for (let number = 0; number < 120; number += 1)
+    writeFileSync(join(junk, number % 2 === 0 ? 'cur' : 'new', `${number}.x:2,S`), exampleMail(number, 'spam'))
+  writeFileSync(join(junk, 'dovecot.index'), 'no mail')
+  writeFileSync(join(junk, 'tmp', 'half'), 'no mail')
+
+  const ham = await ctl('learn', 'ham', join(folder, 'ham.mbox'))
+  assert.deepEqual([ham.code, ham.errors], [0, ''])
+  assert.match(ham.out, /^120 learned as ham, 0 known already\nthe starter stays in force: 120 ham and 0 spam/)
+  const spam = await ctl('learn', 'spam', junk)
+  assert.match(spam.out, /^120 learned as spam, 0 known already\nnew model site-[0-9a-f]{8} of 120 ham and 120 spam/)
+  assert.match((await ctl('learn', 'spam', junk)).out, /^0 learned as spam, 120 known already$/)
+  assert.match((await ctl('learn', 'status')).out, /^learned: 120 ham, 120 spam\nmodel: site-/)
+  assert.match((await ctl('learn', 'forget', junk)).out, /^120 forgotten, 0 were not known\nthe starter stays in force/)
+  assert.equal(JSON.parse((await ctl('learn', 'status', '--json')).out).spam, 0)
+})
+
+test('marks of the filter itself are not learned, and forged mail is never learned as ham', async (t) => {
+  const { folder, ctl } = bench(t)
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(folder, name), text)
+    return join(folder, name)
+  }
+  const mail = exampleMail(1, 'ham').toString()
+  await ctl('learn', 'ham', file('plain', mail))
+  const marked = mail.replace('Subject: ', 'Subject: [SPAM] ')
+  assert.match((await ctl('learn', 'ham', file('marked', marked))).out, /^0 learned as ham, 1 known already/)
+
+  const other = exampleMail(2, 'ham').toString()
+  const results = (server: string): string =>
+    `Authentication-Results: ${server};\r\n dmarc=fail header.from=ham.example\r\n`
+  const forged = await ctl('learn', 'ham', file('forged', results('mx.example.org') + other))
+  assert.match(forged.out, /^0 learned/)
+  assert.match(forged.errors, /1 not learned as ham: they failed DMARC/)
+  assert.match((await ctl('learn', 'spam', join(folder, 'forged'))).out, /^1 learned as spam/)
+  assert.match(
+    (await ctl('learn', 'ham', file('foreign', results('mx.elsewhere.example') + exampleMail(3, 'ham').toString())))
+      .out,
+    /^1 learned/,
+  )
+})
+
+test('a file that is not there is told, with its name', async (t) => {
+  const { ctl } = bench(t)
+  const { code, errors } = await ctl('learn', 'spam', '/nonexistent/mail')
+  assert.equal(code, 1)
+  assert.match(errors, /cannot read \/nonexistent\/mail: .*ENOENT/)
+})
+
+test('an mbox is taken apart the same however its octets come; a single message stays whole', async () => {
+  const text = 'From a\nSubject: 1\n\nhi\nFrom here\n\n>From x\n\nFrom b\nSubject: 2\n\nhello\n\n'
+  const wanted = ['Subject: 1\n\nhi\nFrom here\n\nFrom x\n', 'Subject: 2\n\nhello\n\n']
+  for (const size of [1, 2, 5, 7, 1_000]) {
+    const pieces = text.match(new RegExp(`[^]{1,${size}}`, 'g')) ?? []
+    assert.deepEqual(await all(Readable.from(pieces.map((piece) => Buffer.from(piece)))), wanted, `${size}`)
+  }
+  const single = 'Subject: 1\n\nFrom the start\n\nFrom b\n'
+  assert.deepEqual(await all(Readable.from([Buffer.from(single)])), [single])
+})
+
+async function all(stream: Readable): Promise<readonly string[]> {
+  const mails: string[] = []
+  for await (const mail of mailsAt('-', stream)) mails.push(mail.toString())
+  return mails
+}
