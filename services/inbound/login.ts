@@ -1,4 +1,8 @@
+import type { SaslMechanism } from '../../shared/config/model.ts'
+import { beginExchange } from '../../shared/login/begin-exchange.ts'
+import type { ExchangeMechanism } from '../../shared/login/begin-exchange.ts'
 import type { LoginBackend, LoginClient } from '../../shared/login/login-backend.ts'
+import type { SaslStep } from '../../shared/login/sasl-step.ts'
 import type { Logger } from '../../shared/log.ts'
 import { clientOf } from './connection-counter.ts'
 
@@ -7,29 +11,63 @@ export type LoginResult =
   | { readonly kind: 'accepted'; readonly user: string }
   | { readonly kind: 'refused' | 'unavailable' | 'blocked' }
 
+/** Where an exchange of several steps stands. */
+export type LoginStep =
+  | LoginResult
+  | {
+      readonly kind: 'challenge'
+      readonly challenge: Buffer
+      answer(response: Buffer): Promise<LoginStep>
+      cancel(): void
+    }
+
 export interface Login {
+  /** In the order they are offered; empty: nobody can log in here. */
+  readonly mechanisms: readonly SaslMechanism[]
   check(user: string, password: string, client: LoginClient): Promise<LoginResult>
+  /** @param initial the client's first message */
+  begin(mechanism: ExchangeMechanism, initial: Buffer, client: LoginClient): Promise<LoginStep>
 }
 
 export interface LoginOptions {
   /** The first that accepts lets in. Empty: nobody can say. */
   readonly backends: readonly LoginBackend[]
+  readonly mechanisms: readonly SaslMechanism[]
+  /** Of this process: users that are not there look the same each time. */
+  readonly decoyKey: Buffer
   readonly guard: LoginGuard
   readonly log: Logger
 }
 
 /** Logins against the back ends of a listener, in their order. */
-export function createLogin({ backends, guard, log }: LoginOptions): Login {
+export function createLogin({ backends, mechanisms, decoyKey, guard, log }: LoginOptions): Login {
+  const report = (backend: string, error: unknown): void =>
+    log.error({ err: error, backend }, 'login cannot be checked')
+
+  /** Follows an exchange to its end. */
+  async function counted(step: Promise<SaslStep | undefined>, address: string): Promise<LoginStep> {
+    const reached = await step.catch((error: unknown) => {
+      report('exchange', error)
+      return undefined
+    })
+    if (reached === undefined) return { kind: 'unavailable' }
+    if (reached.kind === 'refused') guard.failed(address)
+    if (reached.kind !== 'challenge') return reached
+    const { challenge, cancel } = reached
+    return { kind: 'challenge', challenge, cancel, answer: (response) => counted(reached.answer(response), address) }
+  }
+
   return {
+    mechanisms,
     async check(user, password, client) {
       if (guard.isBlocked(client.address)) return { kind: 'blocked' }
       let unavailable = backends.length === 0
       for (const backend of backends) {
         try {
-          const verdict = await backend.checkPassword(user, password, client)
-          if (verdict.kind === 'accepted') return verdict
+          const verdict = await backend.checkPassword?.(user, password, client)
+          if (verdict?.kind === 'accepted') return verdict
         } catch (error) {
-          log.error({ err: error, backend: backend.name }, 'login cannot be checked')
+          report(backend.name, error)
           unavailable = true
         }
       }
@@ -37,6 +75,10 @@ export function createLogin({ backends, guard, log }: LoginOptions): Login {
       if (unavailable) return { kind: 'unavailable' }
       guard.failed(client.address)
       return { kind: 'refused' }
+    },
+    async begin(mechanism, initial, client) {
+      if (guard.isBlocked(client.address)) return { kind: 'blocked' }
+      return counted(beginExchange(mechanism, initial, client, { backends, decoyKey, report }), client.address)
     },
   }
 }

@@ -1,9 +1,11 @@
+import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 
 import type { Configuration, Listener, Pki, Table } from '../../shared/config/model.ts'
 import { isLoopback } from '../../shared/config/loopback.ts'
 import { compileNetworks } from '../../shared/config/network.ts'
 import { sessionSettings } from '../../shared/config/session-rules.ts'
+import { mechanismsOf } from '../../shared/config/login-faults.ts'
 import { settle } from '../../shared/config/settle.ts'
 import { tlsVersions } from '../../shared/config/tls-words.ts'
 import type { PasswordVerifier } from '../../shared/crypt/verify-password.ts'
@@ -68,6 +70,8 @@ interface Lasting extends Pick<Reception, 'limits' | 'knownClients'> {
   readonly places: ConnectionPlaces
   readonly guard: LoginGuard
   readonly loginBackends: LoginBackends
+  /** Makes users that are not there look the same at each login. */
+  readonly decoyKey: Buffer
   readonly filterHost: FilterHost
 }
 
@@ -101,6 +105,7 @@ export async function openInbound(parts: InboundParts): Promise<Inbound> {
     knownClients: new KnownClients(),
     guard: new LoginGuard(parts.monotonic),
     loginBackends: createLoginBackends(parts),
+    decoyKey: randomBytes(32),
     filterHost: createFilterHost({ log: parts.log, now: () => performance.timeOrigin + performance.now() }),
   }
   /** Those that still have sessions, the one in force last. */
@@ -283,7 +288,7 @@ function freeKey(name: string, places: readonly Place[]): string {
 function receptionOf(listener: Listener, host: string, surroundings: Surroundings): Reception {
   const { configuration, parts, lasting, filters, resolveRecipient } = surroundings
   const { tables, pipeline, resolver, events, log, clock, monotonic } = parts
-  const { knownClients, guard, loginBackends } = lasting
+  const { knownClients, guard, loginBackends, decoyKey } = lasting
   const settings = sessionSettings(configuration.pipeline.sessions, listener)
   const { table } = listener.auth
   const logins = table === undefined ? configuration.pipeline.login : [{ kind: 'table', table } as const]
@@ -313,7 +318,14 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
     ...(restrictions === undefined ? {} : { restrictions }),
     ...(checkHeader === undefined ? {} : { checkHeader }),
     reportFilter: parts.reportFilter ?? ((fields) => events.filterReport(fields)),
-    login: createLogin({ backends: logins.map((one) => loginBackends.of(one)), guard, log }),
+    login: createLogin({
+      backends: logins.map((one) => loginBackends.of(one)),
+      mechanisms:
+        logins.length === 0 ? ['PLAIN', 'LOGIN'] : mechanismsOf(logins, configuration.pipeline.auth.mechanisms),
+      decoyKey,
+      guard,
+      log,
+    }),
     events,
     log,
     clock,

@@ -4,7 +4,6 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
 
 import { SMTPServer } from 'smtp-server'
-import type { SMTPServerAuthentication, SMTPServerAuthenticationResponse, SMTPServerSession } from 'smtp-server'
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
 
 import { formatReply } from '../../shared/mail/reply.ts'
@@ -24,8 +23,6 @@ const refusals = {
   'no proxy': { code: 554, enhanced: '5.7.1', text: 'Only trusted proxies may connect here' },
 } as const
 
-type AuthDone = (error: Error | null | undefined, response?: SMTPServerAuthenticationResponse) => void
-
 /** One listening address under one configuration. smtp-server does the TLS handshakes; sessions are ours. */
 export class InboundServer extends SMTPServer {
   readonly reception: Reception
@@ -34,7 +31,6 @@ export class InboundServer extends SMTPServer {
   readonly #live = new Set<InboundSession>()
   /** Gives a socket's place in the counter back. */
   readonly #places = new Map<Socket, () => void>()
-  readonly #sessionOf = new WeakMap<SMTPServerSession, InboundSession>()
   readonly #idPrefix = randomBytes(4).toString('hex')
   #count = 0
   #sweep: NodeJS.Timeout | undefined
@@ -46,7 +42,8 @@ export class InboundServer extends SMTPServer {
       name: reception.hostname,
       secure: listener.tls === 'implicit',
       logger: false,
-      authMethods: ['PLAIN', 'LOGIN'],
+      // AUTH is ours.
+      authMethods: [],
       authOptional: true,
       hideENHANCEDSTATUSCODES: false,
       socketTimeout: reception.limits.lineMs,
@@ -93,14 +90,7 @@ export class InboundServer extends SMTPServer {
     const session = new InboundSession(this, socket, options)
     this.connections.add(session)
     this.#live.add(session)
-    this.#sessionOf.set(session.session, session)
     session.init()
-  }
-
-  override onAuth(auth: SMTPServerAuthentication, session: SMTPServerSession, done: AuthDone): void {
-    const asking = this.#sessionOf.get(session)
-    if (asking === undefined) return done(new Error('the session has ended'))
-    void this.#authenticate(asking, auth, done)
   }
 
   /** Nothing is built from smtp-server's own certificate, whose key is public. */
@@ -166,12 +156,6 @@ export class InboundServer extends SMTPServer {
     const refusal = this.#takePlace(socket, address)
     if (refusal !== undefined) throw new ProxyHeaderError(`${refusal.text}: ${address ?? ''}`)
     return source === undefined ? { id } : { id, remoteAddress: source.address, remotePort: source.port }
-  }
-
-  async #authenticate(session: InboundSession, auth: SMTPServerAuthentication, done: AuthDone): Promise<void> {
-    const result = await session.authenticate(auth)
-    if ('user' in result) return done(null, { user: result.user })
-    done(null, { responseCode: result.code, message: formatReply(result).slice(4) })
   }
 
   /** A session is over. STARTTLS takes our listener off the socket, so the session says so itself. */

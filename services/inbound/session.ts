@@ -3,10 +3,12 @@ import { TLSSocket } from 'node:tls'
 
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
-import type { SMTPServerAuthentication } from 'smtp-server'
 
+import type { SaslMechanism } from '../../shared/config/model.ts'
 import { replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
+import { AuthDialogue, SaslFault, initialResponse, prove, readClaim } from './auth-dialogue.ts'
+import type { Claim } from './auth-dialogue.ts'
 import { ChunkReceiver, parseChunk } from './chunk.ts'
 import type { Chunk } from './chunk.ts'
 import type { ClientName } from './client-name.ts'
@@ -34,6 +36,9 @@ const answers = {
   tlsFirst: reply(530, '5.7.0', 'Must issue a STARTTLS command first'),
   authFirst: reply(530, '5.7.0', 'Authentication required'),
   authNeedsTls: reply(538, '5.7.11', 'Encryption required for authentication'),
+  authenticated: reply(235, '2.7.0', 'Authentication successful'),
+  authMechanism: reply(504, '5.5.4', 'Authentication mechanism not offered'),
+  authSyntax: reply(501, '5.5.4', 'Syntax: AUTH mechanism [initial-response]'),
   authTwice: reply(503, '5.5.1', 'Already authenticated'),
   authInTransaction: reply(503, '5.5.1', 'AUTH is not permitted during a mail transaction'),
   authFailed: reply(535, '5.7.8', 'Authentication credentials invalid'),
@@ -64,7 +69,7 @@ const answers = {
 }
 
 /**
- * One SMTP session. smtp-server holds the connection, the TLS handshakes and the SASL exchange; input, dialogue, replies and
+ * One SMTP session. smtp-server holds the connection and the TLS handshakes; input, dialogue, replies and
  * time limits are here. What its underscored members do is read against smtp-server 3.21.6: `init` (greets after 100 ms),
  * `send` (doubles enhanced codes), `_createParser` (dots at a quadratic cost, bare LF as a line end), `_armTimeout` (any octet
  * resets it), `_onError` (an event without a listener ends the process).
@@ -96,8 +101,10 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   /** Announced by BDAT, and not read yet. */
   #chunk: Chunk | undefined
   #gone = false
-  /** A filter wants the connection closed behind the reply that smtp-server sends. */
+  /** A filter wants the connection closed behind the reply to AUTH. */
   #closesAfterReply = false
+  /** An exchange of SASL is going on. */
+  #dialogue: AuthDialogue | undefined
 
   constructor(server: InboundServer, socket: Socket | TLSSocket, options?: SMTPConnectionOptions | null) {
     super(server, socket, options)
@@ -265,9 +272,10 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
       this.#reception.knownClients.delete(this.remoteAddress)
       return this.drop(answers.spokeTooSoon)
     }
-    if (this.filters?.observed === true) this.filters.report('protocol-client', this._nextHandler ? masked : safe(line))
+    if (this.filters?.observed === true)
+      this.filters.report('protocol-client', this.#dialogue === undefined ? safe(line) : masked)
     if (this._server.draining) return this.drop(replies.shuttingDown)
-    if (this._nextHandler) return this.#continueAuth(line)
+    if (this.#dialogue !== undefined) return this.#dialogue.take(line)
     this.#dispatch(line)
   }
 
@@ -276,6 +284,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     if (this._upgrading || this._closing) return done()
     if (fault === 'bare line feed') return this.drop(answers.bareLineFeed)
     this.#done = done
+    if (this.#dialogue !== undefined) return this.#dialogue.take(noBase64)
     this.#answer(answers.lineTooLong)
   }
 
@@ -359,7 +368,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
       case 'HELO':
         return this.#hello(verb, argument)
       case 'AUTH':
-        return this.#auth(line)
+        return this.#auth(argument)
       case 'STARTTLS':
         return this.#startTls(argument)
       case 'RSET':
@@ -390,7 +399,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     if (this.hostNameAppearsAs === false && manners.heloRequired) return answers.helloFirst
     if (listener.tls === 'required' && !this.secure) return answers.tlsFirst
     if (listener.auth.kind === 'required' && this.user === undefined)
-      return this.secure ? answers.authFirst : answers.tlsFirst
+      return this.#mayShowPassword ? answers.authFirst : answers.tlsFirst
     return undefined
   }
 
@@ -489,7 +498,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
 
   /** Only what is carried to the end is offered (RFC 5321 §4.1.1.1). */
   #extensions(): string[] {
-    const { listener, configuration } = this.#reception
+    const { listener, login, configuration } = this.#reception
     const offered = [
       'PIPELINING',
       `SIZE ${configuration.maxMessageBytes}`,
@@ -500,7 +509,8 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     if (!listener.noDsn) offered.push('DSN')
     if (configuration.pipeline.extensions.smtpUtf8) offered.push('SMTPUTF8')
     if (!this.secure && listener.tls !== 'none') offered.push('STARTTLS')
-    if (this.secure && listener.auth.kind !== 'none' && this.user === undefined) offered.push('AUTH PLAIN LOGIN')
+    const mayAuth = this.#mayShowPassword && listener.auth.kind !== 'none' && this.user === undefined
+    if (mayAuth && login.mechanisms.length > 0) offered.push(`AUTH ${login.mechanisms.join(' ')}`)
     return offered
   }
 
@@ -520,40 +530,69 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     )
   }
 
-  #auth(line: string): void {
-    if (this.#reception.listener.auth.kind === 'none') return this.#answer(answers.disabled)
-    if (this.hostNameAppearsAs === false) return this.#answer(answers.helloFirst)
-    if (!this.secure) return this.#answer(answers.authNeedsTls)
-    if (this.user !== undefined) return this.#answer(answers.authTwice)
-    if (this.#transactions.isOpen) return this.#answer(answers.authInTransaction)
-    this.handler_AUTH(Buffer.from(line, 'latin1'), () => this.#next())
+  #auth(argument: string): void {
+    const refusal = this.#mayAuth()
+    if (refusal !== undefined) return this.#answer(refusal)
+    const [word = '', initial, ...more] = argument.split(/ +/)
+    const mechanism = this.#reception.login.mechanisms.find((one) => one === word.toUpperCase())
+    if (mechanism === undefined) return this.#answer(answers.authMechanism)
+    if (more.length > 0) return this.#answer(answers.authSyntax)
+    const dialogue = new AuthDialogue((challenge) => {
+      this.#reply({ code: 334, text: challenge })
+      this.#next()
+    })
+    this.#dialogue = dialogue
+    void this.#authenticate(mechanism, initial, dialogue).then((answer) => {
+      this.#dialogue = undefined
+      if (this._closing || this.#gone) return
+      if (answer.code === 421 || this.#closesAfterReply) this.drop(answer)
+      else this.#answer(answer)
+    })
   }
 
-  #continueAuth(line: string): void {
-    const handler = this._nextHandler
-    this._nextHandler = false
-    if (handler) handler.call(this, Buffer.from(line, 'latin1'), () => this.#next())
+  #mayAuth(): Reply | undefined {
+    if (this.#reception.listener.auth.kind === 'none') return answers.disabled
+    if (this.hostNameAppearsAs === false) return answers.helloFirst
+    if (!this.#mayShowPassword) return answers.authNeedsTls
+    if (this.user !== undefined) return answers.authTwice
+    return this.#transactions.isOpen ? answers.authInTransaction : undefined
   }
 
-  /** What smtp-server's SASL exchange found out. The reply is the same, and as late, for an unknown user. */
-  async authenticate(auth: SMTPServerAuthentication): Promise<{ readonly user: string } | Reply> {
+  get #mayShowPassword(): boolean {
+    return this.secure || this.#reception.configuration.pipeline.auth.withoutTls
+  }
+
+  async #authenticate(mechanism: SaslMechanism, initial: string | undefined, dialogue: AuthDialogue): Promise<Reply> {
+    try {
+      const claim = await readClaim(mechanism, initialResponse(initial), dialogue)
+      return await this.#judge(mechanism, claim, dialogue)
+    } catch (error) {
+      if (error instanceof SaslFault) return { ...answers.authSyntax, text: error.message }
+      this.#reception.log.error({ err: error, session: this.id }, 'temporary failure')
+      return answers.authUnavailable
+    }
+  }
+
+  /** The reply is the same, and as late, for an unknown user. */
+  async #judge(method: SaslMechanism, claim: Claim, dialogue: AuthDialogue): Promise<Reply> {
     const { login, limits, monotonic, events } = this.#reception
     const startedAt = monotonic()
-    const user = auth.username ?? ''
-    const authzid = 'authzid' in auth ? auth.authzid : undefined
-    const verdict = await this.filters?.decide('auth', auth.method, user)
+    const { user, authzid } = claim
+    const verdict = await this.filters?.decide('auth', method, user)
     if (verdict?.kind === 'refused') {
       events.rejected({ ...this.#fields(), stage: 'auth', reply: verdict.reply })
       this.#closesAfterReply = verdict.disconnect
       return verdict.reply
     }
-    const sound = user !== '' && !hasControl(user) && (authzid === undefined || authzid === '' || authzid === user)
+    // Nobody acts for somebody else.
+    const sound = (user !== '' || claim.kind === 'exchange') && (authzid === '' || authzid === user)
     const client = { address: this.remoteAddress, secure: this.secure }
-    const result = sound ? await login.check(user, auth.password ?? '', client) : ({ kind: 'refused' } as const)
-    this.filters?.report('link-auth', authEvents[result.kind], user)
+    const result = sound ? await prove(claim, login, client, dialogue) : ({ kind: 'refused' } as const)
+    this.filters?.report('link-auth', authEvents[result.kind], result.kind === 'accepted' ? result.user : user)
     if (result.kind === 'accepted') {
-      events.authenticated({ ...this.#fields(), user: result.user, method: auth.method })
-      return { user: result.user }
+      this.session.user = result.user
+      events.authenticated({ ...this.#fields(), user: result.user, method })
+      return answers.authenticated
     }
     const answer = this.#authReply(result.kind)
     events.authFailed({ ...this.#fields(), user: user.slice(0, 256), reply: answer })
@@ -691,13 +730,13 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     else done()
   }
 
-  /** Replies of smtp-server's own handlers (SASL): an enhanced code at the start of the text wins. */
+  /** Replies of smtp-server's own handlers: an enhanced code at the start of the text wins. */
   override send(code: number, text?: string | string[] | null, context?: string | false): void {
     const line = Array.isArray(text) ? text.join(' ') : (text ?? '')
     const coded = /^([245]\.\d{1,3}\.\d{1,3}) (.*)$/.exec(line)
     const enhanced = coded?.[1] ?? this._getEnhancedStatusCode(code, context)
     this.#reply({ code, ...(enhanced === '' ? {} : { enhanced }), text: coded?.[2] ?? line })
-    if (code === 421 || this.#closesAfterReply) this.close()
+    if (code === 421) this.close()
   }
 
   #reply(answer: Reply): void {
@@ -740,6 +779,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     super._onClose()
     if (this.#gone) return
     this.#gone = true
+    this.#dialogue?.end()
     this.#transactions.close()
     this.filters?.close()
     this.restrictions?.close()
@@ -769,6 +809,9 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
 }
 
 type Told = (answer: Reply) => void
+
+/** In place of a line that is too long for any exchange. */
+const noBase64 = '-'
 
 /** In place of what a client says to log in. */
 const masked = '********'

@@ -90,6 +90,7 @@ export const testPipeline = {
   sessions: [],
   headerRules: [],
   login: [],
+  auth: { mechanisms: ['PLAIN', 'LOGIN'], withoutTls: false },
   restrictions: [],
   delayRefusals: true,
   tlsMinimum: 'TLSv1.2',

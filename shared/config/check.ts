@@ -1,3 +1,4 @@
+import { mechanismFaults } from './login-faults.ts'
 import { deliveryFaults } from './delivery-faults.ts'
 import { closest, type Diagnostic, type DiagnosticCode, type Span } from './diagnostic.ts'
 import { lintConfiguration } from './lints.ts'
@@ -43,6 +44,11 @@ export function checkConfiguration(
       message: 'auth has no table of users: nobody can log in here',
       hint: 'write `auth <table>` here, or `login from <table>` in pipeline.conf',
     })
+  }
+  const authAt = configuration.listeners.find(({ auth }) => auth.kind !== 'none' && auth.table === undefined)?.at
+  if (authAt !== undefined) {
+    for (const message of mechanismFaults(configuration))
+      say('error', authAt, { code: 'incomplete', message, hint: 'or leave it out of `auth mechanisms`' })
   }
   for (const listener of configuration.listeners) {
     if (!listener.proxy || configuration.pipeline.trustedProxies.length > 0) continue

@@ -327,6 +327,7 @@ export interface PipelineSettings {
   readonly login: readonly LoginSetting[]
   /** How sessions are led and limited: `limit`, `greeting`, `banner` and others, as written. */
   readonly sessions: readonly SessionRule[]
+  readonly auth: AuthSettings
   /** `header match`, in order. */
   readonly headerRules: readonly HeaderRule[]
   /** `restrict`, in order. */
@@ -486,6 +487,30 @@ export type LoginSetting =
   | { readonly kind: 'table'; readonly table: Table }
   /** The auth service of Dovecot, by its auth-client socket. */
   | { readonly kind: 'dovecot'; readonly place: SocketPlace }
+  /** A service of one's own that is told user and password. */
+  | { readonly kind: 'http'; readonly url: string; readonly secretFile?: string; readonly timeoutMs: number }
+  | OAuthSetting
+
+/** Tokens of OAuth 2, asked of the server that gave them out (RFC 7662). */
+export interface OAuthSetting {
+  readonly kind: 'oauth'
+  readonly introspectUrl: string
+  readonly client?: { readonly id: string; readonly secretFile: string }
+  /** The field of the answer that has the user's name. */
+  readonly userField: string
+  /** The token must have been given for this. */
+  readonly scope?: string
+  readonly timeoutMs: number
+}
+
+export type SaslMechanism = 'PLAIN' | 'LOGIN' | 'SCRAM-SHA-256' | 'OAUTHBEARER' | 'XOAUTH2'
+
+export interface AuthSettings {
+  /** In the order they are offered. */
+  readonly mechanisms: readonly SaslMechanism[]
+  /** AUTH is offered and taken in clear, too. */
+  readonly withoutTls: boolean
+}
 
 /** Where a server of this host or another one listens. */
 export type SocketPlace =

@@ -306,7 +306,7 @@ test('a domain may have several DKIM keys, RSA and Ed25519, each with a selector
 
 test('no file makes the parser throw', () => {
   const statements =
-    'redis spool dashboard auth read-only metrics log hostname queue spam clean bypass for mail-from domain virus clamd quarantine dkim auth-results users login relocated header interface socket resolver tls relay'
+    'redis spool dashboard auth read-only metrics log hostname queue spam clean bypass for mail-from domain virus clamd quarantine dkim auth-results users login auth relocated header interface socket resolver tls relay'
   const others =
     'listen level from <users> <none> key "/k" selector "127.0.0.1:80" 5 4d tag filter is any default same-domain { } , = $where \n'
   const word = fc.constantFrom(...`${statements} ${others}`.split(' '), '\n')

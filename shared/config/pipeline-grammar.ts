@@ -10,6 +10,7 @@ import { extensionStatements } from './pipeline-extension.ts'
 import { filterProcessStatements } from './pipeline-filter-process.ts'
 import { headerStatements } from './pipeline-header.ts'
 import { inboundStatements } from './pipeline-inbound.ts'
+import { loginStatements } from './pipeline-login.ts'
 import { outboundStatements } from './pipeline-outbound.ts'
 import { builtinQueues, queueStatements } from './pipeline-queue.ts'
 import { restrictStatements } from './pipeline-restrict.ts'
@@ -61,6 +62,7 @@ export function defaultPipeline(): PipelineSettings {
     quarantine: {},
     users: { kind: 'lmtp' },
     login: [],
+    auth: { mechanisms: ['PLAIN', 'LOGIN'], withoutTls: false },
     mda: { enabled: false },
     filters: new Map(),
     resolvers: [],
@@ -90,6 +92,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   ...extensionStatements,
   ...inboundStatements,
   ...sessionStatements,
+  ...loginStatements,
   ...headerStatements,
   ...restrictStatements,
   ...outboundStatements,

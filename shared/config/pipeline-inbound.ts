@@ -1,13 +1,10 @@
-import type { LoginSetting } from './model.ts'
-import { finish, mapping, namedFile, placeOf } from './pipeline-draft.ts'
+import { finish, mapping, namedFile } from './pipeline-draft.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 import { parseTables } from './table-grammar.ts'
-import { positionOf } from './token-reader.ts'
 
 /** The way in: who is known, who may log in, where names of smtpd.conf lie here. */
 export const inboundStatements: Readonly<Record<string, ParseStatement>> = {
   users: parseUsers,
-  login: parseLogin,
   relocated: parseRelocated,
   interface: parseInterface,
   socket: parseSocket,
@@ -24,28 +21,6 @@ function parseUsers(draft: PipelineDraft): void {
   if (reader.accept('any')) return finish(draft, { users: { kind: 'any' } })
   if (reader.accept('lmtp')) return finish(draft, { users: { kind: 'lmtp' } })
   finish(draft, { users: { kind: 'table', table: parseTables(draft.policy, 'either', '"users"') } })
-}
-
-/** `login SOURCE [, SOURCE ...]`, asked in this order. */
-function parseLogin(draft: PipelineDraft): void {
-  const { reader } = draft
-  reader.next()
-  const login = [parseLoginSource(draft)]
-  while (reader.accept(',')) login.push(parseLoginSource(draft))
-  finish(draft, { login })
-}
-
-/** `from <table> | passwd FILE | dovecot PLACE`. */
-function parseLoginSource(draft: PipelineDraft): LoginSetting {
-  const { reader } = draft
-  if (reader.at('passwd')) {
-    const at = positionOf(reader.next())
-    const path = namedFile(draft, 'the passwd file')
-    return { kind: 'table', table: { name: '<login>', source: { kind: 'file', path, format: 'passwd' }, at } }
-  }
-  if (reader.accept('dovecot')) return { kind: 'dovecot', place: placeOf(reader, 'the auth service of Dovecot') }
-  reader.expect('from', 'or "passwd" or "dovecot" behind "login"')
-  return { kind: 'table', table: parseTables(draft.policy, 'map', '"login"') }
 }
 
 /** `relocated <table>`. */

@@ -2,13 +2,14 @@ import { timingSafeEqual } from 'node:crypto'
 
 import { compareSync } from 'bcryptjs'
 
+import { belongsToSecret, parseScramSecret } from './scram-secret.ts'
 import { isShaCrypt, shaCrypt } from './sha-crypt.ts'
 
 const bcryptPattern = /^\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}$/
 
-/** Schemes a credentials table may hold: bcrypt (`$2a$ $2b$ $2y$`), SHA-256 and SHA-512 crypt (`$5$ $6$`). */
+/** Schemes a credentials table may hold: bcrypt (`$2a$ $2b$ $2y$`), SHA-256 and SHA-512 crypt (`$5$ $6$`), SCRAM-SHA-256. */
 export function isPasswordHash(text: string): boolean {
-  return bcryptPattern.test(text) || isShaCrypt(text)
+  return bcryptPattern.test(text) || isShaCrypt(text) || parseScramSecret(text) !== undefined
 }
 
 /**
@@ -17,6 +18,8 @@ export function isPasswordHash(text: string): boolean {
  */
 export function checkPassword(password: string, hash: string): boolean {
   if (bcryptPattern.test(hash)) return compareSync(password, hash)
+  const secret = parseScramSecret(hash)
+  if (secret !== undefined) return belongsToSecret(password, secret)
   return equal(shaCrypt(password, hash), hash)
 }
 

@@ -50,7 +50,7 @@ test('plain text, DES and MD5 crypt are not taken for hashes', () => {
 })
 
 test('what sluicectl encrypt prints is accepted at the next login', async () => {
-  for (const scheme of ['sha512', 'bcrypt'] as const) {
+  for (const scheme of ['sha512', 'bcrypt', 'scram'] as const) {
     const hash = await hashPassword('correct horse', scheme)
     assert.ok(isPasswordHash(hash), hash)
     assert.equal(checkPassword('correct horse', hash), true)

@@ -2,9 +2,10 @@ import { randomInt } from 'node:crypto'
 
 import { hash } from 'bcryptjs'
 
+import { formatScramSecret, scramSecretOf } from './scram-secret.ts'
 import { shaCrypt } from './sha-crypt.ts'
 
-export type PasswordScheme = 'sha512' | 'bcrypt'
+export type PasswordScheme = 'sha512' | 'bcrypt' | 'scram'
 
 const saltAlphabet = './0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 /** Drepper's default of 2008 is 5,000; this is about 0.1 s. */
@@ -20,6 +21,8 @@ export async function hashPassword(password: string, scheme: PasswordScheme): Pr
     case 'bcrypt':
       if (Buffer.byteLength(password) > 72) throw new RangeError('bcrypt takes at most 72 octets: use sha512')
       return hash(password, bcryptCost)
+    case 'scram':
+      return formatScramSecret(scramSecretOf(password))
   }
 }
 

@@ -2,25 +2,12 @@ import type { SocketPlace } from '../config/model.ts'
 import { DovecotConnection, DovecotLostError, escaped, fitsLine } from './dovecot-connection.ts'
 import type { DovecotReply, DovecotTimes } from './dovecot-connection.ts'
 import { LoginUnavailableError } from './login-backend.ts'
-import type { LoginBackend, LoginClient, LoginVerdict } from './login-backend.ts'
-
-/** Where a SASL exchange stands. */
-export type SaslStep =
-  | LoginVerdict
-  | {
-      readonly kind: 'challenge'
-      readonly challenge: Buffer
-      /** Rejects as `LoginBackend.checkPassword` does. */
-      answer(response: Buffer): Promise<SaslStep>
-      /** The client gives up. */
-      cancel(): void
-    }
+import type { LoginBackend, LoginClient } from './login-backend.ts'
+import type { SaslStep } from './sasl-step.ts'
 
 export interface DovecotLogin extends LoginBackend {
-  /** As Dovecot has them enabled, in capitals. */
-  mechanisms(): Promise<ReadonlySet<string>>
-  /** Hands a SASL exchange through; `initial` is absent where the client waits for a challenge. */
-  begin(mechanism: string, initial: Buffer | undefined, client: LoginClient): Promise<SaslStep>
+  readonly checkPassword: NonNullable<LoginBackend['checkPassword']>
+  readonly begin: NonNullable<LoginBackend['begin']>
   close(): void
 }
 
@@ -51,6 +38,8 @@ export function openDovecotLogin(place: SocketPlace, times: DovecotTimes = defau
 
   async function request(mechanism: string, fields: readonly string[]): Promise<SaslStep> {
     const asked = await connected()
+    if (!asked.mechanisms.has(mechanism))
+      throw new LoginUnavailableError(`dovecot: ${mechanism} is not among its auth_mechanisms`)
     const id = asked.nextId()
     return stepOf(await asked.ask('AUTH', id, [mechanism, ...fields]), asked, id)
   }
@@ -69,9 +58,6 @@ export function openDovecotLogin(place: SocketPlace, times: DovecotTimes = defau
   return {
     name: `dovecot ${place.kind === 'unix' ? place.path : `${place.host}:${place.port}`}`,
     begin,
-    async mechanisms() {
-      return (await connected()).mechanisms
-    },
     async checkPassword(user, password, client) {
       // NUL divides the parts of PLAIN (RFC 4616 section 2).
       if (user.includes('\0') || password.includes('\0')) return refused

@@ -2,6 +2,7 @@ import { isExternal } from '../config/external-table.ts'
 import { settle } from '../config/settle.ts'
 import type { Table } from '../config/model.ts'
 import type { TableSet } from '../config/tables.ts'
+import { parseScramSecret } from '../crypt/scram-secret.ts'
 import type { PasswordVerifier } from '../crypt/verify-password.ts'
 import type { LoginBackend } from './login-backend.ts'
 
@@ -23,6 +24,10 @@ export function tableLogin(
       if (likely === undefined) return { kind: 'refused' }
       const matches = await verifier.verify(password, likely)
       return matches && hash !== undefined ? { kind: 'accepted', user } : { kind: 'refused' }
+    },
+    async scramSecret(user) {
+      const hash = await settle(tables, (settled) => settled.passwordHash(credentials, user))
+      return hash === undefined ? undefined : parseScramSecret(hash)
     },
   }
 }

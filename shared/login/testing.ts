@@ -1,4 +1,7 @@
+import { createHash, createHmac, pbkdf2Sync } from 'node:crypto'
 import { once } from 'node:events'
+import { createServer as createHttpServer } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
 import { createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 
@@ -25,7 +28,7 @@ export interface TestAuthServiceOptions {
   answer(words: readonly string[], send: (text: string) => void): string | undefined
 }
 
-export const usualHandshake = `VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nSPID\t7\nCUID\t1\nCOOKIE\t${'0'.repeat(32)}\nDONE\n`
+export const usualHandshake = `VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nMECH\tSCRAM-SHA-256\tmutual-auth\nSPID\t7\nCUID\t1\nCOOKIE\t${'0'.repeat(32)}\nDONE\n`
 
 export async function startAuthService(options: TestAuthServiceOptions): Promise<TestAuthService> {
   const lines: string[] = []
@@ -90,4 +93,59 @@ export async function startAuthService(options: TestAuthServiceOptions): Promise
 export function responseOf(words: readonly string[]): string {
   const resp = words.find((word) => word.startsWith('resp='))?.slice(5) ?? words[2] ?? ''
   return Buffer.from(resp, 'base64').toString()
+}
+
+const clientNonce = 'rOprNGfwEbeRWgbNEkqO'
+
+/** What a client of SCRAM-SHA-256 says first. */
+export function scramHello(user: string): string {
+  return `n,,n=${user},r=${clientNonce}`
+}
+
+/** What it says to the server's challenge. */
+export function scramAnswer(user: string, password: string, challenge: Buffer): Buffer {
+  const first = challenge.toString()
+  const [, nonce = '', salt = '', count] = /^r=([^,]+),s=([^,]+),i=(\d+)$/.exec(first) ?? []
+  const salted = pbkdf2Sync(password, Buffer.from(salt, 'base64'), Number(count), 32, 'sha256')
+  const hmac = (key: Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest()
+  const clientKey = hmac(salted, 'Client Key')
+  const unproved = `c=biws,r=${nonce}`
+  const message = `n=${user},r=${clientNonce},${first},${unproved}`
+  const signature = hmac(createHash('sha256').update(clientKey).digest(), message)
+  const proof = Buffer.from(clientKey.map((octet, index) => octet ^ (signature[index] ?? 0)))
+  return Buffer.from(`${unproved},p=${proof.toString('base64')}`)
+}
+
+export interface TestHttp {
+  readonly url: string
+  readonly requests: { readonly headers: IncomingHttpHeaders; readonly body: string }[]
+  close(): Promise<void>
+}
+
+/** A server that answers each POST as it is told. */
+export async function startHttp(
+  answer: (body: string) => { status: number; body?: string; headers?: Record<string, string> },
+): Promise<TestHttp> {
+  const requests: TestHttp['requests'] = []
+  const server = createHttpServer((request, response) => {
+    const parts: Buffer[] = []
+    request.on('data', (part: Buffer) => parts.push(part))
+    request.on('end', () => {
+      const body = Buffer.concat(parts).toString()
+      requests.push({ headers: request.headers, body })
+      const said = answer(body)
+      response.writeHead(said.status, said.headers)
+      response.end(said.body)
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}/`,
+    requests,
+    close() {
+      server.closeAllConnections()
+      return new Promise((resolve) => server.close(() => resolve()))
+    },
+  }
 }

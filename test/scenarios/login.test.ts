@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { scramAnswer, scramHello } from '../../shared/login/testing.ts'
 import { atEnd } from '../support/at-end.ts'
 import { standardConf } from '../support/configurations.ts'
 import { startDovecot } from '../support/dovecot.ts'
 import { MailSystem } from '../support/mail-system.ts'
 import { missingPeers } from '../support/peer.ts'
 import { plain, SmtpClient } from '../support/smtp-client.ts'
+
+const mechanisms = 'auth mechanisms plain login scram-sha-256\n'
 
 test(
   'logins are asked of Dovecot by TCP and by socket, and wait for its return when it is away',
@@ -17,7 +20,7 @@ test(
     later(() => dovecot.stop())
     const system = await MailSystem.start({
       conf: standardConf().replaceAll('auth <accounts>', 'auth'),
-      pipeline: `login dovecot "127.0.0.1:${dovecot.authPort}"\n`,
+      pipeline: `login dovecot "127.0.0.1:${dovecot.authPort}"\n${mechanisms}`,
     })
     later(() => system.stop())
 
@@ -27,14 +30,26 @@ test(
       return (await asking.command(`AUTH PLAIN ${plain(user, password)}`)).raw.slice(0, 9)
     }
 
+    async function scramLogin(user: string, password: string): Promise<string> {
+      const client = await SmtpClient.ready({ port: system.port('smtps'), implicitTls: true })
+      later(() => client.destroy())
+      const hello = Buffer.from(scramHello(user)).toString('base64')
+      const challenge = await client.command(`AUTH SCRAM-SHA-256 ${hello}`)
+      const proof = scramAnswer(user, password, Buffer.from(challenge.lines[0] ?? '', 'base64'))
+      const proved = await client.command(proof.toString('base64'))
+      return (proved.code === 334 ? await client.command('') : proved).raw.slice(0, 9)
+    }
+
     for (const place of ['TCP', 'socket']) {
       if (place === 'socket') {
-        await system.configure('pipeline.conf', `login dovecot "${dovecot.authSocket}"\n`)
+        await system.configure('pipeline.conf', `login dovecot "${dovecot.authSocket}"\n${mechanisms}`)
         const reloaded = await system.ctl('reload')
         assert.equal(reloaded.code, 0, reloaded.stdout + reloaded.stderr)
       }
       assert.equal(await login('Jane', 'secret'), '235 2.7.0', place)
       assert.equal(await login('jane', 'wrong'), '535 5.7.8', place)
+      assert.equal(await scramLogin('jane', 'secret'), '235 2.7.0', place)
+      assert.equal(await scramLogin('jane', 'wrong'), '535 5.7.8', place)
 
       await dovecot.halt()
       const patient = await SmtpClient.ready({ port: system.port('smtps'), implicitTls: true })
@@ -47,7 +62,7 @@ test(
     }
     assert.deepEqual(
       system.log.filter(({ event }) => event === 'authenticated').map(({ user }) => user),
-      ['jane', 'jane', 'jane', 'jane'],
+      Array.from({ length: 6 }, () => 'jane'),
       'the name is the one Dovecot knows',
     )
   },
