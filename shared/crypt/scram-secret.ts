@@ -65,6 +65,9 @@ export function belongsToSecret(password: string, secret: ScramSecret): boolean 
 function prepared(password: string): string {
   return password
     .replaceAll(/[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000]/g, ' ')
-    .replaceAll(/[\u00ad\u034f\u1806\u180b-\u180d\u200c\u200d\u2060\ufe00-\ufe0f\ufeff]/g, '')
+    .replaceAll(mappedToNothing, '')
     .normalize('NFKC')
 }
+
+/** RFC 3454 table B.1. */
+const mappedToNothing = /\u00ad|\u034f|\u1806|[\u180b-\u180d]|\u200c|\u200d|\u2060|[\ufe00-\ufe0f]|\ufeff/gu
