@@ -1,19 +1,22 @@
 import type { Table } from './model.ts'
 
 /** What a table is asked for, in OpenSMTPD's words (smtpd-tables(7)). */
-export type TableService =
-  | 'addrname'
-  | 'alias'
-  | 'credentials'
-  | 'domain'
-  | 'mailaddr'
-  | 'mailaddrmap'
-  | 'netaddr'
-  | 'regex'
-  | 'relayhost'
-  | 'source'
-  | 'string'
-  | 'userinfo'
+export const tableServices = [
+  'addrname',
+  'alias',
+  'credentials',
+  'domain',
+  'mailaddr',
+  'mailaddrmap',
+  'netaddr',
+  'regex',
+  'relayhost',
+  'source',
+  'string',
+  'userinfo',
+] as const
+
+export type TableService = (typeof tableServices)[number]
 
 export interface TableAnswer {
   /** Absent: not found. For `check` the text says nothing. */

@@ -32,6 +32,7 @@ for (const name of ['c', 'k', 'dkim']) writeFileSync(join(folder, name), 'x')
 writeFileSync(join(folder, 'users'), 'joe $2b$10$secret\n')
 writeFileSync(join(folder, 'password'), 'secret\n')
 writeFileSync(join(folder, 'networks'), '10.0.0.0/8 OK\n')
+writeFileSync(join(folder, 'redis.conf'), 'password secret\nquery GET %s\n')
 
 /** Where the value is not as the schema says; the first fault only. */
 function fault(value: Json, asked: Schema, path: string): string | undefined {
@@ -166,6 +167,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'table s static:secret',
       'table e environ:MAIL_',
       'table h hash:./users',
+      'table q redis:./redis.conf',
       'table k socketmap:unix:/run/map:virt',
       'table d dovecot:127.0.0.1:2000',
       'table w "https://a.local/%s"',

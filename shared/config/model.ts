@@ -83,6 +83,12 @@ export interface Table {
       }
     /** A web server that is asked by GET; `%s` in the address is the key. */
     | { readonly kind: 'http'; readonly url: string }
+    /** A server or a database; `config` is the file of its settings, which may hold a password. */
+    | {
+        readonly kind: 'backend'
+        readonly backend: 'http' | 'ldap' | 'mysql' | 'postgres' | 'redis' | 'sqlite'
+        readonly config: string
+      }
     /** The mailboxes of an LMTP server, a socket's path or `host[:port]`; made for `users from lmtp`, never declared. */
     | { readonly kind: 'lmtp'; readonly destination: string; readonly helo: string }
   readonly at: Position

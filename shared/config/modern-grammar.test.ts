@@ -177,7 +177,7 @@ test('what this version does not carry out is refused by name, never ignored', (
     'action "a" mda "/bin/cat | /bin/cat"',
     'mda wrapper w "/bin/cat"',
     'table t db:/etc/aliases.db',
-    'table t ldap:/etc/ldap.conf',
+    'table t other:/etc/other.conf',
   ]
   for (const text of refused) {
     const { diagnostics } = parseText(`${relay}${rule}${text}\n`)

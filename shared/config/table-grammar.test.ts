@@ -64,6 +64,9 @@ const named: Readonly<Record<string, string>> = {
   expressions: '/^(.*)@a$/ $1@b\n',
   twice: 'a 1\nb 2\nA 3\n',
   lonely: 'a 1\nb\n',
+  'db.conf': 'dbpath x\nquery select 1\n',
+  'bad.conf': 'dbpath x\nqerry select 1\n',
+  'secret.conf': 'password_file ./gone\nquery GET %s\n',
 }
 for (const [name, text] of Object.entries(named)) writeFileSync(join(folder, name), text)
 
@@ -103,6 +106,11 @@ test('the map types of Postfix are tables', async () => {
     place: { kind: 'unix', path: '/run/map' },
   })
   assert.deepEqual(await sourceOf('"https://a.local/%t?key=%s"'), { kind: 'http', url: 'https://a.local/%t?key=%s' })
+  assert.deepEqual(await sourceOf('sqlite:./db.conf'), {
+    kind: 'backend',
+    backend: 'sqlite',
+    config: join(folder, 'db.conf'),
+  })
   assert.deepEqual(await sourceOf('environ:MAIL_'), { kind: 'environment', prefix: 'MAIL_' })
 })
 
@@ -121,6 +129,10 @@ test('what a table cannot be is told with what to write instead', async () => {
     ['"http://joe:secret@h/"', /no password may stand/],
     ['"http:///x"', /is no address/],
     ['"http://h/x#y"', /behind "#"/],
+    ['sqlite:./bad.conf', /bad\.conf, line 1: query is missing/],
+    ['redis:./secret.conf', /secret\.conf, line 1: cannot read .*\/gone/],
+    ['mysql:', /"mysql:" names no file/],
+    ['ldap:./none.conf', /none\.conf: there is no such file/],
     ['static:', /has no value/],
     ['proxy:hash:/x', /leave "proxy:" away/],
     ['unix:passwd.byname', /passwd:\/etc\/passwd/],

@@ -5,6 +5,7 @@ import type { Token } from './lexer.ts'
 import type { Table } from './model.ts'
 import type { PolicyDraft } from './policy-draft.ts'
 import { parsePatternTable } from './pattern-table.ts'
+import { readBackend } from './table-backend.ts'
 import { TableFormatError } from './table-file.ts'
 import { sourceOf } from './table-source.ts'
 import { parseTableText } from './table-text.ts'
@@ -216,6 +217,9 @@ function kindOf(draft: PolicyDraft, source: Table['source'], span: Span): 'list'
     case 'patterns':
       readOnce(draft, source.path, span, (text) => parsePatternTable(text, source.format))
       return undefined
+    case 'backend':
+      readBackendOnce(draft, source, span)
+      return undefined
     case 'inline':
     case 'static':
     case 'environment':
@@ -249,6 +253,20 @@ function readOnce<Content>(
     draft.reader.report('table-content', `${path}, line ${error.line}: ${error.message}`, span)
     return undefined
   }
+}
+
+/** Its settings are checked now; whether the server answers is seen when it is asked. */
+function readBackendOnce(
+  draft: PolicyDraft,
+  { backend, config }: Extract<Table['source'], { readonly kind: 'backend' }>,
+  span: Span,
+): void {
+  const known = new Map<string, string>()
+  const read = (path: string): string => known.get(path) ?? draft.read(path)
+  readOnce(draft, config, span, (text) => {
+    known.set(config, text)
+    return readBackend(backend, config, read)
+  })
 }
 
 /** The first of them are told, each with its line. */

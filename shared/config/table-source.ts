@@ -53,6 +53,12 @@ const backends: Readonly<Record<string, ReadBackend>> = {
   dovecot: (draft, where) => ({ kind: 'server', protocol: 'dovecot', place: placeOf(draft, where) }),
   http: httpSource,
   https: httpSource,
+  ldap: (draft, where) => ({ kind: 'backend', backend: 'ldap', config: pathOf(draft, where) }),
+  mysql: (draft, where) => ({ kind: 'backend', backend: 'mysql', config: pathOf(draft, where) }),
+  pgsql: (draft, where) => ({ kind: 'backend', backend: 'postgres', config: pathOf(draft, where) }),
+  postgres: (draft, where) => ({ kind: 'backend', backend: 'postgres', config: pathOf(draft, where) }),
+  redis: (draft, where) => ({ kind: 'backend', backend: 'redis', config: pathOf(draft, where) }),
+  sqlite: (draft, where) => ({ kind: 'backend', backend: 'sqlite', config: pathOf(draft, where) }),
 }
 
 /** Backends of Postfix that are none here, and what to write. */
@@ -110,13 +116,16 @@ function socketmapSource({ reader }: PolicyDraft, { token, argument }: Where): S
   return { kind: 'server', protocol: 'socketmap', place, map }
 }
 
-/** No password may stand in the address: it would be printed. */
-function httpSource({ reader }: PolicyDraft, { token }: Where): Source {
+/** An address, or the file of its settings. No password may stand in the address: it would be printed. */
+function httpSource(draft: PolicyDraft, where: Where): Source {
+  const { reader } = draft
+  const { token, argument } = where
+  if (/^\/[^/]/.test(argument)) return { kind: 'backend', backend: 'http', config: pathOf(draft, where) }
   const url = URL.canParse(token.text.replaceAll('%', '-')) ? new URL(token.text.replaceAll('%', '-')) : undefined
   if (url === undefined || url.host === '' || !/^https?:\/\/[^/]/.test(token.text))
     return reader.fail('value', `"${token.text}" is no address`, token.span, '"http://users.local/aliases?key=%s"')
   if (url.username !== '' || url.password !== '') {
-    const hint = 'restrict the server to this host instead'
+    const hint = 'put it into a file of settings: http:/etc/mail/http.conf'
     return reader.fail('value', 'no password may stand in the address of a table', token.span, hint)
   }
   if (url.hash !== '') return reader.fail('value', 'the part behind "#" is not sent', token.span, 'remove it')

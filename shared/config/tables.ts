@@ -202,10 +202,11 @@ function folded({ source }: Table, key: string): string {
   return source.kind === 'lmtp' ? key : key.toLowerCase()
 }
 
-/** External tables answer `user:hash`, as upstream's do, or the hash alone. */
+/** External tables answer `user:hash`, as upstream's do, or the hash alone; Dovecot's `{BLF-CRYPT}` before it says what it shows. */
 function hashOf(value: string | undefined, user: string): string | undefined {
   const prefix = `${user.toLowerCase()}:`
-  return value?.toLowerCase().startsWith(prefix) === true ? value.slice(prefix.length) : value
+  const hash = value?.toLowerCase().startsWith(prefix) === true ? value.slice(prefix.length) : value
+  return hash?.replace(/^\{(?:[A-Z0-9]+-)?CRYPT\}/i, '')
 }
 
 /** External tables answer `name:uid:gid:home`, as upstream's do, or without the name. */

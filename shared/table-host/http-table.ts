@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http'
 
 import type { ExternalTable, TableService } from '../config/external-table.ts'
 import { keyTable } from './key-table.ts'
+import type { KeyedSource } from './key-table.ts'
 
 export interface HttpTableOptions {
   /** With `%s` for the key and `%t` for what it is asked for; without `%s` both follow as `?type=alias&key=...`. */
@@ -24,11 +25,15 @@ interface Answer {
   readonly body: string
 }
 
+export function openHttpTable(options: HttpTableOptions): ExternalTable {
+  return keyTable(httpSource(options))
+}
+
 /**
  * Each key is a GET. 200 has the value, as text (several lines are several values) or JSON; 404 says that there is none. All else
  * is a temporary failure, and so is a redirection. Connections are kept.
  */
-export function openHttpTable({ url, timeoutMs, headers = {}, ca }: HttpTableOptions): ExternalTable {
+export function httpSource({ url, timeoutMs, headers = {}, ca }: HttpTableOptions): KeyedSource {
   const protocol = url.startsWith('https:') ? https : http
   const agent = new protocol.Agent({ keepAlive: true, maxSockets: maxConnections, ...(ca === undefined ? {} : { ca }) })
   const asked = new Set<AbortController>()
@@ -58,7 +63,7 @@ export function openHttpTable({ url, timeoutMs, headers = {}, ca }: HttpTableOpt
     }
   }
 
-  return keyTable({
+  return {
     async lookup(key, service) {
       const { status, type, body } = await get(targetOf(url, key, service), true)
       if (status === 404) return undefined
@@ -69,7 +74,7 @@ export function openHttpTable({ url, timeoutMs, headers = {}, ca }: HttpTableOpt
       for (const one of asked) one.abort(new Error('it is closed'))
       agent.destroy()
     },
-  })
+  }
 }
 
 function isHangUp(error: unknown): boolean {

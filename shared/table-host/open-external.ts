@@ -2,6 +2,7 @@ import { TableError } from '../config/external-table.ts'
 import type { ExternalTable, OpenExternal } from '../config/external-table.ts'
 import type { Table } from '../config/model.ts'
 import type { Logger } from '../log.ts'
+import { openBackendTable } from './backend-table.ts'
 import { openDovecotUsers } from './dovecot-users.ts'
 import { openHttpTable } from './http-table.ts'
 import { openLmtpDirectory } from './lmtp-directory.ts'
@@ -31,6 +32,8 @@ export function externalOpener({ log, now, timeoutMs = 5_000, restartMs = 500 }:
       }
       case 'server':
         return openServer(source, timeoutMs)
+      case 'backend':
+        return openBackendTable(source.backend, source.config)
       case 'http':
         return openHttpTable({ url: source.url, timeoutMs })
       case 'lmtp':

@@ -27,7 +27,7 @@ function script(name: string, text: string): string {
   return path
 }
 
-function opened(t: TestContext, entries: string, { mode = 'sound', timeoutMs = 10_000, restartMs = 1 } = {}) {
+function opened(t: TestContext, entries: string, { mode = 'sound', timeoutMs = 60_000, restartMs = 1 } = {}) {
   const config = join(folder, `${t.name.replaceAll(/\W/g, '-')}.txt`)
   writeFileSync(config, entries)
   const run = `#!/bin/sh\nexec "${process.execPath}" --import "${loader}" "${program}" "$1" ${mode}\n`
@@ -37,6 +37,8 @@ function opened(t: TestContext, entries: string, { mode = 'sound', timeoutMs = 1
     program: path,
     config,
     timeoutMs,
+    // A loaded machine takes long to start a program.
+    ...(mode === 'mute' ? {} : { greetingMs: 120_000 }),
     restartMs,
     log: silentLog(),
     now: Date.now,
@@ -110,7 +112,7 @@ test('a program that says what is not of the protocol is ended and started again
 })
 
 test('one question without an answer fails alone, while others are answered', async (t) => {
-  const { table } = opened(t, 'hang #hang\njoe ann\n', { timeoutMs: 2_000 })
+  const { table } = opened(t, 'hang #hang\njoe ann\n', { timeoutMs: 4_000 })
   await table.lookup('alias', 'joe')
   const hanging = assert.rejects(table.lookup('alias', 'hang'), /did not answer in time/)
   assert.equal((await table.lookup('alias', 'joe')).value, 'ann')
@@ -119,7 +121,7 @@ test('one question without an answer fails alone, while others are answered', as
 })
 
 test('a program that hangs is ended and started again', async (t) => {
-  const { table } = opened(t, 'hang #hang\njoe ann\n', { timeoutMs: 2_000 })
+  const { table } = opened(t, 'hang #hang\njoe ann\n', { timeoutMs: 4_000 })
   await table.lookup('alias', 'joe')
   await assert.rejects(table.lookup('alias', 'hang'), /did not answer in time/)
   assert.equal(await sooner(table, 'joe'), 'ann')

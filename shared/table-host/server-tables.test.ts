@@ -11,10 +11,10 @@ import { startTestingServer } from './testing-server.ts'
 const timeoutMs = 60_000
 
 /** Answers each line that came whole. */
-function byLine(answer: (line: string, socket: Socket) => void): (socket: Socket, said: string) => void {
+function byLine(answer: (line: string, socket: Socket) => void): (socket: Socket, said: Buffer) => void {
   const begun = new WeakMap<Socket, string>()
   return (socket, said) => {
-    const lines = `${begun.get(socket) ?? ''}${said}`.split('\n')
+    const lines = `${begun.get(socket) ?? ''}${said.toString('utf8')}`.split('\n')
     begun.set(socket, lines.pop() ?? '')
     for (const line of lines) answer(line, socket)
   }
@@ -98,7 +98,7 @@ test('socketmap: answers come as netstrings, in pieces or not', async (t) => {
       '9:virt temp,': ['11:TEMP ouch..,'],
       '9:virt none,': ['9:NOTFOUND ,'],
     }
-    const pieces = answer[said] ?? ['nonsense']
+    const pieces = answer[said.toString('utf8')] ?? ['nonsense']
     const [first = '', ...more] = pieces
     socket.write(first)
     for (const piece of more) setImmediate(() => socket.write(piece))

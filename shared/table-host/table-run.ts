@@ -15,8 +15,10 @@ export interface TableRunOptions {
   readonly program: string
   /** The file it is told to read. */
   readonly config?: string
-  /** For one answer, and for `register|ready`. */
+  /** For one answer. */
   readonly timeoutMs: number
+  /** For `register|ready`; absent: as for an answer. */
+  readonly greetingMs?: number
   readonly log: Logger
   /** Epoch ms. */
   readonly now: () => number
@@ -58,8 +60,8 @@ export class TableRun {
     this.ended = new Promise((resolve) => {
       this.#settleEnded = resolve
     })
-    const { name, program, config, log, timeoutMs } = options
-    this.#greeting = setTimeout(() => this.#program.fail('it did not say register|ready in time'), timeoutMs)
+    const { name, program, config, log, timeoutMs, greetingMs = timeoutMs } = options
+    this.#greeting = setTimeout(() => this.#program.fail('it did not say register|ready in time'), greetingMs)
     this.#program = new LineProgram({
       program,
       args: config === undefined ? [] : [config],

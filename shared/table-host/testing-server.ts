@@ -16,7 +16,7 @@ export interface TestingServer {
 /** A server on loopback for tests of the protocols of tables; `onData` has what one client says, as it comes. */
 export async function startTestingServer(
   t: TestContext,
-  onData: (socket: Socket, said: string) => void,
+  onData: (socket: Socket, said: Buffer) => void,
   onConnection: (socket: Socket) => void = () => undefined,
 ): Promise<TestingServer> {
   const sockets = new Set<Socket>()
@@ -27,7 +27,7 @@ export async function startTestingServer(
     socket.on('close', () => sockets.delete(socket))
     socket.on('error', () => undefined)
     onConnection(socket)
-    socket.on('data', (chunk) => onData(socket, chunk.toString('utf8')))
+    socket.on('data', (chunk) => onData(socket, chunk))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo

@@ -1,0 +1,94 @@
+import { Client, ConfidentialityRequiredError, InvalidCredentialsError, NoSuchObjectError } from 'ldapts'
+import type { Entry } from 'ldapts'
+
+import type { LdapBackend } from '../config/table-backend.ts'
+import { askedFor, joined } from './asked-for.ts'
+import type { KeyedSource } from './key-table.ts'
+
+/** More entries than one key may have. */
+const maxEntries = 1000
+
+/**
+ * Entries of a directory: one attribute gives all its values, several give the first value of each, put together by colons. Entries
+ * that lack one of them are left out. Questions share one connection, which is bound anew when it was lost.
+ */
+export function openLdapTable(backend: LdapBackend): KeyedSource {
+  let bound: Promise<Client> | undefined
+
+  function connected(): Promise<Client> {
+    bound ??= bind(backend).catch((error: unknown) => {
+      bound = undefined
+      throw error
+    })
+    return bound
+  }
+
+  async function search(filter: string, attributes: readonly string[], mayRepeat: boolean): Promise<readonly Entry[]> {
+    const asked = connected()
+    const client = await asked
+    try {
+      const { base, scope, timeoutMs } = backend
+      const timeLimit = Math.ceil(timeoutMs / 1000)
+      const options = { scope, filter, attributes: [...attributes], sizeLimit: maxEntries, timeLimit }
+      const { searchEntries } = await client.search(base, options)
+      return searchEntries
+    } catch (error) {
+      if (error instanceof NoSuchObjectError) return []
+      if (client.isConnected) throw error
+      if (bound === asked) bound = undefined
+      if (!mayRepeat) throw error
+      return search(filter, attributes, false)
+    }
+  }
+
+  return {
+    async lookup(key, service) {
+      const { filter, attributes } = askedFor(backend.searches, service, 'filter')
+      const text = filter.expand(key, escaped)
+      if (text === undefined) return undefined
+      const entries = await search(text, attributes, true)
+      return joined(entries.flatMap((entry) => rowsOf(entry, attributes)))
+    },
+    async close() {
+      const client = await bound?.catch(() => undefined)
+      await client?.unbind().catch(() => undefined)
+    },
+  }
+}
+
+async function bind({ url, timeoutMs, ca, startTls, bind }: LdapBackend): Promise<Client> {
+  const tlsOptions = ca === undefined ? {} : { ca }
+  const secure = url.startsWith('ldaps:') ? { tlsOptions } : {}
+  const client = new Client({ url, timeout: timeoutMs, connectTimeout: timeoutMs, ...secure })
+  try {
+    if (startTls) await client.startTLS(tlsOptions)
+    if (bind !== undefined) await client.bind(bind.dn, bind.password)
+    return client
+  } catch (error) {
+    await client.unbind().catch(() => undefined)
+    throw error instanceof InvalidCredentialsError || error instanceof ConfidentialityRequiredError
+      ? new Error(`the directory refuses ${bind?.dn ?? 'us'}: ${error.message}`, { cause: error })
+      : error
+  }
+}
+
+/** RFC 4515, section 3. */
+function escaped(text: string): string {
+  return text.replace(/[\\*()\0]/g, (char) => `\\${char.charCodeAt(0).toString(16).padStart(2, '0')}`)
+}
+
+function rowsOf(entry: Entry, attributes: readonly string[]): readonly (readonly string[])[] {
+  const values = attributes.map((attribute) => valuesOf(entry, attribute))
+  const [first = []] = values
+  if (attributes.length === 1) return first.map((value) => [value])
+  const row = values.map(([value]) => value)
+  return row.every((value) => value !== undefined) ? [row] : []
+}
+
+/** The names of attributes have no case. */
+function valuesOf(entry: Entry, attribute: string): readonly string[] {
+  const name = Object.keys(entry).find((one) => one.toLowerCase() === attribute.toLowerCase())
+  const value = name === undefined ? [] : entry[name]
+  const values = Array.isArray(value) ? value : value === undefined ? [] : [value]
+  return values.map((one) => one.toString())
+}
