@@ -74,3 +74,24 @@ test('explain follows a recipient through both queues of an old file', async () 
   assert.equal((await control('explain', '-f', old, '-d', folder)).code, 2)
   assert.equal((await control('explain', 'a@x.org', '--rcpt', 'b@x.org', '-f', old, '-d', folder)).code, 2)
 })
+
+test('explain asks the restrictions of the listener first', async () => {
+  const restricted = join(folder, 'restricted.conf')
+  writeFileSync(
+    restricted,
+    'restrict helo reject helo invalid\nrestrict mail reject "554 5.7.1 No" when sender "a@b.org"\n',
+  )
+  const asked = ['explain', 'joe@x.org', '-f', old, '-p', restricted, '-d', folder, '--src', '192.0.2.1', '--helo', 'h']
+  const refused = await control(...asked, '--from', 'a@b.org')
+  assert.match(
+    refused.out,
+    /restricted\.conf:2: .*\n {4}refuses: 554 5\.7\.1 No\n {2}=> refused: 554 5\.7\.1 No\njoe@x\.org, from/,
+  )
+  assert.match((await control(...asked, '--from', 'c@b.org')).out, /=> not refused\n/)
+  const { restrictions } = JSON.parse((await control(...asked, '--from', 'a@b.org', '--json')).out) as {
+    readonly restrictions: { readonly refusal: object }
+  }
+  assert.deepEqual(restrictions.refusal, { code: 554, enhanced: '5.7.1', text: 'No' })
+  const elsewhere = await control(...asked, '--on', '127.0.0.1:25')
+  assert.deepEqual([elsewhere.code, elsewhere.errors.includes('127.0.0.1:2525')], [2, true])
+})

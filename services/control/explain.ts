@@ -1,8 +1,12 @@
+import type { Configuration, Listener } from '../../shared/config/model.ts'
 import { settle } from '../../shared/config/settle.ts'
 import { openTables } from '../../shared/config/tables.ts'
 import { parseMailbox } from '../../shared/mail/address.ts'
 import type { Mailbox, ReversePath } from '../../shared/mail/address.ts'
 import { tag } from '../../shared/mail/tag.ts'
+import { createResolver } from '../../shared/resolver.ts'
+import { explainRestrictions, renderRestrictions } from '../../shared/restrictions/explain.ts'
+import type { RestrictionExplanation } from '../../shared/restrictions/explain.ts'
 import { explain, renderExplanation } from '../../shared/routing/explain.ts'
 import type { Explanation } from '../../shared/routing/explain.ts'
 import { externalOpener } from '../../shared/table-host/open-external.ts'
@@ -24,6 +28,11 @@ export const explainCommand: Command = {
     { name: 'helo', value: 'NAME', summary: 'name it says in HELO' },
     { name: 'user', value: 'NAME', summary: 'authenticated user' },
     { name: 'auth', value: 'NAME', summary: 'the same as --user' },
+    {
+      name: 'on',
+      value: 'LISTENER',
+      summary: 'whose restrictions are asked, eth0:25 (absent: by --tag, or the first)',
+    },
     { name: 'tls', summary: 'the session uses TLS' },
     { name: 'tag', value: 'TAG', multiple: true, summary: 'tag of the listener or of a stage' },
   ],
@@ -43,14 +52,40 @@ async function run(invocation: Invocation): Promise<number> {
   })
   const asked = { configuration, transaction, localAddresses: localAddresses() }
   const nowAt = Date.now()
+  const resolver = createResolver({ servers: configuration.pipeline.resolvers })
   let explanation: Explanation
+  let restrictions: RestrictionExplanation | undefined
   try {
+    const listener = listenerOf(configuration, transaction, options.text('on'))
+    if (listener !== undefined)
+      restrictions = await explainRestrictions({ ...asked, listener, recipient, tables, resolver, nowAt })
     explanation = await settle(tables, (settled) => explain({ ...asked, tables: settled }, recipient, nowAt))
   } finally {
+    resolver.close()
     await tables.close()
   }
-  terminal.print(options.has('json') ? JSON.stringify(explanation, undefined, 2) : renderExplanation(explanation))
+  if (options.has('json')) terminal.print(JSON.stringify({ restrictions, ...explanation }, undefined, 2))
+  else
+    terminal.print(
+      [...(restrictions ? [renderRestrictions(restrictions)] : []), renderExplanation(explanation)].join('\n'),
+    )
   return exitCodes.done
+}
+
+/** The one that is named, else the one with a tag of the message, else the first that gives none. */
+function listenerOf(
+  { listeners }: Configuration,
+  { tags }: Transaction,
+  place: string | undefined,
+): Listener | undefined {
+  if (place === undefined) {
+    const tagged = listeners.find((one) => tags.some((word) => one.tag?.toLowerCase() === word.toLowerCase()))
+    return tagged ?? listeners.find((one) => one.tag === undefined) ?? listeners[0]
+  }
+  const named = listeners.find(({ on, port }) => place === on || place === `${on}:${port}`)
+  if (named !== undefined) return named
+  const known = listeners.map(({ on, port }) => `${on}:${port}`).join(', ')
+  throw new UsageError(`smtpd.conf does not listen on ${place}; there are: ${known}`)
 }
 
 function recipientOf(operand: string | undefined, option: string | undefined): Mailbox {

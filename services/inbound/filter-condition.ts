@@ -1,6 +1,6 @@
 import type { FilterCondition } from '../../shared/config/model.ts'
 import type { TableSet } from '../../shared/config/tables.ts'
-import type { ClientName } from './client-name.ts'
+import type { ClientName } from '../../shared/client-name.ts'
 
 /** What a filter can know of a session at one of its phases. */
 export interface FilterSubject {

@@ -6,7 +6,7 @@ import type { FilterSupervisor } from '../../shared/filter-host/filter-superviso
 import type { Logger } from '../../shared/log.ts'
 import { formatReply, isPermanent, replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
-import type { ClientName } from './client-name.ts'
+import type { ClientName } from '../../shared/client-name.ts'
 import { filterHolds, needsClientName } from './filter-condition.ts'
 import type { FilterSubject, FilterTables } from './filter-condition.ts'
 import { FilterLink } from './filter-link.ts'

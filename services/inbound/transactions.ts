@@ -17,7 +17,7 @@ import { addressOf, parseMail, parseRcpt } from './mail-command.ts'
 import type { CommandRules, MailCommand, RcptCommand } from './mail-command.ts'
 import { MessageReceiver, replyTo } from './message-receiver.ts'
 import type { Reception } from './reception.ts'
-import type { SaidPath } from './restrictions/question.ts'
+import type { SaidPath } from '../../shared/restrictions/question.ts'
 import type { RestrictionRefusal, SessionRestrictions } from './restrictions/session-restrictions.ts'
 import type { SessionFilters } from './session-filters.ts'
 

@@ -5,15 +5,13 @@ import type { Clock } from '../../../shared/clock.ts'
 import { newMessageId } from '../../../shared/mail/message-id.ts'
 import { tag } from '../../../shared/mail/tag.ts'
 import { localAddresses } from '../../../shared/system.ts'
+import { stranger } from '../../../shared/restrictions/stranger.ts'
 import type { ResolveRecipient } from '../reception.ts'
-import { boundedDns } from './dns.ts'
-import type { Dns } from './dns.ts'
-import type { Means } from './question.ts'
-import { restrictionLists } from './restriction-lists.ts'
+import { boundedDns } from '../../../shared/restrictions/dns.ts'
+import type { Dns } from '../../../shared/restrictions/dns.ts'
+import type { Means } from '../../../shared/restrictions/question.ts'
+import { restrictionLists } from '../../../shared/restrictions/restriction-lists.ts'
 import type { Restrictions } from './session-restrictions.ts'
-
-/** An address that is nobody's (RFC 6666). */
-const stranger = '100::1'
 
 export interface RestrictionParts extends Pick<Means, 'tables' | 'log' | 'greylist'> {
   readonly configuration: Configuration

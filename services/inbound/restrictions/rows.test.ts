@@ -4,7 +4,8 @@ import type { TestContext } from 'node:test'
 
 import { plain } from '../../../test/support/smtp-client.ts'
 import { connectFrom, configurationOf, fixturePath, hold, startRestricted } from './testing.ts'
-import type { Dialogue, RestrictedInbound, Zone } from './testing.ts'
+import type { Zone } from '../../../shared/restrictions/testing.ts'
+import type { Dialogue, RestrictedInbound } from './testing.ts'
 
 const smtpdConf = `
 table mynetworks { "192.168.1.0/24", "[2001:db8:1::]/48" }

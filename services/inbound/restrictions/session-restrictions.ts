@@ -1,13 +1,13 @@
 import type { Restriction, RestrictionStage } from '../../../shared/config/model.ts'
 import type { Mailbox, ReversePath } from '../../../shared/mail/address.ts'
 import type { Reply } from '../../../shared/mail/reply.ts'
-import type { ClientName } from '../client-name.ts'
+import type { ClientName } from '../../../shared/client-name.ts'
 import type { Resolution } from '../reception.ts'
-import { evaluate } from './evaluate.ts'
-import type { Verdict } from './evaluate.ts'
-import type { Means, Question, SaidPath } from './question.ts'
-import { asksForRecipient } from './restriction-lists.ts'
-import type { RestrictionLists } from './restriction-lists.ts'
+import { evaluate } from '../../../shared/restrictions/evaluate.ts'
+import type { Verdict } from '../../../shared/restrictions/evaluate.ts'
+import type { Means, Question, SaidPath } from '../../../shared/restrictions/question.ts'
+import { asksForRecipient } from '../../../shared/restrictions/restriction-lists.ts'
+import type { RestrictionLists } from '../../../shared/restrictions/restriction-lists.ts'
 
 /** The session that is restricted, as it is when a list asks. */
 export interface RestrictedSession {

@@ -7,7 +7,8 @@ import type { ClientOptions } from '../../../test/support/smtp-client.ts'
 import { loadConfiguration } from '../../../shared/config/load.ts'
 import type { Configuration } from '../../../shared/config/model.ts'
 import { openTables } from '../../../shared/config/tables.ts'
-import type { LookUp, MxRecord, Resolver } from '../../../shared/resolver.ts'
+import { zoneResolver } from '../../../shared/restrictions/testing.ts'
+import type { Zone } from '../../../shared/restrictions/testing.ts'
 import { recipientResolver } from '../recipient-resolver.ts'
 import { startInbound } from '../testing.ts'
 import type { TestInbound, TestInboundOptions } from '../testing.ts'
@@ -105,27 +106,4 @@ function octetsOf(address: string): Buffer {
       .join('')
   const [left, right] = [hex(head), hex(tail)]
   return Buffer.from(left + '0'.repeat(32 - left.length - right.length) + right, 'hex')
-}
-
-/** Records by `a NAME`, `mx NAME`, `txt NAME`, `ptr ADDRESS`; `fails`: nobody knows. A name without records does not exist. */
-export type Zone = Readonly<Record<string, readonly string[] | 'fails'>>
-
-/** An MX record is written as its exchange. */
-export function zoneResolver(zone: Zone): Resolver {
-  const known = new Set(Object.keys(zone).map((key) => key.split(' ')[1]))
-  function ask<T>(type: string, name: string, read: (text: string) => T): Promise<LookUp<T>> {
-    const records = zone[`${type} ${name}`]
-    if (records === 'fails') return Promise.resolve({ kind: 'failed', error: new Error('SERVFAIL') })
-    if (records === undefined) return Promise.resolve({ kind: 'absent', name: !known.has(name) })
-    return Promise.resolve({ kind: 'found', records: records.map((record) => read(record)) })
-  }
-  const text = (record: string): string => record
-  return {
-    mx: (name) => ask<MxRecord>('mx', name, (exchange) => ({ exchange, priority: 10 })),
-    a: (name) => ask('a', name, text),
-    aaaa: (name) => ask('aaaa', name, text),
-    txt: (name) => ask('txt', name, text),
-    ptr: (address) => ask('ptr', address, text),
-    close: () => undefined,
-  }
 }

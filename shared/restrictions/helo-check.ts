@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 
-import type { RestrictionRule } from '../../../shared/config/model.ts'
+import type { RestrictionRule } from '../config/model.ts'
 import { findMailDomain } from './dns.ts'
 import { isFullyQualified, isHostName, isSoundLiteral } from './host-name.ts'
 import { about } from './replies.ts'

@@ -1,5 +1,5 @@
-import { settle } from '../../../shared/config/settle.ts'
-import type { RestrictionCondition } from '../../../shared/config/model.ts'
+import { settle } from '../config/settle.ts'
+import type { RestrictionCondition } from '../config/model.ts'
 import type { Means, Question } from './question.ts'
 
 /** Whether a condition holds; what is not known yet at its stage matches nothing. @throws TableError */

@@ -1,8 +1,8 @@
 import { isIPv4, isIPv6 } from 'node:net'
 
-import { settle } from '../../../shared/config/settle.ts'
-import { compileNetworks } from '../../../shared/config/network.ts'
-import type { Restriction, RestrictionRule } from '../../../shared/config/model.ts'
+import { settle } from '../config/settle.ts'
+import { compileNetworks } from '../config/network.ts'
+import type { Restriction, RestrictionRule } from '../config/model.ts'
 import type { Finding, Means, Question } from './question.ts'
 
 type DnsblRule = Extract<RestrictionRule, { readonly kind: 'dnsbl' }>

@@ -1,4 +1,4 @@
-import type { LookUp, Resolver } from '../../../shared/resolver.ts'
+import type { LookUp, Resolver } from '../resolver.ts'
 
 /** The questions of restrictions. Each answer is there within `limitMs`: what is not known by then counts as failed. */
 export type Dns = Pick<Resolver, 'a' | 'aaaa' | 'mx' | 'txt'>

@@ -1,13 +1,12 @@
-import type { RestrictionRule } from '../../../shared/config/model.ts'
-import { domainOf } from '../../../shared/mail/address.ts'
-import type { Mailbox } from '../../../shared/mail/address.ts'
-import { isPermanent } from '../../../shared/mail/reply.ts'
-import type { Reply } from '../../../shared/mail/reply.ts'
-import type { Resolution } from '../reception.ts'
+import type { RestrictionRule } from '../config/model.ts'
+import { domainOf } from '../mail/address.ts'
+import type { Mailbox } from '../mail/address.ts'
+import { isPermanent } from '../mail/reply.ts'
+import type { Reply } from '../mail/reply.ts'
 import { findMailDomain } from './dns.ts'
 import { isFullyQualified } from './host-name.ts'
 import { about } from './replies.ts'
-import type { Finding, Means, Question, SaidPath } from './question.ts'
+import type { Finding, Means, Question, Resolution, SaidPath } from './question.ts'
 
 type AddressRule = Extract<RestrictionRule, { readonly kind: 'sender' | 'recipient' }>
 

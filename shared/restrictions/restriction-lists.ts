@@ -1,6 +1,6 @@
-import { isChosen } from '../../../shared/config/listener-choice.ts'
-import type { Configuration, Listener, Restriction, RestrictionStage } from '../../../shared/config/model.ts'
-import { subjectsOf } from '../../../shared/config/restriction-subjects.ts'
+import { isChosen } from '../config/listener-choice.ts'
+import type { Configuration, Listener, Restriction, RestrictionStage } from '../config/model.ts'
+import { subjectsOf } from '../config/restriction-subjects.ts'
 
 /** The restrictions of one listener. */
 export interface RestrictionLists {

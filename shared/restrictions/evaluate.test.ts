@@ -6,21 +6,17 @@ import { test } from 'node:test'
 
 import fc from 'fast-check'
 
-import type { Restriction, RestrictionRule, Table } from '../../../shared/config/model.ts'
-import { openTables } from '../../../shared/config/tables.ts'
-import { silentLog } from '../../../shared/log.ts'
-import type { Mailbox } from '../../../shared/mail/address.ts'
-import { replies } from '../../../shared/mail/reply.ts'
-import { testPipeline } from '../testing.ts'
+import type { Restriction, RestrictionRule, Table } from '../config/model.ts'
+import { openTables } from '../config/tables.ts'
+import { silentLog } from '../log.ts'
+import type { Mailbox } from '../mail/address.ts'
+import { replies } from '../mail/reply.ts'
 import { boundedDns } from './dns.ts'
 import { dnsblName } from './dnsbl.ts'
 import { evaluate } from './evaluate.ts'
 import { isFullyQualified, isHostName } from './host-name.ts'
 import type { Means, Question } from './question.ts'
-import { sleepUnlessOver } from './open-restrictions.ts'
 import { parseReply } from './replies.ts'
-import { SessionRestrictions } from './session-restrictions.ts'
-import { restrictionLists } from './restriction-lists.ts'
 import { zoneResolver } from './testing.ts'
 
 const at = { file: 'pipeline.conf', line: 1, column: 1 }
@@ -89,21 +85,6 @@ test('rules that cannot tell now do not refuse for good', async () => {
   }
   const verdict = await evaluate([restriction({ kind: 'unauthorised-destination' })], asked, means())
   assert.equal(verdict.kind === 'refused' && verdict.reply.code, 451)
-})
-
-test('who hangs up while it is made to wait is waited for no longer', async () => {
-  const pipeline = { ...testPipeline, restrictions: [restriction({ kind: 'sleep', ms: 60_000 })] }
-  const lists = restrictionLists({ pipeline }, { on: 'lo', port: 25 })
-  assert.ok(lists)
-  const session = { address: '192.0.2.1', helo: 'x', user: undefined, tls: undefined, clientName: question.client.name }
-  const restrictions = new SessionRestrictions(
-    { lists, means: means(), isOwn: () => false, asStranger: question.asStranger, sleep: sleepUnlessOver },
-    session,
-  )
-  await restrictions.mail({ text: '', mailbox: null, bare: false })
-  const answer = restrictions.rcpt({ text: 'a@example.org', mailbox: 'a@example.org' as Mailbox, bare: false })
-  restrictions.close()
-  assert.equal(await answer, undefined)
 })
 
 test('the names that lists are asked for (RFC 5782)', () => {

@@ -1,5 +1,5 @@
-import type { Reply } from '../../../shared/mail/reply.ts'
-import type { RestrictionSubject } from '../../../shared/config/model.ts'
+import type { Reply } from '../mail/reply.ts'
+import type { RestrictionSubject } from '../config/model.ts'
 import type { Question } from './question.ts'
 
 const commands: Readonly<Record<RestrictionSubject, string>> = {

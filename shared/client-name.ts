@@ -1,4 +1,4 @@
-import type { Resolver } from '../../shared/resolver.ts'
+import type { Resolver } from './resolver.ts'
 
 /** What DNS says about a client. */
 export interface ClientName {

@@ -1,5 +1,5 @@
-import type { Restriction } from '../../../shared/config/model.ts'
-import type { Reply } from '../../../shared/mail/reply.ts'
+import type { Restriction } from '../config/model.ts'
+import type { Reply } from '../mail/reply.ts'
 import { checkAccess } from './access-table.ts'
 import { checkAddress, checkDestination } from './address-check.ts'
 import { checkClient } from './client-check.ts'
@@ -15,10 +15,19 @@ export type Verdict =
   | { readonly kind: 'passed'; readonly by?: Restriction }
   | { readonly kind: 'refused'; readonly reply: Reply; readonly by: Restriction }
 
-/** One list, in order: the first restriction that decides ends it. @throws TableError: answer 451 */
-export async function evaluate(list: readonly Restriction[], question: Question, means: Means): Promise<Verdict> {
+/**
+ * One list, in order: the first restriction that decides ends it. `onFinding` is told what each of them found.
+ * @throws TableError: answer 451
+ */
+export async function evaluate(
+  list: readonly Restriction[],
+  question: Question,
+  means: Means,
+  onFinding: (restriction: Restriction, finding: Finding) => void = () => undefined,
+): Promise<Verdict> {
   for (const [index, restriction] of list.entries()) {
     const finding = await findingOf(restriction, list.slice(0, index), question, means)
+    onFinding(restriction, finding)
     if (finding === 'permit') return { kind: 'passed', by: restriction }
     if (finding !== 'next') return { kind: 'refused', reply: finding, by: restriction }
   }

@@ -1,11 +1,10 @@
-import type { Restriction } from '../../../shared/config/model.ts'
-import type { TableSet } from '../../../shared/config/tables.ts'
-import type { Logger } from '../../../shared/log.ts'
-import type { Mailbox, ReversePath } from '../../../shared/mail/address.ts'
-import type { Reply } from '../../../shared/mail/reply.ts'
-import type { Greylist } from '../../../shared/queue/greylist.ts'
+import type { Restriction } from '../config/model.ts'
+import type { TableSet } from '../config/tables.ts'
+import type { Logger } from '../log.ts'
+import type { Mailbox, ReversePath } from '../mail/address.ts'
+import type { Reply } from '../mail/reply.ts'
+import type { Greylist } from '../queue/greylist.ts'
 import type { ClientName } from '../client-name.ts'
-import type { Resolution } from '../reception.ts'
 import type { Dns } from './dns.ts'
 
 /** A path of MAIL or RCPT. */
@@ -17,6 +16,9 @@ export interface SaidPath {
   /** It was said without a domain; `mailbox` has ours. */
   readonly bare: boolean
 }
+
+/** What the rules say to a recipient. */
+export type Resolution = { readonly kind: 'accepted' } | { readonly kind: 'rejected'; readonly reply: Reply }
 
 /** All that a restriction may look at. What is not known yet at its stage is absent. */
 export interface Question {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import type { LookUp, Resolver } from '../../shared/resolver.ts'
+import type { LookUp, Resolver } from './resolver.ts'
 import { findClientName } from './client-name.ts'
 
 const absent = { kind: 'absent', name: true } as const

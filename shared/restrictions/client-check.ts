@@ -1,4 +1,4 @@
-import type { RestrictionRule } from '../../../shared/config/model.ts'
+import type { RestrictionRule } from '../config/model.ts'
 import { about } from './replies.ts'
 import type { Finding, Question } from './question.ts'
 

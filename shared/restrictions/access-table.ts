@@ -1,9 +1,9 @@
 import { isIPv4 } from 'node:net'
 
-import { parseAccessValue } from '../../../shared/config/access-value.ts'
-import { settle } from '../../../shared/config/settle.ts'
-import type { RestrictionRule, RestrictionSubject } from '../../../shared/config/model.ts'
-import { domainOf, localPart } from '../../../shared/mail/address.ts'
+import { parseAccessValue } from '../config/access-value.ts'
+import { settle } from '../config/settle.ts'
+import type { RestrictionRule, RestrictionSubject } from '../config/model.ts'
+import { domainOf, localPart } from '../mail/address.ts'
 import { about, parseReply } from './replies.ts'
 import type { Finding, Means, Question, SaidPath } from './question.ts'
 

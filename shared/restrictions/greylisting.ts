@@ -1,7 +1,7 @@
 import { isIPv4 } from 'node:net'
 
-import { networkOf } from '../../../shared/config/network.ts'
-import type { GreylistRule } from '../../../shared/config/model.ts'
+import { networkOf } from '../config/network.ts'
+import type { GreylistRule } from '../config/model.ts'
 import type { Finding, Means, Question, SaidPath } from './question.ts'
 
 /** Whoever has logged in, or is this host, does not wait; while the memory is away nobody does. */
