@@ -14,6 +14,7 @@ import { showMessage } from './show-message.ts'
 import { showStatus } from './show-status.ts'
 import { showQueue } from './show-queue.ts'
 import { spoolCat, spoolList } from './spool.ts'
+import { tryLogin } from './try-login.ts'
 
 /** All commands of sluicectl, in the order of the help. */
 export const commands: readonly Command[] = [
@@ -40,6 +41,7 @@ export const commands: readonly Command[] = [
   learnStatus,
   learnTrain,
   encrypt,
+  tryLogin,
   dkimRecordCommand,
   spoolList,
   spoolCat,
