@@ -51,6 +51,24 @@ export interface Events {
       readonly restriction?: string | undefined
     },
   ): void
+  /** More than a `rate` of pipeline.conf (`rule` is file:line) allows; told once, until it is less again. */
+  rateExceeded(
+    fields: SessionFields & {
+      readonly user: string | undefined
+      readonly rule: string
+      readonly count: number
+      readonly unit: string
+    },
+  ): void
+  /** A `ban` of pipeline.conf keeps a client out until then, epoch ms. */
+  banned(
+    fields: SessionFields & {
+      readonly client: string
+      readonly offence: string
+      readonly rule: string
+      readonly until: number
+    },
+  ): void
   /** A filter of smtpd.conf had something to say about a session. */
   filterReport(fields: SessionFields & { readonly filter: string; readonly text: string }): void
   /** On disk, answered 250. */
@@ -173,6 +191,8 @@ export function createEvents(parts: {
     authenticated: (fields) => emit('authenticated', 'info', fields),
     authFailed: (fields) => emit('auth failed', 'warn', fields),
     rejected: (fields) => emit('rejected', 'info', fields),
+    rateExceeded: (fields) => emit('rate exceeded', 'warn', fields),
+    banned: (fields) => emit('banned', 'warn', fields),
     filterReport: (fields) => emit('filter report', 'info', fields),
     received: (fields) => emit('received', 'info', fields),
     routed: (fields) => emit('routed', 'debug', fields),

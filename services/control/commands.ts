@@ -1,3 +1,4 @@
+import { banAdd, banList, banRemove } from './ban.ts'
 import { hold, pause, release, remove, resume, schedule } from './change-queue.ts'
 import type { Command } from './command.ts'
 import { check, config } from './configuration.ts'
@@ -28,6 +29,9 @@ export const commands: readonly Command[] = [
   remove,
   pause,
   resume,
+  banList,
+  banAdd,
+  banRemove,
   rebuild,
   reload,
   send,

@@ -370,6 +370,28 @@ test('schedule runs a delayed message, or all, now', { skip }, async (t) => {
   assert.equal((await ctl('schedule', 'all')).out, '0 messages will be tried now\n')
 })
 
+test('ban: an operator keeps clients out, sees them, and lets them in again', { skip }, async (t) => {
+  const { ctl, context } = await openBench(t)
+  assert.equal((await ctl('ban', 'list')).out, 'Nobody is banned.\n')
+  const added = await ctl('ban', 'add', '2001:DB8::7', '--for', '2h', '--reason', 'spam')
+  assert.equal(added.out, '2001:db8:0:0::/64 is banned for 2 h\n')
+  await ctl('ban', 'add', '192.0.2.7')
+  assert.deepEqual((await context.queues.bans.list(Date.now())).map(({ client }) => client).toSorted(), [
+    '192.0.2.7',
+    '2001:db8:0:0',
+  ])
+  assert.match((await ctl('ban', 'list')).out, /2001:db8:0:0::\/64 .* by .*: spam/)
+  assert.equal((await ctl('ban', 'remove', '2001:db8:0:0::/64')).out, '2001:db8:0:0::/64 may connect again\n')
+  const { bans } = JSON.parse((await ctl('ban', 'list', '--json')).out) as { bans: readonly { client: string }[] }
+  assert.deepEqual(
+    bans.map(({ client }) => client),
+    ['192.0.2.7'],
+  )
+  assert.equal((await ctl('ban', 'remove', '192.0.2.8')).code, 1)
+  assert.equal((await ctl('ban', 'add', 'example.org')).code, 2)
+  assert.equal((await ctl('ban', 'add', '192.0.2.8', '--for', 'ever')).code, 2)
+})
+
 test('pause and resume stop and start a queue', { skip }, async (t) => {
   const { ctl } = await openBench(t)
   const paused = async (): Promise<boolean | undefined> =>

@@ -25,6 +25,13 @@ export function admissionOf(
   }
 }
 
+/** An address of this host that no other can have. */
+export function isLoopbackAddress(address: string): boolean {
+  return loopback.matches(address)
+}
+
+const loopback = compileNetworks(['127.0.0.0/8', '::1'])
+
 function hostAddresses(): readonly string[] {
   return Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address))
 }

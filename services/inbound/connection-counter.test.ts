@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { ConnectionCounter, clientOf, networkOf } from './connection-counter.ts'
+import { clientOf, networkOf } from '../../shared/client-of.ts'
+import { ConnectionCounter } from './connection-counter.ts'
 
 test('one client cannot take all connections', () => {
   const counter = new ConnectionCounter({ total: 3, perClient: 2 })

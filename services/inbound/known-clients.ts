@@ -1,4 +1,4 @@
-import { clientOf } from './connection-counter.ts'
+import { clientOf } from '../../shared/client-of.ts'
 
 /**
  * Clients that waited for the greeting lately. Only a client that is not known is made to wait for it, so that early talkers

@@ -1,10 +1,10 @@
 import type { SaslMechanism } from '../../shared/config/model.ts'
 import { beginExchange } from '../../shared/login/begin-exchange.ts'
 import type { ExchangeMechanism } from '../../shared/login/begin-exchange.ts'
+import { clientOf } from '../../shared/client-of.ts'
 import type { LoginBackend, LoginClient } from '../../shared/login/login-backend.ts'
 import type { SaslStep } from '../../shared/login/sasl-step.ts'
 import type { Logger } from '../../shared/log.ts'
-import { clientOf } from './connection-counter.ts'
 
 /** `unavailable`: nobody can say now (454); never a wrong password. */
 export type LoginResult =

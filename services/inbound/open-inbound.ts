@@ -22,7 +22,11 @@ import { findClientName } from '../../shared/client-name.ts'
 import { createLoginBackends } from '../../shared/login/login-backends.ts'
 import type { LoginBackends } from '../../shared/login/login-backends.ts'
 import { ConnectionPlaces } from './connection-places.ts'
+import { BanList } from './ban-list.ts'
+import { banned, createWatch } from './client-watch.ts'
+import type { ClientWatch } from './client-watch.ts'
 import { createGate } from './gate.ts'
+import type { MayEnter } from './gate.ts'
 import { headerChecks } from './header-checks.ts'
 import { Door } from './door.ts'
 import { KnownClients } from './known-clients.ts'
@@ -34,6 +38,7 @@ import { openRestrictions } from './restrictions/open-restrictions.ts'
 import type { Restrictions } from './restrictions/session-restrictions.ts'
 import { mannersOf } from './manners.ts'
 import { InboundServer } from './server.ts'
+import { Tally } from './tally.ts'
 
 export interface InboundParts extends Pick<
   ServiceContext,
@@ -41,6 +46,8 @@ export interface InboundParts extends Pick<
 > {
   /** One for each configuration. */
   readonly recipientResolver: (configuration: Configuration) => ResolveRecipient
+  /** What all inbound processes know together; absent: this one is alone. */
+  readonly queues?: Pick<ServiceContext['queues'], 'tallies' | 'bans'>
   readonly verifier: Pick<PasswordVerifier, 'verify'>
   readonly monotonic: () => number
   readonly limits?: SessionLimits
@@ -60,14 +67,19 @@ export interface Inbound {
   readonly addresses: readonly AddressInfo[]
   /** Reads the certificate files again now. */
   refreshCertificates(): Promise<void>
+  /** Tells the other processes what was counted here, and hears of them; done every second by itself. */
+  exchange(): Promise<void>
   close(): Promise<void>
 }
 
 const certificateCheckMs = 10_000
+const exchangeMs = 1_000
 
 /** What outlives a configuration: what is known of clients, and processes that the next one has too. */
 interface Lasting extends Pick<Reception, 'limits' | 'knownClients'> {
   readonly places: ConnectionPlaces
+  readonly tally: Tally
+  readonly bans: BanList
   readonly guard: LoginGuard
   readonly loginBackends: LoginBackends
   /** Makes users that are not there look the same at each login. */
@@ -102,6 +114,8 @@ export async function openInbound(parts: InboundParts): Promise<Inbound> {
   const lasting: Lasting = {
     limits,
     places: new ConnectionPlaces(limits, parts.tables),
+    tally: new Tally({ now: parts.clock.now, ...(parts.queues && { shared: parts.queues.tallies }) }),
+    bans: new BanList(parts.clock.now, parts.queues?.bans),
     knownClients: new KnownClients(),
     guard: new LoginGuard(parts.monotonic),
     loginBackends: createLoginBackends(parts),
@@ -159,6 +173,12 @@ export async function openInbound(parts: InboundParts): Promise<Inbound> {
   }
   const timer = setInterval(() => void refreshCertificates(), certificateCheckMs)
   timer.unref()
+  const exchange = async (): Promise<void> => {
+    await Promise.all([lasting.tally.exchange(), lasting.bans.exchange()])
+  }
+  const exchangeTimer = setInterval(() => void exchange(), exchangeMs)
+  exchangeTimer.unref()
+  void exchange()
   return {
     get listens() {
       return current.places.map((one) => one.text)
@@ -167,14 +187,17 @@ export async function openInbound(parts: InboundParts): Promise<Inbound> {
       return current.places.map((one) => one.door.address)
     },
     refreshCertificates,
+    exchange,
     async close() {
       unfollow()
       clearInterval(timer)
+      clearInterval(exchangeTimer)
       for (const { door } of current.places) void closeDoor(door)
       await Promise.all([...all].flatMap(({ places }) => places.map(({ server }) => server.shut())))
       await Promise.all(closing)
       await Promise.all([...all].map(({ filters }) => filters.release()))
       lasting.loginBackends.close()
+      await exchange()
     },
   }
 }
@@ -298,13 +321,15 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
   // Behind a balancer the clients are strangers, wherever it is.
   const thisHost = isLoopback(listener.on) && !listener.proxy
   const restrictions = openRestrictions({ ...parts, configuration, listener, resolveRecipient, thisHost })
+  const name = endpoint(host, listener.port)
+  const watch = createWatch(listener, configuration, name, { ...lasting, tables, events, log, now: clock.now })
   const proxies = listener.proxy ? compileNetworks(trustedProxies) : undefined
   return {
     listener,
     ...(thisHost ? { thisHost: true } : {}),
     ...(admits === undefined ? {} : { admits }),
     ...(proxies === undefined ? {} : { trustsProxy: (address) => proxies.matches(address) }),
-    name: endpoint(host, listener.port),
+    name,
     hostname: listener.hostname ?? configuration.hostname,
     ...(listener.hostnames === undefined ? {} : { hostnameAt: hostnameAt(listener.hostnames, tables) }),
     configuration,
@@ -330,11 +355,23 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
     log,
     clock,
     monotonic,
-    gate: createGate(lasting.places.countersOf(listener, configuration)),
+    gate: createGate(lasting.places.countersOf(listener, configuration), doorChecks(lasting.bans, watch)),
     knownClients,
     limits: statedLimits(lasting.limits, settings),
     manners: mannersOf(settings),
+    ...(watch === undefined ? {} : { watch }),
   }
+}
+
+/** What is asked about a client before it has a place. */
+function doorChecks(bans: BanList, watch: ClientWatch | undefined): readonly MayEnter[] {
+  const isBanned: MayEnter = (address) => (bans.has(address) ? banned : undefined)
+  if (watch === undefined) return [isBanned]
+  const comesTooOften: MayEnter = (address) => {
+    const taken = watch.take('connections', { session: '-', address })
+    return typeof taken === 'function' ? undefined : taken.reply
+  }
+  return [isBanned, comesTooOften]
 }
 
 /** `hostnames`: the name of this host by the address a client connected to. */

@@ -9,6 +9,7 @@ import type { Reply } from '../../shared/mail/reply.ts'
 import type { Pipeline } from '../../shared/pipeline/pipeline.ts'
 import type { Admits } from './admission.ts'
 import type { ClientName } from '../../shared/client-name.ts'
+import type { ClientWatch } from './client-watch.ts'
 import type { Gate } from './gate.ts'
 import type { CheckHeader } from './header-checks.ts'
 import type { KnownClients } from './known-clients.ts'
@@ -74,4 +75,6 @@ export interface Reception {
   readonly knownClients: KnownClients
   readonly limits: SessionLimits
   readonly manners: Manners
+  /** Absent: no `rate` or `ban` is for this listener. */
+  readonly watch?: ClientWatch
 }

@@ -12,6 +12,8 @@ import { AuthDialogue, SaslFault, initialResponse, prove, readClaim } from './au
 import type { Claim } from './auth-dialogue.ts'
 import { ChunkReceiver, parseChunk } from './chunk.ts'
 import type { Chunk } from './chunk.ts'
+import type { Offence } from '../../shared/config/rate-rules.ts'
+import { banned } from './client-watch.ts'
 import { SessionInput } from './input.ts'
 import type { DataReceiver, InputHandler } from './input.ts'
 import { addressOf } from './mail-command.ts'
@@ -105,6 +107,8 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   #closesAfterReply = false
   /** An exchange of SASL is going on. */
   #dialogue: AuthDialogue | undefined
+  /** Since it began. */
+  #banned = false
 
   constructor(server: InboundServer, socket: Socket | TLSSocket, options?: SMTPConnectionOptions | null) {
     super(server, socket, options)
@@ -270,6 +274,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     this.#waitingSince = this.#reception.monotonic()
     if (!this._ready) {
       this.#reception.knownClients.delete(this.remoteAddress)
+      this.offend('protocol-errors')
       return this.drop(answers.spokeTooSoon)
     }
     if (this.filters?.observed === true)
@@ -282,13 +287,17 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   /** What follows a bare line feed may be meant as part of the same line: none of it is carried out. */
   refuseLine(fault: 'bare line feed' | 'too long', done: () => void): void {
     if (this._upgrading || this._closing) return done()
-    if (fault === 'bare line feed') return this.drop(answers.bareLineFeed)
+    if (fault === 'bare line feed') {
+      this.offend('protocol-errors')
+      return this.drop(answers.bareLineFeed)
+    }
     this.#done = done
     if (this.#dialogue !== undefined) return this.#dialogue.take(noBase64)
     this.#answer(answers.lineTooLong)
   }
 
   giveUp(): void {
+    this.offend('protocol-errors')
     this.cutOff({ ...answers.lineTooLong, code: 421, enhanced: '4.7.0' })
   }
 
@@ -300,6 +309,12 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     }
     this.#done = next
     this.#answer(answer, told)
+  }
+
+  /** What `ban` counts. */
+  offend(offence: Offence): void {
+    const { watch } = this.#reception
+    if (watch?.offence(offence, { session: this.id, address: this.remoteAddress }) === true) this.#banned = true
   }
 
   drop(answer: Reply): void {
@@ -389,7 +404,10 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
       case 'TURN':
         return this.#answer(answers.disabled)
       default:
-        if (httpVerbs.has(verb)) return this.drop(answers.notMail)
+        if (httpVerbs.has(verb)) {
+          this.offend('protocol-errors')
+          return this.drop(answers.notMail)
+        }
         return this.#answer(answers.unknown)
     }
   }
@@ -598,6 +616,8 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     events.authFailed({ ...this.#fields(), user: user.slice(0, 256), reply: answer })
     const delayMs = limits.authDelayMs * 2 ** this.#authFailures - (monotonic() - startedAt)
     this.#authFailures += 1
+    if (result.kind === 'refused') this.offend('auth-failures')
+    if (this.#banned) this.#closesAfterReply = true
     if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs).unref())
     return answer
   }
@@ -710,6 +730,8 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     const { limits } = this.#reception
     // A refused recipient is no error of the session: lists have stale addresses.
     if (answer.code >= 500 && this.#verb !== 'RCPT') this.#errors += 1
+    if (isProtocolError(answer) && this.#verb !== 'DATA' && this.#verb !== 'BDAT') this.offend('protocol-errors')
+    if (this.#banned) return this.drop(banned)
     if (answer.code === 452) this.#idleCommands += 1
     if (this.#transactions.refusedRecipients > limits.refusedRecipients) return this.drop(answers.tooManyRefused)
     if (this.#errors >= limits.errors) return this.drop(answers.tooManyErrors)
@@ -806,6 +828,11 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   #fields(): { readonly session: string; readonly listener: string; readonly address: string } {
     return { session: this.id, listener: this.#reception.name, address: this.remoteAddress }
   }
+}
+
+/** RFC 3463 §3.6: of the protocol, not of the mail. */
+function isProtocolError({ code, enhanced }: Reply): boolean {
+  return code >= 500 && enhanced?.startsWith('5.5.') === true
 }
 
 type Told = (answer: Reply) => void

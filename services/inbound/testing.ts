@@ -64,6 +64,7 @@ export interface TestInboundOptions {
   readonly sleep?: InboundParts['sleep']
   /** Absent: nobody has to wait. */
   readonly greylist?: InboundParts['greylist']
+  readonly queues?: InboundParts['queues']
 }
 
 const at = { file: 'smtpd.conf', line: 7, column: 1 } as const
@@ -88,6 +89,8 @@ export const testPipeline = {
   trustedProxies: [],
   extensions: { smtpUtf8: true },
   sessions: [],
+  rates: [],
+  bans: [],
   headerRules: [],
   login: [],
   auth: { mechanisms: ['PLAIN', 'LOGIN'], withoutTls: false },
@@ -119,6 +122,7 @@ export async function startInbound(options: TestInboundOptions = {}): Promise<Te
     resolver: options.resolver ?? silentResolver,
     greylist: options.greylist ?? { waitMs: () => Promise.resolve(0) },
     ...(options.sleep === undefined ? {} : { sleep: options.sleep }),
+    ...(options.queues === undefined ? {} : { queues: options.queues }),
     events: recordingEvents(events, rejections, signals),
     log: silentLog(),
     clock: { now: () => Date.UTC(2026, 10, 21, 3, 22, 5) },

@@ -7,9 +7,11 @@ import { newMessageId } from '../../shared/mail/message-id.ts'
 import { replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import type { IncomingContent } from '../../shared/spool/spool.ts'
+import type { Offence } from '../../shared/config/rate-rules.ts'
 import { acceptanceEdits, envelopeOf, traceFields } from './acceptance.ts'
 import type { Transaction } from './acceptance.ts'
 import type { Chunk } from './chunk.ts'
+import type { TooMuch } from './client-watch.ts'
 import { FilteredContent } from './filtered-content.ts'
 import type { HeaderVerdict } from './header-checks.ts'
 import type { HeaderFacts } from './header-watch.ts'
@@ -41,6 +43,8 @@ export interface Client {
   answer(reply: Reply, next: () => void, told?: () => void): void
   /** The last reply of the session. */
   drop(reply: Reply): void
+  /** Notes what strangers should not do often. */
+  offend(offence: Offence): void
   /** Breaks off, and reads nothing more. */
   cutOff(reply: Reply): void
 }
@@ -255,6 +259,12 @@ export class MailTransactions {
     receiver?.finish(next)
   }
 
+  /** Counts one more, where `rate` is for this listener. */
+  #take(unit: 'messages' | 'recipients'): TooMuch | (() => void) | undefined {
+    const { id, address, user } = this.#client
+    return this.#reception.watch?.take(unit, { session: id, address, user })
+  }
+
   /** A filter refused the command; `argument` is that of RCPT. */
   refusedByFilter(stage: 'mail' | 'rcpt' | 'data', reply: Reply, argument: string): void {
     if (stage === 'rcpt') this.#refuseRecipient(reply, argument)
@@ -262,6 +272,8 @@ export class MailTransactions {
   }
 
   async #begin(mail: MailCommand): Promise<Reply> {
+    const taken = this.#take('messages')
+    if (typeof taken === 'object') return this.#refuse('mail', taken.reply, mail.reversePath, undefined, taken.by)
     const origin = await this.#origin()
     this.#anyRefused = false
     this.#transaction = {
@@ -293,12 +305,17 @@ export class MailTransactions {
   }
 
   async #resolve(transaction: Transaction, command: RcptCommand): Promise<Reply> {
+    const taken = this.#take('recipients')
+    if (typeof taken === 'object') return this.#refuseRecipient(taken.reply, command.mailbox, taken.by)
     const envelope = envelopeOf(transaction, this.#reception.listener, this.#reception.clock.now())
     const resolution = await this.#reception.resolveRecipient(envelope, command.mailbox).catch((error: unknown) => ({
       kind: 'rejected' as const,
       reply: this.#failed(error),
     }))
-    if (resolution.kind === 'rejected') return this.#refuseRecipient(resolution.reply, command.mailbox)
+    if (resolution.kind === 'rejected') {
+      taken?.()
+      return this.#refuseRecipient(resolution.reply, command.mailbox)
+    }
     transaction.forwardPaths.add(command.mailbox)
     this.#client.filters?.recipientsAdded(resolution.recipients.length)
     for (const copy of resolution.recipients) {
@@ -477,6 +494,7 @@ export class MailTransactions {
 
   #refuseRecipient(reply: Reply, to: string, restriction?: string): Reply {
     this.refusedRecipients += 1
+    if (reply.code >= 500) this.#client.offend('refused-recipients')
     return this.#refuse('rcpt', reply, this.#transaction?.reversePath, to, restriction)
   }
 

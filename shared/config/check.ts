@@ -68,7 +68,8 @@ export function checkConfiguration(
   for (const external of configuration.pipeline.externals) {
     for (const fault of faultsOfExternal(external, configuration)) say('warning', external.at, fault)
   }
-  for (const rule of configuration.pipeline.sessions) {
+  const { sessions, rates, bans } = configuration.pipeline
+  for (const rule of [...sessions, ...rates, ...bans]) {
     const fault = faultOfChoice(rule.for, configuration.listeners)
     if (fault !== undefined) say('error', rule.at, fault)
   }

@@ -1,4 +1,5 @@
 import type { ListenerChoice } from './listener-choice.ts'
+import type { BanRule, RateRule } from './rate-rules.ts'
 import type { SessionRule } from './session-rules.ts'
 
 /**
@@ -334,6 +335,8 @@ export interface PipelineSettings {
   /** How sessions are led and limited: `limit`, `greeting`, `banner` and others, as written. */
   readonly sessions: readonly SessionRule[]
   readonly auth: AuthSettings
+  readonly rates: readonly RateRule[]
+  readonly bans: readonly BanRule[]
   /** `header match`, in order. */
   readonly headerRules: readonly HeaderRule[]
   /** `restrict`, in order. */

@@ -14,6 +14,7 @@ import { loginStatements } from './pipeline-login.ts'
 import { outboundStatements } from './pipeline-outbound.ts'
 import { builtinQueues, queueStatements } from './pipeline-queue.ts'
 import { restrictStatements } from './pipeline-restrict.ts'
+import { rateStatements } from './pipeline-rate.ts'
 import { sessionStatements } from './pipeline-session.ts'
 import { systemStatements } from './pipeline-system.ts'
 import type { PolicyDraft } from './policy-draft.ts'
@@ -69,6 +70,8 @@ export function defaultPipeline(): PipelineSettings {
     trustedProxies: [],
     extensions: { smtpUtf8: true },
     sessions: [],
+    rates: [],
+    bans: [],
     headerRules: [],
     restrictions: [],
     delayRefusals: true,
@@ -93,6 +96,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   ...inboundStatements,
   ...sessionStatements,
   ...loginStatements,
+  ...rateStatements,
   ...headerStatements,
   ...restrictStatements,
   ...outboundStatements,

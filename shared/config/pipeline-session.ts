@@ -71,7 +71,8 @@ function connectionsOf(draft: PipelineDraft): SessionSettings {
     else if (reader.accept('network')) settings = { ...settings, connectionsPerNetwork: positive(reader) }
     else reader.unexpected('client or network', ['client', 'network'])
   }
-  return reader.accept('except') ? { ...settings, connectionsExcept: networksOf(draft) } : settings
+  const { except } = exceptOf(draft)
+  return except === undefined ? settings : { ...settings, connectionsExcept: except }
 }
 
 /** `256 [after 1m]`, octets a second. */
@@ -80,12 +81,13 @@ function rateOf(reader: TokenReader): DataRate {
   return { bytesPerSecond, afterMs: reader.accept('after') ? reader.duration('the time before it counts') : 60_000 }
 }
 
-/** A table of networks that answers at once, as a client waits at the door for it. */
-export function networksOf(draft: PipelineDraft): Table {
+/** `[except <table>]`: one that answers at once, as a client waits at the door for it. */
+export function exceptOf(draft: PipelineDraft): { readonly except?: Table } {
+  if (!draft.reader.accept('except')) return {}
   const { span } = draft.reader.peek()
   const table = parseTables(draft.policy, 'list', '"except"')
-  if (!isExternal(table)) return table
-  const hint = 'name networks, { 10.0.0.0/8, 192.0.2.7 }, or a table that is a file of them'
+  if (!isExternal(table)) return { except: table }
+  const hint = 'name its entries here, { 10.0.0.0/8, 192.0.2.7 }, or a table that is a file of them'
   return draft.reader.fail('table-type', 'this table is asked a program or a server, at each connection', span, hint)
 }
 

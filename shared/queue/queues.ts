@@ -1,5 +1,7 @@
 import type { Logger } from '../log.ts'
 import { JobAdder } from './add-jobs.ts'
+import { openBans } from './bans.ts'
+import type { Bans } from './bans.ts'
 import { inspectRedis } from './check-redis.ts'
 import type { RedisReport } from './check-redis.ts'
 import { becomesReady, connectProducer, connectWorker, disconnect } from './connection.ts'
@@ -15,6 +17,8 @@ import { openLanes } from './lanes.ts'
 import type { Lanes } from './lanes.ts'
 import { Producer } from './producer.ts'
 import { RedisMonitor } from './redis-monitor.ts'
+import { openTallies } from './tallies.ts'
+import type { Tallies } from './tallies.ts'
 import { BullStageWorker } from './stage-worker.ts'
 import type { WorkerSurroundings } from './stage-worker.ts'
 import { QueueUnavailableError, reach } from './unavailable.ts'
@@ -23,7 +27,9 @@ import type { StageWorker, WorkOptions } from './work.ts'
 export { heldQueue } from './job.ts'
 export type { JobControl, JobHandler, JobResult, Lane, StageWorker, WorkOptions } from './work.ts'
 export type { JobState, JobSummary, QueueCounts } from './inspect-queues.ts'
+export type { Ban, Bans } from './bans.ts'
 export type { Lanes } from './lanes.ts'
+export type { Tallies } from './tallies.ts'
 export { QueueUnavailableError } from './unavailable.ts'
 
 export interface OpenQueuesSettings {
@@ -51,6 +57,9 @@ export interface Queues {
   readonly redis: RedisReport | undefined
   readonly lanes: Lanes
   readonly greylist: Greylist
+  /** What all processes count together. */
+  readonly tallies: Tallies
+  readonly bans: Bans
 
   /**
    * Adds jobs; those that exist, finished within the last hour included, are left as they are. Batched: call it as often as
@@ -106,6 +115,8 @@ class RedisQueues implements Queues {
   names: readonly string[]
   readonly lanes: Lanes
   readonly greylist: Greylist
+  readonly tallies: Tallies
+  readonly bans: Bans
   readonly #settings: OpenQueuesSettings
   readonly #producer: Producer
   readonly #adder: JobAdder
@@ -127,6 +138,8 @@ class RedisQueues implements Queues {
     this.#monitor = new RedisMonitor(redis, () => inspectRedis(redis, endpoint.address), log)
     this.lanes = openLanes(this.#producer, prefix)
     this.greylist = openGreylist(this.#producer, prefix, { tooFull: () => this.tooFull })
+    this.tallies = openTallies(this.#producer, prefix)
+    this.bans = openBans(this.#producer, prefix)
   }
 
   include(names: readonly string[]): void {
