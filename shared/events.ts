@@ -119,6 +119,15 @@ export interface Events {
   }): void
   delivered(fields: AttemptFields): void
   relayed(fields: AttemptFields): void
+  /** What the domain asks of TLS was not met. `testing`: the mail went all the same. */
+  tlsPolicyFailed(fields: {
+    readonly id: MessageId
+    readonly policy: 'mta-sts' | 'dane'
+    readonly domain: string
+    readonly mode: 'enforce' | 'testing'
+    readonly remoteMta?: string | undefined
+    readonly reason: string
+  }): void
   delayed(fields: AttemptFields & { readonly nextAt: number; readonly attempts: number }): void
   failed(fields: AttemptFields): void
   expired(fields: AttemptFields): void
@@ -201,6 +210,7 @@ export function createEvents(parts: {
     passed: (fields) => emit('passed', 'debug', fields),
     delivered: (fields) => attempted('delivered', 'info', fields),
     relayed: (fields) => attempted('relayed', 'info', fields),
+    tlsPolicyFailed: (fields) => emit('tls policy failed', 'warn', fields),
     delayed: (fields) => attempted('delayed', 'info', fields),
     failed: (fields) => attempted('failed', 'info', fields),
     expired: (fields) => attempted('expired', 'info', fields),

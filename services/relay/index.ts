@@ -1,8 +1,11 @@
+import { join } from 'node:path'
+
 import type { RelayAction } from '../../shared/config/model.ts'
 import type { DeliveryAttempt, Disposition, HopTls } from '../../shared/mail/disposition.ts'
 import { postpone, settled } from '../../shared/mail/disposition.ts'
 import { isPositive, replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
+import { StsPolicies } from '../../shared/mta-sts/policies.ts'
 import { defineStage } from '../../shared/pipeline/stage.ts'
 import type { OpenStage, StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
 import type { ServiceContext } from '../../shared/service.ts'
@@ -10,6 +13,7 @@ import { ConnectionPool } from '../../shared/smtp-client/pool.ts'
 import { composeTransaction } from './compose-transaction.ts'
 import { ConnectionBudget } from './connection-budget.ts'
 import { DestinationLines } from './destination-lines.ts'
+import type { PolicyFailure } from './domain-policy.ts'
 import { inLane } from './domain-lane.ts'
 import { HostPenalties } from './host-penalties.ts'
 import { OwnHosts } from './own-host.ts'
@@ -34,6 +38,14 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
     budget: new ConnectionBudget(service.clock),
     clock: service.clock,
   }
+  const policies = new StsPolicies({
+    folder: join(service.dataFolder, 'mta-sts'),
+    clock: service.clock,
+    log: service.log,
+  })
+  const swept = policies.sweep().catch((error: unknown) => {
+    service.log.warn({ error: String(error) }, 'old MTA-STS policies could not be removed')
+  })
   const lines = new DestinationLines(service.clock)
   const knownLimits = new KnownLimits()
 
@@ -43,13 +55,15 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
     context: StageContext,
     limits: RelayLimits,
   ): Promise<Disposition> {
-    const plan = await planHops({ message, action, context, limits, ...planning })
+    const onPolicyFailure = (failure: PolicyFailure): void =>
+      context.events.tlsPolicyFailed({ id: message.envelope.id, policy: 'mta-sts', ...failure })
+    const plan = await planHops({ message, action, context, limits, policies, onPolicyFailure, ...planning })
     if (plan.kind === 'refused') return settled(attemptsOf(message.pending, plan))
     const attempts: DeliveryAttempt[] = []
     const senders = { action, srs: context.configuration.srs, nowAt: context.clock.now() }
     for (const part of partsBySender(message, senders)) {
       const transaction = await composeTransaction(message, part)
-      const result = await sendByHops(plan.hops, transaction, { ...sending, signal: context.signal })
+      const result = await sendByHops(plan.hops, transaction, { ...sending, signal: context.signal, onPolicyFailure })
       if (result.kind !== 'busy') attempts.push(...attemptsOf(part.pending, result))
       else if (attempts.length === 0) return postpone(result.retryInMs, result.why)
       else attempts.push(...attemptsOf(part.pending, { kind: 'refused', reply: busy(result.why) }))
@@ -78,7 +92,11 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
         return settled(attemptsOf(message.pending, { kind: 'refused', reply: actionGone(message.action) }))
       return relayInTurn(action, message, context)
     },
-    close: () => pool.close(),
+    async close(): Promise<void> {
+      await policies.close()
+      await swept
+      await pool.close()
+    },
   }
 }
 

@@ -5,13 +5,17 @@ import { externalOf } from '../../shared/config/externals.ts'
 import { RelayUrlError, parseRelayUrl } from '../../shared/config/relay-url.ts'
 import { settle } from '../../shared/config/settle.ts'
 import { domainOf } from '../../shared/mail/address.ts'
+import type { StsPolicies } from '../../shared/mta-sts/policies.ts'
 import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
 import type { Credentials } from '../../shared/smtp-client/authenticate.ts'
 import { peerName } from '../../shared/smtp-client/open-connection.ts'
 import type { TlsPolicy } from '../../shared/smtp-client/open-connection.ts'
 import type { Places } from './connection-budget.ts'
+import { domainPolicy, mayUse, noHostNamed, withDemand } from './domain-policy.ts'
+import type { PolicyFailure, StsDemand } from './domain-policy.ts'
 import type { Hop, HopPlan } from './hop.ts'
 import { addressesOf, findMailHosts } from './mail-hosts.ts'
+import type { MailHost } from './mail-hosts.ts'
 import type { OwnHosts } from './own-host.ts'
 import type { PemFiles } from './pem-files.ts'
 import type { RelayLimits } from './relay-limits.ts'
@@ -26,6 +30,8 @@ export interface HopRequest {
   readonly pemFiles: PemFiles
   readonly ownHosts: OwnHosts
   readonly limits: RelayLimits
+  readonly policies: StsPolicies
+  readonly onPolicyFailure: (failure: PolicyFailure) => void
 }
 
 /**
@@ -63,10 +69,28 @@ async function mxHops(request: SourcedRequest): Promise<HopPlan> {
   })
   if (found.kind === 'refused') return found
   const tls = await tlsPolicy('opportunistic', action, configuration, pemFiles)
-  const hops = found.hosts.flatMap(({ name, addresses }) =>
-    addresses.flatMap((address) => hopTo({ host: name, address, port, protocol: 'smtp', tls }, request)),
-  )
+  const demandOn = await domainPolicy(domain, { configuration, policies: request.policies, resolver: context.resolver })
+  const usable = found.hosts
+    .map((host) => ({ ...host, demand: demandOn?.(host) }))
+    .filter(({ demand }) => mayUse(demand))
+  if (usable.length === 0) return notNamed(domain, found.hosts, request)
+  const hops = usable.flatMap(({ name, addresses, demand }) => {
+    const target = {
+      host: name,
+      port,
+      protocol: 'smtp' as const,
+      tls: withDemand(tls, demand),
+      ...(demand === undefined ? {} : { demand }),
+    }
+    return addresses.flatMap((address) => hopTo({ ...target, address }, request))
+  })
   return someHops(hops)
+}
+
+function notNamed(domain: string, hosts: readonly MailHost[], { onPolicyFailure }: HopRequest): HopPlan {
+  const reply = noHostNamed(domain, hosts)
+  onPolicyFailure({ domain, mode: 'enforce', reason: reply.text })
+  return { kind: 'refused', reply }
 }
 
 async function smarthostHops(urls: readonly string[], request: SourcedRequest): Promise<HopPlan> {
@@ -123,6 +147,7 @@ interface Target {
   readonly protocol: 'smtp' | 'lmtp'
   readonly tls: TlsPolicy
   readonly login?: Credentials
+  readonly demand?: StsDemand
 }
 
 /**
@@ -148,12 +173,19 @@ function hopTo(target: Target, request: SourcedRequest): readonly Hop[] {
       protocol: target.protocol,
       helo: source?.helo ?? action.helo ?? configuration.hostname,
       tls: target.tls,
-      key: `${configuration.revision} ${request.message.action ?? ''} ${peerName(endpoint)} ${source?.address ?? ''}`,
+      key: keyOf(target, peerName(endpoint), source?.address, request),
       places: placesOf(target, source?.address, message),
       limits,
       ...(target.login === undefined ? {} : { credentials: target.login }),
+      ...(target.demand === undefined ? {} : { demand: target.demand }),
     },
   ]
+}
+
+/** A connection that was opened without a demand is none for a domain that has one, nor does a failure count for both. */
+function keyOf({ demand }: Target, peer: string, source = '', { context, message }: HopRequest): string {
+  const enforced = demand?.mode === 'enforce' ? ' mta-sts' : ''
+  return `${context.configuration.revision} ${message.action ?? ''} ${peer} ${source}${enforced}`
 }
 
 function placesOf(target: Target, source = 'any', { action, destination }: StageMessage): Places {

@@ -9,6 +9,8 @@ import type { ConnectionPool, PooledResult } from '../../shared/smtp-client/pool
 import { sendInParts } from '../../shared/smtp-client/send-in-parts.ts'
 import type { Transaction } from '../../shared/smtp-client/transaction.ts'
 import type { ConnectionBudget } from './connection-budget.ts'
+import { unmet } from './domain-policy.ts'
+import type { PolicyFailure } from './domain-policy.ts'
 import type { Hop } from './hop.ts'
 import type { HostPenalties } from './host-penalties.ts'
 
@@ -25,6 +27,7 @@ export interface HopTools {
   readonly budget: ConnectionBudget
   readonly clock: Clock
   readonly signal: AbortSignal
+  readonly onPolicyFailure: (failure: PolicyFailure) => void
 }
 
 /** More would keep a message with dozens of dead addresses for hours. */
@@ -81,6 +84,7 @@ async function offer(hop: Hop, transaction: Transaction, tools: HopTools) {
       tools.pool.send(hop.key, connect, part, tools.signal, hop.limits.session),
     )
     tools.penalties.worked(hop.key)
+    tellUnmet(hop, result, tools)
     if (!result.untouched) return { kind: 'answered' as const, ...result, trust: trustOf(hop) }
     return { kind: 'refused' as const, reply: result.replies[0] ?? noAnswer, remoteMta: result.peer }
   } catch (error) {
@@ -91,11 +95,27 @@ async function offer(hop: Hop, transaction: Transaction, tools: HopTools) {
     if (!(error instanceof OpenError)) throw error
     if (!tools.signal.aborted) tools.penalties.failed(hop.key, startedAt)
     const remoteMta = error.phase === 'connect' ? {} : { remoteMta: peerName(hop.endpoint) }
-    return { kind: 'refused' as const, reply: error.reply, ...remoteMta }
+    const reply = error.phase === 'tls' ? demanded(hop, error.reply, tools) : error.reply
+    return { kind: 'refused' as const, reply, ...remoteMta }
   }
 }
 
-function trustOf({ tls }: Hop): HopTls['trust'] {
+/** `testing`: the mail is gone, and what would have kept it back is told. */
+function tellUnmet({ demand, endpoint }: Hop, { tls }: PooledResult, { onPolicyFailure }: HopTools): void {
+  const reason = demand === undefined ? undefined : unmet(demand, tls)
+  if (demand === undefined || reason === undefined) return
+  onPolicyFailure({ domain: demand.domain, mode: demand.mode, remoteMta: peerName(endpoint), reason })
+}
+
+/** Whose demand it is that TLS must work. */
+function demanded({ demand, endpoint }: Hop, reply: Reply, { onPolicyFailure }: HopTools): Reply {
+  if (demand?.mode !== 'enforce') return reply
+  onPolicyFailure({ domain: demand.domain, mode: demand.mode, remoteMta: peerName(endpoint), reason: reply.text })
+  return { ...reply, text: `${reply.text} (demanded by the MTA-STS policy of ${demand.domain})` }
+}
+
+function trustOf({ tls, demand }: Hop): HopTls['trust'] {
+  if (demand?.mode === 'enforce') return 'mta-sts'
   return tls.verify && tls.mode !== 'opportunistic' ? 'verified' : 'unverified'
 }
 

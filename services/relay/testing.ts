@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import type { Action, Configuration, Listener, RelayAction, Table } from '../../shared/config/model.ts'
 import type { RelayLogin, TableSet } from '../../shared/config/tables.ts'
 import type { Clock } from '../../shared/clock.ts'
+import type { Events } from '../../shared/events.ts'
 import { silentLog } from '../../shared/log.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import type { Envelope } from '../../shared/mail/envelope.ts'
@@ -27,6 +28,7 @@ export interface Zones {
   readonly mx?: Readonly<Record<string, readonly MxRecord[] | 'fail'>>
   readonly a?: Readonly<Record<string, readonly string[] | 'fail'>>
   readonly aaaa?: Readonly<Record<string, readonly string[] | 'fail'>>
+  readonly txt?: Readonly<Record<string, readonly string[] | 'fail'>>
 }
 
 export function fakeResolver(zones: Zones): Resolver {
@@ -39,7 +41,7 @@ export function fakeResolver(zones: Zones): Resolver {
     mx: (name) => answer(name, zones.mx?.[name]),
     a: (name) => answer(name, zones.a?.[name]),
     aaaa: (name) => answer(name, zones.aaaa?.[name]),
-    txt: (name) => answer<string>(name, undefined),
+    txt: (name) => answer(name, zones.txt?.[name]),
     ptr: (name) => answer<string>(name, undefined),
     close: () => {},
   }
@@ -61,6 +63,9 @@ export interface Surroundings {
   readonly concurrency?: number
   readonly lanes?: Pick<Lanes, 'acquire' | 'release'>
   readonly clock?: Clock
+  readonly mtaSts?: Configuration['pipeline']['mtaSts']
+  readonly dataFolder?: string
+  readonly events?: Partial<Events>
 }
 
 /** The part of a service's surroundings that the relay looks at. */
@@ -80,7 +85,13 @@ export function stageContext(surroundings: Surroundings): StageContext {
       mtaDomains: new Map(),
       ...(surroundings.family === undefined ? {} : { mtaFamily: surroundings.family }),
     },
-    pipeline: { relayPort, tlsMinimum: 'TLSv1.2', externals, queues },
+    pipeline: {
+      mtaSts: surroundings.mtaSts ?? { mode: 'off', port: 443 },
+      relayPort,
+      tlsMinimum: 'TLSv1.2',
+      externals,
+      queues,
+    },
   } as unknown as Configuration
   const tables = {
     entries: (table: Table) => (table.source.kind === 'inline' ? (table.source.list ?? []) : []),
@@ -93,6 +104,8 @@ export function stageContext(surroundings: Surroundings): StageContext {
     log: silentLog(),
     clock: surroundings.clock ?? { now: () => Date.now() },
     queues: { lanes: surroundings.lanes },
+    events: surroundings.events,
+    dataFolder: surroundings.dataFolder ?? '/nonexistent',
     signal: new AbortController().signal,
   } as unknown as StageContext
 }

@@ -355,6 +355,11 @@ export interface PipelineSettings {
   readonly externals: readonly ExternalFilter[]
   readonly sockets: ReadonlyMap<string, string>
   readonly tlsMinimum: 'TLSv1.2' | 'TLSv1.3'
+  /**
+   * Policies of the domains that mail goes to (RFC 8461). `opportunistic`: those that are published hold; `testing`: what they would keep
+   * back is told and goes. `port`: of policy hosts.
+   */
+  readonly mtaSts: { readonly mode: 'off' | 'testing' | 'opportunistic'; readonly port: number }
   /** Port of remote MTAs; 25 but in tests. */
   readonly relayPort: number
 }

@@ -209,7 +209,7 @@ test('the queue of the relay is found by both its names, and is one', () => {
 })
 
 test('what this version does not carry out is refused by name', () => {
-  const refused = ['mta-sts opportunistic', 'header match "x" hold']
+  const refused = ['header match "x" hold']
   for (const text of refused) {
     const { diagnostics } = parse(`\n${text}\n`)
     assert.deepEqual(
@@ -316,4 +316,22 @@ test('no file makes the parser throw', () => {
     }),
     { numRuns: 300 },
   )
+})
+
+test('MTA-STS is off unless it is asked for', () => {
+  assert.deepEqual(parse('').settings.mtaSts, { mode: 'off', port: 443 })
+  assert.deepEqual(parse('mta-sts opportunistic').settings.mtaSts, { mode: 'opportunistic', port: 443 })
+  assert.deepEqual(parse('mta-sts testing port 8443').settings.mtaSts, { mode: 'testing', port: 8443 })
+  const faults: readonly (readonly [string, string])[] = [
+    ['mta-sts', 'syntax'],
+    ['mta-sts enforce', 'unknown-keyword'],
+    ['mta-sts opportunistic port 0', 'value'],
+    ['mta-sts off\nmta-sts off', 'duplicate'],
+  ]
+  for (const [text, code] of faults)
+    assert.deepEqual(
+      parse(text).diagnostics.map((one) => one.code),
+      [code],
+      text,
+    )
 })

@@ -39,6 +39,7 @@ const onlyOnce = new Set([
   'login',
   'relocated',
   'relay',
+  'mta-sts',
   'smtputf8',
   'mbox',
   'mda',
@@ -79,6 +80,7 @@ export function defaultPipeline(): PipelineSettings {
     externals: [],
     sockets: new Map(),
     tlsMinimum: 'TLSv1.2',
+    mtaSts: { mode: 'off', port: 443 },
     relayPort: 25,
   }
 }
@@ -102,9 +104,6 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   ...outboundStatements,
   ...deliveryStatements,
 }
-
-/** Statements of section 13 that this version does not carry out, and what to do instead. */
-const later: ReadonlyMap<string, string> = new Map([['mta-sts', 'remove it']])
 
 /** pipeline.conf (section 13) behind the tables and macros of smtpd.conf. Faults go to the lexer's diagnostics. */
 export function parsePipeline(reader: TokenReader, policy: PolicyDraft): PipelineDraft {
@@ -149,10 +148,6 @@ const ofPolicy: ReadonlySet<string> = new Set(
 )
 
 function unknownStatement({ reader }: PipelineDraft, first: Token): never {
-  const instead = later.get(first.text)
-  if (instead !== undefined) {
-    reader.fail('unsupported', `"${first.text}" is not supported by this version`, first.span, instead)
-  }
   if (ofPolicy.has(first.text) && first.kind === 'word')
     reader.fail('unknown-keyword', `"${first.text}" is a statement of smtpd.conf`, first.span, 'write it there')
   const meant = closest(first.text, Object.keys(statements))

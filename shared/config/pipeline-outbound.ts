@@ -3,12 +3,14 @@ import type { DkimKey } from './model.ts'
 import { Once } from './once.ts'
 import { finish, namedFile, choiceOf } from './pipeline-draft.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
+import type { TokenReader } from './token-reader.ts'
 
 /** The way out: signatures, TLS, relaying. */
 export const outboundStatements: Readonly<Record<string, ParseStatement>> = {
   dkim: parseDkim,
   tls: parseTls,
   relay: parseRelay,
+  'mta-sts': parseMtaSts,
 }
 
 /**
@@ -82,7 +84,20 @@ function parseRelay(draft: PipelineDraft): void {
   const { reader } = draft
   reader.next()
   reader.expect('port', 'behind "relay"')
+  finish(draft, { relayPort: portOf(reader) })
+}
+
+/** `mta-sts off|testing|opportunistic [port N]`. */
+function parseMtaSts(draft: PipelineDraft): void {
+  const { reader } = draft
+  reader.next()
+  const mode = choiceOf(reader, ['off', 'testing', 'opportunistic'] as const, 'how MTA-STS is followed')
+  const port = reader.accept('port') ? portOf(reader) : draft.settings.mtaSts.port
+  finish(draft, { mtaSts: { mode, port } })
+}
+
+function portOf(reader: TokenReader): number {
   const { value, span } = reader.number('a port')
   if (value < 1 || value > 65_535) reader.fail('value', `${value} is not a port`, span)
-  finish(draft, { relayPort: value })
+  return value
 }

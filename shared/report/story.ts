@@ -51,6 +51,11 @@ const tellers = new Map<string, Teller>([
   ['delivered', (f) => `delivered to ${f.text('recipient')}${hop(f)}`],
   ['relayed', (f) => `relayed to ${f.text('recipient')}${hop(f)}`],
   ['delayed', (f) => `not yet delivered to ${f.text('recipient')}${hop(f)}; ${again(f)}`],
+  [
+    'tls policy failed',
+    (f) =>
+      `${f.text('policy')} (${f.text('mode')}) of ${f.text('domain')} not met${f.quote(' by ', 'remoteMta')}${f.quote(': ', 'reason')}`,
+  ],
   ['failed', (f) => `failed for ${f.text('recipient')}${hop(f)}`],
   ['expired', (f) => `given up for ${f.text('recipient')}${f.duration(' after ', 'ageMs')}${hop(f)}`],
   ['deferred', (f) => `${f.text('stage')} broke off: ${f.text('reason')}; ${again(f)}`],

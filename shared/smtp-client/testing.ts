@@ -160,6 +160,8 @@ export interface PoliteOptions {
   /** Reply to the final dot; with LMTP asked for each accepted recipient. */
   readonly finalReply?: (recipient: string, index: number) => string
   readonly greeting?: string
+  /** PEM: STARTTLS is offered. */
+  readonly tls?: { readonly cert: string; readonly key: string }
 }
 
 /** The script of a server that does everything right and records what it was given. */
@@ -172,8 +174,13 @@ export function polite(taken: TakenMessage[], options: PoliteOptions = {}) {
     let rcpt: string[] = []
     for (let line = await session.line(); line !== undefined; line = await session.line()) {
       const verb = line.slice(0, 4).toUpperCase()
-      if (verb === 'EHLO' || verb === 'LHLO') session.say(...multiline(['test', ...capabilities]))
-      else if (verb === 'MAIL') {
+      if (verb === 'EHLO' || verb === 'LHLO') {
+        const offered = options.tls !== undefined && !(session.socket instanceof TLSSocket)
+        session.say(...multiline(['test', ...capabilities, ...(offered ? ['STARTTLS'] : [])]))
+      } else if (verb === 'STAR' && options.tls !== undefined) {
+        session.say('220 2.0.0 go')
+        await session.startTls(options.tls.cert, options.tls.key)
+      } else if (verb === 'MAIL') {
         const reply = options.mailReply?.(line) ?? '250 2.1.0 ok'
         mail = reply.startsWith('2') ? line : ''
         rcpt = []

@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+
+import type { Events } from '../../shared/events.ts'
+import type { DeliveryAttempt } from '../../shared/mail/disposition.ts'
+import { formatReply } from '../../shared/mail/reply.ts'
+import { PolicyFiles } from '../../shared/mta-sts/policy-files.ts'
+import { policyText } from '../../shared/mta-sts/testing.ts'
+import { polite, startServer } from '../../shared/smtp-client/testing.ts'
+import type { TakenMessage } from '../../shared/smtp-client/testing.ts'
+import { selfSignedCertificate } from '../../shared/start/self-signed.ts'
+import { openRelay } from './index.ts'
+import { relayAction, stageContext, stageMessage } from './testing.ts'
+import type { Surroundings } from './testing.ts'
+
+const pem = await selfSignedCertificate('mx.far.test')
+const closing: (() => Promise<void>)[] = []
+after(async () => {
+  for (const close of closing) await close()
+})
+
+type Failure = Parameters<Events['tlsPolicyFailed']>[0]
+
+interface FarTest {
+  readonly mode?: 'enforce' | 'testing' | 'none'
+  /** Of the policy. */
+  readonly named?: readonly string[]
+  /** Of far.test; both are one server. */
+  readonly hosts?: readonly string[]
+  readonly tls?: boolean
+  /** We trust the certificate. */
+  readonly trusted?: boolean
+  readonly more?: Partial<Surroundings>
+}
+
+/** far.test with a policy that we know from before: its record cannot be looked up any more. */
+async function farTest({ mode = 'enforce', named = ['mx.far.test'], hosts = ['mx.far.test'], ...options }: FarTest) {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-sts-'))
+  closing.push(() => rm(folder, { recursive: true }))
+  await writeFile(join(folder, 'ca.pem'), pem.cert)
+  const kept = { id: '1', fetchedAt: Date.now() }
+  await new PolicyFiles(join(folder, 'mta-sts')).write('far.test', kept, policyText(mode, named))
+  const taken: TakenMessage[] = []
+  const server = await startServer(polite(taken, options.tls === false ? {} : { tls: pem }))
+  closing.push(() => server.close())
+  const failures: Failure[] = []
+  const context = stageContext({
+    zones: {
+      mx: { 'far.test': hosts.map((exchange, index) => ({ exchange, priority: index })) },
+      a: Object.fromEntries(hosts.map((host) => [host, ['127.0.0.1']])),
+      txt: { '_mta-sts.far.test': 'fail' },
+    },
+    relayPort: server.port,
+    action: relayAction(options.trusted === false ? {} : { ca: 'test' }),
+    cas: new Map([['test', join(folder, 'ca.pem')]]),
+    dataFolder: folder,
+    mtaSts: { mode: 'opportunistic', port: 443 },
+    events: { tlsPolicyFailed: (failure) => failures.push(failure) },
+    ...options.more,
+  })
+  const [attempt] = await relayOne(context)
+  assert.ok(attempt !== undefined)
+  return { attempt, said: formatReply(attempt.reply), taken, server, failures }
+}
+
+async function relayOne(context: ReturnType<typeof stageContext>): Promise<readonly DeliveryAttempt[]> {
+  const stage = await openRelay(context)
+  const disposition = await stage.handle(stageMessage(), context)
+  await stage.close()
+  assert.ok(disposition.kind === 'settled')
+  return disposition.attempts
+}
+
+test('enforce: a host that the policy names, with its certificate, gets the mail', async () => {
+  const { said, attempt, failures, taken } = await farTest({})
+  assert.equal(said, '250 2.0.0 queued')
+  assert.deepEqual(attempt.tls, { session: 'TLSv1.3 TLS_AES_256_GCM_SHA384', trust: 'mta-sts' })
+  assert.deepEqual([failures, taken.length], [[], 1])
+})
+
+test('enforce: a host that the policy does not name is not even connected to', async () => {
+  const { said, server, failures } = await farTest({ named: ['*.mx.far.test'] })
+  assert.match(said, /^451 4\.7\.0 No mail server of far\.test .*MTA-STS.*mx\.far\.test/)
+  assert.equal(server.sessions.length, 0)
+  assert.deepEqual(
+    failures.map(({ mode, domain }) => [mode, domain]),
+    [['enforce', 'far.test']],
+  )
+})
+
+test('enforce: hosts that the policy names are used beside others', async () => {
+  const { attempt, server } = await farTest({ hosts: ['evil.test', 'mx.far.test'] })
+  assert.match(attempt.remoteMta ?? '', /^mx\.far\.test\[/)
+  assert.equal(server.sessions.length, 1)
+})
+
+test('enforce: without STARTTLS, or with a certificate that is not trusted, the mail waits and never goes in clear', async () => {
+  for (const options of [{ tls: false }, { trusted: false }]) {
+    const { said, taken, failures } = await farTest(options)
+    assert.match(said, /^451 4\.7\.[45] .*demanded by the MTA-STS policy of far\.test/)
+    assert.equal(taken.length, 0)
+    assert.deepEqual(
+      failures.map((one) => [one.mode, one.policy]),
+      [['enforce', 'mta-sts']],
+    )
+  }
+})
+
+test('enforce holds also where the action asks for TLS without verification', async () => {
+  const { said } = await farTest({ trusted: false, more: { action: relayAction({ tls: 'no-verify' }) } })
+  assert.match(said, /^451 4\.7\.5 /)
+})
+
+test('testing: the mail goes, and what would have kept it back is told', async () => {
+  const cases: readonly (readonly [FarTest, RegExp])[] = [
+    [{ tls: false }, /^no TLS$/],
+    [{ trusted: false }, /certificate is not trusted/],
+    [{ named: ['other.test'] }, /does not name the host/],
+  ]
+  for (const [options, reason] of cases) {
+    const { said, failures } = await farTest({ ...options, mode: 'testing' })
+    assert.equal(said, '250 2.0.0 queued')
+    assert.deepEqual(
+      failures.map((one) => one.mode),
+      ['testing'],
+    )
+    assert.match(failures[0]?.reason ?? '', reason)
+  }
+  assert.deepEqual((await farTest({ mode: 'testing' })).failures, [])
+})
+
+test('`mta-sts testing` takes every policy for one in testing, `mta-sts off` looks at none', async () => {
+  const testing = await farTest({ tls: false, more: { mtaSts: { mode: 'testing', port: 443 } } })
+  assert.deepEqual([testing.said, testing.failures.map((one) => one.mode)], ['250 2.0.0 queued', ['testing']])
+  const off = await farTest({ tls: false, more: { mtaSts: { mode: 'off', port: 443 } } })
+  assert.deepEqual([off.said, off.failures], ['250 2.0.0 queued', []])
+})
+
+test('mode none asks for nothing', async () => {
+  const { said, failures } = await farTest({ mode: 'none', tls: false })
+  assert.deepEqual([said, failures], ['250 2.0.0 queued', []])
+})
