@@ -20,9 +20,10 @@ after(() => rmSync(folder, { recursive: true }))
 
 let count = 0
 
+/** With more time than any machine needs to start a thread. */
 function opened(t: TestContext, kind: BackendKind, settings: string): { table: ExternalTable; config: string } {
   const config = join(folder, `${kind}-${(count += 1)}.conf`)
-  writeFileSync(config, settings)
+  writeFileSync(config, `${settings}\ntimeout 60\n`)
   const table = openBackendTable(kind, config)
   t.after(() => table.close())
   return { table, config }
@@ -90,7 +91,7 @@ test('sqlite: a file that took the place of another is read, and new settings at
     path,
   )
   assert.deepEqual(await table.lookup('alias', 'joe@a.org'), { value: 'new' })
-  writeFileSync(config, `dbpath ${path}\nquery select 'other' where ? <> ''\n`)
+  writeFileSync(config, `dbpath ${path}\nquery select 'other' where ? <> ''\ntimeout 60\n`)
   await table.update()
   assert.deepEqual(await table.lookup('alias', 'joe@a.org'), { value: 'other' })
   writeFileSync(config, 'nonsense here\n')
@@ -157,7 +158,7 @@ test('settings that are wrong or gone fail the question, and are read again for 
 })
 
 const answers: Answer = (key) => (key === "o'joe@a.org" ? ['ann@a.org'] : undefined)
-const login = 'username mail\npassword secret\ndatabase shop\ntimeout 60\n'
+const login = 'username mail\npassword secret\ndatabase shop\n'
 
 test('postgres: a key is a parameter; a server that ended the connection is asked again, one that is away fails', async (t) => {
   const { place, hangUp, close } = await startPostgres(t, answers)
@@ -175,7 +176,7 @@ test('mysql: a key is a parameter; a server that ended the connection is asked a
 
 test('ldap: a key is a value; a server that ended the connection is asked again, one that is away fails', async (t) => {
   const { place, hangUp, close } = await startDirectory(t, answers)
-  const search = 'basedn dc=x\nfilter (mail=%s)\nattributes cn\ntimeout 60\n'
+  const search = 'basedn dc=x\nfilter (mail=%s)\nattributes cn\n'
   const url = `url ldap://127.0.0.1:${place.port}\n`
   const { table } = opened(t, 'ldap', `${url}username cn=a\npassword secret\n${search}`)
   const refused = opened(t, 'ldap', `${url}username cn=a\npassword wrong\n${search}`)
@@ -188,7 +189,7 @@ test('ldap: a key cannot change the filter', async (t) => {
   const { table } = opened(
     t,
     'ldap',
-    `url ldap://127.0.0.1:${place.port}\nbasedn dc=x\nfilter (mail=%s)\nattributes cn\ntimeout 60\n`,
+    `url ldap://127.0.0.1:${place.port}\nbasedn dc=x\nfilter (mail=%s)\nattributes cn\n`,
   )
   for (const key of ['*', 'a)(uid=*', 'a\\2a', 'jö']) assert.deepEqual(await table.lookup('alias', key), { value: key })
 })
