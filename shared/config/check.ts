@@ -58,6 +58,12 @@ export function checkConfiguration(
       hint: 'write `trusted proxy NETWORK` with the addresses of the balancer in pipeline.conf',
     })
   }
+  const { users } = configuration.pipeline
+  const usersAt = pipeline.statedAt.get('users')
+  if (users.kind === 'sources' && users.verifiesMailbox && usersAt !== undefined && !deliversByLmtp(configuration)) {
+    const message = '"verify-mailbox" asks the LMTP server of an action, and no action has one'
+    found.push({ severity: 'warning', code: 'no-effect', message, span: usersAt, hint: 'remove it' })
+  }
   for (const listener of closedReturnPorts(configuration)) {
     say('warning', listener.at, {
       code: 'incomplete',
@@ -160,6 +166,10 @@ function protocolFault(protocols: string | undefined, { pipeline }: Configuratio
   if (tlsVersions(protocols, pipeline.tlsMinimum) !== undefined) return undefined
   const message = `protocols "${protocols ?? ''}" leaves nothing at or above \`tls minimum ${pipeline.tlsMinimum}\``
   return { code: 'conflict', message, hint: 'change `protocols` here, or `tls minimum` of pipeline.conf' }
+}
+
+function deliversByLmtp({ actions }: Configuration): boolean {
+  return [...actions.values()].some((action) => action.kind === 'local' && action.method.kind === 'lmtp')
 }
 
 function acceptsAnybody(action: Action): boolean {

@@ -162,6 +162,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'restrict rcpt defer greylist delay 1m network 32 56',
       'auth mechanisms plain scram-sha-256 xoauth2',
       'auth without-tls on',
+      'users from { joe } passwd "password" verify-mailbox',
       'relocated { joe = "joe@a.org" }',
       'filter protocol "r" "0.6"',
       'mbox "/var/mail"',

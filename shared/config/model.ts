@@ -316,12 +316,15 @@ export interface PipelineSettings {
   readonly virus?: VirusSettings
   /** Mail that a filter keeps back is discarded after `keepMs`; absent: it stays until somebody releases or removes it. */
   readonly quarantine: { readonly keepMs?: number }
+  /** Sources are asked in order, the first that knows the user counts. */
   readonly users:
-    /** Who the LMTP server of an action says there is; for other actions anybody. */
-    | { readonly kind: 'lmtp' }
-    | { readonly kind: 'any' }
-    | { readonly kind: 'table'; readonly table: Table }
-    | { readonly kind: 'passwd'; readonly file: string }
+    | UserSource
+    | {
+        readonly kind: 'sources'
+        readonly sources: readonly UserSource[]
+        /** Who is in a table must have a mailbox on the LMTP server of the action, too. */
+        readonly verifiesMailbox: boolean
+      }
   /** `mbox`: the folder with one mailbox file for each user; absent: no action may use `mbox`. */
   readonly mailboxes?: string
   /** Whether delivery may run commands: `mda`, `|command` of an alias. */
@@ -369,6 +372,13 @@ export interface ExtensionSettings {
   /** RFC 6531: addresses and header fields in UTF-8. */
   readonly smtpUtf8: boolean
 }
+
+export type UserSource =
+  /** Who the LMTP server of an action says there is; for other actions anybody, unless there are other sources. */
+  | { readonly kind: 'lmtp' }
+  | { readonly kind: 'any' }
+  | { readonly kind: 'table'; readonly table: Table }
+  | { readonly kind: 'passwd'; readonly file: string }
 
 /** `header match`: for fields that the expression matches, on one line; with a tag for mail of listeners with this tag. */
 export interface HeaderRule {

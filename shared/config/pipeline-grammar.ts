@@ -17,6 +17,7 @@ import { restrictStatements } from './pipeline-restrict.ts'
 import { rateStatements } from './pipeline-rate.ts'
 import { sessionStatements } from './pipeline-session.ts'
 import { systemStatements } from './pipeline-system.ts'
+import { userStatements } from './pipeline-users.ts'
 import type { PolicyDraft } from './policy-draft.ts'
 import { atMacro, parseInclude, parseMacro } from './statements.ts'
 import { parseTable } from './table-grammar.ts'
@@ -96,6 +97,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   ...doorStatements,
   ...extensionStatements,
   ...inboundStatements,
+  ...userStatements,
   ...sessionStatements,
   ...loginStatements,
   ...rateStatements,

@@ -1,26 +1,12 @@
-import { finish, mapping, namedFile } from './pipeline-draft.ts'
+import { finish, mapping } from './pipeline-draft.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 import { parseTables } from './table-grammar.ts'
 
 /** The way in: who is known, who may log in, where names of smtpd.conf lie here. */
 export const inboundStatements: Readonly<Record<string, ParseStatement>> = {
-  users: parseUsers,
   relocated: parseRelocated,
   interface: parseInterface,
   socket: parseSocket,
-}
-
-/** `users from <table> | from lmtp | from any | passwd FILE`. */
-function parseUsers(draft: PipelineDraft): void {
-  const { reader } = draft
-  reader.next()
-  if (reader.accept('passwd')) {
-    return finish(draft, { users: { kind: 'passwd', file: namedFile(draft, 'the passwd file') } })
-  }
-  reader.expect('from', 'or "passwd" behind "users"')
-  if (reader.accept('any')) return finish(draft, { users: { kind: 'any' } })
-  if (reader.accept('lmtp')) return finish(draft, { users: { kind: 'lmtp' } })
-  finish(draft, { users: { kind: 'table', table: parseTables(draft.policy, 'either', '"users"') } })
 }
 
 /** `relocated <table>`. */

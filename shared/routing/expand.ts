@@ -7,6 +7,7 @@ import { parseAliasValue, type AliasTarget } from './alias-value.ts'
 import { forwardTargets } from './forward-file.ts'
 import { includedTargets } from './include-file.ts'
 import { journeyOf } from './journey.ts'
+import { accountsOf, isKnownUser } from './known-user.ts'
 import { invalidRecipient, type Route } from './route.ts'
 import { expandedHere, type RoutingContext, type Transaction } from './transaction.ts'
 
@@ -170,7 +171,7 @@ function targetsOfUser(
   const { forwardFiles, users } = configuration.pipeline
   if (forwardFiles === undefined || (user !== undefined && user !== name)) return undefined
   if (!/^[a-z0-9_][a-z0-9_.-]*$/.test(name)) return undefined
-  const table = userbase ?? (users.kind === 'passwd' ? passwdTable(users.file) : undefined)
+  const table = userbase ?? accountsOf(users)
   const account = table === undefined ? undefined : tables.userInfo(table, name)
   const home = account?.home ?? `${forwardFiles}/${name}`
   if (!home.startsWith(`${forwardFiles}/`)) return undefined
@@ -247,36 +248,6 @@ function lookupFirst(context: RoutingContext, table: Table, keys: readonly strin
     if (value !== undefined) return value
   }
   return undefined
-}
-
-/** The userbase of the action, else `users` of pipeline.conf; virtual users that one `user` owns are known by being listed. */
-function isKnownUser(context: RoutingContext, action: LocalAction, user: string, mailbox: Mailbox): boolean {
-  const { tables, configuration } = context
-  if (action.userbase !== undefined) return tables.lookup(action.userbase, user, 'userinfo') !== undefined
-  if (action.user !== undefined && action.virtual !== undefined) return true
-  const { users } = configuration.pipeline
-  if (users.kind === 'any') return true
-  if (users.kind === 'lmtp') return hasLmtpMailbox(context, action, user, mailbox)
-  const table: Table = users.kind === 'table' ? users.table : passwdTable(users.file)
-  return tables.contains(table, user, 'userinfo') || tables.contains(table, `${user}@${domainOf(mailbox)}`, 'userinfo')
-}
-
-/** Asks with the path that delivery will use: the bare user, or with `rcpt-to` the whole address (section 8.1). */
-function hasLmtpMailbox(
-  { configuration, tables }: RoutingContext,
-  { method, user: owner }: LocalAction,
-  user: string,
-  mailbox: Mailbox,
-): boolean {
-  if (method.kind !== 'lmtp') return true
-  const destination = configuration.pipeline.sockets.get(method.destination) ?? method.destination
-  const source = { kind: 'lmtp', destination, helo: configuration.hostname } as const
-  const table: Table = { name: '<users>', source, at: { file: '', line: 0, column: 0 } }
-  return tables.contains(table, method.rcptTo ? mailbox : (owner ?? user), 'userinfo')
-}
-
-function passwdTable(file: string): Table {
-  return { name: '<users>', source: { kind: 'file', path: file, format: 'passwd' }, at: { file, line: 0, column: 0 } }
 }
 
 function withoutSubAddress(user: string, context: RoutingContext): string {
