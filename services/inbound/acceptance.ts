@@ -34,6 +34,8 @@ export function envelopeOf(transaction: Transaction, listener: Listener, receive
     ...(mail.dsn === undefined ? {} : { dsn: mail.dsn }),
     ...(mail.eightBit ? { eightBit: true } : {}),
     ...(mail.smtpUtf8 ? { smtputf8: true } : {}),
+    ...(mail.requireTls === true ? { requireTls: true } : {}),
+    ...(mail.releaseAt === undefined ? {} : { releaseAt: mail.releaseAt }),
   }
 }
 

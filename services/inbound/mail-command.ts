@@ -7,6 +7,7 @@ import { xtextAddress } from '../../shared/mail/dsn-encoding.ts'
 import type { DsnRequest, Notify } from '../../shared/mail/envelope.ts'
 import { replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
+import { releaseTime } from './release-time.ts'
 import { isXtext } from './xtext.ts'
 
 /** What a listener allows in MAIL and RCPT. */
@@ -16,6 +17,10 @@ export interface CommandRules {
   readonly dsn: boolean
   /** SMTPUTF8 is offered (RFC 6531); for RCPT: and MAIL asked for it. */
   readonly smtpUtf8: boolean
+  /** REQUIRETLS is offered (RFC 8689): the session is in TLS. */
+  readonly requireTls: boolean
+  /** FUTURERELEASE is offered to this user (RFC 4865). */
+  readonly hold?: { readonly maxMs: number; readonly nowAt: number }
   /** Domain of a bare `postmaster` (RFC 5321 §4.1.1.3). */
   readonly hostname: string
   /** A bare local part means the listener's host: submission only (RFC 6409 §8.3). */
@@ -29,6 +34,9 @@ export interface MailCommand {
   readonly sizeBytes?: number
   readonly eightBit: boolean
   readonly smtpUtf8: boolean
+  readonly requireTls?: true
+  /** HOLDFOR or HOLDUNTIL, epoch ms. */
+  readonly releaseAt?: number
   readonly dsn?: DsnRequest
 }
 
@@ -98,6 +106,8 @@ function mailWithParameters(
   let sizeBytes: number | undefined
   let eightBit = false
   let smtpUtf8 = false
+  let requireTls = false
+  let releaseAt: number | undefined
   let ret: DsnRequest['ret']
   let envid: string | undefined
   for (const [keyword, value] of parameters) {
@@ -118,6 +128,18 @@ function mailWithParameters(
         if (!rules.smtpUtf8) return unknownParameter(keyword)
         if (value !== undefined) return parameterError(keyword)
         smtpUtf8 = true
+        break
+      case 'REQUIRETLS':
+        if (!rules.requireTls) return unknownParameter(keyword)
+        if (value !== undefined) return parameterError(keyword)
+        requireTls = true
+        break
+      case 'HOLDFOR':
+      case 'HOLDUNTIL':
+        if (rules.hold === undefined) return unknownParameter(keyword)
+        if (releaseAt !== undefined) return badParameter
+        releaseAt = releaseTime(keyword, value ?? '', rules.hold)
+        if (releaseAt === undefined) return parameterError(keyword)
         break
       case 'RET':
         if (!rules.dsn) return unknownParameter(keyword)
@@ -140,6 +162,8 @@ function mailWithParameters(
     reversePath,
     eightBit,
     smtpUtf8,
+    ...(requireTls ? { requireTls } : {}),
+    ...(releaseAt === undefined ? {} : { releaseAt }),
     ...(sizeBytes === undefined ? {} : { sizeBytes }),
     ...(ret === undefined && envid === undefined ? {} : { dsn }),
   }

@@ -14,6 +14,7 @@ import { ChunkReceiver, parseChunk } from './chunk.ts'
 import type { Chunk } from './chunk.ts'
 import type { Offence } from '../../shared/config/rate-rules.ts'
 import { banned } from './client-watch.ts'
+import { offeredExtensions } from './extensions.ts'
 import { SessionInput } from './input.ts'
 import type { DataReceiver, InputHandler } from './input.ts'
 import { addressOf } from './mail-command.ts'
@@ -510,26 +511,11 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     this.hostNameAppearsAs = argument
     const { hostname } = this
     if (verb === 'HELO') return this.#idleAnswer({ code: 250, text: hostname })
-    const text = [`${hostname} Hello [${this.remoteAddress}]`, ...this.#extensions()].join('\n')
+    const text = [
+      `${hostname} Hello [${this.remoteAddress}]`,
+      ...offeredExtensions(this.#reception, this, this.#mayShowPassword),
+    ].join('\n')
     this.#idleAnswer({ code: 250, text })
-  }
-
-  /** Only what is carried to the end is offered (RFC 5321 §4.1.1.1). */
-  #extensions(): string[] {
-    const { listener, login, configuration } = this.#reception
-    const offered = [
-      'PIPELINING',
-      `SIZE ${configuration.maxMessageBytes}`,
-      '8BITMIME',
-      'CHUNKING',
-      'ENHANCEDSTATUSCODES',
-    ]
-    if (!listener.noDsn) offered.push('DSN')
-    if (configuration.pipeline.extensions.smtpUtf8) offered.push('SMTPUTF8')
-    if (!this.secure && listener.tls !== 'none') offered.push('STARTTLS')
-    const mayAuth = this.#mayShowPassword && listener.auth.kind !== 'none' && this.user === undefined
-    if (mayAuth && login.mechanisms.length > 0) offered.push(`AUTH ${login.mechanisms.join(' ')}`)
-    return offered
   }
 
   #startTls(argument: string): void {

@@ -468,14 +468,19 @@ export class MailTransactions {
    * @param smtpUtf8 for RCPT, whether MAIL said so (RFC 6531 §3.4)
    */
   #rules(takesBare = false, smtpUtf8?: boolean): CommandRules {
-    const { listener, configuration } = this.#reception
-    const { hostname } = this.#client
+    const { listener, configuration, clock } = this.#reception
+    const { hostname, tls, user } = this.#client
+    const { extensions } = configuration.pipeline
     return {
       maxMessageBytes: configuration.maxMessageBytes,
       dsn: !listener.noDsn,
-      smtpUtf8: smtpUtf8 ?? configuration.pipeline.extensions.smtpUtf8,
+      smtpUtf8: smtpUtf8 ?? extensions.smtpUtf8,
+      requireTls: tls !== undefined,
+      ...(extensions.maxHoldMs === undefined || user === undefined
+        ? {}
+        : { hold: { maxMs: extensions.maxHoldMs, nowAt: clock.now() } }),
       hostname,
-      completesAddresses: takesBare || this.#client.user !== undefined,
+      completesAddresses: takesBare || user !== undefined,
     }
   }
 

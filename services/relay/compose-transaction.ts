@@ -19,6 +19,7 @@ export async function composeTransaction(message: StageMessage, part: SenderPart
       sizeBytes: content.sizeBytes,
       eightBit: envelope.eightBit === true,
       smtpUtf8: !isAscii(reversePath ?? '') || (await headerNeedsUtf8(message)),
+      ...(envelope.requireTls === true ? { requireTls: true } : {}),
       ...(envelope.dsn === undefined ? {} : { dsn: envelope.dsn }),
     },
     recipients,

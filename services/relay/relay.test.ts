@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
+import type { RelayAction } from '../../shared/config/model.ts'
 import type { DeliveryAttempt } from '../../shared/mail/disposition.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import { formatReply } from '../../shared/mail/reply.ts'
@@ -276,6 +277,47 @@ test('a smarthost gets the password of its label, inside verified TLS only', asy
   )
   assert.match(unlabelled ?? '', /^451 4\.3\.5 .*"isp"/)
   assert.equal(auth.length, 1)
+})
+
+test('REQUIRETLS: only over TLS with a trusted certificate to a host that offers it too, or back to the sender', async () => {
+  const pem = await selfSignedCertificate('localhost')
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-relay-'))
+  closing.push(() => rm(folder, { recursive: true }))
+  await writeFile(join(folder, 'ca.pem'), pem.cert)
+  const taken: TakenMessage[] = []
+  const inTls = (offer: string) =>
+    serve(async (session, index) => {
+      session.say('220 hi')
+      await session.line()
+      session.say('250-x', '250 STARTTLS')
+      await session.line()
+      session.say('220 go')
+      await session.startTls(pem.cert, pem.key)
+      if ((await session.line()) === undefined) return
+      session.say('250-x', '250-PIPELINING', `250 ${offer}`)
+      const mail = (await session.line()) ?? ''
+      if (mail.startsWith('QUIT')) return
+      for (let count = 0; count < 2; count++) await session.line()
+      session.say('250 ok', '250 ok', '354 go')
+      taken.push({ mail, rcpt: [], content: (await session.content()) ?? '', connection: index })
+      session.say('250 2.0.0 sent')
+    })
+  const able = await inTls('REQUIRETLS')
+  const unable = await inTls('DSN')
+  const plain = await serve(polite(taken, { capabilities: ['PIPELINING', 'REQUIRETLS'] }))
+  const message = stageMessage({ envelope: { requireTls: true } })
+  const reply = async (port: number, more: Partial<RelayAction>) => {
+    const host = listTable('hosts', [`smtp://localhost:${port}`])
+    const cas = new Map([['test', join(folder, 'ca.pem')]])
+    const [answer] = said(await relayOne(stageContext({ action: relayAction({ host, ...more }), cas }), message))
+    return answer?.slice(0, 10)
+  }
+  assert.equal(await reply(able.port, { ca: 'test' }), '250 2.0.0 ')
+  assert.match(taken[0]?.mail ?? '', / REQUIRETLS/)
+  assert.equal(await reply(able.port, {}), '550 5.7.30')
+  assert.equal(await reply(unable.port, { ca: 'test' }), '550 5.7.30')
+  assert.equal(await reply(plain.port, {}), '550 5.7.30')
+  assert.equal(taken.length, 1)
 })
 
 test('an LMTP host answers for each recipient', async () => {

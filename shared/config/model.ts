@@ -371,6 +371,8 @@ export interface PipelineSettings {
 export interface ExtensionSettings {
   /** RFC 6531: addresses and header fields in UTF-8. */
   readonly smtpUtf8: boolean
+  /** How long users may have a message kept back (RFC 4865); absent: not at all. */
+  readonly maxHoldMs?: number
 }
 
 export type UserSource =

@@ -42,6 +42,7 @@ const onlyOnce = new Set([
   'relay',
   'mta-sts',
   'smtputf8',
+  'future-release',
   'mbox',
   'mda',
   'forward',

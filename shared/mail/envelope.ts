@@ -67,6 +67,15 @@ export interface Envelope {
   readonly smtputf8?: boolean
   /** BODY=8BITMIME was given (RFC 6152). */
   readonly eightBit?: boolean
+  /** Goes on only over verified TLS to hosts that keep this promise too (RFC 8689). */
+  readonly requireTls?: boolean
+  /** Epoch ms before which nothing is done with it (FUTURERELEASE, RFC 4865). */
+  readonly releaseAt?: number
+}
+
+/** Epoch ms from which attempts, warnings and expiry count. */
+export function dueAt({ receivedAt, releaseAt }: Pick<Envelope, 'receivedAt' | 'releaseAt'>): number {
+  return Math.max(receivedAt, releaseAt ?? receivedAt)
 }
 
 /** The same for two copies that would end in the same place. */

@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { Configuration } from '../config/model.ts'
 import type { Events } from '../events.ts'
 import type { DeliveryAttempt, Disposition } from '../mail/disposition.ts'
+import { dueAt } from '../mail/envelope.ts'
 import { formatReply, isPermanent, isPositive, replies } from '../mail/reply.ts'
 import type { Reply } from '../mail/reply.ts'
 import { withTag } from '../mail/tag.ts'
@@ -159,7 +160,7 @@ async function settleAttempts(
 
 async function tryAgain(parts: AdvanceParts, step: Step, again: readonly DeliveryAttempt[]): Promise<JobResult> {
   const { job, message, queue } = step
-  const { receivedAt } = message.envelope
+  const receivedAt = dueAt(message.envelope)
   const nowAt = parts.clock.now()
   const attempts = job.attempts + 1
   const nextAt = nextAttemptAt({ receivedAt, attempts, baseMs: retryBaseMs(queue), nowAt, spread: parts.spread() })
@@ -187,7 +188,7 @@ async function warnOfDelay(
   nextAt: number,
 ): Promise<number> {
   const warned = step.job.warned ?? 0
-  const { receivedAt } = step.message.envelope
+  const receivedAt = dueAt(step.message.envelope)
   const due = parts.configuration.bounceWarnMs.filter((delayMs) => receivedAt + delayMs < nextAt).length
   if (due > warned) await parts.reporter.reportDelay(step.message, again, due)
   return Math.max(warned, due)
@@ -218,7 +219,7 @@ function refuseAll(step: Step, reply: Reply): readonly DeliveryAttempt[] {
 export function isExpired(parts: Pick<AdvanceParts, 'configuration' | 'clock'>, message: StageMessage): boolean {
   const action = message.action === undefined ? undefined : parts.configuration.actions.get(message.action)
   const ttlMs = action?.ttlMs ?? parts.configuration.queueTtlMs
-  return parts.clock.now() >= message.envelope.receivedAt + ttlMs
+  return parts.clock.now() >= dueAt(message.envelope) + ttlMs
 }
 
 function asExpired(attempt: DeliveryAttempt): DeliveryAttempt {

@@ -128,7 +128,7 @@ export function openPipeline(parts: PipelineParts): Pipeline {
       tellRoutes(journey, jobs)
       try {
         if (queues.tooFull) throw new QueueUnavailableError('Redis is nearly full')
-        await queues.add(jobs)
+        await queues.add(jobs.map(atItsTime))
       } catch (error) {
         keepForLater(jobs, error as Error)
       }
@@ -138,11 +138,17 @@ export function openPipeline(parts: PipelineParts): Pipeline {
     }
   }
 
+  /** The first jobs of a message that is kept back wait in their queues. */
+  function atItsTime(job: NewJob): NewJob {
+    const delayMs = job.data.receivedAt - clock.now()
+    return delayMs > 0 ? { ...job, delayMs } : job
+  }
+
   async function requeue(stored: SpooledMessage, pending: readonly number[]): Promise<void> {
     const { envelope, edits, locator: at } = stored
     const journey: Journey = { envelope, at, pending, edits, path: [], recheck: true }
     const { jobs, refused } = await planJobs(journey, route)
-    await queues.add(jobs)
+    await queues.add(jobs.map(atItsTime))
     tellRoutes(journey, jobs)
     if (refused.length > 0) await failRefused(journey, refused)
   }
@@ -197,7 +203,7 @@ export function openPipeline(parts: PipelineParts): Pipeline {
       const batch = backlog.slice(0, backlogBatch)
       try {
         if (queues.tooFull) throw new QueueUnavailableError('Redis is nearly full')
-        await queues.add(batch)
+        await queues.add(batch.map(atItsTime))
       } catch {
         timer = setTimeout(() => inBackground(retryBacklog()), retryBacklogMs)
         return

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 
 import { domainOf, localPart } from '../mail/address.ts'
 import type { Mailbox } from '../mail/address.ts'
+import { dueAt } from '../mail/envelope.ts'
 import type { Envelope } from '../mail/envelope.ts'
 import { newMessageId } from '../mail/message-id.ts'
 import { replies } from '../mail/reply.ts'
@@ -95,4 +96,13 @@ test('rules that send a message round in circles end in 5.4.6, not in an endless
   const { jobs, refused } = await planJobs(journey(['a@example.org'], { path }), route)
   assert.deepEqual(jobs, [])
   assert.equal(refused[0]?.reply.enhanced, '5.4.6')
+})
+
+test('what its sender asked to keep back is due when he said, and expires counted from there', async () => {
+  const releaseAt = 1_700_000_600_000
+  const late = journey(['a@far.test'])
+  const { jobs } = await planJobs({ ...late, envelope: { ...late.envelope, releaseAt } }, route)
+  assert.equal(jobs[0]?.data.receivedAt, releaseAt)
+  assert.equal(dueAt({ receivedAt: 1, releaseAt: 5 }), 5)
+  assert.equal(dueAt({ receivedAt: 5 }), 5)
 })

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 
 import { domainOf } from '../mail/address.ts'
 import type { Mailbox } from '../mail/address.ts'
+import { dueAt } from '../mail/envelope.ts'
 import type { Envelope, Recipient } from '../mail/envelope.ts'
 import type { HeaderEdit } from '../mail/header-edit.ts'
 import { replies } from '../mail/reply.ts'
@@ -110,7 +111,7 @@ function jobOf(journey: Journey, group: Group): PlannedJob {
     to: group.recipients.map((recipient) => mailboxOf(envelope, recipient)),
     tags: envelope.tags,
     edits: journey.edits,
-    receivedAt: envelope.receivedAt,
+    receivedAt: dueAt(envelope),
     path: journey.path,
     ...(group.action === undefined ? {} : { action: group.action }),
     ...(group.destination === undefined ? {} : { destination: group.destination }),

@@ -7,6 +7,7 @@ import type { Mailbox } from '../mail/address.ts'
 import type { DeliveryAttempt } from '../mail/disposition.ts'
 import { composeDsn, wantsReport } from '../mail/dsn.ts'
 import type { DsnAction } from '../mail/dsn.ts'
+import { dueAt } from '../mail/envelope.ts'
 import type { Envelope } from '../mail/envelope.ts'
 import { applyEdits } from '../mail/header-edit.ts'
 import { derivedMessageId } from '../mail/message-id.ts'
@@ -53,7 +54,8 @@ export function createReporter(parts: ReporterParts): Reporter {
     const nowAt = clock.now()
     const id = derivedMessageId(envelope.id, `${action}.${cause}.${attempts.map((one) => one.recipient).join(',')}`)
     const header = applyEdits(await message.stored.header(), message.edits)
-    const isWanted = envelope.dsn?.ret === 'full' && action === 'failed'
+    // What had to stay secret does not go back in the clear (RFC 8689 §5).
+    const isWanted = envelope.dsn?.ret === 'full' && action === 'failed' && envelope.requireTls !== true
     const full = isWanted && message.sizeBytes <= fullReturnBytes && !attempts.some(isSecurityMatter)
     const content = composeDsn({
       action,
@@ -79,7 +81,7 @@ export function createReporter(parts: ReporterParts): Reporter {
           lastAttemptAt: nowAt,
         }
       }),
-      willRetryUntil: action === 'delayed' ? envelope.receivedAt + configuration.queueTtlMs : undefined,
+      willRetryUntil: action === 'delayed' ? dueAt(envelope) + configuration.queueTtlMs : undefined,
     })
     await parts.submit(bounceEnvelope(id, sender, nowAt), content)
     events.reported({ id, about: envelope.id, to: sender, action })

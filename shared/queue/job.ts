@@ -21,6 +21,7 @@ export interface StageJob {
   readonly tags: readonly Tag[]
   /** All edits so far, those of acceptance included. */
   readonly edits: readonly HeaderEdit[]
+  /** Epoch ms of acceptance, or of the later time the sender asked for; nothing is done before. */
   readonly receivedAt: number
   /** Queues visited before this one, in order. */
   readonly path: readonly string[]

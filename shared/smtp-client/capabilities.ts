@@ -7,6 +7,7 @@ export interface Capabilities {
   readonly eightBitMime: boolean
   readonly smtpUtf8: boolean
   readonly dsn: boolean
+  readonly requireTls: boolean
   /** SIZE is offered. */
   readonly size: boolean
   /** The largest message it takes; absent when it named none (RFC 1870 §4: also for 0). */
@@ -21,6 +22,7 @@ export const noCapabilities: Capabilities = {
   eightBitMime: false,
   smtpUtf8: false,
   dsn: false,
+  requireTls: false,
   size: false,
   auth: new Set(),
 }
@@ -42,6 +44,7 @@ export function parseCapabilities(reply: Reply): Capabilities {
     eightBitMime: words.has('8BITMIME'),
     smtpUtf8: words.has('SMTPUTF8'),
     dsn: words.has('DSN'),
+    requireTls: words.has('REQUIRETLS'),
     size: size !== undefined,
     ...(maxSizeBytes > 0 ? { maxSizeBytes } : {}),
     auth: new Set((words.get('AUTH') ?? '').toUpperCase().split(/\s+/).filter(Boolean)),

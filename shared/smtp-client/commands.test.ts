@@ -42,6 +42,7 @@ test('the answer to EHLO is read without case, with the old AUTH= form and a SIZ
     eightBitMime: true,
     smtpUtf8: true,
     dsn: true,
+    requireTls: false,
     size: true,
     maxSizeBytes: 1000,
     auth: new Set(['PLAIN', 'LOGIN']),

@@ -17,6 +17,8 @@ export interface MailParameters {
   readonly eightBit: boolean
   /** The reverse-path or the header section needs RFC 6531; forward-paths are looked at one by one. */
   readonly smtpUtf8: boolean
+  /** Goes only over TLS with a certificate that is trusted, to a server that offers REQUIRETLS (RFC 8689). */
+  readonly requireTls?: boolean
   readonly dsn?: DsnRequest
 }
 
@@ -26,6 +28,7 @@ export function mailCommand(mail: MailParameters, offered: Capabilities): string
   if (offered.size) command += ` SIZE=${mail.sizeBytes}`
   if (mail.eightBit && offered.eightBitMime) command += ' BODY=8BITMIME'
   if (mail.smtpUtf8 && offered.smtpUtf8) command += ' SMTPUTF8'
+  if (mail.requireTls === true && offered.requireTls) command += ' REQUIRETLS'
   if (offered.dsn && mail.dsn?.ret !== undefined) command += ` RET=${mail.dsn.ret.toUpperCase()}`
   if (offered.dsn && mail.dsn?.envid !== undefined) command += ` ENVID=${mail.dsn.envid}`
   return commandLine(command)

@@ -7,6 +7,7 @@ import { lostReply } from './client-error.ts'
 import { mailCommand, rcptCommand } from './commands.ts'
 import type { ForwardPath, MailParameters } from './commands.ts'
 import { BareLineEndError, DotStuffer } from './dot-stuffing.ts'
+import type { TlsSession } from './tls-session.ts'
 import type { SmtpTimeouts } from './timeouts.ts'
 
 /** The octets to send: in memory, or in chunks as they are read. CRLF line ends, not dot-stuffed. */
@@ -32,6 +33,8 @@ export interface TransactionResult {
 export interface TransactionContext {
   readonly channel: Channel
   readonly capabilities: Capabilities
+  /** Absent: plain text. */
+  readonly tls?: TlsSession
   readonly protocol: 'smtp' | 'lmtp'
   readonly timeouts: SmtpTimeouts
   /** An earlier transaction was broken off: RSET goes first. */
@@ -71,7 +74,7 @@ async function transactAscii(transaction: Transaction, context: TransactionConte
 }
 
 async function transactAll(transaction: Transaction, context: TransactionContext): Promise<TransactionOutcome> {
-  const refusal = refusedBeforehand(transaction, context.capabilities)
+  const refusal = refusedBeforehand(transaction, context)
   if (refusal !== undefined) return concluded(transaction, refusal, { untouched: false, needsReset: context.reset })
   // Content in memory is looked through first: what must not be sent is refused while nothing has happened yet.
   const content = prepare(transaction.content())
@@ -114,6 +117,13 @@ const bareLineEnd: Reply = {
   text: 'The content holds a carriage return or line feed that is no line end; it is not sent on',
 }
 
+/** RFC 8689 §4.2.1. */
+const noRequireTls: Reply = {
+  code: 550,
+  enhanced: '5.7.30',
+  text: 'REQUIRETLS support required: the next server does not offer it over TLS with a trusted certificate',
+}
+
 /** RFC 6531 §3.5. */
 export const noSmtpUtf8: Reply = {
   code: 553,
@@ -121,8 +131,11 @@ export const noSmtpUtf8: Reply = {
   text: 'The next server does not take internationalised addresses or headers',
 }
 
-function refusedBeforehand(transaction: Transaction, offered: Capabilities): Reply | undefined {
+function refusedBeforehand(transaction: Transaction, context: TransactionContext): Reply | undefined {
   const { mail, recipients } = transaction
+  const { capabilities: offered, tls } = context
+  if (mail.requireTls === true && !(offered.requireTls && tls !== undefined && tls.distrust === undefined))
+    return noRequireTls
   if (mail.smtpUtf8 && !offered.smtpUtf8) return noSmtpUtf8
   if (offered.maxSizeBytes !== undefined && mail.sizeBytes > offered.maxSizeBytes)
     return { code: 552, enhanced: '5.3.4', text: `The next server takes at most ${offered.maxSizeBytes} octets` }
