@@ -15,6 +15,7 @@ import { showMessage } from './show-message.ts'
 import { showStatus } from './show-status.ts'
 import { showQueue } from './show-queue.ts'
 import { spoolCat, spoolList } from './spool.ts'
+import { tableCheck, tableQuery } from './table.ts'
 import { tryLogin } from './try-login.ts'
 
 /** All commands of sluicectl, in the order of the help. */
@@ -39,6 +40,8 @@ export const commands: readonly Command[] = [
   config,
   convert,
   explainCommand,
+  tableQuery,
+  tableCheck,
   learnHam,
   learnSpam,
   learnForget,
