@@ -17,6 +17,7 @@ import { showQueue } from './show-queue.ts'
 import { spoolCat, spoolList } from './spool.ts'
 import { tableCheck, tableQuery } from './table.ts'
 import { tryLogin } from './try-login.ts'
+import { tokenCommand } from './token.ts'
 
 /** All commands of sluicectl, in the order of the help. */
 export const commands: readonly Command[] = [
@@ -49,6 +50,7 @@ export const commands: readonly Command[] = [
   learnTrain,
   encrypt,
   tryLogin,
+  tokenCommand,
   dkimRecordCommand,
   spoolList,
   spoolCat,

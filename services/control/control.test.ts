@@ -451,6 +451,8 @@ test('trouble is one line and an exit code', async (t) => {
 })
 
 test('encrypt hashes what it is given or asks', async () => {
+  assert.match((await runPrinting(['token', 'ci', '--scope', 'read,queues'], {})).out, /ci read,queues:[0-9a-f]{64}\n$/)
+  assert.equal((await runPrinting(['token', 'ci', '--scope', 'everything'], {})).code, 2)
   assert.match((await runPrinting(['encrypt', 'secret'], {})).out, /^\$6\$/)
   assert.match((await runPrinting(['encrypt', '--bcrypt'], {})).out, /^\$2[aby]\$/)
 })

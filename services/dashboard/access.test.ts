@@ -39,7 +39,7 @@ test('no page is shown and no question answered before sign-in, whatever its add
     assert.match(String(reply.headers.location), /^\/sign-in/, url)
     assert.doesNotMatch(reply.body, /relay|jane|example/, url)
   }
-  for (const url of ['/api/queues', '/api/queues/relay', `/api/messages/${sampleId}`, '/api/none', '/live'])
+  for (const url of ['/api/v1/queues', '/api/v1/queues/relay', `/api/v1/messages/${sampleId}`, '/api/v1/none', '/live'])
     assert.equal((await stranger.get(url)).statusCode, 401, url)
   const form = (await stranger.get('/sign-in')).body
   assert.doesNotMatch(form, /<nav|\/api\/queues|mx\.example/)
@@ -64,7 +64,7 @@ test('who signs in sees what he came for', async (t) => {
   assert.deepEqual([reply.statusCode, reply.headers.location], [303, `/messages/${sampleId}`])
   for (const url of pages) assert.notEqual((await browser.get(url)).statusCode, 303, url)
   assert.match((await browser.get('/')).body, /olga<\/span> <button>Sign out/)
-  assert.equal((await browser.get('/api/queues')).statusCode, 200)
+  assert.equal((await browser.get('/api/v1/queues')).statusCode, 200)
 })
 
 test('nobody is sent to another site after sign-in', async (t) => {
@@ -250,7 +250,7 @@ test('a dashboard without operators shows all, and has no sign-in', async (t) =>
 
 test('every response forbids what is not ours and is never kept, the sign-in page too', async (t) => {
   const { app } = await open(t)
-  for (const url of ['/sign-in', '/', '/api/queues']) {
+  for (const url of ['/sign-in', '/', '/api/v1/queues']) {
     const { headers, body } = await new TestBrowser(app).get(url)
     assert.match(String(headers['content-security-policy']), /^default-src 'none';.*frame-ancestors 'none'/, url)
     assert.equal(headers['cache-control'], 'no-store', url)

@@ -14,7 +14,8 @@ import { signInPage, staleFormPage } from './pages/sign-in-page.ts'
 import type { SignInProblem } from './pages/sign-in-page.ts'
 import type { Sessions } from './sessions.ts'
 import type { SignIn, SignInResult } from './sign-in.ts'
-import { anybody } from './visitor.ts'
+import type { TokenCheck } from './token-check.ts'
+import { anybody, program } from './visitor.ts'
 import type { Visitor } from './visitor.ts'
 
 export interface AccessParts {
@@ -24,6 +25,7 @@ export interface AccessParts {
   readonly signIn: SignIn
   readonly sessions: Sessions
   readonly tokens: FormTokens
+  readonly checkToken: TokenCheck
   readonly audit: Audit
   readonly log: Logger
 }
@@ -61,6 +63,9 @@ export function addAccess(app: FastifyInstance, parts: AccessParts): Access {
 
   async function identify(request: FastifyRequest): Promise<Visitor | undefined> {
     const { operators, readOnly } = settings()
+    const { authorization } = request.headers
+    if (isApi(request) && authorization !== undefined && /^bearer /i.test(authorization))
+      return identifyProgram(authorization, readOnly)
     if (operators === undefined) return anybody
     const token = cookie(request, sessionCookie)
     const session = token === undefined ? undefined : sessions.find(token, request.headers['x-refresh'] === undefined)
@@ -71,7 +76,18 @@ export function addAccess(app: FastifyInstance, parts: AccessParts): Access {
       return undefined
     }
     const { role } = operator
-    return { name: session.name, role, acts: !readOnly && isAtLeast(role, 'operator'), formToken: tokens.of(token) }
+    return {
+      name: session.name,
+      role,
+      acts: !readOnly && isAtLeast(role, 'operator'),
+      formToken: tokens.of(token),
+      scopes: new Set(isAtLeast(role, 'admin') ? ['read', 'audit'] : ['read']),
+    }
+  }
+
+  async function identifyProgram(authorization: string, readOnly: boolean): Promise<Visitor | undefined> {
+    const found = await parts.checkToken(/^bearer +(\S+)$/i.exec(authorization)?.[1] ?? '')
+    return found && program(found.name, found.scopes, readOnly)
   }
 
   app.addHook('onRequest', async (request, reply) => {
@@ -102,8 +118,13 @@ export function field(request: FastifyRequest, name: string): string | undefined
   return request.body instanceof URLSearchParams ? (request.body.get(name) ?? undefined) : undefined
 }
 
+function isApi(request: FastifyRequest): boolean {
+  return request.url.startsWith('/api/')
+}
+
 function askToSignIn(request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  if (/^\/(?:api\/|live$)/.test(request.url)) return reply.code(401).send({ error: 'sign in first' })
+  if (isApi(request) || request.url === '/live')
+    return reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'sign in first, or send a token' })
   const back = request.method === 'GET' && request.url !== '/' ? `?to=${encodeURIComponent(request.url)}` : ''
   return reply.redirect(`/sign-in${back}`, 303)
 }

@@ -8,7 +8,7 @@ import { shaCrypt } from '../../shared/crypt/sha-crypt.ts'
 import { OperationError } from '../../shared/operate/operations.ts'
 import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
 import { sampleId, sampleJob, sampleMessage, sampleOverview, sampleQueue, sampleSource } from './sample-source.ts'
-import { openTestApp, TestBrowser, tokenIn } from './testing.ts'
+import { failingOperations, openTestApp, TestBrowser, tokenIn } from './testing.ts'
 import type { TestAppOptions } from './testing.ts'
 
 const hash = (password: string): string => shaCrypt(password, '$6$rounds=1000$abcdefgh')
@@ -144,7 +144,7 @@ test('what cannot be done is told with its reason, and kept', async (t) => {
     [new QueueUnavailableError('Redis could not be asked'), 503, /Redis could not be asked/],
     [broken, 500, /the log says why/],
   ] as const) {
-    const { app, audit } = await openBroken(t, error)
+    const { app, audit } = await open(t, { operations: failingOperations(error) })
     const olga = await signedIn(app)
     const reply = await olga.send('/', `/messages/${sampleId}/hold`)
     assert.equal(reply.statusCode, code)
@@ -154,20 +154,6 @@ test('what cannot be done is told with its reason, and kept', async (t) => {
     assert.deepEqual([last?.action, last?.outcome], ['hold message', 'refused'])
   }
 })
-
-async function openBroken(t: TestContext, error: Error) {
-  const fail = (): Promise<never> => Promise.reject(error)
-  const operations = {
-    scheduleAll: fail,
-    scheduleQueue: fail,
-    scheduleMessage: fail,
-    hold: fail,
-    release: fail,
-    remove: fail,
-    setPaused: fail,
-  }
-  return open(t, { operations })
-}
 
 test('an id that is none and a queue that cannot be are no way into anything', async (t) => {
   const { app, done } = await open(t)

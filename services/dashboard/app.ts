@@ -10,6 +10,7 @@ import type { Operations } from '../../shared/operate/operations.ts'
 import { addAccess } from './access.ts'
 import type { Access, AccessParts, assetRoutes } from './access.ts'
 import { addActions } from './actions.ts'
+import { addApi } from './api.ts'
 import type { Assets } from './assets.ts'
 import { addHealth } from './health.ts'
 import { createLiveTicks } from './live-ticks.ts'
@@ -20,10 +21,11 @@ import { bareLayout, iconSvg, layout } from './pages/layout.ts'
 import type { Page } from './pages/layout.ts'
 import { messageNotFoundPage, messagePage } from './pages/message-page.ts'
 import { overviewPage } from './pages/overview-page.ts'
-import { jobStates, queuePage, queuesPage } from './pages/queue-page.ts'
+import { queuePage, queuesPage } from './pages/queue-page.ts'
 import { systemPage } from './pages/system-page.ts'
+import { jobQuestion, queryText } from './questions.ts'
 import { isHostAllowed, securityHeaders } from './security.ts'
-import type { JobQuestion, Source } from './source.ts'
+import type { Source } from './source.ts'
 import { anybody } from './visitor.ts'
 import type { Visitor } from './visitor.ts'
 
@@ -43,7 +45,6 @@ export interface AppParts {
 }
 
 const defaultTickEveryMs = 2_000
-const jobsPerPage = 100
 const auditRows = 100
 
 /** All routes. What may be seen and done by whom is decided before any of them runs. */
@@ -72,7 +73,7 @@ export function createApp(parts: AppParts): FastifyInstance {
   addConfirmations(app, parts, { access, show })
   addSystemPage(app, parts, { access, show })
   addActions(app, { operations: parts.operations, access, audit: parts.access.audit, clock: parts.clock, show })
-  addApi(app, parts)
+  addApi(app, { source: parts.source, operations: parts.operations, access, audit: parts.access.audit })
   return app
 }
 
@@ -180,28 +181,6 @@ function addSystemPage(
   })
 }
 
-function addApi(app: FastifyInstance, { source }: AppParts): void {
-  app.get('/api/queues', async (_request, reply) => {
-    const { queues, at } = await source.overview()
-    return queues.kind === 'seen' ? { at, queues: queues.value } : unavailable(reply, queues.reason)
-  })
-
-  app.get('/api/queues/:name', async (request, reply) => {
-    const detail = await source.queue(parameter(request, 'name'), jobQuestion(request))
-    if (detail === undefined) return reply.code(404).send({ error: 'no such queue' })
-    const { queue, jobs, question, at } = detail
-    if (queue.kind === 'away') return unavailable(reply, queue.reason)
-    if (jobs.kind === 'away') return unavailable(reply, jobs.reason)
-    return { at, ...queue.value, start: question.start, jobs: jobs.value }
-  })
-
-  app.get('/api/messages/:id', async (request, reply) => {
-    const id = parameter(request, 'id')
-    const message = isMessageId(id) ? await source.message(id) : undefined
-    return message ?? reply.code(404).send({ error: 'no such message' })
-  })
-}
-
 function addMachineRoutes(
   app: FastifyInstance,
   { source, registry, tickEveryMs = defaultTickEveryMs }: AppParts,
@@ -232,10 +211,6 @@ function addAssets(app: FastifyInstance, { assets }: AppParts): void {
   }
 }
 
-function unavailable(reply: FastifyReply, reason: string): FastifyReply {
-  return reply.code(503).send({ error: reason })
-}
-
 function isApi(request: FastifyRequest): boolean {
   return request.url.startsWith('/api/') || request.url === '/health' || request.url === '/metrics'
 }
@@ -243,19 +218,4 @@ function isApi(request: FastifyRequest): boolean {
 function parameter(request: FastifyRequest, name: string): string {
   const value = (request.params as Readonly<Record<string, unknown>>)[name]
   return typeof value === 'string' ? value : ''
-}
-
-function queryText(request: FastifyRequest, name: string): string | undefined {
-  const value = (request.query as Readonly<Record<string, unknown>>)[name]
-  return typeof value === 'string' ? value : undefined
-}
-
-function jobQuestion(request: FastifyRequest): JobQuestion {
-  const state = jobStates.find((one) => one === queryText(request, 'state'))
-  const start = Number(queryText(request, 'start') ?? '0')
-  return {
-    ...(state === undefined ? {} : { state }),
-    start: Number.isSafeInteger(start) && start > 0 ? start : 0,
-    limit: jobsPerPage,
-  }
 }

@@ -19,6 +19,7 @@ import { createMetricsApp } from './metrics-app.ts'
 import { registerQueueGauges } from './queue-gauges.ts'
 import { Sessions } from './sessions.ts'
 import { createSignIn } from './sign-in.ts'
+import { createTokenCheck } from './token-check.ts'
 import { createSource } from './system-source.ts'
 
 /** Pages, JSON and metrics for operators. */
@@ -59,6 +60,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
       signIn: createSignIn({ operators: () => settings().operators, tables: context.tables, verifier, clock, log }),
       sessions: new Sessions(clock),
       tokens: createFormTokens(),
+      checkToken: createTokenCheck(() => settings().tokens, context.tables),
       audit,
     },
     ...(elsewhere === undefined ? { registry: metrics.registry } : {}),

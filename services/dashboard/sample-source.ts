@@ -84,6 +84,7 @@ export function sampleSource(parts: {
       if (value === undefined) return undefined
       return { queue: { kind: 'seen', value }, jobs: { kind: 'seen', value: jobs }, question, at: sampleAt }
     },
+    held: async () => ({ at: sampleAt, jobs: { kind: 'seen', value: jobs.filter((job) => job.state === 'held') } }),
     message: async (id) => (message?.id === id ? message : undefined),
     health: async () => ({
       healthy,

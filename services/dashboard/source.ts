@@ -6,6 +6,8 @@ export interface Source {
   overview(): Promise<Overview>
   /** `undefined`: there is no queue of that name. */
   queue(name: string, question: JobQuestion): Promise<QueueDetail | undefined>
+  /** Held messages of all queues, at most `limit`. */
+  held(limit: number): Promise<{ readonly at: number; readonly jobs: Seen<readonly JobView[]> }>
   /** `undefined`: nothing is known under that id. */
   message(id: MessageId): Promise<MessageView | undefined>
   health(): Promise<Health>

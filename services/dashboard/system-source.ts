@@ -78,6 +78,8 @@ export function createSource(parts: SourceParts): Source {
       return { queue: queue as QueueDetail['queue'], jobs, question, at: clock.now() }
     },
 
+    held: async (limit) => ({ jobs: await asked(readHeld(queues, limit)), at: clock.now() }),
+
     message(id: MessageId) {
       const sources: MessageSources = { ...messages, jobsOf: (one) => asked(readJobsOf(queues, one)) }
       return withTimeLimit(messageLimitMs, 'the spool', viewMessage(sources, id))

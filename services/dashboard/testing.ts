@@ -19,6 +19,7 @@ import { createFormTokens } from './form-tokens.ts'
 import { sampleAt, sampleSource } from './sample-source.ts'
 import { Sessions } from './sessions.ts'
 import { createSignIn } from './sign-in.ts'
+import { createTokenCheck } from './token-check.ts'
 import type { Source } from './source.ts'
 
 export interface TestAppOptions {
@@ -27,6 +28,8 @@ export interface TestAppOptions {
   readonly host?: string
   /** Value by name; absent: nobody signs in. */
   readonly operators?: Readonly<Record<string, string>>
+  /** Entry by name. */
+  readonly apiTokens?: Readonly<Record<string, string>>
   readonly readOnly?: boolean
   readonly trustedProxies?: readonly string[]
 }
@@ -54,6 +57,7 @@ export async function openTestApp(t: TestContext, options: TestAppOptions = {}) 
       port: 0,
       readOnly,
       ...(options.operators === undefined ? {} : { operators: tableOf(options.operators) }),
+      ...(options.apiTokens === undefined ? {} : { tokens: tableOf(options.apiTokens) }),
     },
   }
   const app = createApp({
@@ -65,6 +69,7 @@ export async function openTestApp(t: TestContext, options: TestAppOptions = {}) 
       signIn: createSignIn({ operators: () => settings.current.operators, tables, verifier, clock, log }),
       sessions: new Sessions(clock),
       tokens: createFormTokens(),
+      checkToken: createTokenCheck(() => settings.current.tokens, tables),
       audit,
     },
     registry: new Registry(),
@@ -99,6 +104,22 @@ function sampleOperations(done: string[]): Operations {
     },
     remove: async (id, by) => done.push(`remove ${id} ${by}`),
     setPaused: async (queue, paused) => void done.push(`${paused ? 'pause' : 'resume'} ${queue}`),
+  }
+}
+
+/** Everything fails like this. */
+export function failingOperations(failure: Error): Operations {
+  const fail = async (): Promise<never> => {
+    throw failure
+  }
+  return {
+    scheduleAll: fail,
+    scheduleQueue: fail,
+    scheduleMessage: fail,
+    hold: fail,
+    release: fail,
+    remove: fail,
+    setPaused: fail,
   }
 }
 

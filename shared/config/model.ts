@@ -278,6 +278,8 @@ export interface DashboardSettings {
   readonly port: number
   /** Who may sign in: `hash` or `role:hash` by name. Absent: it listens on loopback only, and nobody can change a thing. */
   readonly operators?: Table
+  /** Who may use the API, by name: `scopes:digest`. */
+  readonly tokens?: Table
   /** Nobody can change a thing, whatever his role. */
   readonly readOnly: boolean
 }

@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
 import { shaCrypt } from '../crypt/sha-crypt.ts'
+import { isSecretOf, makeToken, parseApiToken, splitToken } from './api-tokens.ts'
 import { ConfigurationError } from './diagnostic.ts'
 import { loadConfiguration } from './load.ts'
 import { keepUntilNextStart } from './next-start.ts'
@@ -13,6 +14,8 @@ import { isAtLeast, parseOperator } from './operators.ts'
 import { toJson } from './to-json.ts'
 
 const hash = shaCrypt('engine', '$6$rounds=1000$abcdefgh')
+
+const digest = '0'.repeat(64)
 
 async function loaderIn(t: TestContext, files: Readonly<Record<string, string>> = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-conf-'))
@@ -36,6 +39,19 @@ test('a value of the table is a hash, or a role and a hash', () => {
     [isAtLeast('admin', 'operator'), isAtLeast('operator', 'operator'), isAtLeast('reader', 'operator')],
     [true, true, false],
   )
+})
+
+test('a token is its name and a secret, of which the table has the scopes and the digest', () => {
+  const { token, entry } = makeToken('backup', ['read', 'queues', 'read'])
+  const [split, parsed] = [splitToken(token), parseApiToken(entry)]
+  assert.ok(split && parsed)
+  assert.deepEqual([split.name, [...parsed.scopes]], ['backup', ['read', 'queues']])
+  assert.equal(isSecretOf(parsed, split.secret), true)
+  assert.equal(isSecretOf(parsed, splitToken(makeToken('backup', ['read']).token)?.secret ?? ''), false)
+  for (const value of ['', 'read', digest, `:${digest}`, `write:${digest}`, `read,:${digest}`, `read:${digest}0`])
+    assert.equal(parseApiToken(value), undefined, value)
+  for (const name of ['', 'a b', 'Ä', 'a.b', 'a'.repeat(65)])
+    assert.throws(() => makeToken(name, ['read']), RangeError, name)
 })
 
 test('operators come from a file, from pipeline.conf itself, or from a passwd file', async (t) => {
@@ -65,6 +81,8 @@ test('a mistake in who may see the dashboard is told with its place and advice',
     ['dashboard listen "127.0.0.1:8080" auth { ada = "engine" }', 'value@1:40', 'the hash that `sluicectl encrypt`'],
     [`dashboard listen "127.0.0.1:8080" auth { ada = "root:${hash}" }`, 'value@1:40', 'the hash that'],
     [`dashboard listen "127.0.0.1:8080" auth { ada }`, 'table-type@1:40', ''],
+    ['dashboard listen "127.0.0.1:8080" tokens { ci = "x" }', 'value@1:42', 'the line that `sluicectl token'],
+    ['dashboard listen "192.0.2.1:8080" tokens { ci = "read:' + digest + '" }', 'incomplete@1:18', ''],
     ['dashboard listen "127.0.0.1:8080" readonly', 'unknown-keyword@1:35', 'did you mean "read-only"?'],
     ['dashboard listen "127.0.0.1:8080" read-only read-only', 'unknown-keyword@1:45', ''],
     ['table o "file:FOLDER/operators"\ndashboard listen "127.0.0.1:80" auth <o>', 'value@2:38', 'the hash'],

@@ -1,3 +1,4 @@
+import { parseApiToken } from './api-tokens.ts'
 import { isLoopback } from './loopback.ts'
 import type { Span } from './diagnostic.ts'
 import type { DashboardSettings, Table } from './model.ts'
@@ -15,7 +16,7 @@ export const dashboardStatements: Readonly<Record<string, ParseStatement>> = {
   metrics: parseMetrics,
 }
 
-/** `dashboard listen "host:port" [auth <operators>] [read-only]`: without `auth` only this host may reach it. */
+/** `dashboard listen "host:port" [auth <operators>] [tokens <tokens>] [read-only]`: without `auth` only this host may reach it. */
 function parseDashboard(draft: PipelineDraft): void {
   const { reader } = draft
   reader.next()
@@ -23,9 +24,11 @@ function parseDashboard(draft: PipelineDraft): void {
   let dashboard: DashboardSettings = { ...listenOf(reader), readOnly: false }
   while (!reader.atEnd()) {
     if (reader.at('auth') && dashboard.operators === undefined)
-      dashboard = { ...dashboard, operators: parseOperators(draft) }
+      dashboard = { ...dashboard, operators: parseWho(draft, operatorTable) }
+    else if (reader.at('tokens') && dashboard.tokens === undefined)
+      dashboard = { ...dashboard, tokens: parseWho(draft, tokenTable) }
     else if (!dashboard.readOnly && reader.accept('read-only')) dashboard = { ...dashboard, readOnly: true }
-    else reader.unexpected('auth or read-only', ['auth', 'read-only'])
+    else reader.unexpected('auth, tokens or read-only', ['auth', 'tokens', 'read-only'])
   }
   if (dashboard.operators === undefined && !isLoopback(dashboard.host)) {
     reader.report(
@@ -38,21 +41,38 @@ function parseDashboard(draft: PipelineDraft): void {
   finish(draft, { dashboard })
 }
 
-function parseOperators(draft: PipelineDraft): Table {
+/** What the values of a table must be. */
+interface TableOfWho {
+  isValue(value: string): boolean
+  readonly wrong: string
+  readonly hint: string
+}
+
+const operatorTable: TableOfWho = {
+  isValue: (value) => parseOperator(value) !== undefined,
+  wrong: 'has neither a password hash nor a role and a hash',
+  hint: 'the hash that `sluicectl encrypt` prints, or reader:HASH, operator:HASH, admin:HASH',
+}
+
+const tokenTable: TableOfWho = {
+  isValue: (value) => parseApiToken(value) !== undefined,
+  wrong: 'has no scopes and digest',
+  hint: 'the line that `sluicectl token NAME` prints: NAME read:DIGEST',
+}
+
+function parseWho(draft: PipelineDraft, who: TableOfWho): Table {
   const { reader, policy } = draft
-  reader.next()
+  const word = reader.next()
   const first = reader.peek()
-  const table = parseTables(policy, 'map', '"auth"')
-  checkOperators(policy, table, spanOf(first, reader.last))
+  const table = parseTables(policy, 'map', `"${word.text}"`)
+  checkEntries(policy, table, who, spanOf(first, reader.last))
   return table
 }
 
 /** What stands in the table now; what comes into a file later is looked at when somebody signs in. */
-function checkOperators(draft: PolicyDraft, table: Table, span: Span): void {
+function checkEntries(draft: PolicyDraft, table: Table, who: TableOfWho, span: Span): void {
   for (const [name, value] of entriesOf(draft, table)) {
-    if (parseOperator(value) !== undefined) continue
-    const hint = 'the hash that `sluicectl encrypt` prints, or reader:HASH, operator:HASH, admin:HASH'
-    draft.reader.report('value', `"${name}" has neither a password hash nor a role and a hash`, span, hint)
+    if (!who.isValue(value)) draft.reader.report('value', `"${name}" ${who.wrong}`, span, who.hint)
   }
 }
 

@@ -25,6 +25,7 @@ function secretTables(configuration: Configuration): ReadonlySet<unknown> {
     ...[...actions.values()].map((action) => (action.kind === 'relay' ? action.auth : undefined)),
     ...pipeline.login.map((setting) => (setting.kind === 'table' ? setting.table : undefined)),
     pipeline.dashboard.operators,
+    pipeline.dashboard.tokens,
   ]
   return new Set(tables.filter((table) => table !== undefined))
 }

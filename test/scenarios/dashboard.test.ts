@@ -70,7 +70,7 @@ test(
       new Browser(system, 'rita'),
     ]
     assert.match((await stranger.get('/queues')).headers, /303[^]*location: \/sign-in\?to=%2Fqueues/i)
-    assert.equal((await stranger.get('/api/queues')).code, 401)
+    assert.equal((await stranger.get('/api/v1/queues')).code, 401)
     assert.equal((await stranger.get('/health')).code, 200)
     await ada.signIn('ada')
     await rita.signIn('rita')

@@ -51,7 +51,7 @@ ${page.main}
 </main>
 <footer class="bottom">
   <span id="freshness">As of <time datetime="${new Date(page.at).toISOString()}">${formatSecond(page.at)}</time></span>
-  <span><a href="/health">health</a> <a href="/api/queues">api</a></span>
+  <span><a href="/health">health</a> <a href="/api/v1/openapi.json">api</a></span>
 </footer>`,
   )
 }

@@ -1,0 +1,18 @@
+import type { FastifyRequest } from 'fastify'
+
+import type { Scope } from '../../shared/config/api-tokens.ts'
+import type { Schema } from './api-schemas.ts'
+import type { Visitor } from './visitor.ts'
+
+/** One question that the API answers; its document and its routes are made of these alone. */
+export interface ApiRoute {
+  readonly method: 'GET' | 'POST'
+  /** As Fastify writes it: `/api/v1/queues/:name`. */
+  readonly path: string
+  readonly scope: Scope
+  readonly summary: string
+  readonly query?: Readonly<Record<string, Schema>>
+  readonly answer: Schema
+  /** @throws ApiError */
+  run(request: FastifyRequest, caller: Visitor): Promise<unknown>
+}

@@ -1,0 +1,135 @@
+/** The part of JSON Schema that describes the API's answers. What an answer has beyond its schema is not sent. */
+export interface Schema {
+  readonly type: string | readonly string[]
+  readonly description?: string
+  readonly enum?: readonly string[]
+  readonly properties?: Readonly<Record<string, Schema>>
+  readonly required?: readonly string[]
+  readonly items?: Schema
+  readonly additionalProperties?: boolean
+}
+
+const text: Schema = { type: 'string' }
+const texts: Schema = { type: 'array', items: text }
+const count: Schema = { type: 'integer' }
+const flag: Schema = { type: 'boolean' }
+const instant: Schema = { type: 'integer', description: 'Milliseconds since 1970, UTC.' }
+const reversePath: Schema = { type: ['string', 'null'], description: 'null is the null reverse-path <>.' }
+
+/** An object; a property whose name ends in `?` may be absent. */
+function object(properties: Readonly<Record<string, Schema>>): Schema {
+  const names = Object.keys(properties)
+  return {
+    type: 'object',
+    properties: Object.fromEntries(Object.entries(properties).map(([name, one]) => [name.replace(/\?$/, ''), one])),
+    required: names.filter((name) => !name.endsWith('?')),
+    additionalProperties: false,
+  }
+}
+
+function list(items: Schema): Schema {
+  return { type: 'array', items }
+}
+
+const queue = {
+  name: text,
+  paused: flag,
+  waiting: count,
+  active: count,
+  delayed: count,
+  held: count,
+  'heldAtLeast?': { ...flag, description: 'So many are held that `held` counts only some of them.' },
+  'oldestAgeMs?': { type: 'number', description: 'How long the next waiting job has been due.' },
+} as const satisfies Readonly<Record<string, Schema>>
+
+const job = object({
+  queue: text,
+  jobId: text,
+  id: text,
+  state: { type: 'string', enum: ['waiting', 'active', 'delayed', 'held', 'done'] },
+  receivedAt: instant,
+  sizeBytes: count,
+  from: reversePath,
+  to: texts,
+  rcpt: { type: 'array', items: count, description: 'Indexes into the recipients of the message.' },
+  tags: texts,
+  path: { ...texts, description: 'Queues it passed before.' },
+  attempts: count,
+  'nextAt?': instant,
+  'lastReply?': text,
+  'action?': text,
+  'destination?': text,
+  'reason?': { ...text, description: 'Why it is held.' },
+  'heldAt?': instant,
+  'quarantine?': { type: 'string', enum: ['virus', 'spam', 'banned'], description: 'A filter keeps it back.' },
+})
+
+const recipient = object({
+  mailbox: text,
+  'original?': text,
+  state: {
+    type: 'string',
+    enum: [
+      'delivered',
+      'relayed',
+      'failed',
+      'discarded',
+      'removed',
+      'held',
+      'delayed',
+      'active',
+      'waiting',
+      'accepted',
+    ],
+  },
+  'detail?': { ...text, description: 'The last reply, or the reason.' },
+  'at?': instant,
+})
+
+export const schemas = {
+  queues: object({ at: instant, queues: list(object(queue)) }),
+  queue: object({ at: instant, ...queue, start: count, jobs: list(job) }),
+  held: object({ at: instant, jobs: list(job) }),
+  message: object({
+    id: text,
+    acceptedAt: instant,
+    knownFrom: { type: 'string', enum: ['spool', 'journal'] },
+    from: reversePath,
+    recipients: list(recipient),
+    'sizeBytes?': count,
+    origin: list(object({ name: text, value: text })),
+    tags: texts,
+    edits: { ...texts, description: 'What was done to its header section.' },
+    jobs: list(job),
+    'queuesAway?': { ...text, description: 'Redis did not answer: where the message waits is not known.' },
+    story: list(
+      object({
+        at: instant,
+        event: text,
+        text,
+        tone: { type: 'string', enum: ['good', 'waiting', 'bad', 'plain'] },
+      }),
+    ),
+  }),
+  health: object({
+    healthy: flag,
+    checks: list(
+      object({ name: text, healthy: flag, tookMs: { type: 'number' }, detail: text, 'lastJobAgeMs?': count }),
+    ),
+  }),
+  audit: object({
+    entries: list(
+      object({
+        at: instant,
+        by: text,
+        from: text,
+        action: text,
+        'about?': text,
+        outcome: { type: 'string', enum: ['done', 'refused'] },
+        'detail?': text,
+      }),
+    ),
+  }),
+  done: object({ done: { ...text, description: 'What came of it, one sentence.' } }),
+  error: object({ error: text }),
+} as const satisfies Readonly<Record<string, Schema>>

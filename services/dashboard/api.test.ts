@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+
+import type { FastifyInstance } from 'fastify'
+
+import { makeToken } from '../../shared/config/api-tokens.ts'
+import type { Scope } from '../../shared/config/api-tokens.ts'
+import { shaCrypt } from '../../shared/crypt/sha-crypt.ts'
+import { OperationError } from '../../shared/operate/operations.ts'
+import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
+import { sampleId, sampleJob, sampleMessage, sampleOverview, sampleQueue, sampleSource } from './sample-source.ts'
+import { failingOperations, openTestApp, tableOf, TestBrowser, tokenIn } from './testing.ts'
+import type { TestAppOptions } from './testing.ts'
+
+const jobs = [
+  sampleJob(),
+  sampleJob({ state: 'held', quarantine: 'virus', reason: 'virus: Eicar', heldAt: 5, action: 'out', from: null }),
+]
+const message = sampleMessage({ jobs: { kind: 'seen', value: jobs } })
+const queues = [sampleQueue('filter', { waiting: 3, oldestAgeMs: 1.5, heldAtLeast: true }), sampleQueue('relay')]
+const overview = sampleOverview({ queues: { kind: 'seen', value: queues } })
+const source = sampleSource({ overview, jobs, message })
+const operators = { ada: `admin:${shaCrypt('notes', '$6$rounds=1000$abcdefgh')}` }
+
+const changes = [
+  ...['pause', 'resume', 'schedule'].map((what) => `/api/v1/queues/relay/${what}`),
+  ...['schedule', 'hold', 'release', 'remove'].map((what) => `/api/v1/messages/${sampleId}/${what}`),
+]
+const questions = ['queues', 'queues/relay', 'held', `messages/${sampleId}`, 'health', 'openapi.json'].map(
+  (what) => `/api/v1/${what}`,
+)
+
+async function open(t: TestContext, scopes: readonly Scope[], options: TestAppOptions = {}) {
+  const { token, entry } = makeToken('ci', scopes)
+  const opened = await openTestApp(t, { source, operators, apiTokens: { ci: entry }, ...options })
+  const ask = async (method: 'GET' | 'POST', url: string, sent = token) =>
+    opened.app.inject({ method, url, headers: { host: 'localhost', authorization: `Bearer ${sent}` } })
+  return { ...opened, token, ask }
+}
+
+/** What JSON makes of a value. */
+function plain(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value))
+}
+
+test('a program reads what the pages show, whole, and nothing else', async (t) => {
+  const { ask } = await open(t, ['read'])
+  const told = async (url: string): Promise<unknown> => (await ask('GET', url)).json()
+  const shown = jobs.map(({ edits: _edits, ...job }) => job)
+  const { at } = overview
+  assert.deepEqual(await told('/api/v1/queues'), plain({ at, queues }))
+  assert.deepEqual(
+    await told('/api/v1/queues/relay?state=delayed&start=-3'),
+    plain({ at, ...queues[1], start: 0, jobs: shown }),
+  )
+  assert.deepEqual(await told('/api/v1/held'), plain({ at, jobs: [shown[1]] }))
+  assert.deepEqual(await told(`/api/v1/messages/${sampleId}`), plain({ ...message, jobs: shown }))
+  assert.deepEqual(await told('/api/v1/health'), plain(await source.health()))
+  for (const url of ['/api/v1/queues/none', '/api/v1/messages/none', '/api/v1/messages/0mi8v2c4bm99999999'])
+    assert.equal((await ask('GET', url)).statusCode, 404, url)
+  for (const url of ['/api/v1/audit', ...changes]) {
+    const { statusCode } = await ask(url.endsWith('audit') ? 'GET' : 'POST', url)
+    assert.equal(statusCode, 403, url)
+  }
+})
+
+test('a program acts by its scopes, and the audit log has its name', async (t) => {
+  const { ask, done, audit } = await open(t, ['queues', 'messages'])
+  for (const url of changes) assert.match((await ask('POST', url)).json<{ done: string }>().done, /./, url)
+  assert.equal(done.length, changes.length)
+  assert.equal(done.at(-1), `remove ${sampleId} token ci (API)`)
+  for (const url of questions.slice(0, -1)) assert.equal((await ask('GET', url)).statusCode, 403, url)
+  const [last] = await audit.last(1)
+  assert.deepEqual(
+    [last?.by, last?.action, last?.about, last?.outcome],
+    ['token ci', 'remove message', sampleId, 'done'],
+  )
+})
+
+test('without a token, with a wrong one or one that was taken back nothing is answered', async (t) => {
+  const { ask, token, settings, done, app } = await open(t, ['read', 'queues', 'messages', 'audit'])
+  const wrong = [
+    '',
+    'ci',
+    'ci.',
+    `${token}x`,
+    token.replace('ci.', 'cd.'),
+    makeToken('ci', ['read']).token,
+    'x '.repeat(9),
+  ]
+  for (const url of questions) {
+    for (const sent of wrong) {
+      const reply = await ask('GET', url, sent)
+      assert.deepEqual([reply.statusCode, reply.headers['www-authenticate']], [401, 'Bearer'], `${url} ${sent}`)
+    }
+    assert.equal((await app.inject({ url, headers: { host: 'localhost' } })).statusCode, 401)
+  }
+  settings.current = { ...settings.current, tokens: tableOf({}) }
+  for (const url of changes) assert.equal((await ask('POST', url)).statusCode, 401)
+  assert.deepEqual(done, [])
+})
+
+test('a token opens no page', async (t) => {
+  const { ask } = await open(t, ['read', 'queues', 'messages', 'audit'])
+  for (const url of ['/', '/queues', `/messages/${sampleId}`, '/system'])
+    assert.equal((await ask('GET', url)).statusCode, 303, url)
+  assert.equal((await ask('POST', '/queues/relay/pause')).statusCode, 303)
+})
+
+test('a browser that has signed in reads, and changes nothing here: another site could make it ask', async (t) => {
+  const { app, done } = await open(t, ['read'])
+  const ada = new TestBrowser(app)
+  await ada.signIn('ada', 'notes')
+  const token = tokenIn((await ada.get('/')).body)
+  for (const url of [...questions, '/api/v1/audit']) assert.equal((await ada.get(url)).statusCode, 200, url)
+  for (const url of changes) assert.equal((await ada.post(url, { token })).statusCode, 403, url)
+  assert.deepEqual(done, [])
+})
+
+test('a read-only dashboard lets programs change nothing either', async (t) => {
+  const { ask, done } = await open(t, ['read', 'queues', 'messages', 'audit'], { readOnly: true })
+  for (const url of changes) assert.equal((await ask('POST', url)).statusCode, 403, url)
+  for (const url of [...questions, '/api/v1/audit']) assert.equal((await ask('GET', url)).statusCode, 200, url)
+  assert.deepEqual(done, [])
+})
+
+test('where nobody signs in everybody reads, and who has a token acts', async (t) => {
+  const { entry, token } = makeToken('ci', ['queues'])
+  const { app, done } = await openTestApp(t, { source, apiTokens: { ci: entry } })
+  const headers = { host: 'localhost' }
+  assert.equal((await app.inject({ url: '/api/v1/queues', headers })).statusCode, 200)
+  assert.equal((await app.inject({ method: 'POST', url: '/api/v1/queues/relay/pause', headers })).statusCode, 403)
+  const authorization = `Bearer ${token}`
+  const reply = await app.inject({
+    method: 'POST',
+    url: '/api/v1/queues/relay/pause',
+    headers: { ...headers, authorization },
+  })
+  assert.deepEqual([reply.statusCode, done], [200, ['pause relay']])
+})
+
+test('what cannot be done is told with its reason and a code', async (t) => {
+  const asked = async (error: Error) => {
+    const { ask, audit } = await open(t, ['messages'], { operations: failingOperations(error) })
+    const reply = await ask('POST', `/api/v1/messages/${sampleId}/hold`)
+    assert.equal((await audit.last(1))[0]?.outcome, 'refused')
+    return [reply.statusCode, reply.json<{ error: string }>().error]
+  }
+  assert.deepEqual(await asked(new OperationError('it is held already')), [409, 'it is held already'])
+  assert.deepEqual(await asked(new QueueUnavailableError('Redis is away')), [503, 'Redis is away'])
+  assert.match(String((await asked(new Error('secret path')))[1]), /the log says why/)
+})
+
+interface Document {
+  readonly openapi: string
+  readonly paths: Readonly<
+    Record<string, Readonly<Record<string, { operationId: string; responses: Readonly<Record<string, unknown>> }>>>
+  >
+}
+
+test('the OpenAPI document describes each route, and no other', async (t) => {
+  const { app, ask } = await open(t, ['read'])
+  const { openapi, paths } = (await ask('GET', '/api/v1/openapi.json')).json<Document>()
+  assert.equal(openapi, '3.1.0')
+  const described = Object.entries(paths).flatMap(([path, operations]) =>
+    Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`),
+  )
+  const routes = routesOf(app).filter((one) => one.includes('/api/v1/') && !one.endsWith('openapi.json'))
+  assert.deepEqual(described.toSorted(), routes.toSorted())
+  assert.equal(routes.length, 13)
+  for (const route of routes) {
+    const [method = '', path = ''] = route.split(' ')
+    const url = path.replace('{name}', 'relay').replace('{id}', sampleId)
+    assert.notEqual((await ask(method as 'GET', url)).statusCode, 404, route)
+  }
+  const operations = Object.values(paths).flatMap((one) => Object.values(one))
+  assert.equal(new Set(operations.map((one) => one.operationId)).size, routes.length)
+  for (const { responses } of operations)
+    assert.deepEqual(Object.keys(responses), ['200', '401', '403', '404', '409', '503'])
+})
+
+/** `GET /api/v1/queues/{name}`: all that the server answers to, as its own tree of routes tells it. */
+function routesOf(app: FastifyInstance): readonly string[] {
+  const path: string[] = []
+  return app
+    .printRoutes({ commonPrefix: false })
+    .split('\n')
+    .flatMap((line) => {
+      const [, indent = '', part = '', methods = ''] = /^(.*?)── (\S+) \(([^)]*)\)$/.exec(line) ?? []
+      path.splice((indent.length - 1) / 4, path.length, part)
+      const whole = path.join('').replaceAll(/:(\w+)/g, '{$1}')
+      return methods.split(', ').flatMap((method) => (['GET', 'POST'].includes(method) ? [`${method} ${whole}`] : []))
+    })
+}

@@ -1,0 +1,212 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+
+import type { Audit } from '../../shared/audit.ts'
+import { isMessageId } from '../../shared/mail/message-id.ts'
+import type { MessageId } from '../../shared/mail/message-id.ts'
+import { OperationError } from '../../shared/operate/operations.ts'
+import type { Operations } from '../../shared/operate/operations.ts'
+import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
+import type { Seen } from '../../shared/report/views.ts'
+import type { Access } from './access.ts'
+import { messageActions, queueActions } from './actions.ts'
+import type { Action } from './actions.ts'
+import type { ApiRoute } from './api-route.ts'
+import { schemas } from './api-schemas.ts'
+import { openApiDocument } from './openapi.ts'
+import { jobQuestion } from './questions.ts'
+import type { Source } from './source.ts'
+import { anybody } from './visitor.ts'
+import type { Visitor } from './visitor.ts'
+
+export interface ApiParts {
+  readonly source: Source
+  readonly operations: Operations
+  readonly access: Access
+  readonly audit: Audit
+}
+
+/** The answer is an error that its asker can understand. */
+class ApiError extends Error {
+  override readonly name = 'ApiError'
+  readonly code: 403 | 404 | 409 | 503
+
+  constructor(code: ApiError['code'], message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+const mostHeld = 500
+const mostAudited = 500
+
+/** `/api/v1`: JSON for programs. A token needs the scope of what it asks; a browser that has signed in may read. */
+export function addApi(app: FastifyInstance, parts: ApiParts): void {
+  const routes = apiRoutes(parts)
+  for (const { method, path, scope, answer, run } of routes) {
+    app.route({
+      method,
+      url: path,
+      schema: { response: { 200: answer } },
+      handler: async (request: FastifyRequest, reply: FastifyReply) => {
+        const caller = parts.access.visitor(request) ?? anybody
+        try {
+          if (!caller.scopes.has(scope)) throw new ApiError(403, `this needs a token of scope ${scope}`)
+          return await run(request, caller)
+        } catch (error) {
+          if (error instanceof ApiError) return reply.code(error.code).send({ error: error.message })
+          throw error
+        }
+      },
+    })
+  }
+  const document = openApiDocument(routes)
+  app.get('/api/v1/openapi.json', (_request, reply) => reply.send(document))
+}
+
+function apiRoutes(parts: ApiParts): readonly ApiRoute[] {
+  return [...readingRoutes(parts), ...queueRoutes(parts), ...messageRoutes(parts)]
+}
+
+function readingRoutes({ source, audit }: ApiParts): readonly ApiRoute[] {
+  return [
+    {
+      method: 'GET',
+      path: '/api/v1/queues',
+      scope: 'read',
+      summary: 'All queues with their numbers',
+      answer: schemas.queues,
+      run: async () => {
+        const { queues, at } = await source.overview()
+        return { at, queues: seenOr503(queues) }
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/queues/:name',
+      scope: 'read',
+      summary: 'A queue and a page of its jobs',
+      query: {
+        state: { type: 'string', enum: ['waiting', 'active', 'delayed', 'held'] },
+        start: { type: 'integer', description: 'How many to leave out; a page has up to 100 of each state.' },
+      },
+      answer: schemas.queue,
+      run: async (request) => {
+        const detail = await source.queue(parameter(request, 'name'), jobQuestion(request))
+        if (detail === undefined) throw new ApiError(404, 'no such queue')
+        const { queue, jobs, question, at } = detail
+        return { at, ...seenOr503(queue), start: question.start, jobs: seenOr503(jobs) }
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/held',
+      scope: 'read',
+      summary: `Held messages of all queues, at most ${mostHeld}`,
+      answer: schemas.held,
+      run: async () => {
+        const { jobs, at } = await source.held(mostHeld)
+        return { at, jobs: seenOr503(jobs) }
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/messages/:id',
+      scope: 'read',
+      summary: 'Everything known about a message',
+      answer: schemas.message,
+      run: async (request) => {
+        const id = messageId(request)
+        const message = await source.message(id)
+        if (message === undefined) throw new ApiError(404, 'no such message')
+        const { jobs, ...told } = message
+        if (jobs.kind === 'away') return { ...told, jobs: [], queuesAway: jobs.reason }
+        return { ...told, jobs: jobs.value }
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/health',
+      scope: 'read',
+      summary: 'What is well and what is not; the code is 200 either way',
+      answer: schemas.health,
+      run: () => source.health(),
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/audit',
+      scope: 'audit',
+      summary: `The last ${mostAudited} things that operators did or tried, newest first`,
+      answer: schemas.audit,
+      run: async () => ({ entries: await audit.last(mostAudited) }),
+    },
+  ]
+}
+
+function queueRoutes(parts: ApiParts): readonly ApiRoute[] {
+  return queueActions(parts.operations).map((action) => ({
+    method: 'POST',
+    path: `/api/v1/queues/:name/${action.path}`,
+    scope: 'queues',
+    summary: action.name,
+    answer: schemas.done,
+    run: async (request, caller) => {
+      const name = parameter(request, 'name')
+      return act(parts, { request, caller, action, target: name, about: name })
+    },
+  }))
+}
+
+function messageRoutes(parts: ApiParts): readonly ApiRoute[] {
+  return messageActions(parts.operations).map((action) => ({
+    method: 'POST',
+    path: `/api/v1/messages/:id/${action.path}`,
+    scope: 'messages',
+    summary: action.name,
+    answer: schemas.done,
+    run: async (request, caller) => {
+      const id = messageId(request)
+      return act(parts, { request, caller, action, target: id, about: id })
+    },
+  }))
+}
+
+interface Asked<Target> {
+  readonly request: FastifyRequest
+  readonly caller: Visitor
+  readonly action: Action<Target>
+  readonly target: Target
+  readonly about: string
+}
+
+async function act<Target>({ access, audit }: ApiParts, asked: Asked<Target>): Promise<{ readonly done: string }> {
+  const { request, caller, action, target, about } = asked
+  const { name: by = 'unknown' } = caller
+  const record = (outcome: 'done' | 'refused', detail: string): void =>
+    audit.record({ by, from: access.client(request).address, action: action.name, about, outcome, detail })
+  try {
+    const done = await action.run(target, `${by} (API)`)
+    record('done', done)
+    return { done }
+  } catch (error) {
+    const isTold = error instanceof OperationError || error instanceof QueueUnavailableError
+    record('refused', isTold ? error.message : 'it failed; the log says why')
+    if (!isTold) throw error
+    throw new ApiError(error instanceof OperationError ? 409 : 503, error.message, { cause: error })
+  }
+}
+
+function seenOr503<T>(seen: Seen<T>): T {
+  if (seen.kind === 'away') throw new ApiError(503, seen.reason)
+  return seen.value
+}
+
+function messageId(request: FastifyRequest): MessageId {
+  const id = parameter(request, 'id')
+  if (!isMessageId(id)) throw new ApiError(404, 'no such message')
+  return id
+}
+
+function parameter(request: FastifyRequest, name: string): string {
+  const value = (request.params as Readonly<Record<string, unknown>>)[name]
+  return typeof value === 'string' ? value : ''
+}
