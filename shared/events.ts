@@ -36,6 +36,16 @@ export interface AttemptFields {
  */
 export interface Events {
   connected(fields: SessionFields): void
+  /** A TLS handshake with a client is done. */
+  secured(
+    fields: SessionFields & {
+      readonly version: string
+      readonly cipher: string
+      readonly resumed: boolean
+      readonly servername?: string
+      readonly clientSubject?: string
+    },
+  ): void
   disconnected(fields: SessionFields & { readonly tookMs: number }): void
   authenticated(fields: SessionFields & { readonly user: string; readonly method: string }): void
   authFailed(fields: SessionFields & { readonly user?: string | undefined; readonly reply: Reply }): void
@@ -196,6 +206,7 @@ export function createEvents(parts: {
 
   return {
     connected: (fields) => emit('connected', 'debug', fields),
+    secured: (fields) => emit('secured', 'info', fields),
     disconnected: (fields) => emit('disconnected', 'debug', fields),
     authenticated: (fields) => emit('authenticated', 'info', fields),
     authFailed: (fields) => emit('auth failed', 'warn', fields),

@@ -1,9 +1,10 @@
-import { X509Certificate } from 'node:crypto'
+import { X509Certificate, createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
 import type { SecureContext, SecureContextOptions } from 'node:tls'
 
 import type { Pki } from '../../shared/config/model.ts'
+import type { TicketKeys } from './ticket-keys.ts'
 
 export interface CertificateOptions {
   /** The first serves clients that name no host, or one we have no certificate for. */
@@ -12,6 +13,10 @@ export interface CertificateOptions {
   readonly tls: Pick<SecureContextOptions, 'minVersion' | 'maxVersion' | 'ciphers'>
   /** File of the authorities that client certificates are checked against. */
   readonly clientCa?: string
+  /** Clients must prove a certificate. */
+  readonly verifyClient: boolean
+  /** Seals session tickets. */
+  readonly tickets: Pick<TicketKeys, 'current'>
   /** Told when changed files cannot be used and the old certificate stays. */
   readonly onWarning: (message: string) => void
 }
@@ -66,9 +71,11 @@ interface PkiFiles {
   readonly cert: string
   readonly key: string
   readonly ca?: string
+  /** In base64. */
+  readonly ticketKey: string
 }
 
-async function readAll({ pkis, clientCa }: CertificateOptions): Promise<readonly PkiFiles[]> {
+async function readAll({ pkis, clientCa, tickets }: CertificateOptions): Promise<readonly PkiFiles[]> {
   const ca = clientCa === undefined ? undefined : await read('ca', clientCa)
   return Promise.all(
     pkis.map(async ({ name, cert, key, dhe }) => ({
@@ -77,6 +84,7 @@ async function readAll({ pkis, clientCa }: CertificateOptions): Promise<readonly
       cert: await read(`pki "${name}"`, cert),
       key: await read(`pki "${name}"`, key),
       ...(ca === undefined ? {} : { ca }),
+      ticketKey: tickets.current.toString('base64'),
     })),
   )
 }
@@ -89,14 +97,15 @@ async function read(owner: string, path: string): Promise<string> {
   }
 }
 
-function load({ name, cert, key, ca, dhe }: PkiFiles, { tls }: CertificateOptions): Loaded {
+function load({ name, cert, key, ca, dhe, ticketKey }: PkiFiles, { tls, verifyClient }: CertificateOptions): Loaded {
   try {
     const context = createSecureContext({
       cert,
       key,
       ...tls,
       honorCipherOrder: true,
-      sessionIdContext: 'sluice',
+      sessionIdContext: sessionsOf(verifyClient, ca),
+      ticketKeys: Buffer.from(ticketKey, 'base64'),
       ...(dhe === 'auto' ? { dhparam: 'auto' } : {}),
       ...(ca === undefined ? {} : { ca }),
     })
@@ -104,6 +113,15 @@ function load({ name, cert, key, ca, dhe }: PkiFiles, { tls }: CertificateOption
   } catch (error) {
     throw new Error(`pki "${name}": ${(error as Error).message}`, { cause: error })
   }
+}
+
+/** What a client proved to one listener, a session that it resumes proves to others of the same name only. */
+function sessionsOf(verifyClient: boolean, ca: string | undefined): string {
+  if (!verifyClient) return 'sluice'
+  return createHash('sha256')
+    .update(ca ?? '')
+    .digest('hex')
+    .slice(0, 32)
 }
 
 /** DNS names of the certificate; the common name only when there are none (RFC 6125 §6.4.4). */

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 
 import { createPasswordVerifier } from '../../shared/crypt/verify-password.ts'
@@ -17,6 +18,7 @@ export default {
         greylist: context.queues.greylist,
         verifier,
         monotonic: () => performance.now(),
+        ticketFile: join(context.dataFolder, 'tls-tickets'),
       })
       return {
         get listens() {

@@ -38,6 +38,7 @@ import { openRestrictions } from './restrictions/open-restrictions.ts'
 import type { Restrictions } from './restrictions/session-restrictions.ts'
 import { mannersOf } from './manners.ts'
 import { InboundServer } from './server.ts'
+import { TicketKeys } from './ticket-keys.ts'
 import { Tally } from './tally.ts'
 
 export interface InboundParts extends Pick<
@@ -57,6 +58,8 @@ export interface InboundParts extends Pick<
   readonly greylist: Greylist
   /** In place of real time, for `restrict ... sleep`. */
   readonly sleep?: Restrictions['sleep']
+  /** The key of session tickets, for all processes that have this file; absent: each has its own. */
+  readonly ticketFile?: string
   /** In place of the log. */
   readonly reportFilter?: Reception['reportFilter']
 }
@@ -81,6 +84,7 @@ interface Lasting extends Pick<Reception, 'limits' | 'knownClients'> {
   readonly tally: Tally
   readonly bans: BanList
   readonly guard: LoginGuard
+  readonly tickets: TicketKeys
   readonly loginBackends: LoginBackends
   /** Makes users that are not there look the same at each login. */
   readonly decoyKey: Buffer
@@ -111,6 +115,12 @@ interface Opened {
  */
 export async function openInbound(parts: InboundParts): Promise<Inbound> {
   const limits = parts.limits ?? defaultLimits
+  const tickets = new TicketKeys({
+    ...(parts.ticketFile === undefined ? {} : { path: parts.ticketFile }),
+    clock: parts.clock,
+    onWarning: (message) => parts.log.warn({}, message),
+  })
+  await tickets.refresh()
   const lasting: Lasting = {
     limits,
     places: new ConnectionPlaces(limits, parts.tables),
@@ -118,6 +128,7 @@ export async function openInbound(parts: InboundParts): Promise<Inbound> {
     bans: new BanList(parts.clock.now, parts.queues?.bans),
     knownClients: new KnownClients(),
     guard: new LoginGuard(parts.monotonic),
+    tickets,
     loginBackends: createLoginBackends(parts),
     decoyKey: randomBytes(32),
     filterHost: createFilterHost({ log: parts.log, now: () => performance.timeOrigin + performance.now() }),
@@ -169,6 +180,7 @@ export async function openInbound(parts: InboundParts): Promise<Inbound> {
     },
   })
   const refreshCertificates = async (): Promise<void> => {
+    await tickets.refresh()
     for (const certificates of new Set(current.places.map((one) => one.certificates))) await certificates?.refresh()
   }
   const timer = setInterval(() => void refreshCertificates(), certificateCheckMs)
@@ -278,7 +290,7 @@ async function openListener(
 ): Promise<void> {
   const { configuration } = surroundings
   try {
-    const certificates = await certificatesOf(listener, configuration, surroundings.parts.log)
+    const certificates = await certificatesOf(listener, surroundings)
     const addresses = await bindAddresses({
       on: listener.on,
       interfaces: configuration.pipeline.interfaces,
@@ -388,8 +400,7 @@ function hostnameAt(names: Table, tables: InboundParts['tables']): NonNullable<R
 
 async function certificatesOf(
   listener: Listener,
-  configuration: Configuration,
-  log: InboundParts['log'],
+  { configuration, parts, lasting }: Surroundings,
 ): Promise<Certificates | undefined> {
   if (listener.tls === 'none') return undefined
   const clientCa = listener.ca === undefined ? undefined : configuration.cas.get(listener.ca)
@@ -399,7 +410,9 @@ async function certificatesOf(
   return Certificates.open({
     pkis: pkisOf(listener, configuration),
     tls: { ...versions, ...(ciphers === undefined ? {} : { ciphers }) },
-    onWarning: (message) => log.warn({ listener: listener.on }, message),
+    verifyClient: listener.verifyClient,
+    tickets: lasting.tickets,
+    onWarning: (message) => parts.log.warn({ listener: listener.on }, message),
     ...(clientCa === undefined ? {} : { clientCa }),
   })
 }

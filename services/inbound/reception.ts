@@ -65,7 +65,7 @@ export interface Reception {
   readonly login: Login
   readonly events: Pick<
     Events,
-    'connected' | 'disconnected' | 'authenticated' | 'authFailed' | 'rejected' | 'received' | 'filterReport'
+    'connected' | 'secured' | 'disconnected' | 'authenticated' | 'authFailed' | 'rejected' | 'received' | 'filterReport'
   >
   readonly log: Logger
   readonly clock: Clock

@@ -24,6 +24,7 @@ import type { RestrictionRefusal } from './restrictions/session-restrictions.ts'
 import type { InboundServer } from './server.ts'
 import { SessionFilters, resultOf } from './session-filters.ts'
 import type { Refusal, SessionPhase } from './session-filters.ts'
+import { tlsSessionOf } from './tls-session.ts'
 import { MailTransactions } from './transactions.ts'
 import type { Client } from './transactions.ts'
 
@@ -223,6 +224,11 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     if (this.secure) this.#reportTls()
   }
 
+  #noteTls(): void {
+    if (this._socket instanceof TLSSocket)
+      this.#reception.events.secured({ ...this.#fields(), ...tlsSessionOf(this._socket) })
+  }
+
   #reportTls(): void {
     if (this.filters?.observed !== true || this.tls === undefined) return
     const { version, cipher } = this.tls
@@ -255,6 +261,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     this._ready = true
     this.#waitingSince = this.#reception.monotonic()
     this.#reception.events.connected(this.#fields())
+    this.#noteTls()
     const greeting = `220 ${this.#reception.manners.greeting(this.hostname)}`
     this.#write(`${greeting}\r\n`)
     this.filters?.report('protocol-server', greeting)
@@ -530,7 +537,10 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     this.#flush()
     this.upgrade(
       () => this.#next(),
-      () => this.#reportTls(),
+      () => {
+        this.#noteTls()
+        this.#reportTls()
+      },
     )
   }
 

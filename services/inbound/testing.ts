@@ -28,6 +28,8 @@ export interface TestInbound extends Inbound {
   readonly accepted: AcceptedMessage[]
   /** Names of events, in order. */
   readonly events: string[]
+  /** What each event was told, in the same order. */
+  readonly told: unknown[]
   readonly filterReports: FilterReport[]
   /** What the `rejected` events said. */
   readonly rejections: Rejection[]
@@ -59,6 +61,7 @@ export interface TestInboundOptions {
   readonly accept?: Pipeline['accept']
   readonly write?: IncomingContent['write']
   readonly filterSettings?: InboundParts['filterSettings']
+  readonly ticketFile?: string
   /** Absent: there is no name at all. */
   readonly resolver?: Resolver
   readonly sleep?: InboundParts['sleep']
@@ -106,6 +109,7 @@ export function inlineMap(name: string, entries: Readonly<Record<string, string>
 export async function startInbound(options: TestInboundOptions = {}): Promise<TestInbound> {
   const memory = inMemoryPipeline(options)
   const events: string[] = []
+  const told: unknown[] = []
   const filterReports: FilterReport[] = []
   const rejections: Rejection[] = []
   const signals = new EventTarget()
@@ -123,11 +127,12 @@ export async function startInbound(options: TestInboundOptions = {}): Promise<Te
     greylist: options.greylist ?? { waitMs: () => Promise.resolve(0) },
     ...(options.sleep === undefined ? {} : { sleep: options.sleep }),
     ...(options.queues === undefined ? {} : { queues: options.queues }),
-    events: recordingEvents(events, rejections, signals),
+    events: recordingEvents(events, told, rejections, signals),
     log: silentLog(),
     clock: { now: () => Date.UTC(2026, 10, 21, 3, 22, 5) },
     verifier: { verify: (password, hash) => Promise.resolve(checkPassword(password, hash)) },
     monotonic: () => performance.now(),
+    ...(options.ticketFile === undefined ? {} : { ticketFile: options.ticketFile }),
     ...(options.filterSettings === undefined ? {} : { filterSettings: options.filterSettings }),
     reportFilter: (fields) => filterReports.push(fields),
     limits: { ...defaultLimits, greetingWaitMs: 0, authDelayMs: 0, drainMs: 1_000, ...options.limits },
@@ -140,7 +145,7 @@ export async function startInbound(options: TestInboundOptions = {}): Promise<Te
     return live.reload()
   }
   const port = inbound.addresses[0]?.port ?? 0
-  return { ...inbound, ...memory, port, events, filterReports, rejections, nextEvent, reload }
+  return { ...inbound, ...memory, port, events, told, filterReports, rejections, nextEvent, reload }
 }
 
 /** `jane@example.org`, `john@` and `postmaster@` are there, `list@` has two members; other domains are relayed for users only. */
@@ -254,10 +259,11 @@ const silentResolver: Resolver = {
   close: () => undefined,
 }
 
-function recordingEvents(names: string[], rejections: Rejection[], signals: EventTarget): Events {
+function recordingEvents(names: string[], told: unknown[], rejections: Rejection[], signals: EventTarget): Events {
   return new Proxy({} as Events, {
     get: (_, name) => (fields: unknown) => {
       names.push(String(name))
+      told.push(fields)
       if (name === 'rejected') rejections.push(fields as Rejection)
       signals.dispatchEvent(new Event(String(name)))
     },

@@ -1,0 +1,30 @@
+import type { TLSSocket } from 'node:tls'
+
+/** What is known of a connection after its handshake. */
+export interface TlsSession {
+  readonly version: string
+  readonly cipher: string
+  /** It goes on from an earlier connection, by a ticket. */
+  readonly resumed: boolean
+  /** Of ours, as the client asked for it (SNI). */
+  readonly servername?: string
+  /** Of the certificate it proved to have: `CN=client.example.org, O=Example`. */
+  readonly clientSubject?: string
+}
+
+export function tlsSessionOf(socket: TLSSocket): TlsSession {
+  const { servername } = socket as TLSSocket & { readonly servername?: string | false }
+  const clientSubject = socket.authorized ? subjectOf(socket) : undefined
+  return {
+    version: socket.getProtocol() ?? 'TLS',
+    cipher: socket.getCipher().standardName,
+    resumed: socket.isSessionReused(),
+    ...(typeof servername === 'string' && servername !== '' ? { servername: servername.slice(0, 255) } : {}),
+    ...(clientSubject === undefined ? {} : { clientSubject }),
+  }
+}
+
+function subjectOf(socket: TLSSocket): string | undefined {
+  const subject = socket.getPeerX509Certificate()?.subject
+  return subject?.split('\n').toReversed().join(', ')
+}
