@@ -1,6 +1,7 @@
 import { ConfigurationError } from '../../shared/config/load.ts'
 import { renderDiagnostic } from '../../shared/config/diagnostic.ts'
 import { deadAfterMs, readHeartbeats } from '../../shared/heartbeat.ts'
+import { checkOpenRelay } from '../../shared/restrictions/check-open-relay.ts'
 import { toJson } from '../../shared/config/to-json.ts'
 import { exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
@@ -88,7 +89,8 @@ async function checkConfiguration(invocation: Invocation): Promise<number> {
   const { terminal, options, operands } = invocation
   const json = options.has('json')
   try {
-    const { configuration, warnings } = await loadPlace(invocation, operands[0])
+    const { configuration, warnings: told, texts } = await loadPlace(invocation, operands[0])
+    const warnings = [...told, ...(await checkOpenRelay({ configuration, texts }))]
     if (json) terminal.print(JSON.stringify({ revision: configuration.revision, diagnostics: warnings }, undefined, 2))
     else {
       for (const warning of warnings) terminal.warn(renderDiagnostic(warning))

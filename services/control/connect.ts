@@ -34,6 +34,8 @@ import type { Invocation } from './command.ts'
 export interface Place {
   readonly configuration: LoadedConfiguration['configuration']
   readonly warnings: LoadedConfiguration['warnings']
+  /** Of the files it was read from, by path. */
+  readonly texts: LoadedConfiguration['texts']
   readonly dataFolder: string
   readonly spoolPath: string
   /** Folder of the journal. */
@@ -55,7 +57,7 @@ export async function loadPlace(invocation: Invocation, smtpdConf?: string): Pro
   const local = file === undefined ? await prepareLocalIdentity(await openDataFolder(dataFolder)) : undefined
   const pipelineConf = options.pipelineConf ?? (local === undefined ? undefined : localPipelineConf)
   const hostname = invocation.environment['SMTPD_HOSTNAME']
-  const { configuration, warnings } = await loadConfiguration({
+  const { configuration, warnings, texts } = await loadConfiguration({
     smtpdConf: file ?? localSmtpdConf,
     ...(pipelineConf === undefined ? {} : { pipelineConf }),
     definitions: { ...local?.definitions, ...options.definitions },
@@ -63,7 +65,7 @@ export async function loadPlace(invocation: Invocation, smtpdConf?: string): Pro
     ...(hostname === undefined ? {} : { hostname }),
   })
   const spoolPath = configuration.pipeline.spool?.path ?? join(dataFolder, 'spool')
-  return { configuration, warnings, dataFolder, spoolPath, eventsFolder: join(dataFolder, 'events') }
+  return { configuration, warnings, texts, dataFolder, spoolPath, eventsFolder: join(dataFolder, 'events') }
 }
 
 /** The place of a Sluice that was started at least once. @throws ControlError */

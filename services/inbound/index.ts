@@ -5,6 +5,7 @@ import { createPasswordVerifier } from '../../shared/crypt/verify-password.ts'
 import type { Service } from '../../shared/service.ts'
 import { openInbound } from './open-inbound.ts'
 import { recipientResolver } from './recipient-resolver.ts'
+import { reportOpenRelay } from './report-open-relay.ts'
 
 /** The MTA's way in: SMTP and submission listeners. */
 export default {
@@ -20,11 +21,13 @@ export default {
         monotonic: () => performance.now(),
         ticketFile: join(context.dataFolder, 'tls-tickets'),
       })
+      const unfollow = reportOpenRelay(context)
       return {
         get listens() {
           return inbound.listens
         },
         async close() {
+          await unfollow.then((stop) => stop())
           await inbound.close()
           await verifier.close()
         },

@@ -42,6 +42,7 @@ export type DiagnosticCode =
   | 'no-effect'
   | 'starttls-on-smtps-port'
   | 'deliver-any-domain'
+  | 'open-relay'
   | 'unreachable'
   | 'restriction-order'
   | 'socket-mode'
