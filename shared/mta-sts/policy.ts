@@ -25,8 +25,11 @@ export function parsePolicy(text: string): StsPolicy {
   const mx: string[] = []
   for (const line of text.split(/\r?\n/)) {
     if (line.trim() === '') continue
-    const [, name, value = ''] = /^([A-Za-z0-9][A-Za-z0-9_.-]{0,31})[ \t]*:[ \t]*(.*?)[ \t]*$/.exec(line) ?? []
-    if (name === undefined) throw new PolicyFault(`the policy has a line that is no field: ${line.slice(0, 80)}`)
+    const colon = line.indexOf(':')
+    const name = line.slice(0, Math.max(colon, 0)).trimEnd()
+    const value = line.slice(colon + 1).trim()
+    if (!/^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$/.test(name))
+      throw new PolicyFault(`the policy has a line that is no field: ${line.slice(0, 80)}`)
     if (name === 'mx') mx.push(mxPattern(value))
     else if (!first.has(name)) first.set(name, value)
   }
