@@ -9,6 +9,7 @@ import { explainCommand } from './explain.ts'
 import { learnForget, learnHam, learnSpam, learnStatus, learnTrain } from './learn.ts'
 import { reload } from './reload.ts'
 import { rebuild } from './rebuild.ts'
+import { scan } from './scan.ts'
 import { send } from './send.ts'
 import { showHeld } from './show-held.ts'
 import { showMessage } from './show-message.ts'
@@ -48,6 +49,7 @@ export const commands: readonly Command[] = [
   learnForget,
   learnStatus,
   learnTrain,
+  scan,
   encrypt,
   tryLogin,
   tokenCommand,

@@ -100,6 +100,27 @@ test('marks of the filter itself are not learned, and forged mail is never learn
   )
 })
 
+test('scan tells what the model thinks of each message, and why', async (t) => {
+  const { folder, ctl } = bench(t)
+  for (const kind of ['ham', 'spam'] as const) {
+    writeFileSync(join(folder, kind), mbox(kind, 120))
+    await ctl('learn', kind, join(folder, kind))
+  }
+  const { out } = await ctl('scan', join(folder, 'spam'))
+  assert.match(out, /120 messages, 120 with 5 points or more, by site-[0-9a-f]{8}$/)
+  assert.match((await ctl('scan', join(folder, 'ham'))).out, /120 messages, 0 with 5 points or more/)
+  writeFileSync(join(folder, 'one'), exampleMail(500, 'spam'))
+  const [line = ''] = (await ctl('scan', join(folder, 'one'), '--why', '--json')).out.split('\n')
+  const { junk, reasons } = JSON.parse(line) as {
+    junk: boolean
+    reasons: readonly { feature: string; logOdds: number }[]
+  }
+  assert.ok(junk)
+  assert.ok(
+    reasons.some(({ feature, logOdds }) => /casino|prize|lottery|bonus|pills|urgent/.test(feature) && logOdds > 0),
+  )
+})
+
 test('a file that is not there is told, with its name', async (t) => {
   const { ctl } = bench(t)
   const { code, errors } = await ctl('learn', 'spam', '/nonexistent/mail')

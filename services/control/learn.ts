@@ -7,10 +7,10 @@ import { forget, learn, learnedOf, readLearned } from '../../shared/classifier/l
 import type { Learned } from '../../shared/classifier/learned-mail.ts'
 import { readMail } from '../../shared/classifier/readable-mail.ts'
 import type { ReadableMail } from '../../shared/classifier/readable-mail.ts'
-import { ControlError, exitCodes } from './command.ts'
+import { exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
 import { loadPlace } from './connect.ts'
-import { mailsAt } from './mail-files.ts'
+import { readMails } from './mail-files.ts'
 
 const path = { name: 'FILE|MAILDIR|MBOX|-', required: true } as const
 /** So many new messages are worth the seconds that a new model takes; or that part of what is known. */
@@ -59,7 +59,7 @@ async function runLearn(invocation: Invocation, kind: 'ham' | 'spam'): Promise<n
   const subject = configuration.pipeline.spam.subject
   const taught: Learned[] = []
   let forged = 0
-  for await (const content of read(invocation)) {
+  for await (const content of readMails(invocation, stdin)) {
     const mail = withoutMark(readMail(content), subject)
     if (kind === 'ham' && isForged(mail, configuration.authservId)) forged += 1
     else taught.push(learnedOf(featuresOfMail(mail), kind === 'spam'))
@@ -81,7 +81,7 @@ async function runForget(invocation: Invocation): Promise<number> {
   const { terminal } = invocation
   const { configuration, dataFolder } = await loadPlace(invocation)
   const ids: string[] = []
-  for await (const content of read(invocation))
+  for await (const content of readMails(invocation, stdin))
     ids.push(learnedOf(featuresOfMail(withoutMark(readMail(content), configuration.pipeline.spam.subject)), false).id)
   const gone = await forget(classifierFiles(dataFolder).learned, ids)
   terminal.print(`${gone} forgotten, ${ids.length - gone} were not known`)
@@ -110,15 +110,6 @@ async function runStatus(invocation: Invocation): Promise<number> {
     terminal.print(`model: ${version}, of ${ofHam} ham and ${ofSpam} spam`)
   }
   return exitCodes.done
-}
-
-async function* read({ operands }: Invocation): AsyncGenerator<Buffer> {
-  const [from = '-'] = operands
-  try {
-    yield* mailsAt(from, stdin)
-  } catch (error) {
-    throw new ControlError(`cannot read ${from}: ${(error as Error).message}`, exitCodes.failed, { cause: error })
-  }
 }
 
 /** Without what the filter itself wrote into the subject: it would learn its own opinion. */

@@ -3,9 +3,24 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 
+import { ControlError, exitCodes } from './command.ts'
+import type { Invocation } from './command.ts'
+
 /** Longer messages are not read to the end. */
 const mostBytes = 16 * 1024 * 1024
 const separator = Buffer.from('\nFrom ')
+
+/** The messages that the command's operand names. @throws ControlError */
+export async function* readMails({ operands }: Invocation, stdin: Readable): AsyncGenerator<Buffer> {
+  const [from = '-'] = operands
+  try {
+    yield* mailsAt(from, stdin)
+  } catch (error) {
+    if (error instanceof Error && 'syscall' in error)
+      throw new ControlError(`cannot read ${from}: ${error.message}`, exitCodes.failed, { cause: error })
+    throw error
+  }
+}
 
 /**
  * The messages in a file (one message, or an mbox), in a Maildir, in all files of a folder, or on standard input (`-`).

@@ -8,18 +8,14 @@ const mostWords = 3_000
 const mostWordLength = 24
 
 /** Kinds of features: the same word is another feature in the subject than in the body. */
-const kind = {
+const kinds = {
   word: 0x1001,
   pair: 0x1002,
   subject: 0x1003,
   subjectPair: 0x1004,
   host: 0x1005,
-  topLevel: 0x1006,
   path: 0x1007,
-  tag: 0x1008,
-  partType: 0x1009,
   extension: 0x100a,
-  charset: 0x100b,
   field: 0x100c,
   flag: 0x100d,
   mailer: 0x100e,
@@ -27,11 +23,33 @@ const kind = {
   fromDomain: 0x1010,
   folded: 0x1011,
   piece: 0x1012,
+  hostTopLevel: 0x200b,
+  fromTopLevel: 0x2016,
 } as const
 
+/** For who wants to know why. */
+const labels: Readonly<Record<keyof typeof kinds, string>> = {
+  word: 'word',
+  pair: 'words',
+  subject: 'subject',
+  subjectPair: 'subject',
+  host: 'link to',
+  path: 'link with',
+  extension: 'file',
+  field: 'field',
+  flag: 'it has',
+  mailer: 'program',
+  fromName: 'sender',
+  fromDomain: 'sender at',
+  folded: 'disguised',
+  piece: 'letters',
+  hostTopLevel: 'link to a domain in',
+  fromTopLevel: 'sender in',
+}
+
 /**
- * Presence of these says something about the program that made the message. Fields that only mail of some years or of some receiving
- * server has are left out: they would tell collections of mail apart, not spam from ham.
+ * Presence of these says something about the program that made the message. What only mail of some years or of some receiving server has is
+ * no feature, and neither are markup, charset and encryption of links: they would tell collections of mail apart, not spam from ham.
  */
 const tellingFields = new Set([
   'reply-to',
@@ -48,13 +66,8 @@ const tellingFields = new Set([
   'x-priority',
   'x-msmail-priority',
   'importance',
-  'mime-version',
   'date',
   'message-id',
-  'content-type',
-  'content-transfer-encoding',
-  'content-disposition',
-  'content-language',
   'disposition-notification-to',
   'errors-to',
   'to',
@@ -68,36 +81,47 @@ export function featuresOf(content: Buffer): Features {
 }
 
 export function featuresOfMail(mail: ReadableMail): Features {
-  const found = new Set<number>()
+  return Uint32Array.from(collect(mail, new Set()))
+}
+
+/** The features of a message with what each of them is: `word casino`, `pair free offer`. */
+export function namedFeatures(mail: ReadableMail): ReadonlyMap<number, string> {
+  const named = new NamedFeatures()
+  collect(mail, named)
+  return named.names
+}
+
+class NamedFeatures extends Set<number> {
+  readonly names = new Map<number, string>()
+
+  name(feature: number, text: string): void {
+    if (!this.names.has(feature)) this.names.set(feature, text)
+  }
+}
+
+function collect(mail: ReadableMail, found: Set<number>): Set<number> {
   const subject = valueOf(mail.fields, 'subject')
-  addWords(found, subject, kind.subject, kind.subjectPair)
+  addWords(found, subject, 'subject', 'subjectPair')
   addSubjectShape(found, subject)
   addHeader(found, mail.fields)
   const links: string[] = []
   let length = 0
   let isHidden = false
   for (const { text, html } of mail.texts) {
-    addWords(found, text, kind.word, kind.pair)
+    addWords(found, text, 'word', 'pair')
     length += text.length
     links.push(...linksIn(text))
     if (html === undefined) continue
     links.push(...html.links)
     isHidden ||= html.hidden
-    for (const tag of html.tags) found.add(hash(kind.tag, tag))
   }
   addLinks(found, links)
-  for (const { type, extension, charset } of mail.parts) {
-    found.add(hash(kind.partType, type))
-    if (extension !== '') found.add(hash(kind.extension, extension))
-    if (charset !== '') found.add(hash(kind.charset, charset))
-  }
+  for (const { extension } of mail.parts) if (extension !== '') add(found, 'extension', extension)
   flag(found, 'length', step(length))
   flag(found, 'links', step(links.length))
   flag(found, 'parts', step(mail.parts.length))
   if (isHidden) flag(found, 'hidden text')
-  const hasHtml = mail.texts.some(({ html }) => html !== undefined)
-  flag(found, hasHtml ? (mail.texts.some(({ html }) => html === undefined) ? 'both' : 'html only') : 'text only')
-  return Uint32Array.from(found)
+  return found
 }
 
 /** 0, 1, 2-3, 4-7, ... */
@@ -106,7 +130,7 @@ function step(count: number): number {
 }
 
 function flag(found: Set<number>, name: string, value: number | string = ''): void {
-  found.add(hash(kind.flag, `${name} ${value}`))
+  add(found, 'flag', `${name} ${value}`)
 }
 
 function valueOf(fields: readonly MailField[], name: string): string {
@@ -125,15 +149,15 @@ function addSubjectShape(found: Set<number>, subject: string): void {
 }
 
 function addHeader(found: Set<number>, fields: readonly MailField[]): void {
-  for (const { name } of fields) if (tellingFields.has(name)) found.add(hash(kind.field, name))
+  for (const { name } of fields) if (tellingFields.has(name)) add(found, 'field', name)
   for (const name of ['x-mailer', 'user-agent'])
     for (const word of valueOf(fields, name)
       .toLowerCase()
       .split(/[^a-z]+/, 4))
-      if (word !== '') found.add(hash(kind.mailer, word))
+      if (word !== '') add(found, 'mailer', word)
   const from = mailbox(valueOf(fields, 'from'))
-  addWords(found, from.name, kind.fromName, undefined)
-  addDomain(found, from.domain, kind.fromDomain)
+  addWords(found, from.name, 'fromName', undefined)
+  addDomain(found, from.domain, 'fromDomain')
   if (from.name.includes('@') && !from.name.toLowerCase().includes(from.domain)) flag(found, 'name is another address')
   if (/\d{3,}/.test(from.user)) flag(found, 'digits in the sender')
   if (from.domain === '') flag(found, 'no sender')
@@ -172,10 +196,10 @@ function lastLabels(domain: string): string {
   return labels.slice(isCountry ? -3 : -2).join('.')
 }
 
-function addDomain(found: Set<number>, domain: string, seed: number): void {
+function addDomain(found: Set<number>, domain: string, of: 'fromDomain' | 'host'): void {
   if (domain === '') return
-  found.add(hash(seed, lastLabels(domain)))
-  found.add(hash(kind.topLevel + seed, domain.slice(domain.lastIndexOf('.') + 1)))
+  add(found, of, lastLabels(domain))
+  add(found, of === 'host' ? 'hostTopLevel' : 'fromTopLevel', domain.slice(domain.lastIndexOf('.') + 1))
 }
 
 function linksIn(text: string): readonly string[] {
@@ -186,7 +210,6 @@ function addLinks(found: Set<number>, links: readonly string[]): void {
   const hosts = new Set<string>()
   for (const link of links) {
     const [, scheme = '', rest = ''] = /^(?:([a-z]{2,10}):)?(?:\/\/)?(.*)$/is.exec(link) ?? []
-    if (scheme !== '') found.add(hash(kind.path, `${scheme.toLowerCase()}:`))
     const [authority = '', ...path] = rest.split('/')
     const host = authority.slice(authority.lastIndexOf('@') + 1).toLowerCase()
     if (scheme.toLowerCase() === 'cid' || !host.includes('.')) continue
@@ -196,26 +219,36 @@ function addLinks(found: Set<number>, links: readonly string[]): void {
     if (host.includes('xn--')) flag(found, 'link to punycode')
     const name = host.replace(/:\d+$/, '')
     hosts.add(lastLabels(name))
-    addDomain(found, name, kind.host)
+    addDomain(found, name, 'host')
     flag(found, 'link labels', name.split('.').length)
     const ending = /\.([a-z]{2,5})(?:[?#]|$)/i.exec(path.at(-1) ?? '')?.[1]
-    if (ending !== undefined) found.add(hash(kind.path, ending.toLowerCase()))
+    if (ending !== undefined) add(found, 'path', ending.toLowerCase())
   }
   flag(found, 'hosts', step(hosts.size))
 }
 
 /** Words, and pairs of neighbours. */
-function addWords(found: Set<number>, text: string, seed: number, pairSeed: number | undefined): void {
+function addWords(
+  found: Set<number>,
+  text: string,
+  of: 'fromName' | 'subject' | 'word',
+  pairs?: 'pair' | 'subjectPair',
+): void {
   let before = 0
+  let wordBefore = ''
   let count = 0
   for (const raw of text.toLowerCase().matchAll(/[\p{L}\p{N}$€£%'\u200b-\u200d\u00ad-]+/gu)) {
     if (count++ >= mostWords) return
     const word = plain(found, raw[0])
     if (word === '') continue
-    const value = hash(seed, word)
-    found.add(value)
-    if (pairSeed !== undefined && before !== 0) found.add(mix(before, value ^ pairSeed))
-    before = value
+    const feature = add(found, of, word)
+    if (pairs !== undefined && before !== 0) {
+      const pair = mix(before, feature ^ kinds[pairs])
+      found.add(pair)
+      if (found instanceof NamedFeatures) found.name(pair, `${labels[pairs]} "${wordBefore} ${word}"`)
+    }
+    before = feature
+    wordBefore = word
   }
 }
 
@@ -226,18 +259,24 @@ function plain(found: Set<number>, raw: string): string {
   if (/^[\d$€£%'-]+$/.test(word)) return word.replaceAll(/\d/g, '9').slice(0, 8)
   if (word.length > mostWordLength) return `${word.slice(0, 6)}~${step(word.length)}`
   if (/\p{L}\d+\p{L}/u.test(word))
-    found.add(
-      hash(
-        kind.folded,
-        word.replaceAll(/[0134579]/g, (digit) => lookalikes[digit] ?? digit),
-      ),
+    add(
+      found,
+      'folded',
+      word.replaceAll(/[0134579]/g, (digit) => lookalikes[digit] ?? digit),
     )
   if (/[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]/.test(word))
-    for (let at = 0; at + 1 < word.length; at += 1) found.add(hash(kind.piece, word.slice(at, at + 2)))
+    for (let at = 0; at + 1 < word.length; at += 1) add(found, 'piece', word.slice(at, at + 2))
   return word
 }
 
 const lookalikes: Readonly<Record<string, string>> = { 0: 'o', 1: 'i', 3: 'e', 4: 'a', 5: 's', 7: 't', 9: 'g' }
+
+function add(found: Set<number>, kind: keyof typeof kinds, text: string): number {
+  const feature = hash(kinds[kind], text)
+  found.add(feature)
+  if (found instanceof NamedFeatures) found.name(feature, `${labels[kind]} "${text.trim()}"`)
+  return feature
+}
 
 /** FNV-1a over UTF-16 units, with the kind as the start. */
 function hash(seed: number, text: string): number {

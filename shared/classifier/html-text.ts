@@ -1,7 +1,7 @@
 export interface HtmlText {
   readonly text: string
   /** What the markup says. */
-  readonly html: { readonly tags: ReadonlySet<string>; readonly links: readonly string[]; readonly hidden: boolean }
+  readonly html: { readonly links: readonly string[]; readonly hidden: boolean }
 }
 
 const blocks = new Set(['p', 'br', 'div', 'td', 'th', 'tr', 'li', 'table', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'title'])
@@ -11,7 +11,6 @@ const mostTagLength = 2_000
 
 /** Text and links of HTML as it is sent: unclosed, nested wrongly, cut off. One pass from left to right. */
 export function htmlText(html: string): HtmlText {
-  const tags = new Set<string>()
   const links: string[] = []
   const pieces: string[] = []
   let hidden = false
@@ -36,13 +35,12 @@ export function htmlText(html: string): HtmlText {
     if (name === undefined) continue
     if (blocks.has(name)) pieces.push('\n')
     if (tag.startsWith('/')) continue
-    tags.add(name)
     if (silent.has(name)) at = endOf(html, name, at)
     const link = /\b(?:href|src|action|background)\s*=\s*["']?([^"'\s>]{1,500})/i.exec(tag)?.[1]
     if (link !== undefined && links.length < mostLinks) links.push(link)
     hidden ||= /display\s*:\s*none|font-size\s*:\s*[01](?:px|pt)?\s*[;"']|visibility\s*:\s*hidden/i.test(tag)
   }
-  return { text: decodeEntities(pieces.join('')), html: { tags, links, hidden } }
+  return { text: decodeEntities(pieces.join('')), html: { links, hidden } }
 }
 
 function endOf(html: string, name: string, from: number): number {

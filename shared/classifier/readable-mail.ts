@@ -27,7 +27,6 @@ export interface ReadablePart {
   readonly type: string
   /** In lower case; empty when there is none. */
   readonly extension: string
-  readonly charset: string
 }
 
 /** Beyond these a message is no letter; the rest tells nothing that the beginning does not. */
@@ -101,7 +100,7 @@ function readPart(fields: readonly MailField[], body: string, reading: Reading, 
   const disposition = valueOf(fields, 'content-disposition')
   const name = decodeWords(parameter(disposition, 'filename') || parameter(contentType, 'name'))
   const extension = /\.([a-z0-9]{1,8})$/.exec(name.trim().toLowerCase())?.[1] ?? ''
-  reading.parts.push({ type, extension, charset })
+  reading.parts.push({ type, extension })
   if (type === 'message/rfc822' && depth < mostDepth) return readSection(body, reading, depth)
   if (!type.startsWith('text/') || reading.left <= 0) return
   const octets = decodeBody(body, valueOf(fields, 'content-transfer-encoding').toLowerCase(), reading.left)
