@@ -17,6 +17,7 @@ import { createLiveTicks } from './live-ticks.ts'
 import { addMetrics } from './metrics-app.ts'
 import { confirmPage } from './pages/action-bar.ts'
 import { errorPage } from './pages/error-page.ts'
+import { heldPage, previewPage } from './pages/held-page.ts'
 import { bareLayout, iconSvg, layout } from './pages/layout.ts'
 import type { Page } from './pages/layout.ts'
 import { messageNotFoundPage, messagePage } from './pages/message-page.ts'
@@ -26,7 +27,7 @@ import { systemPage } from './pages/system-page.ts'
 import { jobQuestion, queryText } from './questions.ts'
 import { isHostAllowed, securityHeaders } from './security.ts'
 import type { Source } from './source.ts'
-import { anybody } from './visitor.ts'
+import { anybody, mayPreview } from './visitor.ts'
 import type { Visitor } from './visitor.ts'
 
 export interface AppParts {
@@ -46,6 +47,7 @@ export interface AppParts {
 
 const defaultTickEveryMs = 2_000
 const auditRows = 100
+const heldRows = 200
 
 /** All routes. What may be seen and done by whom is decided before any of them runs. */
 export function createApp(parts: AppParts): FastifyInstance {
@@ -71,6 +73,7 @@ export function createApp(parts: AppParts): FastifyInstance {
   addMachineRoutes(app, parts, access)
   addPages(app, parts, { access, show })
   addConfirmations(app, parts, { access, show })
+  addPreview(app, parts, { access, show })
   addSystemPage(app, parts, { access, show })
   addActions(app, { operations: parts.operations, access, audit: parts.access.audit, clock: parts.clock, show })
   addApi(app, { source: parts.source, operations: parts.operations, access, audit: parts.access.audit })
@@ -138,6 +141,11 @@ function addPages(app: FastifyInstance, { source, clock }: AppParts, { access, s
     return show(request, reply.code(404), errorPage('No such queue', `There is no queue '${name}'.`, clock.now()))
   })
 
+  app.get('/held', async (request, reply) => {
+    const { jobs, at } = await source.held(heldRows)
+    return show(request, reply, heldPage(jobs, heldRows, visitorOf(request), at))
+  })
+
   app.get('/messages', async (request, reply) => {
     const id = queryText(request, 'id')?.trim().toLowerCase() ?? ''
     if (isMessageId(id)) return reply.redirect(`/messages/${id}`, 303)
@@ -165,6 +173,27 @@ function addConfirmations(app: FastifyInstance, { source, clock }: AppParts, { a
       return show(request, reply, confirmPage(message, kind, visitor, clock.now()))
     })
   }
+}
+
+/** What others wrote is read by operators only, and it is kept who did. */
+function addPreview(
+  app: FastifyInstance,
+  { source, clock, access: { audit } }: AppParts,
+  { access, show }: Shown,
+): void {
+  app.get('/messages/:id/preview', async (request, reply) => {
+    const id = parameter(request, 'id')
+    const visitor = access.visitor(request) ?? anybody
+    if (!mayPreview(visitor)) {
+      const text = 'What messages say is shown to operators who have signed in.'
+      return show(request, reply.code(403), errorPage('Not for you', text, clock.now()))
+    }
+    const preview = isMessageId(id) ? await source.preview(id) : undefined
+    if (preview === undefined) return show(request, reply.code(404), messageNotFoundPage(id, clock.now()))
+    const from = access.client(request).address
+    audit.record({ by: visitor.name ?? 'unknown', from, action: 'preview message', about: id, outcome: 'done' })
+    return show(request, reply, previewPage(id, preview, clock.now()))
+  })
 }
 
 function addSystemPage(

@@ -2,6 +2,7 @@ import { parseMailbox } from '../../shared/mail/address.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import type { JobView, MessageView, QueueView } from '../../shared/report/views.ts'
+import type { Preview } from './preview.ts'
 import type { Overview, Source } from './source.ts'
 
 /** A made-up state of affairs, for tests of the pages. */
@@ -72,9 +73,10 @@ export function sampleSource(parts: {
   readonly overview?: Overview
   readonly jobs?: readonly JobView[]
   readonly message?: MessageView
+  readonly preview?: Preview
   readonly healthy?: boolean
 }): Source {
-  const { overview = sampleOverview(), jobs = [], message, healthy = true } = parts
+  const { overview = sampleOverview(), jobs = [], message, preview, healthy = true } = parts
   return {
     overview: async () => overview,
     async queue(name, question) {
@@ -86,6 +88,7 @@ export function sampleSource(parts: {
     },
     held: async () => ({ at: sampleAt, jobs: { kind: 'seen', value: jobs.filter((job) => job.state === 'held') } }),
     message: async (id) => (message?.id === id ? message : undefined),
+    preview: async (id) => (message?.id === id ? preview : undefined),
     health: async () => ({
       healthy,
       checks: [

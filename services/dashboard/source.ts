@@ -1,4 +1,5 @@
 import type { JobState, JobView, MessageView, QueueView, Seen } from '../../shared/report/views.ts'
+import type { Preview } from './preview.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 
 /** What the pages show, read anew for each request. Every answer comes within the time limit, also when Redis is away. */
@@ -10,6 +11,8 @@ export interface Source {
   held(limit: number): Promise<{ readonly at: number; readonly jobs: Seen<readonly JobView[]> }>
   /** `undefined`: nothing is known under that id. */
   message(id: MessageId): Promise<MessageView | undefined>
+  /** The beginning of a message, as text; `undefined`: it is not, or no longer, in the spool. */
+  preview(id: MessageId): Promise<Preview | undefined>
   health(): Promise<Health>
 }
 

@@ -9,6 +9,8 @@ import type { ReadableQueues } from '../../shared/report/read-queues.ts'
 import { withTimeLimit } from '../../shared/report/time-limit.ts'
 import { formatDuration, formatSize, plural } from '../../shared/report/units.ts'
 import type { JobView, Seen } from '../../shared/report/views.ts'
+import { previewOf } from './preview.ts'
+import type { Preview } from './preview.ts'
 import { jobStates } from './pages/queue-page.ts'
 import type {
   Health,
@@ -85,6 +87,8 @@ export function createSource(parts: SourceParts): Source {
       return withTimeLimit(messageLimitMs, 'the spool', viewMessage(sources, id))
     },
 
+    preview: (id) => withTimeLimit(messageLimitMs, 'the spool', readPreview(messages, id)),
+
     async health(): Promise<Health> {
       const [dependencies, services] = await Promise.all([
         Promise.all([
@@ -101,6 +105,11 @@ export function createSource(parts: SourceParts): Source {
       return { healthy: checks.every((one) => one.healthy), checks }
     },
   }
+}
+
+async function readPreview(messages: SourceParts['messages'], id: MessageId): Promise<Preview | undefined> {
+  const stored = await messages.find(id)
+  return stored && previewOf(stored)
 }
 
 async function seen<T>(what: string, limitMs: number, work: Promise<T>): Promise<Seen<T>> {

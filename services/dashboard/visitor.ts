@@ -23,3 +23,8 @@ export function program(name: string, scopes: ReadonlySet<Scope>, readOnly: bool
   const allowed = readOnly ? new Set([...scopes].filter((scope) => looking.has(scope))) : scopes
   return { name: `token ${name}`, role: 'reader', acts: false, formToken: '', scopes: allowed }
 }
+
+/** Who reads what others wrote has signed in as one who has to do with it. */
+export function mayPreview({ name, role }: Visitor): boolean {
+  return name !== undefined && role !== 'reader'
+}

@@ -2,19 +2,23 @@ import { isOpen } from '../../../shared/report/message-view.ts'
 import type { MessageView, QueueView } from '../../../shared/report/views.ts'
 import { html } from '../html.ts'
 import type { Html, HtmlValue } from '../html.ts'
+import { mayPreview } from '../visitor.ts'
 import type { Visitor } from '../visitor.ts'
 import type { Page } from './layout.ts'
 import { formTokenField, notice } from './parts.ts'
 
 /** What can be done with a message as it is now; nothing for those who may not. */
 export function messageActionBar(message: MessageView, visitor: Visitor): HtmlValue {
-  if (!visitor.acts || message.jobs.kind === 'away') return undefined
+  if (message.jobs.kind === 'away') return undefined
   const open = message.jobs.value.filter(isOpen)
   if (open.length === 0) return undefined
   const path = `/messages/${message.id}`
+  const preview = mayPreview(visitor) && html`<a class="button" href="${path}/preview">Preview</a>`
+  if (!visitor.acts) return preview && html`<div class="actions">${preview}</div>`
   const isHeld = open.some((job) => job.state === 'held')
   const isQuarantined = open.some((job) => job.quarantine !== undefined)
   return html`<div class="actions" role="group" aria-label="Actions">
+${preview}
 ${open.some((job) => job.state === 'delayed') && button(`${path}/schedule`, 'Try now', visitor)}
 ${isHeld && !isQuarantined && button(`${path}/release`, 'Release', visitor)}
 ${isQuarantined && html`<a class="button" href="${path}/release">Release…</a>`}

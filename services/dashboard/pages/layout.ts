@@ -19,6 +19,7 @@ export type Section = (typeof sections)[number][0]
 const sections = [
   ['/', 'Overview'],
   ['/queues', 'Queues'],
+  ['/held', 'Held'],
   ['/system', 'System'],
 ] as const
 
