@@ -90,10 +90,11 @@ test('each kind of look-up asks for its service', async () => {
   ])
 })
 
-test('the hash of a user may come with his name', async () => {
-  const { tables } = openedWith({ joe: 'joe:$2b$10$hash', ann: '$2b$10$other' })
+test('the hash of a user may come with his name, and with the scheme that Dovecot writes before it', async () => {
+  const { tables } = openedWith({ joe: 'joe:$2b$10$hash', ann: '$2b$10$other', eve: 'eve:{BLF-CRYPT}$2y$05$dovecot' })
   assert.equal(await settle(tables, (settled) => settled.passwordHash(table, 'Joe')), '$2b$10$hash')
   assert.equal(await settle(tables, (settled) => settled.passwordHash(table, 'ann')), '$2b$10$other')
+  assert.equal(await settle(tables, (settled) => settled.passwordHash(table, 'eve')), '$2y$05$dovecot')
 })
 
 test('a table that cannot answer is a temporary failure, never "not found", and is asked again', async () => {

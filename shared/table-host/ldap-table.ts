@@ -1,4 +1,4 @@
-import { Client, ConfidentialityRequiredError, InvalidCredentialsError, NoSuchObjectError } from 'ldapts'
+import { Client, InvalidCredentialsError, NoSuchObjectError, ResultCodeError } from 'ldapts'
 import type { Entry } from 'ldapts'
 
 import type { LdapBackend } from '../config/table-backend.ts'
@@ -15,17 +15,19 @@ const maxEntries = 1000
 export function openLdapTable(backend: LdapBackend): KeyedSource {
   let bound: Promise<Client> | undefined
 
-  function connected(): Promise<Client> {
-    bound ??= bind(backend).catch((error: unknown) => {
-      bound = undefined
-      throw error
-    })
-    return bound
+  /** A client that lost its connection would make a new one by itself, and search there as nobody. */
+  async function connected(): Promise<Client> {
+    const before = bound
+    const known = await before?.catch(() => undefined)
+    if (known?.isConnected === true) return known
+    if (bound === before) bound = bind(backend)
+    const client = await bound
+    if (client?.isConnected !== true) throw new Error('the directory ended the connection')
+    return client
   }
 
   async function search(filter: string, attributes: readonly string[], mayRepeat: boolean): Promise<readonly Entry[]> {
-    const asked = connected()
-    const client = await asked
+    const client = await connected()
     try {
       const { base, scope, timeoutMs } = backend
       const timeLimit = Math.ceil(timeoutMs / 1000)
@@ -34,9 +36,9 @@ export function openLdapTable(backend: LdapBackend): KeyedSource {
       return searchEntries
     } catch (error) {
       if (error instanceof NoSuchObjectError) return []
-      if (client.isConnected) throw error
-      if (bound === asked) bound = undefined
-      if (!mayRepeat) throw error
+      if (error instanceof ResultCodeError) throw error
+      await client.unbind().catch(() => undefined)
+      if (!mayRepeat || (error instanceof Error && error.message.includes('timed out'))) throw error
       return search(filter, attributes, false)
     }
   }
@@ -62,11 +64,11 @@ async function bind({ url, timeoutMs, ca, startTls, bind }: LdapBackend): Promis
   const client = new Client({ url, timeout: timeoutMs, connectTimeout: timeoutMs, ...secure })
   try {
     if (startTls) await client.startTLS(tlsOptions)
-    if (bind !== undefined) await client.bind(bind.dn, bind.password)
+    await client.bind(bind?.dn ?? '', bind?.password ?? '')
     return client
   } catch (error) {
     await client.unbind().catch(() => undefined)
-    throw error instanceof InvalidCredentialsError || error instanceof ConfidentialityRequiredError
+    throw error instanceof InvalidCredentialsError
       ? new Error(`the directory refuses ${bind?.dn ?? 'us'}: ${error.message}`, { cause: error })
       : error
   }

@@ -53,7 +53,10 @@ export function sqlTable(
 function isLostConnection(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const code = 'code' in error ? String(error.code) : ''
-  return ['57P01', 'ECONNRESET', 'EPIPE', 'PROTOCOL_CONNECTION_LOST'].includes(code) || /terminated/.test(error.message)
+  return (
+    ['57P01', 'ECONNRESET', 'EPIPE', 'PROTOCOL_CONNECTION_LOST'].includes(code) ||
+    /terminated|not queryable|closed state/.test(error.message)
+  )
 }
 
 function textOf(value: unknown): string {

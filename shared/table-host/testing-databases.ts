@@ -139,8 +139,9 @@ function lengthy(text: string): Buffer {
   return Buffer.concat([Buffer.from([octets.length]), octets])
 }
 
-/** A directory: any password but "wrong"; an entry has `cn` with the values that are answered. */
+/** A directory: any password but "wrong", and nothing for who did not bind; an entry has `cn` with the values that are answered. */
 export function startDirectory(t: TestContext, answer: Answer): Promise<TestingServer> {
+  const bound = new WeakSet<Socket>()
   const done = (id: Buffer, type: number, code: number): Buffer =>
     ber(0x30, id, ber(type, ber(0x0a, Buffer.from([code])), ber(0x04), ber(0x04)))
 
@@ -151,9 +152,11 @@ export function startDirectory(t: TestContext, answer: Answer): Promise<TestingS
     const number = ber(0x02, id.content)
     if (operation.type === 0x60) {
       const refused = operation.content.includes('wrong')
+      if (!refused) bound.add(socket)
       return void socket.write(done(number, 0x61, refused ? 49 : 0))
     }
     if (operation.type !== 0x63) return
+    if (!bound.has(socket)) return void socket.write(done(number, 0x65, 1))
     const [, key] = operation.parts.find(({ type }) => type === 0xa3)?.parts ?? []
     const values = answer(key?.content.toString('utf8') ?? '')
     const texts = (values ?? []).map((value) => ber(0x04, Buffer.from(value)))
