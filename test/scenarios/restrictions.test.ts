@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+
+import { outside, seedDialogues, seedZone } from '../../services/inbound/restrictions/seed-dialogues.ts'
+import type { SeedDialogue } from '../../services/inbound/restrictions/seed-dialogues.ts'
+import { connectFrom, fixtureConfiguration, startRestricted } from '../../services/inbound/restrictions/testing.ts'
+import { atEnd } from '../support/at-end.ts'
+import { standardConf, standardPipeline } from '../support/configurations.ts'
+import { startDns } from '../support/dns.ts'
+import type { DnsZone } from '../support/dns.ts'
+import { MailSystem } from '../support/mail-system.ts'
+import { type Postfix, startPostfix } from '../support/postfix.ts'
+import { testOnPrivateMachine } from '../support/private-machine.ts'
+
+const permits = 'permit_mynetworks, permit_inet_interfaces, permit_sasl_authenticated'
+const access =
+  'inline:{ { rejet@ailleurs.example = 554 Pas de publicite } { refus@ailleurs.example = REJECT } { bloque.example = REJECT } }'
+
+/** main.cf of the seeds, as far as the session goes. */
+const parameters = {
+  s0: {
+    mydestination: 'mondomaine.example',
+    mynetworks: '192.168.1.0/24, 192.168.160.0/24, 127.0.0.0/8',
+    alias_maps: 'inline:{ { capitaine = tintin } }',
+    local_recipient_maps: 'inline:{ { tintin = x } { milou = x } }, $alias_maps',
+    virtual_alias_domains: 'toto.example',
+    virtual_alias_maps: 'inline:{ { contact@toto.example = tintin@mondomaine.example } }',
+    smtpd_client_restrictions: `${permits}, reject_rbl_client zen.spamhaus.org`,
+    smtpd_helo_restrictions:
+      'permit_mynetworks, permit_sasl_authenticated, reject_invalid_helo_hostname, reject_non_fqdn_helo_hostname',
+    smtpd_sender_restrictions: `check_sender_access ${access}, reject_non_fqdn_sender, reject_unknown_sender_domain`,
+    smtpd_recipient_restrictions:
+      'permit_mynetworks, permit_sasl_authenticated, reject_non_fqdn_recipient, reject_unauth_destination, reject_unknown_recipient_domain',
+    smtpd_data_restrictions: 'reject_unauth_pipelining, permit',
+  },
+  s1: {
+    mydestination: 'example.com, tintin.example.com',
+    mynetworks: '127.0.0.0/8',
+    local_recipient_maps: 'inline:{ { tintin = x } }',
+    smtpd_client_restrictions: 'permit_mynetworks, permit_sasl_authenticated, sleep 1, reject_unauth_pipelining',
+    smtpd_helo_restrictions: 'reject_invalid_helo_hostname',
+    smtpd_sender_restrictions:
+      'reject_unlisted_sender, reject_unknown_sender_domain, permit_mynetworks, permit_sasl_authenticated, reject_non_fqdn_sender',
+    smtpd_recipient_restrictions:
+      'reject_unlisted_recipient, reject_unknown_recipient_domain, permit_mynetworks, permit_sasl_authenticated, reject_non_fqdn_recipient, reject_unauth_destination',
+  },
+} as const
+
+testOnPrivateMachine(import.meta.filename, ['postfix', 'redis-server'], () => {
+  for (const seed of ['s0', 's1'] as const)
+    test(`${seed}: a Postfix with the seed's restrictions and ours say the same, code for code`, async (t) => {
+      const dns = await startDns(zoneOf(seedZone), 53)
+      atEnd(t, () => dns.stop())
+      const postfix = await postfixOf(t, parameters[seed])
+      const ours = await startRestricted(await fixtureConfiguration(seed), seedZone)
+      atEnd(t, () => ours.close())
+      const same = Object.entries<SeedDialogue>(seedDialogues[seed]).filter(([, { differs }]) => differs === undefined)
+      // Some of them sleep: not one after the other, nor all at once on a slow machine.
+      for (let first = 0; first < same.length; first += 6)
+        await Promise.all(
+          same.slice(first, first + 6).map(async ([what, dialogue]) => {
+            const [theirs, own] = await Promise.all([postfix, ours].map(({ port }) => codesOf(dialogue, port)))
+            assert.deepEqual(own, theirs, what)
+          }),
+        )
+    })
+
+  test('a running system asks its resolver, lets in who comes back, and names the line in its log', async (t) => {
+    const dns = await startDns({ '9.113.0.203.list.example': { A: ['127.0.0.2'], TXT: ['a reason'] } })
+    atEnd(t, () => dns.stop())
+    const system = await MailSystem.start({
+      conf: standardConf({ more: 'listen on 127.0.0.1 port {{proxied}} proxy-v2 tag Strangers' }),
+      pipeline: standardPipeline(
+        `resolver "${dns.address}"
+trusted proxy 127.0.0.1
+restrict rcpt tag Strangers reject dnsbl "list.example"
+restrict rcpt tag Strangers defer greylist delay 1s`,
+      ),
+    })
+    atEnd(t, () => system.stop())
+    const begin = async (address: string) => {
+      const client = await connectFrom(address, { port: system.port('proxied'), timeoutMs: 60_000 })
+      atEnd(t, () => client.destroy())
+      await client.reply()
+      for (const line of ['EHLO mail.far.example', 'MAIL FROM:<a@far.example>'])
+        assert.equal((await client.command(line)).code, 250)
+      return () => client.command('RCPT TO:<jane@sluice.test>')
+    }
+    assert.match((await (await begin('203.0.113.9'))()).raw, /^554 5\.7\.1 .*list\.example; a reason$/)
+    const { restriction } = await system.waitForEvent('rejected')
+    assert.match(String(restriction), /pipeline\.conf:\d+$/)
+    const again = await begin('203.0.113.7')
+    assert.match((await again()).raw, /^450 4\.7\.1 .*Greylisted/)
+    while ((await again()).code !== 250) await pause(200)
+    const neighbour = await begin('203.0.113.8')
+    assert.equal((await neighbour()).code, 250)
+  })
+})
+
+function postfixOf(t: TestContext, more: Readonly<Record<string, string>>): Promise<Postfix> {
+  const started = startPostfix({
+    transport: 'discard:',
+    parameters: {
+      disable_dns_lookups: 'no',
+      smtpd_upstream_proxy_protocol: 'haproxy',
+      recipient_delimiter: '+',
+      smtpd_relay_restrictions: '',
+      smtpd_client_connection_count_limit: '0',
+      ...more,
+    },
+  })
+  atEnd(t, async () => (await started).stop())
+  return started
+}
+
+/** Line, code and enhanced code of each reply. */
+async function codesOf({ client: address = outside, says }: SeedDialogue, port: number): Promise<readonly string[]> {
+  const client = await connectFrom(address, { port, timeoutMs: 120_000 })
+  const codes: string[] = []
+  try {
+    await client.reply()
+    for (const [line = '', ...replies] of says) {
+      client.write(`${line}\r\n`)
+      for (const _ of replies) {
+        const { code, lines } = await client.reply()
+        const enhanced = /^[245]\.\d+\.\d+(?= )/.exec(lines[0] ?? '')?.[0]
+        codes.push(`${line.slice(0, 40)}: ${code} ${enhanced ?? ''}`)
+      }
+    }
+  } finally {
+    client.destroy()
+  }
+  return codes
+}
+
+/** The same records for a real name server. */
+function zoneOf(zone: typeof seedZone): DnsZone {
+  return Object.fromEntries(
+    Object.entries(zone).map(([key, records]) => {
+      const [type = '', name = ''] = key.split(' ')
+      if (records === 'fails') return [name, 'SERVFAIL']
+      if (type === 'mx') return [name, { MX: records.map((exchange) => [10, exchange] as const) }]
+      return [name, { A: ['127.0.0.2'], TXT: ['listed'] }]
+    }),
+  )
+}
