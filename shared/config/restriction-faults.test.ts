@@ -53,6 +53,13 @@ test('without delay a list cannot ask for what comes later', async () => {
   }
 })
 
+test('without delay nobody has logged in yet at connect', async () => {
+  assert.deepEqual(await told('connect permit authenticated'), [])
+  const hint = 'write it in the list of mail or rcpt'
+  assert.deepEqual(await told('delay off', 'connect permit authenticated'), [`no-effect@2: ${hint}`])
+  assert.deepEqual(await told('delay off', 'mail permit authenticated'), [])
+})
+
 test('what stands behind the end of a list is named', async () => {
   const hint = 'put it before that one, or remove it'
   assert.deepEqual(await told('rcpt reject', 'rcpt permit authenticated'), [`unreachable@2: ${hint}`])

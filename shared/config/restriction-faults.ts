@@ -18,7 +18,8 @@ export function restrictionFaults({ pipeline, listeners }: Configuration): reado
 
 /** What is carried out, and seldom what was meant. */
 export function restrictionLints({ pipeline }: Configuration): readonly Lint[] {
-  return stages.flatMap((stage) => {
+  const early = pipeline.delayRefusals ? [] : pipeline.restrictions.flatMap((one) => beforeLogin(one))
+  const inLists = stages.flatMap((stage) => {
     const list = pipeline.restrictions.filter((one) => one.stage === stage)
     return list.flatMap((restriction, index) => [
       ...unreachable(restriction, list.slice(0, index)),
@@ -27,6 +28,15 @@ export function restrictionLints({ pipeline }: Configuration): readonly Lint[] {
       ...idleScore(restriction, list, index),
     ])
   })
+  return [...early, ...inLists]
+}
+
+/** Without delay, the list of connect is asked before anybody can log in. */
+function beforeLogin({ stage, rule, at }: Restriction): readonly Lint[] {
+  const isAsked = (rule.kind === 'permit' || rule.kind === 'reply') && rule.when?.kind === 'authenticated'
+  if (stage !== 'connect' || !isAsked) return []
+  const message = 'with `restrict delay off` the list of connect is asked before anybody can log in'
+  return [{ at, fault: { code: 'no-effect', message, hint: 'write it in the list of mail or rcpt' } }]
 }
 
 function faultsOfListener({ for: choice, at }: Restriction, listeners: readonly Listener[]): readonly Lint[] {

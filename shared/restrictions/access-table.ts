@@ -15,7 +15,7 @@ const misconfigured: Finding = { code: 451, enhanced: '4.3.5', text: 'Server con
 /** An access table: the value of the first key that is there decides. @throws TableError */
 export async function checkAccess(rule: CheckRule, question: Question, means: Means): Promise<Finding> {
   const { subject, table } = rule
-  const keys = await keysOf(subject, question, means.delimiter)
+  const keys = await keysOf(rule, question, means.delimiter)
   const value = await settle(means.tables, (settled) => {
     for (const key of keys) {
       const found = settled.lookup(table, key)
@@ -24,26 +24,36 @@ export async function checkAccess(rule: CheckRule, question: Question, means: Me
     return undefined
   })
   if (value === undefined) return 'next'
-  const finding = findingOf(value, subject, question, means)
+  const finding = await findingOf(value, subject, question, means)
   if (finding === undefined)
     means.log.error({ table: table.name, value }, 'an access table says what is not known here')
   return finding ?? misconfigured
 }
 
-/** The keys of a subject, the closest one first. */
-async function keysOf(subject: RestrictionSubject, question: Question, delimiter: string): Promise<readonly string[]> {
+/** The keys of a subject, the closest one first. Patterns are compared with the whole of it, and not with parts. */
+async function keysOf(
+  { subject, table }: CheckRule,
+  question: Question,
+  delimiter: string,
+): Promise<readonly string[]> {
+  const whole = table.source.kind === 'patterns'
   switch (subject) {
     case 'client': {
       const { address, name } = question.client
       const { name: known, forward } = await name()
-      const names = known !== undefined && forward === 'pass' ? withParents(known) : []
-      return [...names, ...networksOf(address.replace(/%.*$/, ''))]
+      const named = known !== undefined && forward === 'pass' ? known : undefined
+      const plain = address.replace(/%.*$/, '')
+      if (whole) return named === undefined ? [plain] : [named, plain]
+      return [...(named === undefined ? [] : withParents(named)), ...networksOf(plain)]
     }
     case 'helo':
-      return question.helo === undefined ? [] : withParents(question.helo)
+      if (question.helo === undefined) return []
+      return whole ? [question.helo] : withParents(question.helo)
     case 'sender':
-    case 'recipient':
-      return addressKeys(question[subject], delimiter)
+    case 'recipient': {
+      const keys = addressKeys(question[subject], delimiter)
+      return whole ? keys.slice(0, 1) : keys
+    }
   }
 }
 
@@ -72,12 +82,12 @@ function networksOf(address: string): readonly string[] {
 }
 
 /** `undefined`: nothing that is known. */
-function findingOf(
+async function findingOf(
   value: string,
   subject: RestrictionSubject,
   question: Question,
   { log }: Means,
-): Finding | undefined {
+): Promise<Finding | undefined> {
   const said = parseAccessValue(value)
   switch (said?.kind) {
     case undefined:
@@ -90,7 +100,7 @@ function findingOf(
       return 'next'
     case 'refuse': {
       const { code, enhanced = '', text } = parseReply(said.reply)
-      return about(subject, question, [code, enhanced], text)
+      return await about(subject, question, [code, enhanced], text)
     }
   }
 }

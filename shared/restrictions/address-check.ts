@@ -1,6 +1,7 @@
 import type { RestrictionRule } from '../config/model.ts'
 import { domainOf } from '../mail/address.ts'
 import type { Mailbox } from '../mail/address.ts'
+import { asciiDomain } from '../mail/ascii-domain.ts'
 import { isPermanent } from '../mail/reply.ts'
 import type { Reply } from '../mail/reply.ts'
 import { findMailDomain } from './dns.ts'
@@ -17,7 +18,7 @@ export async function checkAddress(rule: AddressRule, question: Question, means:
   if (path === undefined || path.mailbox === null || isPostmaster(path)) return 'next'
   switch (fault) {
     case 'non-fqdn':
-      if (!path.bare && isFullyQualified(domainOf(path.mailbox))) return 'next'
+      if (!path.bare && isFullyQualified(lookedUpDomain(path.mailbox))) return 'next'
       return about(kind, question, [504, '5.5.2'], 'need fully-qualified address')
     case 'unknown-domain':
       return path.bare ? 'next' : checkDomain(kind, path.mailbox, question, means)
@@ -43,7 +44,7 @@ async function checkDomain(
   question: Question,
   { dns }: Means,
 ): Promise<Finding> {
-  const domain = domainOf(mailbox)
+  const domain = lookedUpDomain(mailbox)
   if (domain.startsWith('[')) return 'next'
   const found = await findMailDomain(dns, domain)
   if (found === 'exists' || isOurs(await question.asStranger(mailbox))) return 'next'
@@ -57,8 +58,14 @@ async function checkDomain(
   )
 }
 
+/** As DNS has it. */
+function lookedUpDomain(mailbox: Mailbox): string {
+  const domain = domainOf(mailbox)
+  return asciiDomain(domain) ?? domain
+}
+
 /** RFC 7505 §4. */
-function nullMx(kind: 'sender' | 'recipient', question: Question): Reply {
+function nullMx(kind: 'sender' | 'recipient', question: Question): Promise<Reply> {
   return kind === 'sender'
     ? about(kind, question, [550, '5.7.27'], 'Domain does not send or accept mail (null MX)')
     : about(kind, question, [556, '5.1.10'], 'Domain does not accept mail (null MX)')

@@ -62,6 +62,27 @@ test('a changed access table holds without a restart, one that cannot be read is
   assert.equal((await evaluate(list, question, asked)).kind, 'passed')
 })
 
+test('patterns are compared with the whole of an address, and not with parts of it', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'patterns-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'senders.regexp')
+  writeFileSync(path, '/^example\\.org$/ REJECT\n/^b@/ REJECT\n')
+  const table: Table = { name: 'senders', source: { kind: 'patterns', path, format: 'regexp' }, at }
+  const list = [restriction({ kind: 'check', subject: 'sender', table })]
+  assert.equal((await evaluate(list, question, means())).kind, 'passed')
+  const other = { ...question, sender: { text: 'b@example.org', mailbox: 'b@example.org' as Mailbox, bare: false } }
+  assert.equal((await evaluate(list, other, means())).kind, 'refused')
+})
+
+test('internationalised domains are looked up as DNS has them, and have a dot', async () => {
+  const sender = { text: 'a@bücher.example', mailbox: 'a@bücher.example' as Mailbox, bare: false }
+  const dns = zoneResolver({ 'mx xn--bcher-kva.example': ['mx.example'] })
+  const rules = ['non-fqdn', 'unknown-domain'].map((fault) =>
+    restriction({ kind: 'sender', fault: fault as 'non-fqdn' }),
+  )
+  assert.equal((await evaluate(rules, { ...question, sender }, means({ dns }))).kind, 'passed')
+})
+
 test('a server that never answers holds up no session, and refuses nothing for good', async () => {
   const silent = (): Promise<never> => new Promise(() => undefined)
   const dns = boundedDns({ a: silent, aaaa: silent, mx: silent, txt: silent }, 1)

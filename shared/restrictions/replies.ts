@@ -9,27 +9,28 @@ const commands: Readonly<Record<RestrictionSubject, string>> = {
   recipient: 'Recipient address rejected',
 }
 
-/** `<who>: Sender address rejected: why`. */
-export function about(
+/** `<who>: Sender address rejected: why`; a client is told as `name[address]`. */
+export async function about(
   subject: RestrictionSubject,
   question: Question,
   [code, enhanced]: readonly [number, string],
   why: string,
-): Reply {
-  return { code, enhanced, text: `<${nameOf(subject, question)}>: ${commands[subject]}: ${why}` }
+): Promise<Reply> {
+  return { code, enhanced, text: `<${await nameOf(subject, question)}>: ${commands[subject]}: ${why}` }
 }
 
-/** What a subject is called in a reply. */
-export function nameOf(subject: RestrictionSubject, question: Question): string {
+async function nameOf(subject: RestrictionSubject, { client, helo, sender, recipient }: Question): Promise<string> {
   switch (subject) {
-    case 'client':
-      return question.client.address
+    case 'client': {
+      const { name, forward } = await client.name()
+      return `${forward === 'pass' ? (name ?? 'unknown') : 'unknown'}[${client.address}]`
+    }
     case 'helo':
-      return question.helo ?? ''
+      return helo ?? ''
     case 'sender':
-      return question.sender?.text ?? ''
+      return sender?.text ?? ''
     case 'recipient':
-      return question.recipient?.text ?? ''
+      return recipient?.text ?? ''
   }
 }
 

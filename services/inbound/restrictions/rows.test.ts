@@ -262,7 +262,7 @@ const rows: readonly Row[] = [
     what: 'a client whose name and address do not agree',
     lists: ['connect reject client unnamed', 'connect reject client unknown'],
     client: '203.0.113.6',
-    says: [...begun, [here, '450 4.7.1 <203.0.113.6>: Client host rejected: cannot find your hostname']],
+    says: [...begun, [here, '450 4.7.1 <unknown[203.0.113.6]>: Client host rejected: cannot find your hostname']],
   },
   {
     row: 43,
@@ -369,7 +369,11 @@ const rows: readonly Row[] = [
     what: 'access tables of clients and HELO',
     lists: ['helo check helo <access>', 'connect tag Here check client <access>'],
     client: '203.0.113.7',
-    says: [['HELO a.helo.example', '250'], mail, [here, '450 4.7.25 <203.0.113.7>: Client host rejected: network']],
+    says: [
+      ['HELO a.helo.example', '250'],
+      mail,
+      [here, '450 4.7.25 <unknown[203.0.113.7]>: Client host rejected: network'],
+    ],
   },
   {
     row: 46,
@@ -509,7 +513,7 @@ test('row 46: access tables know a client by its verified name first', async (t)
   const client = await connectFrom(stranger, { port: inbound.port })
   t.after(() => client.destroy())
   await client.reply()
-  await hold(client, [...begun, [here, '554 5.7.1 <203.0.113.5>: Client host rejected: Go away']])
+  await hold(client, [...begun, [here, '554 5.7.1 <mail.there.example[203.0.113.5]>: Client host rejected: Go away']])
 })
 
 test('row 54: the log has sender, recipient, and the line of the restriction', async (t) => {
