@@ -4,6 +4,7 @@ import type { Envelope, Origin, Recipient } from '../../shared/mail/envelope.ts'
 import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import { tag } from '../../shared/mail/tag.ts'
+import type { Tag } from '../../shared/mail/tag.ts'
 import type { HeaderFacts } from './header-watch.ts'
 import type { MailCommand } from './mail-command.ts'
 import { dateTime, receivedField } from './received.ts'
@@ -11,6 +12,7 @@ import { dateTime, receivedField } from './received.ts'
 /** A mail transaction (RFC 5321 §3.3), from MAIL to the end of DATA. */
 export interface Transaction {
   readonly id: MessageId
+  /** As `canonical` and `masquerade` write it; `mail` has what the client said. */
   readonly reversePath: ReversePath
   readonly mail: MailCommand
   readonly origin: Origin
@@ -28,7 +30,7 @@ export function envelopeOf(transaction: Transaction, listener: Listener, receive
     id: transaction.id,
     reversePath: transaction.reversePath,
     recipients: transaction.recipients,
-    tags: listener.tag === undefined ? [] : [tag(listener.tag)],
+    tags: tagsOf(listener),
     origin: transaction.origin,
     receivedAt,
     ...(mail.dsn === undefined ? {} : { dsn: mail.dsn }),
@@ -37,6 +39,11 @@ export function envelopeOf(transaction: Transaction, listener: Listener, receive
     ...(mail.requireTls === true ? { requireTls: true } : {}),
     ...(mail.releaseAt === undefined ? {} : { releaseAt: mail.releaseAt }),
   }
+}
+
+/** Those a message has when it comes in. */
+export function tagsOf(listener: Listener): readonly Tag[] {
+  return listener.tag === undefined ? [] : [tag(listener.tag)]
 }
 
 /**
@@ -59,7 +66,7 @@ export function acceptanceEdits(parts: {
   let fields = ''
   if (transaction.origin.user !== undefined) {
     if (facts.names.has('bcc')) edits.push({ kind: 'remove', name: 'Bcc' })
-    if (listener.senders?.masquerade === true && !namesSender(facts, transaction.reversePath))
+    if (listener.senders?.masquerade === true && !namesSender(facts, transaction.mail.reversePath))
       edits.push({ kind: 'replace', name: 'From', field: `From: <${transaction.reversePath}>\r\n` })
     if (!facts.names.has('date')) fields += `Date: ${dateTime(at)}\r\n`
     if (!facts.names.has('message-id')) fields += `Message-ID: <${transaction.id}@${hostname}>\r\n`

@@ -12,6 +12,7 @@ import type { PasswordVerifier } from '../../shared/crypt/verify-password.ts'
 import type { Greylist } from '../../shared/queue/greylist.ts'
 import type { ServiceContext } from '../../shared/service.ts'
 import { StartError } from '../../shared/start/start-error.ts'
+import { addressRewriting } from './address-rewriting.ts'
 import { admissionOf } from './admission.ts'
 import { bindAddresses } from './bind-addresses.ts'
 import { Certificates } from './certificates.ts'
@@ -329,6 +330,7 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
   const logins = table === undefined ? configuration.pipeline.login : [{ kind: 'table', table } as const]
   const { interfaces, trustedProxies } = configuration.pipeline
   const admits = admissionOf(listener, interfaces)
+  const rewriting = addressRewriting(configuration, tables)
   const checkHeader = headerChecks(configuration.pipeline.headerRules, listener.tag)
   // Behind a balancer the clients are strangers, wherever it is.
   const thisHost = isLoopback(listener.on) && !listener.proxy
@@ -354,6 +356,7 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
       : { filters: { chain: listener.filters, processes: filters.processes, tables, log } }),
     ...(restrictions === undefined ? {} : { restrictions }),
     ...(checkHeader === undefined ? {} : { checkHeader }),
+    ...(rewriting === undefined ? {} : { rewriting }),
     reportFilter: parts.reportFilter ?? ((fields) => events.filterReport(fields)),
     login: createLogin({
       backends: logins.map((one) => loginBackends.of(one)),

@@ -7,6 +7,7 @@ import type { Mailbox } from '../../shared/mail/address.ts'
 import type { Envelope, Recipient } from '../../shared/mail/envelope.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import type { Pipeline } from '../../shared/pipeline/pipeline.ts'
+import type { AddressRewriting } from './address-rewriting.ts'
 import type { Admits } from './admission.ts'
 import type { ClientName } from '../../shared/client-name.ts'
 import type { ClientWatch } from './client-watch.ts'
@@ -61,6 +62,8 @@ export interface Reception {
   readonly restrictions?: Restrictions
   /** Absent: no `header match` is for this listener. */
   readonly checkHeader?: CheckHeader
+  /** Absent: addresses stay as they are. */
+  readonly rewriting?: AddressRewriting
   readonly reportFilter: (fields: FilterReport) => void
   readonly login: Login
   readonly events: Pick<

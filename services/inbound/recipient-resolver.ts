@@ -17,7 +17,12 @@ export function recipientResolver(configuration: Configuration, tables: ServiceC
   }
 }
 
-function transactionOf({ origin, tags, reversePath }: Envelope): Transaction {
+/** The message as rules see it. */
+export function transactionOf({
+  origin,
+  tags,
+  reversePath,
+}: Pick<Envelope, 'origin' | 'tags' | 'reversePath'>): Transaction {
   return {
     peer: peerOf(origin),
     ...(origin.helo === undefined ? {} : { helo: origin.helo }),

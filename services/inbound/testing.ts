@@ -95,6 +95,7 @@ export const testPipeline = {
   rates: [],
   bans: [],
   headerRules: [],
+  rewriting: { canonical: [], completeAddresses: true },
   login: [],
   auth: { mechanisms: ['PLAIN', 'LOGIN'], withoutTls: false },
   restrictions: [],

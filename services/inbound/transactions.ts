@@ -8,7 +8,7 @@ import { replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import type { IncomingContent } from '../../shared/spool/spool.ts'
 import type { Offence } from '../../shared/config/rate-rules.ts'
-import { acceptanceEdits, envelopeOf, traceFields } from './acceptance.ts'
+import { acceptanceEdits, envelopeOf, tagsOf, traceFields } from './acceptance.ts'
 import type { Transaction } from './acceptance.ts'
 import type { Chunk } from './chunk.ts'
 import type { TooMuch } from './client-watch.ts'
@@ -275,10 +275,16 @@ export class MailTransactions {
     const taken = this.#take('messages')
     if (typeof taken === 'object') return this.#refuse('mail', taken.reply, mail.reversePath, undefined, taken.by)
     const origin = await this.#origin()
+    let reversePath: ReversePath
+    try {
+      reversePath = await this.#writtenSender(mail.reversePath, origin)
+    } catch (error) {
+      return this.#refuse('mail', this.#failed(error), mail.reversePath)
+    }
     this.#anyRefused = false
     this.#transaction = {
       id: newMessageId(this.#reception.clock.now()),
-      reversePath: mail.reversePath,
+      reversePath,
       mail,
       origin,
       recipients: [],
@@ -286,6 +292,11 @@ export class MailTransactions {
       forwardPaths: new Set(),
     }
     return accepted
+  }
+
+  async #writtenSender(reversePath: ReversePath, origin: Origin): Promise<ReversePath> {
+    const { rewriting, listener } = this.#reception
+    return rewriting === undefined ? reversePath : rewriting.sender({ reversePath, origin, tags: tagsOf(listener) })
   }
 
   async #origin(): Promise<Origin> {
@@ -416,7 +427,7 @@ export class MailTransactions {
     // A filter took its time, and the client did not.
     if (receiver.fault !== undefined) return this.#refuse('data', receiver.fault)
     const facts = filtered === undefined ? receiver.facts() : filtered.facts()
-    const { listener, clock, pipeline } = this.#reception
+    const { listener, clock, pipeline, rewriting } = this.#reception
     const { hostname } = this.#client
     const at = clock.now()
     const envelope = envelopeOf(transaction, listener, at)
@@ -426,7 +437,9 @@ export class MailTransactions {
       const checked = await this.#checkHeader((filtered ?? receiver).section(), trace, facts)
       if (checked?.refusal !== undefined) receiver.refuse(checked.refusal)
       if (receiver.fault !== undefined) return this.#refuse('data', receiver.fault)
-      await pipeline.accept(envelope, content, checked === undefined ? edits : [...edits, ...checked.edits])
+      if (checked !== undefined) edits.push(...checked.edits)
+      if (rewriting !== undefined) edits.push(...(await rewriting.header((filtered ?? receiver).section(), envelope)))
+      await pipeline.accept(envelope, content, edits)
     } catch (error) {
       await content.abort().catch(() => undefined)
       return this.#refuse('data', this.#failed(error))
@@ -470,7 +483,7 @@ export class MailTransactions {
   #rules(takesBare = false, smtpUtf8?: boolean): CommandRules {
     const { listener, configuration, clock } = this.#reception
     const { hostname, tls, user } = this.#client
-    const { extensions } = configuration.pipeline
+    const { extensions, rewriting } = configuration.pipeline
     return {
       maxMessageBytes: configuration.maxMessageBytes,
       dsn: !listener.noDsn,
@@ -479,9 +492,17 @@ export class MailTransactions {
       ...(extensions.maxHoldMs === undefined || user === undefined
         ? {}
         : { hold: { maxMs: extensions.maxHoldMs, nowAt: clock.now() } }),
-      hostname,
-      completesAddresses: takesBare || user !== undefined,
+      hostname: rewriting.appendDomain ?? hostname,
+      completesAddresses: takesBare || this.#completesAddresses(),
     }
+  }
+
+  #completesAddresses(): boolean {
+    const { configuration, rewriting, thisHost } = this.#reception
+    const { address, user } = this.#client
+    if (!configuration.pipeline.rewriting.completeAddresses) return false
+    if (user !== undefined) return true
+    return rewriting?.completes({ address, ...(thisHost === undefined ? {} : { thisHost }) }) === true
   }
 
   /** `senders`: the addresses a user may send as; the null reverse-path is anybody's (RFC 5321 §4.5.5). */

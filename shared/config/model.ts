@@ -348,6 +348,8 @@ export interface PipelineSettings {
   readonly restrictions: readonly Restriction[]
   /** `restrict delay`: what connect, helo and mail refuse is told at RCPT; else at their own stage. */
   readonly delayRefusals: boolean
+  /** `canonical`, `masquerade`, `append-domain`, `complete-addresses`. */
+  readonly rewriting: RewritingSettings
   /** Who has moved where: refused at RCPT with the new address. */
   readonly relocated?: Table
   /** DNS servers `address[:port]`; empty: the system's. */
@@ -383,6 +385,37 @@ export type UserSource =
   | { readonly kind: 'any' }
   | { readonly kind: 'table'; readonly table: Table }
   | { readonly kind: 'passwd'; readonly file: string }
+
+/** How addresses of mail that comes in are written anew, in the envelope and in the header. */
+export interface RewritingSettings {
+  /** In order. */
+  readonly canonical: readonly CanonicalRule[]
+  readonly masquerade?: MasqueradeSettings
+  /** Domain of addresses without one; absent: the listener's host name, and header fields stay as they are. */
+  readonly appendDomain?: string
+  /** Whether own users may leave the domain out. */
+  readonly completeAddresses: boolean
+}
+
+/** `canonical`: another address in place of the one that the table knows. */
+export interface CanonicalRule {
+  readonly of: 'sender' | 'recipient' | 'both'
+  readonly table: Table
+  readonly in: 'envelope' | 'headers' | 'both'
+  readonly clients: RewrittenClients
+}
+
+/** Whose header fields are rewritten: of mail from this host and from users who have logged in, or of all mail. */
+export type RewrittenClients = 'local' | 'any'
+
+/** `masquerade domains`: hosts below a domain are not shown in addresses. */
+export interface MasqueradeSettings {
+  /** The first that an address is in or below decides; `hide: false`: it stays. In lower case. */
+  readonly domains: readonly { readonly name: string; readonly hide: boolean }[]
+  /** Users whose address stays. */
+  readonly except?: Table
+  readonly clients: RewrittenClients
+}
 
 /** `header match`: for fields that the expression matches, on one line; with a tag for mail of listeners with this tag. */
 export interface HeaderRule {

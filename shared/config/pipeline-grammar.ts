@@ -11,6 +11,7 @@ import { filterProcessStatements } from './pipeline-filter-process.ts'
 import { headerStatements } from './pipeline-header.ts'
 import { inboundStatements } from './pipeline-inbound.ts'
 import { loginStatements } from './pipeline-login.ts'
+import { rewritingStatements } from './pipeline-rewriting.ts'
 import { outboundStatements } from './pipeline-outbound.ts'
 import { builtinQueues, queueStatements } from './pipeline-queue.ts'
 import { restrictStatements } from './pipeline-restrict.ts'
@@ -39,6 +40,9 @@ const onlyOnce = new Set([
   'users',
   'login',
   'relocated',
+  'masquerade',
+  'append-domain',
+  'complete-addresses',
   'relay',
   'mta-sts',
   'smtputf8',
@@ -76,6 +80,7 @@ export function defaultPipeline(): PipelineSettings {
     rates: [],
     bans: [],
     headerRules: [],
+    rewriting: { canonical: [], completeAddresses: true },
     restrictions: [],
     delayRefusals: true,
     interfaces: new Map(),
@@ -103,6 +108,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   ...loginStatements,
   ...rateStatements,
   ...headerStatements,
+  ...rewritingStatements,
   ...restrictStatements,
   ...outboundStatements,
   ...deliveryStatements,

@@ -6,8 +6,11 @@ export type HeaderEdit =
   | { readonly kind: 'prepend'; readonly fields: string }
   /** Removes each field of that name (without case), or only those whose unfolded value equals `value`. */
   | { readonly kind: 'remove'; readonly name: string; readonly value?: string }
-  /** Puts `field` in the place of the first field of that name; appended at the end of the section when there is none. */
-  | { readonly kind: 'replace'; readonly name: string; readonly field: string }
+  /**
+   * Puts `field` in the place of the first field of that name; appended at the end of the section when there is none. With `value`
+   * of the first whose unfolded value equals it, and nothing happens when there is none.
+   */
+  | { readonly kind: 'replace'; readonly name: string; readonly field: string; readonly value?: string }
 
 /** A field as it stands in the section, with its folding and CRLF. */
 export interface HeaderField {
@@ -81,7 +84,10 @@ function applyEdit(fields: readonly HeaderField[], edit: HeaderEdit): HeaderFiel
     }
     case 'replace': {
       const name = edit.name.toLowerCase()
-      const index = fields.findIndex((field) => field.name === name)
+      const index = fields.findIndex(
+        (field) => field.name === name && (edit.value === undefined || fieldValue(field) === edit.value),
+      )
+      if (index < 0 && edit.value !== undefined) return [...fields]
       const added = { name, raw: Buffer.from(edit.field) }
       return index < 0 ? [...fields, added] : [...fields.slice(0, index), added, ...fields.slice(index + 1)]
     }

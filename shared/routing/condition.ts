@@ -59,7 +59,8 @@ function describeTable(table: Table): string {
   return list.length === 1 ? (shown[0] ?? '') : `{ ${shown.join(', ')}${list.length > shown.length ? ', ...' : ''} }`
 }
 
-function isLocalPeer({ transaction, localAddresses }: RoutingContext): boolean {
+/** Made here, handed back by a queue, or from an address of this host. */
+export function isLocalPeer({ transaction, localAddresses }: Omit<RoutingContext, 'tables'>): boolean {
   const { peer } = transaction
   return peer === 'local' || peer.thisHost === true || isLocalAddress(peer.address, localAddresses)
 }

@@ -5,6 +5,7 @@ import type { Resolution, ResolvedRecipient } from './expand.ts'
 import { journeyOf, type Step } from './journey.ts'
 import { forwardPathOf } from './forward-path.ts'
 import { resolveUnlessMoved } from './relocated.ts'
+import { rewrittenAddress } from './rewriting.ts'
 import { firstFailure, invalidRecipient, type Route } from './route.ts'
 import type { RoutingContext, Transaction } from './transaction.ts'
 
@@ -12,6 +13,8 @@ import type { RoutingContext, Transaction } from './transaction.ts'
 export interface Explanation {
   /** The address that was asked about, when it is an SRS address of ours: `recipient` is whom it stands for. */
   readonly srs?: Mailbox
+  /** The address that `canonical` took `recipient` for. */
+  readonly written?: Mailbox
   readonly recipient: Mailbox
   readonly steps: readonly ExplainedStep[]
   /** Set when the way leads into a loop of queues. */
@@ -38,15 +41,16 @@ export interface ExplainedRule {
 
 /** @throws TableError */
 export function explain(asked: RoutingContext, address: Mailbox, nowAt: number): Explanation {
-  const path = forwardPathOf(asked, address, nowAt)
+  const path = forwardPathOf(withWrittenSender(asked), address, nowAt)
   if (path === undefined) {
     const resolution = { kind: 'rejected', reply: invalidRecipient(address) } as const
     return { srs: address, recipient: address, steps: [], loop: false, resolution }
   }
-  const { context, mailbox: recipient } = path
+  const { context, named, mailbox: recipient } = path
   const { steps, last } = journeyOf(context, recipient)
   return {
-    ...(recipient === address ? {} : { srs: address }),
+    ...(named === address ? {} : { srs: address }),
+    ...(recipient === named ? {} : { written: named }),
     recipient,
     steps: steps.map((step) => explainStep(context, step, recipient)),
     loop: last.route.kind === 'reject' && steps.at(-1)?.route.kind === 'stage',
@@ -56,7 +60,9 @@ export function explain(asked: RoutingContext, address: Mailbox, nowAt: number):
 
 /** For a terminal. */
 export function renderExplanation(explanation: Explanation): string {
-  const srs = explanation.srs === undefined ? [] : [describeSrs(explanation.srs, explanation.recipient)]
+  const { srs: asked, written, recipient } = explanation
+  const srs = asked === undefined ? [] : [describeSrs(asked, written ?? recipient)]
+  const canonical = written === undefined ? [] : [`canonical: ${written} is ${recipient}`]
   const steps = explanation.steps.flatMap(({ transaction, rules, route, sender }) => [
     `${explanation.recipient}, ${describeTransaction(transaction)}`,
     ...rules.map(({ line, text, failed }) =>
@@ -66,7 +72,15 @@ export function renderExplanation(explanation: Explanation): string {
     ...(sender === undefined ? [] : [`     ${sender}`]),
   ])
   const loop = explanation.loop ? ['the way leads into the same queue again: 554 5.4.6 Routing loop detected'] : []
-  return [...srs, ...steps, ...loop, `RCPT: ${describeResolution(explanation.resolution)}`].join('\n')
+  return [...srs, ...canonical, ...steps, ...loop, `RCPT: ${describeResolution(explanation.resolution)}`].join('\n')
+}
+
+/** As the rules see it: `canonical` and `masquerade` come before them. */
+function withWrittenSender(context: RoutingContext): RoutingContext {
+  const { reversePath } = context.transaction
+  if (reversePath === null) return context
+  const written = rewrittenAddress(context, reversePath, { of: 'sender', in: 'envelope' })
+  return { ...context, transaction: { ...context.transaction, reversePath: written } }
 }
 
 function explainStep(context: RoutingContext, step: Step, recipient: Mailbox): ExplainedStep {
