@@ -3,28 +3,32 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Registry } from 'prom-client'
 
 import type { Clock } from '../../shared/clock.ts'
+import { TableError } from '../../shared/config/external-table.ts'
 import { isAtLeast } from '../../shared/config/operators.ts'
 import type { Logger } from '../../shared/log.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
+import { TimeLimitError } from '../../shared/report/time-limit.ts'
 import { addAccess } from './access.ts'
 import type { Access, AccessParts, assetRoutes } from './access.ts'
 import { addActions } from './actions.ts'
 import { addApi } from './api.ts'
 import type { Assets } from './assets.ts'
+import { parseQuestion } from './explain-question.ts'
 import { addHealth } from './health.ts'
 import { createLiveTicks } from './live-ticks.ts'
 import { addMetrics } from './metrics-app.ts'
 import { confirmPage } from './pages/action-bar.ts'
 import { errorPage } from './pages/error-page.ts'
 import { heldPage, previewPage } from './pages/held-page.ts'
+import { rulesPage } from './pages/rules-page.ts'
 import { bareLayout, iconSvg, layout } from './pages/layout.ts'
 import type { Page } from './pages/layout.ts'
 import { messageNotFoundPage, messagePage } from './pages/message-page.ts'
 import { overviewPage } from './pages/overview-page.ts'
 import { queuePage, queuesPage } from './pages/queue-page.ts'
 import { systemPage } from './pages/system-page.ts'
-import { jobQuestion, queryText } from './questions.ts'
+import { explainForm, jobQuestion, queryText } from './questions.ts'
 import { isHostAllowed, securityHeaders } from './security.ts'
 import type { Source } from './source.ts'
 import { anybody, mayPreview } from './visitor.ts'
@@ -144,6 +148,23 @@ function addPages(app: FastifyInstance, { source, clock }: AppParts, { access, s
   app.get('/held', async (request, reply) => {
     const { jobs, at } = await source.held(heldRows)
     return show(request, reply, heldPage(jobs, heldRows, visitorOf(request), at))
+  })
+
+  app.get('/rules', async (request, reply) => {
+    const form = explainForm(request)
+    const rules = source.rules()
+    if (form.rcpt === '') return show(request, reply, rulesPage({ rules, form }, clock.now()))
+    const asked = parseQuestion(form)
+    if ('problem' in asked)
+      return show(request, reply.code(400), rulesPage({ rules, form, problem: asked.problem }, clock.now()))
+    const answer = await source.explain(asked).then(
+      (explanation) => ({ explanation }),
+      (error: unknown) => {
+        if (error instanceof TableError || error instanceof TimeLimitError) return { problem: error.message }
+        throw error
+      },
+    )
+    return show(request, reply, rulesPage({ rules, form, ...answer }, clock.now()))
   })
 
   app.get('/messages', async (request, reply) => {

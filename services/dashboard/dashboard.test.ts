@@ -108,6 +108,9 @@ test('the pages show a real queue, and still answer when Redis is killed', { ski
   const { checks } = (await healthy.json()) as Health
   assert.ok(checks.some((check) => check.name.startsWith('service filter') && (check.lastJobAgeMs ?? 0) >= 5_000))
 
+  const explained = await (await fetch(`${base}/rules?rcpt=jane@localhost&client=192.0.2.9`)).text()
+  assert.match(explained, /class="explanation"[^]*RCPT: /)
+
   await redis.kill()
   const failing = await fetch(`${base}/health`)
   assert.equal(failing.status, 503)

@@ -38,6 +38,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
       return context.configuration
     },
     queues,
+    tables: context.tables,
     clock,
     dataFolder,
     spoolFreeBytes: async () => {

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 
 import { jobStates } from './pages/queue-page.ts'
+import type { ExplainForm } from './explain-question.ts'
 import type { JobQuestion } from './source.ts'
 
 const jobsPerPage = 100
@@ -19,5 +20,19 @@ export function jobQuestion(request: FastifyRequest): JobQuestion {
     ...(state === undefined ? {} : { state }),
     start: Number.isSafeInteger(start) && start > 0 ? start : 0,
     limit: jobsPerPage,
+  }
+}
+
+/** The form of the page Rules. */
+export function explainForm(request: FastifyRequest): ExplainForm {
+  const text = (name: string): string => (queryText(request, name) ?? '').trim().slice(0, 320)
+  return {
+    rcpt: text('rcpt'),
+    from: text('from'),
+    client: text('client'),
+    helo: text('helo'),
+    user: text('user'),
+    tag: text('tag'),
+    tls: queryText(request, 'tls') !== undefined,
   }
 }

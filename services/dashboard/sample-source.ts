@@ -89,6 +89,10 @@ export function sampleSource(parts: {
     held: async () => ({ at: sampleAt, jobs: { kind: 'seen', value: jobs.filter((job) => job.state === 'held') } }),
     message: async (id) => (message?.id === id ? message : undefined),
     preview: async (id) => (message?.id === id ? preview : undefined),
+    rules: () => [
+      { text: 'match from any for local action "scan"', at: { file: '/etc/smtpd.conf', line: 7, column: 1 } },
+    ],
+    explain: async ({ recipient }) => `${recipient} <b>\n  line 7: match\nRCPT: 250`,
     health: async () => ({
       healthy,
       checks: [

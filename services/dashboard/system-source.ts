@@ -1,6 +1,8 @@
 import { deadAfterMs, readHeartbeats, withoutReplaced } from '../../shared/heartbeat.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { Configuration, Listener } from '../../shared/config/model.ts'
+import { settle } from '../../shared/config/settle.ts'
+import type { TableSet } from '../../shared/config/tables.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import { viewMessage } from '../../shared/report/message-view.ts'
 import type { MessageSources } from '../../shared/report/message-view.ts'
@@ -9,6 +11,8 @@ import type { ReadableQueues } from '../../shared/report/read-queues.ts'
 import { withTimeLimit } from '../../shared/report/time-limit.ts'
 import { formatDuration, formatSize, plural } from '../../shared/report/units.ts'
 import type { JobView, Seen } from '../../shared/report/views.ts'
+import { explain, renderExplanation } from '../../shared/routing/explain.ts'
+import { localAddresses } from '../../shared/system.ts'
 import { previewOf } from './preview.ts'
 import type { Preview } from './preview.ts'
 import { jobStates } from './pages/queue-page.ts'
@@ -26,6 +30,7 @@ import type {
 export interface SourceParts {
   /** The one in force: read at each use. */
   readonly configuration: Configuration
+  readonly tables: TableSet
   readonly queues: ReadableQueues
   readonly messages: Pick<MessageSources, 'find' | 'outcomesOf' | 'story'>
   /** Free octets of the spool; rejects when it cannot be written to. */
@@ -38,6 +43,7 @@ const redisLimitMs = 1_500
 const spoolLimitMs = 2_000
 /** Longer: a message that is neither queued nor young is looked for in the whole spool. */
 const messageLimitMs = 10_000
+const explainLimitMs = 10_000
 const attentionRows = 12
 
 /** Reads queues, spool, journal and heartbeats; Redis may be away at any time. */
@@ -88,6 +94,16 @@ export function createSource(parts: SourceParts): Source {
     },
 
     preview: (id) => withTimeLimit(messageLimitMs, 'the spool', readPreview(messages, id)),
+
+    rules: () => parts.configuration.rules,
+
+    async explain({ recipient, transaction }) {
+      const { configuration } = parts
+      const asked = { configuration, transaction, localAddresses: localAddresses() }
+      const nowAt = clock.now()
+      const answer = settle(parts.tables, (tables) => explain({ ...asked, tables }, recipient, nowAt))
+      return renderExplanation(await withTimeLimit(explainLimitMs, 'a table', Promise.resolve(answer)))
+    },
 
     async health(): Promise<Health> {
       const [dependencies, services] = await Promise.all([

@@ -20,6 +20,7 @@ const sections = [
   ['/', 'Overview'],
   ['/queues', 'Queues'],
   ['/held', 'Held'],
+  ['/rules', 'Rules'],
   ['/system', 'System'],
 ] as const
 
