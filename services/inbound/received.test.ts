@@ -35,7 +35,12 @@ test('TLS and AUTH are in the protocol keyword, the user only when asked for', (
   const field = receivedField({ ...parts, origin })
   assert.match(field, /from \[192\.168\.0\.2\] \(\[IPv6:2001:db8::1\]\)/)
   assert.match(field, /with ESMTPSA \(TLSv1\.3 TLS_AES_256_GCM_SHA384\)\r\n/)
-  assert.match(receivedField({ ...parts, origin, showUser: true }), /SHA384 auth=yes user=jane\\\(x\\\)\)/)
+  assert.match(
+    receivedField({ ...parts, origin, showUser: true }),
+    /\)\r\n\t\(Authenticated sender: jane\\\(x\\\)\)\r\n\tby mx/,
+  )
+  const named = receivedField({ ...parts, origin: { kind: 'smtp', user: 'jäne' }, maskSource: true, showUser: true })
+  assert.match(named, /^Received: \(Authenticated sender: j\?ne\)\r\n\tby mx\.example\.org with ESMTPA\r\n/)
 })
 
 test('mask-src leaves out where the message came from', () => {

@@ -26,6 +26,7 @@ export function receivedField(parts: ReceivedParts): string {
   const { origin } = parts
   const lines = []
   if (!parts.maskSource) lines.push(`from ${origin.helo ?? 'unknown'} (${tcpInfo(origin)})`)
+  if (parts.showUser && origin.user !== undefined) lines.push(`(Authenticated sender: ${commentText(origin.user)})`)
   lines.push(`by ${parts.hostname} with ${protocol(parts)}${session(parts)}`)
   lines.push(`id ${parts.id}${recipientClause(parts.recipient)};`)
   lines.push(dateTime(parts.at))
@@ -48,10 +49,8 @@ function protocol({ origin, extended, smtpUtf8 }: ReceivedParts): string {
   return `${smtpUtf8 === true ? 'UTF8SMTP' : 'ESMTP'}${origin.tls === undefined ? '' : 'S'}${origin.user === undefined ? '' : 'A'}`
 }
 
-function session({ origin, showUser }: ReceivedParts): string {
-  if (origin.tls === undefined) return ''
-  const user = showUser && origin.user !== undefined ? ` auth=yes user=${commentText(origin.user)}` : ''
-  return ` (${origin.tls.version} ${origin.tls.cipher}${user})`
+function session({ origin }: ReceivedParts): string {
+  return origin.tls === undefined ? '' : ` (${origin.tls.version} ${origin.tls.cipher})`
 }
 
 function tcpInfo(origin: Origin): string {
@@ -60,7 +59,7 @@ function tcpInfo(origin: Origin): string {
   return origin.rdns === undefined ? literal : `${origin.rdns} ${literal}`
 }
 
-/** Text inside a comment (RFC 5322 §3.2.2). */
+/** Text inside a comment (RFC 5322 §3.2.2); a name in other letters must not make the message one of SMTPUTF8. */
 function commentText(text: string): string {
-  return text.replaceAll(/[()\\]/g, String.raw`\$&`)
+  return text.replaceAll(/[^\x20-\x7e]/gu, '?').replaceAll(/[()\\]/g, String.raw`\$&`)
 }
