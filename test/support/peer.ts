@@ -21,6 +21,9 @@ const packages = {
   clamd: 'clamav-daemon',
   spamd: 'spamd',
   rspamd: 'rspamd',
+  msmtp: 'msmtp',
+  mutt: 'mutt libsasl2-modules',
+  python3: 'python3',
 } as const
 
 export type Peer = keyof typeof packages
