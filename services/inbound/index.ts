@@ -26,6 +26,7 @@ export default {
         get listens() {
           return inbound.listens
         },
+        health: async () => inbound.troubles(),
         async close() {
           await unfollow.then((stop) => stop())
           await inbound.close()

@@ -40,6 +40,8 @@ import type { Restrictions } from './restrictions/session-restrictions.ts'
 import { mannersOf } from './manners.ts'
 import { InboundServer } from './server.ts'
 import { TicketKeys } from './ticket-keys.ts'
+import { Overload, openLoadMeter } from './overload.ts'
+import type { Load } from './overload.ts'
 import { Tally } from './tally.ts'
 
 export interface InboundParts extends Pick<
@@ -52,6 +54,8 @@ export interface InboundParts extends Pick<
   readonly queues?: Pick<ServiceContext['queues'], 'tallies' | 'bans'>
   readonly verifier: Pick<PasswordVerifier, 'verify'>
   readonly monotonic: () => number
+  /** In place of a look at this process. */
+  readonly measureLoad?: () => Load
   readonly limits?: SessionLimits
   /** In place of what pipeline.conf says of a filter process; by name of the proc or filter. */
   readonly filterSettings?: (name: string) => Partial<FilterSettings>
@@ -73,6 +77,10 @@ export interface Inbound {
   refreshCertificates(): Promise<void>
   /** Tells the other processes what was counted here, and hears of them; done every second by itself. */
   exchange(): Promise<void>
+  /** Whether new connections can be taken; done every second by itself. */
+  lookAtLoad(): void
+  /** One sentence each. */
+  troubles(): readonly string[]
   close(): Promise<void>
 }
 
@@ -84,6 +92,7 @@ interface Lasting extends Pick<Reception, 'limits' | 'knownClients'> {
   readonly places: ConnectionPlaces
   readonly tally: Tally
   readonly bans: BanList
+  readonly overload: Overload
   readonly guard: LoginGuard
   readonly tickets: TicketKeys
   readonly loginBackends: LoginBackends
@@ -116,6 +125,7 @@ interface Opened {
  */
 export async function openInbound(parts: InboundParts): Promise<Inbound> {
   const limits = parts.limits ?? defaultLimits
+  const meter = openLoadMeter()
   const tickets = new TicketKeys({
     ...(parts.ticketFile === undefined ? {} : { path: parts.ticketFile }),
     clock: parts.clock,
@@ -126,6 +136,7 @@ export async function openInbound(parts: InboundParts): Promise<Inbound> {
     limits,
     places: new ConnectionPlaces(limits, parts.tables),
     tally: new Tally({ now: parts.clock.now, ...(parts.queues && { shared: parts.queues.tallies }) }),
+    overload: new Overload(parts.log, parts.measureLoad ?? meter.measure),
     bans: new BanList(parts.clock.now, parts.queues?.bans),
     knownClients: new KnownClients(),
     guard: new LoginGuard(parts.monotonic),
@@ -189,7 +200,10 @@ export async function openInbound(parts: InboundParts): Promise<Inbound> {
   const exchange = async (): Promise<void> => {
     await Promise.all([lasting.tally.exchange(), lasting.bans.exchange()])
   }
-  const exchangeTimer = setInterval(() => void exchange(), exchangeMs)
+  const exchangeTimer = setInterval(() => {
+    lasting.overload.look()
+    void exchange()
+  }, exchangeMs)
   exchangeTimer.unref()
   void exchange()
   return {
@@ -201,10 +215,13 @@ export async function openInbound(parts: InboundParts): Promise<Inbound> {
     },
     refreshCertificates,
     exchange,
+    lookAtLoad: () => lasting.overload.look(),
+    troubles: () => lasting.overload.troubles,
     async close() {
       unfollow()
       clearInterval(timer)
       clearInterval(exchangeTimer)
+      meter.close()
       for (const { door } of current.places) void closeDoor(door)
       await Promise.all([...all].flatMap(({ places }) => places.map(({ server }) => server.shut())))
       await Promise.all(closing)
@@ -370,7 +387,7 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
     log,
     clock,
     monotonic,
-    gate: createGate(lasting.places.countersOf(listener, configuration), doorChecks(lasting.bans, watch)),
+    gate: createGate(lasting.places.countersOf(listener, configuration), doorChecks(lasting, watch)),
     knownClients,
     limits: statedLimits(lasting.limits, settings),
     manners: mannersOf(settings),
@@ -379,14 +396,15 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
 }
 
 /** What is asked about a client before it has a place. */
-function doorChecks(bans: BanList, watch: ClientWatch | undefined): readonly MayEnter[] {
+function doorChecks({ bans, overload }: Lasting, watch: ClientWatch | undefined): readonly MayEnter[] {
   const isBanned: MayEnter = (address) => (bans.has(address) ? banned : undefined)
-  if (watch === undefined) return [isBanned]
+  const isOverloaded: MayEnter = () => overload.refusal
+  if (watch === undefined) return [isBanned, isOverloaded]
   const comesTooOften: MayEnter = (address) => {
     const taken = watch.take('connections', { session: '-', address })
     return typeof taken === 'function' ? undefined : taken.reply
   }
-  return [isBanned, comesTooOften]
+  return [isBanned, isOverloaded, comesTooOften]
 }
 
 /** `hostnames`: the name of this host by the address a client connected to. */
