@@ -7,6 +7,7 @@ import { createBannedEngine } from './banned/engine.ts'
 import { createClassifierEngine } from './classifier/engine.ts'
 import { createClamdEngine } from './clamd/engine.ts'
 import { createGtubeEngine } from './gtube.ts'
+import { createListsEngine } from './lists/engine.ts'
 import { createRspamdEngine } from './rspamd/engine.ts'
 import type { EngineSettings } from './run-engines.ts'
 import { createSpamAssassinEngine } from './spamassassin/engine.ts'
@@ -54,6 +55,17 @@ export function openEngines(configuration: Configuration, around: EngineSurround
           },
         ]
       : []),
+    ...(spam.lists.length === 0
+      ? []
+      : [
+          {
+            engine: createListsEngine({ ...around, lists: spam.lists }),
+            role: 'spam' as const,
+            weight: 1,
+            timeoutMs,
+            onFailure: 'proceed' as const,
+          },
+        ]),
     ...(banned === undefined
       ? []
       : [

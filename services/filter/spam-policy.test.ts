@@ -13,7 +13,15 @@ import { headerBehind, listTable, stageMessage, stranger, testContext, testEnvel
 import type { TestSettings } from './testing.ts'
 
 const tables = openTables()
-const plain: PipelineSettings['spam'] = { junk: 5, discard: 20, header: 'X-Spam', engines: [], policies: [], clean: [] }
+const plain: PipelineSettings['spam'] = {
+  junk: 5,
+  discard: 20,
+  header: 'X-Spam',
+  engines: [],
+  policies: [],
+  clean: [],
+  lists: [],
+}
 
 function envelopeFor(recipients: readonly string[], tags: readonly string[] = []): Envelope {
   return {

@@ -113,6 +113,7 @@ export function testContext(
           engines: [{ kind: 'builtin', weight: 1, classifier: false }],
           policies: [],
           clean: [],
+          lists: [],
           ...settings.spam,
         },
         ...(settings.banned === undefined ? {} : { banned: settings.banned }),

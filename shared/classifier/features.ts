@@ -1,4 +1,4 @@
-import { readMail } from './readable-mail.ts'
+import { linksOf, readMail } from './readable-mail.ts'
 import type { MailField, ReadableMail } from './readable-mail.ts'
 
 /** Features are 32-bit hashes, each once: what a message has, not how often. */
@@ -104,15 +104,13 @@ function collect(mail: ReadableMail, found: Set<number>): Set<number> {
   addWords(found, subject, 'subject', 'subjectPair')
   addSubjectShape(found, subject)
   addHeader(found, mail.fields)
-  const links: string[] = []
+  const links = linksOf(mail)
   let length = 0
   let isHidden = false
   for (const { text, html } of mail.texts) {
     addWords(found, text, 'word', 'pair')
     length += text.length
-    links.push(...linksIn(text))
     if (html === undefined) continue
-    links.push(...html.links)
     isHidden ||= html.hidden
   }
   addLinks(found, links)
@@ -200,10 +198,6 @@ function addDomain(found: Set<number>, domain: string, of: 'fromDomain' | 'host'
   if (domain === '') return
   add(found, of, lastLabels(domain))
   add(found, of === 'host' ? 'hostTopLevel' : 'fromTopLevel', domain.slice(domain.lastIndexOf('.') + 1))
-}
-
-function linksIn(text: string): readonly string[] {
-  return text.match(/\b(?:https?:\/\/|www\.)[^\s<>"')\]]{1,300}/gi)?.slice(0, 300) ?? []
 }
 
 function addLinks(found: Set<number>, links: readonly string[]): void {

@@ -57,6 +57,16 @@ export function readMail(content: Buffer): ReadableMail {
   }
 }
 
+const mostLinks = 300
+
+/** What is linked to, as it is written: in the text by http or www, in markup by anything. */
+export function linksOf({ texts }: ReadableMail): readonly string[] {
+  return texts.flatMap(({ text, html }) => [
+    ...(text.match(/\b(?:https?:\/\/|www\.)[^\s<>"')\]]{1,300}/gi)?.slice(0, mostLinks) ?? []),
+    ...(html?.links ?? []),
+  ])
+}
+
 interface Section {
   readonly fields: readonly MailField[]
   readonly body: string

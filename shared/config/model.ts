@@ -311,6 +311,8 @@ export interface PipelineSettings {
     readonly engines: readonly SpamEngine[]
     /** Mail that is not looked through for spam. */
     readonly clean: readonly SpamCondition[]
+    /** Who is on one of them gets its score. */
+    readonly lists: readonly SpamList[]
   }
   /** Absent: any file may be attached. */
   readonly banned?: BannedSettings
@@ -498,6 +500,15 @@ export interface FilterProcessSettings {
 }
 
 export type SpamEngine = BuiltinEngine | RspamdEngine | SpamAssassinEngine
+
+/** `spam list client|links "zone"`: a list in DNS of addresses of clients, or of domains that are linked to. */
+export interface SpamList {
+  readonly of: 'client' | 'links'
+  readonly zone: string
+  /** Which of its answers count; absent: all of 127/8 but 127.255.255/24. */
+  readonly answers?: Table
+  readonly score: number
+}
 
 /** SPF, DKIM, DMARC, ARC, the classifier and the test text GTUBE. */
 export interface BuiltinEngine {

@@ -110,7 +110,8 @@ test('every statement ends in the settings', () => {
     onFailure: 'proceed',
   })
   assert.equal(settings.queues.get('greylist')?.tag, 'Greylisted')
-  const { policies, clean, engines, ...general } = settings.spam
+  const { policies, clean, engines, lists, ...general } = settings.spam
+  assert.deepEqual(lists, [])
   assert.deepEqual(engines, [{ kind: 'builtin', weight: 1, classifier: true }])
   assert.deepEqual(general, { junk: 4.5, quarantine: 10, reject: 12, discard: 15, header: 'X-Bad', subject: '***' })
   assert.deepEqual(
@@ -191,6 +192,26 @@ test('the engines that are named are the ones that count', () => {
     },
     { kind: 'builtin', weight: 2, classifier: false },
   ])
+})
+
+test('lists in DNS add their scores, good ones take away', () => {
+  const { settings, diagnostics } = parse(
+    'spam list client "Zen.example.org." answer { 127.0.0.2 }\nspam list links "dbl.example.org" score -2',
+  )
+  assert.deepEqual(diagnostics, [])
+  assert.deepEqual(
+    settings.spam.lists.map(({ of, zone, score, answers }) => [of, zone, score, answers !== undefined]),
+    [
+      ['client', 'zen.example.org', 3, true],
+      ['links', 'dbl.example.org', -2, false],
+    ],
+  )
+  for (const text of [
+    'spam list clients "a.example"',
+    'spam list client "localhost"',
+    'spam list links "a.example" score 0',
+  ])
+    assert.equal(parse(text).diagnostics.length, 1, text)
 })
 
 test('a line that only names clamd keeps viruses back and never lets mail pass unseen', () => {

@@ -66,6 +66,7 @@ export function defaultPipeline(): PipelineSettings {
       engines: [{ kind: 'builtin', weight: 1, classifier: true }],
       policies: [],
       clean: [],
+      lists: [],
     },
     quarantine: {},
     users: { kind: 'lmtp' },

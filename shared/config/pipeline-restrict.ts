@@ -9,7 +9,8 @@ import type {
   Table,
 } from './model.ts'
 import { choiceOfListeners } from './listener-choice.ts'
-import { choiceOf, finish, scoreOf } from './pipeline-draft.ts'
+import { choiceOf, finish } from './pipeline-draft.ts'
+import { dnsblOf, signedScoreOf } from './pipeline-dnsbl.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 import type { PolicyDraft } from './policy-draft.ts'
 import { parseTableFile } from './table-file.ts'
@@ -74,7 +75,7 @@ function ruleOf(draft: PipelineDraft, stage: RestrictionStage): RestrictionRule 
     case 'dnsbl': {
       const list = dnsblOf(draft)
       reader.expect('score', 'behind the list: without a score, write `reject dnsbl`')
-      return { ...list, score: weightOf(reader) }
+      return { ...list, score: signedScoreOf(reader) }
     }
     case 'sleep':
       return { kind: 'sleep', ms: sleepOf(reader) }
@@ -90,7 +91,7 @@ function rejectionOf(draft: PipelineDraft, stage: RestrictionStage): Restriction
     case 'dnsbl':
       return dnsblOf(draft)
     case 'dnsbl-score':
-      return { kind: 'dnsbl-score', atLeast: weightOf(reader) }
+      return { kind: 'dnsbl-score', atLeast: signedScoreOf(reader) }
     case 'client':
       return { kind: 'client', fault: choiceOf(reader, ['unknown', 'unnamed'], 'what is wrong with its name') }
     case 'helo':
@@ -174,23 +175,6 @@ function subjectOf(reader: TokenReader, stage: RestrictionStage): RestrictionSub
 function fitsStage(reader: TokenReader, subject: RestrictionSubject, stage: RestrictionStage): void {
   if (subject === 'recipient' && stage === 'data')
     reader.fail('value', 'there is no one recipient at DATA', reader.last.span, 'write it in the list `restrict rcpt`')
-}
-
-function dnsblOf(draft: PipelineDraft): Extract<RestrictionRule, { readonly kind: 'dnsbl' }> {
-  const { reader } = draft
-  const { text, span } = reader.string('the zone of the list')
-  const zone = text.toLowerCase().replace(/\.$/, '')
-  if (!/^(?=.{1,180}$)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})+$/.test(zone))
-    reader.fail('value', `"${text}" is no domain`, span, '"zen.spamhaus.org"')
-  const answers = reader.accept('answer') ? parseTables(draft.policy, 'list', '"answer"') : undefined
-  return { kind: 'dnsbl', zone, ...(answers === undefined ? {} : { answers }) }
-}
-
-/** A score as it may be added up: lists of good senders count below zero. */
-function weightOf(reader: TokenReader): number {
-  const { span } = reader.peek()
-  const score = scoreOf(reader)
-  return score === 0 ? reader.fail('value', 'a score of 0 says nothing', span) : score
 }
 
 /** `[delay 5m] [retry 4h] [keep 35d] [network 24 64]`. */

@@ -1,17 +1,19 @@
 import type { RspamdEngine, SpamAction, SpamCondition, SpamEngine, SpamPolicy } from './model.ts'
 import { finish, choiceOf, placeOf, scoreOf, tagOf } from './pipeline-draft.ts'
 import type { PipelineDraft } from './pipeline-draft.ts'
+import { dnsblOf, signedScoreOf } from './pipeline-dnsbl.ts'
 import { atTables, parseTables } from './table-grammar.ts'
 import type { TokenReader } from './token-reader.ts'
 
 const actions: readonly SpamAction[] = ['junk', 'quarantine', 'reject', 'discard']
 
-/** `spam SETTINGS`, `spam for CONDITION SETTINGS` or `spam clean CONDITION bypass`; statements add up. */
+/** `spam SETTINGS`, `spam for CONDITION SETTINGS`, `spam clean CONDITION bypass` or `spam list ...`; statements add up. */
 export function parseSpam(draft: PipelineDraft): void {
   const { reader } = draft
   reader.next()
   if (reader.accept('clean')) parseClean(draft)
   else if (reader.accept('for')) parsePolicy(draft)
+  else if (reader.accept('list')) parseList(draft)
   else parseSettings(draft)
 }
 
@@ -25,7 +27,7 @@ function parseSettings(draft: PipelineDraft): void {
     else if (reader.at('engine')) spam = { ...spam, engines: withEngine(draft, spam.engines) }
     else if (reader.accept('subject')) spam = { ...spam, subject: reader.string('a text').text }
     else if (reader.accept('header')) spam = { ...spam, header: fieldNameOf(draft) }
-    else reader.unexpected('a setting of spam', ['engine', ...actions, 'header', 'subject', 'clean', 'for'])
+    else reader.unexpected('a setting of spam', ['engine', ...actions, 'header', 'subject', 'clean', 'for', 'list'])
   }
   finish(draft, { spam })
 }
@@ -130,6 +132,19 @@ function policyConditionOf(draft: PipelineDraft): SpamPolicy['for'] {
   if (reader.accept('tag')) return { kind: 'tag', tag: tagOf(reader) }
   if (reader.accept('domain')) return { kind: 'domain', table: parseTables(draft.policy, 'either', '"domain"') }
   return reader.unexpected('whose mail it is for', ['tag', 'domain'])
+}
+
+const usualListScore = 3
+
+/** `spam list client|links "zone" [answer NETWORKS] [score N]`; a score below 0 is for lists of good senders. */
+function parseList(draft: PipelineDraft): void {
+  const { reader } = draft
+  const { spam } = draft.settings
+  const of = choiceOf(reader, ['client', 'links'] as const, 'what is looked up')
+  const { zone, answers } = dnsblOf(draft)
+  const score = reader.accept('score') ? signedScoreOf(reader) : usualListScore
+  const list = { of, zone, score, ...(answers === undefined ? {} : { answers }) }
+  finish(draft, { spam: { ...spam, lists: [...spam.lists, list] } })
 }
 
 /** `spam clean <networks> bypass`, `... mail-from <senders> bypass`, `... tag NAME bypass`. */

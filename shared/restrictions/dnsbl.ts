@@ -2,7 +2,9 @@ import { isIPv4, isIPv6 } from 'node:net'
 
 import { settle } from '../config/settle.ts'
 import { compileNetworks } from '../config/network.ts'
-import type { Restriction, RestrictionRule } from '../config/model.ts'
+import type { Restriction, RestrictionRule, Table } from '../config/model.ts'
+import type { TableSet } from '../config/tables.ts'
+import type { Dns } from './dns.ts'
 import type { Finding, Means, Question } from './question.ts'
 
 type DnsblRule = Extract<RestrictionRule, { readonly kind: 'dnsbl' }>
@@ -34,12 +36,23 @@ export async function dnsblScore(rules: readonly Restriction[], question: Questi
 
 /** `2.0.0.127.zen.example.org`; for IPv6 one label for each hexadecimal digit (RFC 5782 §2.1, §2.4). */
 export function dnsblName(address: string, zone: string): string | undefined {
-  const plain = address.replace(/%.*$/, '')
-  if (isIPv4(plain)) return `${plain.split('.').reverse().join('.')}.${zone}`
-  return isIPv6(plain) ? `${hexDigits(plain).split('').reverse().join('.')}.${zone}` : undefined
+  const reversed = reversedAddress(address)
+  return reversed === undefined ? undefined : `${reversed}.${zone}`
 }
 
-async function isListed({ answers }: DnsblRule, name: string, { dns, tables }: Means): Promise<boolean> {
+/** Of an address, as lists are asked for it; of a name there is none. */
+export function reversedAddress(address: string): string | undefined {
+  const plain = address.replace(/%.*$/, '')
+  if (isIPv4(plain)) return plain.split('.').reverse().join('.')
+  return isIPv6(plain) ? hexDigits(plain).split('').reverse().join('.') : undefined
+}
+
+/** @param answers which of its answers count; absent: all but complaints about who asks. @throws TableError */
+export async function isListed(
+  { answers }: { readonly answers?: Table },
+  name: string,
+  { dns, tables }: { readonly dns: Pick<Dns, 'a'>; readonly tables: TableSet },
+): Promise<boolean> {
   const records = recordsOf(await dns.a(name))
   if (answers === undefined) return records.some((one) => listed.matches(one) && !complaints.matches(one))
   return settle(tables, (settled) => records.some((one) => settled.matchesAddress(answers, one)))

@@ -6,6 +6,7 @@ import { createWorkerPool, ownCopy } from '../../../shared/workers/worker-pool.t
 import type { WorkerPool } from '../../../shared/workers/worker-pool.ts'
 import { isFromStranger } from '../authentication/engine.ts'
 import type { Engine, EngineResult, ScanMessage } from '../engine.ts'
+import { firstOctets } from '../first-octets.ts'
 import extract from './extract.ts'
 
 export interface ClassifierOptions {
@@ -29,7 +30,7 @@ export function createClassifierEngine(options: ClassifierOptions): Engine {
   })
 
   async function features(message: ScanMessage, signal: AbortSignal): Promise<Features> {
-    const beginning = await firstOctets(message)
+    const beginning = await firstOctets(message, mostReadBytes)
     if (beginning.length <= inPlaceBytes) return extract(beginning)
     const task = ownCopy(beginning)
     return pool.run(task, { signal, transfer: [task.buffer] })
@@ -53,17 +54,4 @@ export function createClassifierEngine(options: ClassifierOptions): Engine {
     },
     close: () => pool.close(),
   }
-}
-
-/** As much as is read: a long message is not held in memory for it. */
-async function firstOctets(message: ScanMessage): Promise<Buffer> {
-  if (message.sizeBytes <= mostReadBytes) return message.content()
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of message.stream() as AsyncIterable<Buffer>) {
-    chunks.push(chunk)
-    bytes += chunk.length
-    if (bytes >= mostReadBytes) break
-  }
-  return Buffer.concat(chunks).subarray(0, mostReadBytes)
 }
