@@ -7,7 +7,7 @@ import { requireFilters } from './modern-filter.ts'
 import { Once } from './once.ts'
 import type { PolicyDraft } from './policy-draft.ts'
 import { parseRelayUrl, RelayUrlError } from './relay-url.ts'
-import { listOf, parseTables } from './table-grammar.ts'
+import { listOf, parseTables, parseTurns } from './table-grammar.ts'
 import { readCiphers, readProtocols } from './tls-words.ts'
 import { positionOf } from './token-reader.ts'
 import { refuseUnsupported } from './unsupported.ts'
@@ -174,7 +174,7 @@ function parseRelayOption(draft: PolicyDraft, action: Mutable<RelayAction>, once
       return
     case 'src':
       once.check(option)
-      action.src = parseTables(draft, 'either', '"src"')
+      action.src = parseTurns(draft, 'either', '"src"')
       return
     case 'mail-from':
       once.check(option)
@@ -228,7 +228,7 @@ function parseSender({ reader }: PolicyDraft): string {
 function parseHosts(draft: PolicyDraft, kind: 'list' | 'map'): Table {
   const { reader } = draft
   const { span } = reader.peek()
-  const table = parseTables(draft, kind, kind === 'list' ? '"host"' : '"domain"')
+  const table = kind === 'list' ? parseTurns(draft, kind, '"host"') : parseTables(draft, kind, '"domain"')
   for (const url of urlsOf(table)) {
     try {
       parseRelayUrl(url)

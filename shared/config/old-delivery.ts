@@ -7,7 +7,7 @@ import { parseOldRelayUrl, type OldRelayUrl } from './old-relay-url.ts'
 import { Once } from './once.ts'
 import type { PolicyDraft } from './policy-draft.ts'
 import { RelayUrlError } from './relay-url.ts'
-import { parseTables } from './table-grammar.ts'
+import { parseTables, parseTurns } from './table-grammar.ts'
 import { positionOf } from './token-reader.ts'
 
 const methods = ['mbox', 'maildir', 'lmtp', 'mda']
@@ -103,7 +103,7 @@ function parseOption(draft: PolicyDraft, action: Mutable<RelayAction>, option: T
       action.mailFrom = parseSender(draft)
       return
     case 'source':
-      action.src = parseTables(draft, 'list', '"source"')
+      action.src = parseTurns(draft, 'list', '"source"')
       return
     case 'hostname':
       action.helo = reader.string('a host name').text

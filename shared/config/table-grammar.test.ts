@@ -149,3 +149,16 @@ test('a key that is there twice is told with its line', async () => {
     assert.match(warnings.map(({ message }) => message).join(), /line 3 of the file: "a" is there already/)
   }
 })
+
+test('a table that can only be asked for a key is refused where its entries are used by turns', async () => {
+  const relay = async (table: string, option: string) => {
+    const smtpdConf = join(folder, 'turns.conf')
+    writeFileSync(smtpdConf, `table t ${table}\naction "out" relay ${option} <t>\nmatch for any action "out"\n`)
+    return loadConfiguration({ smtpdConf, hostname: 'mx.example.org' })
+  }
+  for (const table of ['tcp:127.0.0.1:2000', 'cidr:./networks', '"http://h/%s"'])
+    for (const option of ['host', 'src']) await assert.rejects(relay(table, option), /by turns.*asked for a key/, table)
+  await relay('sqlite:./db.conf', 'src')
+  await relay('static:192.0.2.1', 'src')
+  await relay('tcp:127.0.0.1:2000', 'auth').catch((error: unknown) => assert.doesNotMatch(String(error), /by turns/))
+})

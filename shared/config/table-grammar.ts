@@ -63,6 +63,20 @@ export function parseWholeList(draft: PolicyDraft, use: string): Table {
   return table
 }
 
+/** A list whose entries are used by turns: a table that can only be asked for a key has none. */
+export function parseTurns(draft: PolicyDraft, wanted: 'list' | 'either', use: string): Table {
+  const first = draft.reader.peek()
+  const table = parseTables(draft, wanted, use)
+  const { kind } = table.source
+  if (kind === 'patterns' || kind === 'server' || kind === 'http') {
+    const message = `${use} takes the entries of its table by turns, and this one can only be asked for a key`
+    const hint =
+      'use a file, entries in { }, or a database with a query for all of them (fetch_source, fetch_relayhost)'
+    draft.reader.report('table-type', message, spanOf(first, draft.reader.last), hint)
+  }
+  return table
+}
+
 /** True when tables may follow: for options whose table can be left out. */
 export function atTables(reader: TokenReader): boolean {
   return reader.atString() || reader.at('<') || reader.at('{')
