@@ -156,6 +156,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'restrict helo on 127.0.0.1 reject helo unknown',
       'restrict mail check sender { "a@b.c" = "REJECT" }',
       'restrict rcpt dnsbl "a.example" answer { "127.0.0.2" } score 2.5',
+      'restrict rcpt reject dnsbl "b.example" of sender',
       'restrict rcpt reject dnsbl-score 5',
       'restrict rcpt defer "450 later" when sender "a@b.c"',
       'restrict data sleep 1s',

@@ -453,8 +453,7 @@ export type RestrictionRule =
   | { readonly kind: 'reply'; readonly reply: string; readonly when?: RestrictionCondition }
   /** An access table: its value says what to do. */
   | { readonly kind: 'check'; readonly subject: RestrictionSubject; readonly table: Table }
-  /** `answers`: which A records count, as networks; absent: all of 127/8 but 127.255.255/24. With a score it refuses nothing by itself. */
-  | { readonly kind: 'dnsbl'; readonly zone: string; readonly answers?: Table; readonly score?: number }
+  | DnsblRule
   | { readonly kind: 'dnsbl-score'; readonly atLeast: number }
   | { readonly kind: 'client'; readonly fault: 'unknown' | 'unnamed' }
   | { readonly kind: 'helo'; readonly fault: 'invalid' | 'non-fqdn' | 'unknown' }
@@ -462,6 +461,18 @@ export type RestrictionRule =
   | { readonly kind: 'unauthorised-destination' | 'pipelining' | 'plaintext' }
   | { readonly kind: 'sleep'; readonly ms: number }
   | GreylistRule
+
+/** A list that DNS has, by address or by domain. */
+export interface DnsblRule {
+  readonly kind: 'dnsbl'
+  readonly zone: string
+  /** Whose domain is looked up; absent: the address of the client. */
+  readonly of?: 'client' | 'helo' | 'sender'
+  /** Which A records count, as networks; absent: all of 127/8 but 127.255.255/24. */
+  readonly answers?: Table
+  /** With a score it refuses nothing by itself. */
+  readonly score?: number
+}
 
 /** `defer greylist`: mail of strangers is taken at a later attempt. */
 export interface GreylistRule {

@@ -1,5 +1,6 @@
 import { parseAccessValue } from './access-value.ts'
 import type {
+  DnsblRule,
   GreylistRule,
   Restriction,
   RestrictionCondition,
@@ -73,7 +74,7 @@ function ruleOf(draft: PipelineDraft, stage: RestrictionStage): RestrictionRule 
       return { kind: 'check', subject, table: accessTableOf(draft, subject) }
     }
     case 'dnsbl': {
-      const list = dnsblOf(draft)
+      const list = listOf(draft)
       reader.expect('score', 'behind the list: without a score, write `reject dnsbl`')
       return { ...list, score: signedScoreOf(reader) }
     }
@@ -89,7 +90,7 @@ function rejectionOf(draft: PipelineDraft, stage: RestrictionStage): Restriction
   const what = choiceOf(reader, rejections, 'what is refused')
   switch (what) {
     case 'dnsbl':
-      return dnsblOf(draft)
+      return listOf(draft)
     case 'dnsbl-score':
       return { kind: 'dnsbl-score', atLeast: signedScoreOf(reader) }
     case 'client':
@@ -175,6 +176,13 @@ function subjectOf(reader: TokenReader, stage: RestrictionStage): RestrictionSub
 function fitsStage(reader: TokenReader, subject: RestrictionSubject, stage: RestrictionStage): void {
   if (subject === 'recipient' && stage === 'data')
     reader.fail('value', 'there is no one recipient at DATA', reader.last.span, 'write it in the list `restrict rcpt`')
+}
+
+/** `"zone" [answer NETWORKS] [of client | helo | sender]`. */
+function listOf(draft: PipelineDraft): DnsblRule {
+  const list = dnsblOf(draft)
+  if (!draft.reader.accept('of')) return list
+  return { ...list, of: choiceOf(draft.reader, ['client', 'helo', 'sender'], 'whose domain') }
 }
 
 /** `[delay 5m] [retry 4h] [keep 35d] [network 24 64]`. */

@@ -9,6 +9,7 @@ export function subjectsOf(rule: RestrictionRule): readonly RestrictionSubject[]
     case 'check':
       return [rule.subject]
     case 'dnsbl':
+      return [rule.of ?? 'client']
     case 'dnsbl-score':
     case 'client':
       return ['client']

@@ -2,12 +2,13 @@ import { isIPv4, isIPv6 } from 'node:net'
 
 import { settle } from '../config/settle.ts'
 import { compileNetworks } from '../config/network.ts'
-import type { Restriction, RestrictionRule, Table } from '../config/model.ts'
+import type { DnsblRule, Restriction, Table } from '../config/model.ts'
 import type { TableSet } from '../config/tables.ts'
+import { domainOf } from '../mail/address.ts'
+import { asciiDomain } from '../mail/ascii-domain.ts'
 import type { Dns } from './dns.ts'
+import { isFullyQualified } from './host-name.ts'
 import type { Finding, Means, Question } from './question.ts'
-
-type DnsblRule = Extract<RestrictionRule, { readonly kind: 'dnsbl' }>
 
 /** Lists answer in 127/8 (RFC 5782 §2.1); in 127.255.255/24 some of them tell that they do not answer us. */
 const listed = compileNetworks(['127.0.0.0/8'])
@@ -16,11 +17,11 @@ const longestReason = 300
 
 /** A list that cannot be asked now lists nobody: its trouble never refuses mail. */
 export async function checkDnsbl(rule: DnsblRule, question: Question, means: Means): Promise<Finding> {
-  const name = dnsblName(question.client.address, rule.zone)
-  if (name === undefined || !(await isListed(rule, name, means))) return 'next'
-  const [reason] = recordsOf(await means.dns.txt(name))
+  const who = await listedAs(rule, question)
+  if (who === undefined || !(await isListed(rule, who.name, means))) return 'next'
+  const [reason] = recordsOf(await means.dns.txt(who.name))
   const said = reason === undefined ? '' : `; ${printable(reason)}`
-  const text = `Service unavailable; Client host [${question.client.address}] blocked using ${rule.zone}${said}`
+  const text = `Service unavailable; ${who.text} blocked using ${rule.zone}${said}`
   return { code: 554, enhanced: '5.7.1', text }
 }
 
@@ -28,10 +29,41 @@ export async function checkDnsbl(rule: DnsblRule, question: Question, means: Mea
 export async function dnsblScore(rules: readonly Restriction[], question: Question, means: Means): Promise<number> {
   const scores = rules.map(async ({ rule }) => {
     if (rule.kind !== 'dnsbl' || rule.score === undefined) return 0
-    const name = dnsblName(question.client.address, rule.zone)
-    return name !== undefined && (await isListed(rule, name, means)) ? rule.score : 0
+    const who = await listedAs(rule, question)
+    return who !== undefined && (await isListed(rule, who.name, means)) ? rule.score : 0
   })
   return (await Promise.all(scores)).reduce((sum, score) => sum + score, 0)
+}
+
+/** Asks the lists of `rules` now, for those who ask soon: one that is slow does not hold up the others. */
+export function askAhead(rules: readonly Restriction[], question: Question, { dns }: Means): void {
+  for (const { rule } of rules)
+    if (rule.kind === 'dnsbl') void listedAs(rule, question).then((who) => who && dns.a(who.name))
+}
+
+/** What a list is asked for, and how it is told; `undefined`: nothing that it could have. */
+async function listedAs(
+  { zone, of }: DnsblRule,
+  { client, helo, sender }: Question,
+): Promise<{ readonly name: string; readonly text: string } | undefined> {
+  if (of === undefined) {
+    const name = dnsblName(client.address, zone)
+    return name === undefined ? undefined : { name, text: `Client host [${client.address}]` }
+  }
+  if (of === 'client') {
+    const { name, forward } = await client.name()
+    return forward === 'pass' ? domainListed(name, zone, `Client host [${name ?? ''}]`) : undefined
+  }
+  if (of === 'helo') return domainListed(helo, zone, `Helo command [${helo ?? ''}]`)
+  const mailbox = sender?.mailbox ?? undefined
+  return domainListed(mailbox && domainOf(mailbox), zone, `Sender address [${sender?.text ?? ''}]`)
+}
+
+function domainListed(domain: string | undefined, zone: string, text: string) {
+  const ascii = asciiDomain(domain ?? '')?.replace(/\.$/, '')
+  return ascii !== undefined && isFullyQualified(ascii) && !ascii.startsWith('[')
+    ? { name: `${ascii}.${zone}`, text }
+    : undefined
 }
 
 /** `2.0.0.127.zen.example.org`; for IPv6 one label for each hexadecimal digit (RFC 5782 §2.1, §2.4). */

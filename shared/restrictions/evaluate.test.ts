@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 
 import fc from 'fast-check'
 
@@ -11,6 +12,7 @@ import { openTables } from '../config/tables.ts'
 import { silentLog } from '../log.ts'
 import type { Mailbox } from '../mail/address.ts'
 import { replies } from '../mail/reply.ts'
+import type { LookUp } from '../resolver.ts'
 import { boundedDns } from './dns.ts'
 import { dnsblName } from './dnsbl.ts'
 import { evaluate } from './evaluate.ts'
@@ -96,6 +98,32 @@ test('a server that never answers holds up no session, and refuses nothing for g
     codes.push(verdict.kind === 'refused' ? `${verdict.reply.code} ${verdict.reply.enhanced}` : verdict.kind)
   }
   assert.deepEqual(codes, ['passed', '450 4.7.1', '450 4.1.8'])
+})
+
+test('the lists of one stage are asked at once', async () => {
+  const asked: string[] = []
+  const answers: (() => void)[] = []
+  const dns = {
+    ...zoneResolver({}),
+    a(name: string) {
+      asked.push(name)
+      return new Promise<LookUp<string>>((resolve) => answers.push(() => resolve({ kind: 'absent', name: true })))
+    },
+  }
+  const list = ['one.example', 'two.example', 'three.example'].map((zone) => restriction({ kind: 'dnsbl', zone }))
+  const verdict = evaluate(list, question, means({ dns }))
+  await nextTurn()
+  assert.deepEqual(
+    new Set(asked),
+    new Set(list.map((_, index) => `1.2.0.192.${['one', 'two', 'three'][index]}.example`)),
+  )
+  let isOver = false
+  void verdict.then(() => (isOver = true))
+  while (!isOver) {
+    answers.shift()?.()
+    await nextTurn()
+  }
+  assert.equal((await verdict).kind, 'passed')
 })
 
 test('rules that cannot tell now do not refuse for good', async () => {

@@ -4,7 +4,7 @@ import { checkAccess } from './access-table.ts'
 import { checkAddress, checkDestination } from './address-check.ts'
 import { checkClient } from './client-check.ts'
 import { holds } from './condition.ts'
-import { checkDnsbl, dnsblScore } from './dnsbl.ts'
+import { askAhead, checkDnsbl, dnsblScore } from './dnsbl.ts'
 import { checkGreylist } from './greylisting.ts'
 import { checkHelo } from './helo-check.ts'
 import type { Finding, Means, Question } from './question.ts'
@@ -25,7 +25,9 @@ export async function evaluate(
   means: Means,
   onFinding: (restriction: Restriction, finding: Finding) => void = () => undefined,
 ): Promise<Verdict> {
+  const firstList = list.findIndex(({ rule }) => rule.kind === 'dnsbl')
   for (const [index, restriction] of list.entries()) {
+    if (index === firstList) askAhead(list.slice(index), question, means)
     const finding = await findingOf(restriction, list.slice(0, index), question, means)
     onFinding(restriction, finding)
     if (finding === 'permit') return { kind: 'passed', by: restriction }
@@ -52,7 +54,7 @@ async function findingOf(
     case 'dnsbl':
       return rule.score === undefined ? checkDnsbl(rule, question, means) : 'next'
     case 'dnsbl-score':
-      return (await dnsblScore(before, question, means)) >= rule.atLeast ? blocked(before, question) : 'next'
+      return (await dnsblScore(before, question, means)) >= rule.atLeast ? blocked(before) : 'next'
     case 'client':
       return checkClient(rule, question)
     case 'helo':
@@ -75,8 +77,7 @@ async function findingOf(
   }
 }
 
-function blocked(before: readonly Restriction[], { client }: Question): Reply {
+function blocked(before: readonly Restriction[]): Reply {
   const zones = before.flatMap(({ rule }) => (rule.kind === 'dnsbl' && rule.score !== undefined ? [rule.zone] : []))
-  const text = `Service unavailable; Client host [${client.address}] blocked using ${zones.join(', ')}`
-  return { code: 554, enhanced: '5.7.1', text }
+  return { code: 554, enhanced: '5.7.1', text: `Service unavailable; blocked using ${zones.join(', ')}` }
 }

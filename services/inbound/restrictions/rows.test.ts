@@ -36,6 +36,9 @@ const zone: Zone = {
   'txt 5.113.0.203.high.example': ['dynamic\tpool'],
   'a 5.113.0.203.good.example': ['127.0.0.2'],
   'a 5.113.0.203.silent.example': 'fails',
+  'a bad.example.dbl.example': ['127.0.1.2'],
+  'txt bad.example.dbl.example': ['sends spam'],
+  'a mail.there.example.names.example': ['127.0.1.2'],
   'a 2.0.0.127.low.example': ['127.0.0.2'],
   [`a 1.${'0.'.repeat(23)}8.b.d.0.1.0.0.2.low.example`]: ['127.0.0.2'],
 }
@@ -167,6 +170,28 @@ const rows: readonly Row[] = [
       'connect reject dnsbl-score 5',
     ],
     says: [...begun, taken],
+  },
+  {
+    row: 37,
+    what: 'lists of domains',
+    lists: ['mail reject dnsbl "dbl.example" of sender', 'helo reject dnsbl "dbl.example" of helo'],
+    says: [
+      hello,
+      mailFrom('a@bad.example'),
+      [here, '554 5.7.1 Service unavailable; Sender address [a@bad.example] blocked using dbl.example; sends spam'],
+      ['HELO bad.example', '250'],
+      mail,
+      [here, '554 5.7.1 Service unavailable; Helo command [bad.example] blocked using dbl.example; sends spam'],
+      ['HELO [192.0.2.1]', '250'],
+      mailFrom(''),
+      taken,
+    ],
+  },
+  {
+    row: 37,
+    what: 'a list of client names',
+    lists: ['connect reject dnsbl "names.example" of client'],
+    says: [...begun, [here, '554 5.7.1 Service unavailable; Client host [mail.there.example]']],
   },
   {
     row: 38,
