@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash, X509Certificate } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,9 +10,11 @@ import type { DeliveryAttempt } from '../../shared/mail/disposition.ts'
 import { formatReply } from '../../shared/mail/reply.ts'
 import { PolicyFiles } from '../../shared/mta-sts/policy-files.ts'
 import { policyText } from '../../shared/mta-sts/testing.ts'
+import type { StageContext } from '../../shared/pipeline/stage.ts'
 import { polite, startServer } from '../../shared/smtp-client/testing.ts'
 import type { TakenMessage } from '../../shared/smtp-client/testing.ts'
 import { selfSignedCertificate } from '../../shared/start/self-signed.ts'
+import { startDns } from '../../test/support/dns.ts'
 import { openRelay } from './index.ts'
 import { relayAction, stageContext, stageMessage } from './testing.ts'
 import type { Surroundings } from './testing.ts'
@@ -66,9 +69,9 @@ async function farTest({ mode = 'enforce', named = ['mx.far.test'], hosts = ['mx
   return { attempt, said: formatReply(attempt.reply), taken, server, failures }
 }
 
-async function relayOne(context: ReturnType<typeof stageContext>): Promise<readonly DeliveryAttempt[]> {
+async function relayOne(context: StageContext, message = stageMessage()): Promise<readonly DeliveryAttempt[]> {
   const stage = await openRelay(context)
-  const disposition = await stage.handle(stageMessage(), context)
+  const disposition = await stage.handle(message, context)
   await stage.close()
   assert.ok(disposition.kind === 'settled')
   return disposition.attempts
@@ -142,4 +145,95 @@ test('`mta-sts testing` takes every policy for one in testing, `mta-sts off` loo
 test('mode none asks for nothing', async () => {
   const { said, failures } = await farTest({ mode: 'none', tls: false })
   assert.deepEqual([said, failures], ['250 2.0.0 queued', []])
+})
+
+interface SignedTest {
+  /** TLSA records in hex, or trouble with them. */
+  readonly tlsa?: readonly string[] | 'SERVFAIL'
+  /** The domain and the host's addresses are signed. */
+  readonly signed?: { readonly domain?: boolean; readonly host?: boolean }
+  readonly tls?: boolean
+  readonly more?: Partial<Surroundings>
+}
+
+const publicKey = new X509Certificate(pem.cert).publicKey.export({ type: 'spki', format: 'der' })
+const ours = `030101${createHash('sha256').update(publicKey).digest('hex')}`
+const others = `030101${'ab'.repeat(32)}`
+
+/** signed.test with DANE; its policy of MTA-STS names no host that there is. */
+async function signedTest({ tlsa = [ours], signed = {}, tls = true, more = {} }: SignedTest) {
+  const { domain = true, host = true } = signed
+  const dns = await startDns({
+    'signed.test': { MX: [[10, 'mx.signed.test']], signed: domain },
+    'mx.signed.test': { A: ['127.0.0.1'], signed: host },
+  })
+  const taken: TakenMessage[] = []
+  const server = await startServer(polite(taken, tls ? { tls: pem } : {}))
+  dns.set({ [`_${server.port}._tcp.mx.signed.test`]: tlsa === 'SERVFAIL' ? tlsa : { TLSA: tlsa, signed: true } })
+  closing.push(
+    () => server.close(),
+    () => dns.stop(),
+  )
+  const failures: Failure[] = []
+  const context = stageContext({
+    relayPort: server.port,
+    validatingResolvers: [dns.address],
+    events: { tlsPolicyFailed: (failure) => failures.push(failure) },
+    ...more,
+  })
+  const [attempt] = await relayOne(context, stageMessage({ to: ['ann@signed.test'], destination: 'signed.test' }))
+  assert.ok(attempt !== undefined)
+  return { attempt, said: formatReply(attempt.reply), taken, server, dns, failures }
+}
+
+test('dane: a host whose certificate is the one of its TLSA records gets the mail', async () => {
+  const { said, attempt, failures } = await signedTest({ tlsa: [others, ours] })
+  assert.equal(said, '250 2.0.0 queued')
+  assert.deepEqual([attempt.tls?.trust, failures], ['dane', []])
+})
+
+test('dane: another certificate, or no STARTTLS, and the mail waits and never goes in clear', async () => {
+  for (const options of [{ tlsa: [others] }, { tls: false }]) {
+    const { said, taken, failures } = await signedTest(options)
+    assert.match(said, /^451 4\.7\.[45] .*demanded by the TLSA records \(DANE\) of signed\.test/)
+    assert.equal(taken.length, 0)
+    assert.deepEqual(
+      failures.map((one) => [one.mode, one.policy]),
+      [['enforce', 'dane']],
+    )
+  }
+})
+
+test('dane: while the records cannot be looked up the host is not used', async () => {
+  const { said, server, failures } = await signedTest({ tlsa: 'SERVFAIL' })
+  assert.match(said, /^451 4\.4\.3 .*TLSA.*mx\.signed\.test/)
+  assert.equal(server.sessions.length, 0)
+  assert.deepEqual(
+    failures.map((one) => one.policy),
+    ['dane'],
+  )
+})
+
+test('dane: records that nobody can be checked by demand TLS and no certificate', async () => {
+  const secured = await signedTest({ tlsa: ['000101ab'] })
+  assert.deepEqual([secured.said, secured.attempt.tls?.trust], ['250 2.0.0 queued', 'unverified'])
+  assert.match((await signedTest({ tlsa: ['000101ab'], tls: false })).said, /^451 4\.7\.4 .*DANE/)
+})
+
+test('dane: only an unbroken chain of signatures counts, and without one nobody asks for TLSA records', async () => {
+  for (const signed of [{ domain: false }, { host: false }]) {
+    const { said, dns, server } = await signedTest({ signed, tlsa: [others] })
+    assert.equal(said, '250 2.0.0 queued')
+    assert.equal(dns.count(`_${server.port}._tcp.mx.signed.test`), 0)
+  }
+})
+
+test('dane goes before MTA-STS, and MTA-STS holds where there are no TLSA records', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-sts-'))
+  closing.push(() => rm(folder, { recursive: true }))
+  const policy = policyText('enforce', ['elsewhere.test'])
+  await new PolicyFiles(join(folder, 'mta-sts')).write('signed.test', { id: '1', fetchedAt: Date.now() }, policy)
+  const more: Partial<Surroundings> = { dataFolder: folder, mtaSts: { mode: 'opportunistic', port: 443 } }
+  assert.equal((await signedTest({ more })).attempt.tls?.trust, 'dane')
+  assert.match((await signedTest({ more, signed: { host: false } })).said, /^451 4\.7\.0 .*MTA-STS/)
 })

@@ -1,15 +1,23 @@
 import type { Configuration } from '../../shared/config/model.ts'
+import { isUsable } from '../../shared/dns/tlsa.ts'
+import type { TlsaRecord } from '../../shared/dns/tlsa.ts'
+import type { ValidatingResolver } from '../../shared/dns/validating-resolver.ts'
 import { asciiDomain } from '../../shared/mail/ascii-domain.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import type { StsPolicies } from '../../shared/mta-sts/policies.ts'
 import { namesHost } from '../../shared/mta-sts/policy.ts'
+import type { StsPolicy } from '../../shared/mta-sts/policy.ts'
 import type { Resolver } from '../../shared/resolver.ts'
 import type { TlsPolicy } from '../../shared/smtp-client/open-connection.ts'
 import type { TlsSession } from '../../shared/smtp-client/tls-session.ts'
 import type { MailHost } from './mail-hosts.ts'
 
-/** What the policy of a domain asks of the way to one of its hosts (RFC 8461 §5). */
+/** What a domain asks of the way to one of its hosts. */
+export type Demand = StsDemand | DaneDemand
+
+/** By its policy (RFC 8461 §5). */
 export interface StsDemand {
+  readonly policy: 'mta-sts'
   readonly domain: string
   /** `testing`: what fails is told, and the mail goes all the same. */
   readonly mode: 'enforce' | 'testing'
@@ -17,58 +25,148 @@ export interface StsDemand {
   readonly named: boolean
 }
 
-/** The demand on each host of the domain; undefined: nothing is asked, or `mta-sts off`. */
-export type DemandOn = (host: MailHost) => StsDemand
+/** By the host's TLSA records (RFC 7672 §2.2). */
+export interface DaneDemand {
+  readonly policy: 'dane'
+  readonly domain: string
+  readonly mode: 'enforce'
+  /** One of them must fit; empty: TLS is demanded, and nobody can tell by what certificate. `failed`: they could not be had. */
+  readonly records: readonly TlsaRecord[] | 'failed'
+}
 
 export interface PolicyRequest {
   readonly configuration: Configuration
   readonly policies: StsPolicies
   readonly resolver: Resolver
+  /** Absent: `dane off`. */
+  readonly validating?: ValidatingResolver
 }
 
-export async function domainPolicy(domain: string, request: PolicyRequest): Promise<DemandOn | undefined> {
+export type HostWithDemand = MailHost & { readonly demand?: Demand }
+
+/** The hosts with what is asked of each. DANE goes before MTA-STS: a host that has TLSA records is held against these (RFC 8461 §2). */
+export async function withDemands(
+  domain: string,
+  hosts: readonly MailHost[],
+  request: PolicyRequest,
+): Promise<readonly HostWithDemand[]> {
+  const name = domain.startsWith('[') ? undefined : asciiDomain(domain.replace(/\.$/, ''))
+  if (name === undefined) return hosts
+  const [policy, dane] = await Promise.all([stsPolicy(name, request), daneDemands(name, hosts, request)])
+  return hosts.map((host, index) => {
+    const demand = dane[index] ?? stsDemand(name, host, policy)
+    return demand === undefined ? host : { ...host, demand }
+  })
+}
+
+/** An enforced policy in force, or one whose failures are told. */
+async function stsPolicy(domain: string, request: PolicyRequest): Promise<StsPolicy | undefined> {
   const { mode, port } = request.configuration.pipeline.mtaSts
-  if (mode === 'off' || domain.startsWith('[')) return undefined
-  const name = asciiDomain(domain.replace(/\.$/, ''))
-  if (name === undefined) return undefined
-  const policy = await request.policies.of(name, { resolver: request.resolver, port })
-  if (policy === undefined) return undefined
-  const enforced = policy.mode === 'enforce' && mode === 'opportunistic'
-  return (host) => ({ domain: name, mode: enforced ? 'enforce' : 'testing', named: namesHost(policy, host.name) })
+  if (mode === 'off') return undefined
+  const policy = await request.policies.of(domain, { resolver: request.resolver, port })
+  return policy !== undefined && mode === 'testing' ? { ...policy, mode } : policy
 }
 
-/** Not even for a moment: a host that the policy does not name may be an attacker's. */
-export function mayUse(demand: StsDemand | undefined): boolean {
+function stsDemand(domain: string, host: MailHost, policy: StsPolicy | undefined): StsDemand | undefined {
+  if (policy === undefined) return undefined
+  const mode = policy.mode === 'enforce' ? 'enforce' : 'testing'
+  return { policy: 'mta-sts', domain, mode, named: namesHost(policy, host.name) }
+}
+
+/** One for each host, in order. Only an unbroken chain of signatures counts: MX, address, TLSA (RFC 7672 §2.2.1, §2.2.2). */
+async function daneDemands(
+  domain: string,
+  hosts: readonly MailHost[],
+  { validating, configuration }: PolicyRequest,
+): Promise<readonly (DaneDemand | undefined)[]> {
+  if (validating === undefined) return []
+  const mx = await validating.mx(domain)
+  if (mx.kind === 'failed') return hosts.map(() => ({ policy: 'dane', domain, mode: 'enforce', records: 'failed' }))
+  if (!mx.authenticated) return []
+  const port = configuration.pipeline.relayPort
+  return Promise.all(hosts.map((host) => daneDemand(domain, host, validating, port)))
+}
+
+async function daneDemand(
+  domain: string,
+  { name }: MailHost,
+  validating: ValidatingResolver,
+  port: number,
+): Promise<DaneDemand | undefined> {
+  const addresses = await Promise.all([validating.aaaa(name), validating.a(name)])
+  // Who does not sign addresses has no TLSA records; some of their servers break over the question (RFC 7672 §2.2.2).
+  if (!addresses.some((answer) => answer.kind === 'found' && answer.authenticated)) return undefined
+  const found = await validating.tlsa(`_${port}._tcp.${name}`)
+  const demand = { policy: 'dane', domain, mode: 'enforce' } as const
+  if (found.kind === 'failed') return { ...demand, records: 'failed' }
+  if (found.kind === 'absent' || !found.authenticated) return undefined
+  return { ...demand, records: found.records.filter(isUsable) }
+}
+
+/** Not even for a moment: such a host may be an attacker's. */
+export function mayUse({ demand }: HostWithDemand): boolean {
+  if (demand?.policy === 'dane') return demand.records !== 'failed'
   return demand === undefined || demand.named || demand.mode === 'testing'
 }
 
-/** STARTTLS, and a certificate that is the host's (RFC 8461 §4.2), also where the action is laxer. */
-export function withDemand(tls: TlsPolicy, demand: StsDemand | undefined): TlsPolicy {
-  return demand?.mode === 'enforce' ? { ...tls, mode: 'required', verify: true } : tls
+/** TLS to a host by the action, and at least what its domain demands (RFC 8461 §4.2, RFC 7672 §2.2). */
+export function withDemand(tls: TlsPolicy, { name, demand }: HostWithDemand): TlsPolicy {
+  if (demand === undefined || demand.mode === 'testing') return tls
+  if (demand.policy === 'mta-sts') return { ...tls, mode: 'required', verify: true }
+  const { records, domain } = demand
+  if (records === 'failed' || records.length === 0) return { ...tls, mode: 'required' }
+  return { ...tls, mode: 'required', verify: false, dane: { records, names: [name, domain] } }
+}
+
+/** What a connection was held against, so that no other is taken for it. */
+export function demandKey(demand: Demand | undefined): string {
+  if (demand === undefined || demand.mode === 'testing') return ''
+  return demand.policy === 'dane' && demand.records.length === 0 ? 'tls' : demand.policy
 }
 
 /** A demand that was not met. */
 export interface PolicyFailure {
+  readonly policy: Demand['policy']
   readonly domain: string
-  readonly mode: StsDemand['mode']
+  readonly mode: Demand['mode']
   /** The host it happened with; absent: no host was left to try. */
   readonly remoteMta?: string
   readonly reason: string
 }
 
 /**
- * Why a session does not meet what the policy asks; undefined when it does. With `enforce` it cannot come to that: no session is
+ * Why a session does not meet what is asked; undefined when it does. With `enforce` it cannot come to that: no session is
  * opened then.
  */
-export function unmet({ named }: StsDemand, tls: TlsSession | undefined): string | undefined {
-  if (!named) return 'the policy does not name the host'
+export function unmet(demand: Demand, tls: TlsSession | undefined): string | undefined {
+  if (demand.policy === 'dane') return undefined
+  if (!demand.named) return 'the policy does not name the host'
   if (tls === undefined) return 'no TLS'
   return tls.distrust === undefined ? undefined : `the certificate is not trusted: ${tls.distrust}`
 }
 
-/** A change on their side or the end of an attack mends it: the mail waits. */
-export function noHostNamed(domain: string, hosts: readonly MailHost[]): Reply {
+/** `the MTA-STS policy of far.test`, for who reads a bounce. */
+export function demandName({ policy, domain }: Demand): string {
+  return policy === 'dane' ? `the TLSA records (DANE) of ${domain}` : `the MTA-STS policy of ${domain}`
+}
+
+/** No host may be used. A change on their side or the end of an attack mends it: the mail waits. */
+export function noHostLeft(
+  domain: string,
+  hosts: readonly HostWithDemand[],
+): PolicyFailure & { readonly reply: Reply } {
   const names = hosts.map((host) => host.name).join(', ')
-  const text = `No mail server of ${domain} is one that its MTA-STS policy names (found: ${names})`
-  return { code: 451, enhanced: '4.7.0', text }
+  const byDane = hosts.some(({ demand }) => demand?.policy === 'dane')
+  const reply: Reply = byDane
+    ? {
+        code: 451,
+        enhanced: '4.4.3',
+        text: `The TLSA records of the mail servers of ${domain} could not be looked up (${names})`,
+      }
+    : {
+        code: 451,
+        enhanced: '4.7.0',
+        text: `No mail server of ${domain} is one that its MTA-STS policy names (found: ${names})`,
+      }
+  return { policy: byDane ? 'dane' : 'mta-sts', domain, mode: 'enforce', reason: reply.text, reply }
 }

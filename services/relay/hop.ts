@@ -1,7 +1,7 @@
 import type { Reply } from '../../shared/mail/reply.ts'
 import type { Credentials } from '../../shared/smtp-client/authenticate.ts'
 import type { Places } from './connection-budget.ts'
-import type { StsDemand } from './domain-policy.ts'
+import type { Demand } from './domain-policy.ts'
 import type { RelayLimits } from './relay-limits.ts'
 import type { Endpoint, TlsPolicy } from '../../shared/smtp-client/open-connection.ts'
 
@@ -12,8 +12,8 @@ export interface Hop {
   readonly helo: string
   readonly tls: TlsPolicy
   readonly credentials?: Credentials
-  /** What the policy of the domain asks of it. */
-  readonly demand?: StsDemand
+  /** What the domain asks of the way to it. */
+  readonly demand?: Demand
   /** Connections are shared by messages with the same key. */
   readonly key: string
   /** Where a connection to it counts. */

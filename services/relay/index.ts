@@ -1,6 +1,8 @@
 import { join } from 'node:path'
 
-import type { RelayAction } from '../../shared/config/model.ts'
+import type { Configuration, RelayAction } from '../../shared/config/model.ts'
+import { createValidatingResolver } from '../../shared/dns/validating-resolver.ts'
+import type { ValidatingResolver } from '../../shared/dns/validating-resolver.ts'
 import type { DeliveryAttempt, Disposition, HopTls } from '../../shared/mail/disposition.ts'
 import { postpone, settled } from '../../shared/mail/disposition.ts'
 import { isPositive, replies } from '../../shared/mail/reply.ts'
@@ -46,8 +48,15 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
   const swept = policies.sweep().catch((error: unknown) => {
     service.log.warn({ error: String(error) }, 'old MTA-STS policies could not be removed')
   })
+  const validating = createValidatingResolver()
   const lines = new DestinationLines(service.clock)
   const knownLimits = new KnownLimits()
+
+  function validatingOf({ pipeline }: Configuration): { readonly validating?: ValidatingResolver } {
+    if (pipeline.dane === 'off') return {}
+    validating.useServers(pipeline.validatingResolvers)
+    return { validating }
+  }
 
   async function relay(
     action: RelayAction,
@@ -56,8 +65,17 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
     limits: RelayLimits,
   ): Promise<Disposition> {
     const onPolicyFailure = (failure: PolicyFailure): void =>
-      context.events.tlsPolicyFailed({ id: message.envelope.id, policy: 'mta-sts', ...failure })
-    const plan = await planHops({ message, action, context, limits, policies, onPolicyFailure, ...planning })
+      context.events.tlsPolicyFailed({ id: message.envelope.id, ...failure })
+    const plan = await planHops({
+      message,
+      action,
+      context,
+      limits,
+      policies,
+      ...validatingOf(context.configuration),
+      onPolicyFailure,
+      ...planning,
+    })
     if (plan.kind === 'refused') return settled(attemptsOf(message.pending, plan))
     const attempts: DeliveryAttempt[] = []
     const senders = { action, srs: context.configuration.srs, nowAt: context.clock.now() }
@@ -93,6 +111,7 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
       return relayInTurn(action, message, context)
     },
     async close(): Promise<void> {
+      validating.close()
       await policies.close()
       await swept
       await pool.close()

@@ -4,6 +4,7 @@ import type { RelayAction } from '../../shared/config/model.ts'
 import { externalOf } from '../../shared/config/externals.ts'
 import { RelayUrlError, parseRelayUrl } from '../../shared/config/relay-url.ts'
 import { settle } from '../../shared/config/settle.ts'
+import type { ValidatingResolver } from '../../shared/dns/validating-resolver.ts'
 import { domainOf } from '../../shared/mail/address.ts'
 import type { StsPolicies } from '../../shared/mta-sts/policies.ts'
 import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
@@ -11,11 +12,10 @@ import type { Credentials } from '../../shared/smtp-client/authenticate.ts'
 import { peerName } from '../../shared/smtp-client/open-connection.ts'
 import type { TlsPolicy } from '../../shared/smtp-client/open-connection.ts'
 import type { Places } from './connection-budget.ts'
-import { domainPolicy, mayUse, noHostNamed, withDemand } from './domain-policy.ts'
-import type { PolicyFailure, StsDemand } from './domain-policy.ts'
+import { demandKey, mayUse, noHostLeft, withDemand, withDemands } from './domain-policy.ts'
+import type { Demand, HostWithDemand, PolicyFailure } from './domain-policy.ts'
 import type { Hop, HopPlan } from './hop.ts'
 import { addressesOf, findMailHosts } from './mail-hosts.ts'
-import type { MailHost } from './mail-hosts.ts'
 import type { OwnHosts } from './own-host.ts'
 import type { PemFiles } from './pem-files.ts'
 import type { RelayLimits } from './relay-limits.ts'
@@ -31,6 +31,8 @@ export interface HopRequest {
   readonly ownHosts: OwnHosts
   readonly limits: RelayLimits
   readonly policies: StsPolicies
+  /** Absent: `dane off`. */
+  readonly validating?: ValidatingResolver
   readonly onPolicyFailure: (failure: PolicyFailure) => void
 }
 
@@ -57,29 +59,34 @@ async function smarthostsOf({ action, context, message, turns }: HopRequest): Pr
 
 async function mxHops(request: SourcedRequest): Promise<HopPlan> {
   const { action, context, pemFiles } = request
-  const { configuration } = context
+  const { configuration, resolver } = context
+  const { policies, validating } = request
   const port = configuration.pipeline.relayPort
   const domain = request.message.destination ?? domainOfFirst(request.message)
   const isOurs = request.ownHosts.of(configuration)
   const backup = action.backup?.mx?.toLowerCase()
   const found = await findMailHosts(domain, {
-    resolver: context.resolver,
+    resolver: validating ?? resolver,
     isOurs: (host) => host.name === backup || isOurs(host),
     random: Math.random,
   })
   if (found.kind === 'refused') return found
   const tls = await tlsPolicy('opportunistic', action, configuration, pemFiles)
-  const demandOn = await domainPolicy(domain, { configuration, policies: request.policies, resolver: context.resolver })
-  const usable = found.hosts
-    .map((host) => ({ ...host, demand: demandOn?.(host) }))
-    .filter(({ demand }) => mayUse(demand))
-  if (usable.length === 0) return notNamed(domain, found.hosts, request)
-  const hops = usable.flatMap(({ name, addresses, demand }) => {
+  const hosts = await withDemands(domain, found.hosts, {
+    configuration,
+    policies,
+    resolver,
+    ...(validating === undefined ? {} : { validating }),
+  })
+  const usable = hosts.filter(mayUse)
+  if (usable.length === 0) return noneUsable(domain, hosts, request)
+  const hops = usable.flatMap((host) => {
+    const { name, addresses, demand } = host
     const target = {
       host: name,
       port,
       protocol: 'smtp' as const,
-      tls: withDemand(tls, demand),
+      tls: withDemand(tls, host),
       ...(demand === undefined ? {} : { demand }),
     }
     return addresses.flatMap((address) => hopTo({ ...target, address }, request))
@@ -87,9 +94,9 @@ async function mxHops(request: SourcedRequest): Promise<HopPlan> {
   return someHops(hops)
 }
 
-function notNamed(domain: string, hosts: readonly MailHost[], { onPolicyFailure }: HopRequest): HopPlan {
-  const reply = noHostNamed(domain, hosts)
-  onPolicyFailure({ domain, mode: 'enforce', reason: reply.text })
+function noneUsable(domain: string, hosts: readonly HostWithDemand[], { onPolicyFailure }: HopRequest): HopPlan {
+  const { reply, ...failure } = noHostLeft(domain, hosts)
+  onPolicyFailure(failure)
   return { kind: 'refused', reply }
 }
 
@@ -147,7 +154,7 @@ interface Target {
   readonly protocol: 'smtp' | 'lmtp'
   readonly tls: TlsPolicy
   readonly login?: Credentials
-  readonly demand?: StsDemand
+  readonly demand?: Demand
 }
 
 /**
@@ -184,8 +191,7 @@ function hopTo(target: Target, request: SourcedRequest): readonly Hop[] {
 
 /** A connection that was opened without a demand is none for a domain that has one, nor does a failure count for both. */
 function keyOf({ demand }: Target, peer: string, source = '', { context, message }: HopRequest): string {
-  const enforced = demand?.mode === 'enforce' ? ' mta-sts' : ''
-  return `${context.configuration.revision} ${message.action ?? ''} ${peer} ${source}${enforced}`
+  return `${context.configuration.revision} ${message.action ?? ''} ${peer} ${source} ${demandKey(demand)}`
 }
 
 function placesOf(target: Target, source = 'any', { action, destination }: StageMessage): Places {

@@ -9,8 +9,8 @@ import type { ConnectionPool, PooledResult } from '../../shared/smtp-client/pool
 import { sendInParts } from '../../shared/smtp-client/send-in-parts.ts'
 import type { Transaction } from '../../shared/smtp-client/transaction.ts'
 import type { ConnectionBudget } from './connection-budget.ts'
-import { unmet } from './domain-policy.ts'
-import type { PolicyFailure } from './domain-policy.ts'
+import { demandKey, demandName, unmet } from './domain-policy.ts'
+import type { Demand, PolicyFailure } from './domain-policy.ts'
 import type { Hop } from './hop.ts'
 import type { HostPenalties } from './host-penalties.ts'
 
@@ -104,18 +104,23 @@ async function offer(hop: Hop, transaction: Transaction, tools: HopTools) {
 function tellUnmet({ demand, endpoint }: Hop, { tls }: PooledResult, { onPolicyFailure }: HopTools): void {
   const reason = demand === undefined ? undefined : unmet(demand, tls)
   if (demand === undefined || reason === undefined) return
-  onPolicyFailure({ domain: demand.domain, mode: demand.mode, remoteMta: peerName(endpoint), reason })
+  onPolicyFailure({ ...failureOf(demand), remoteMta: peerName(endpoint), reason })
 }
 
 /** Whose demand it is that TLS must work. */
 function demanded({ demand, endpoint }: Hop, reply: Reply, { onPolicyFailure }: HopTools): Reply {
   if (demand?.mode !== 'enforce') return reply
-  onPolicyFailure({ domain: demand.domain, mode: demand.mode, remoteMta: peerName(endpoint), reason: reply.text })
-  return { ...reply, text: `${reply.text} (demanded by the MTA-STS policy of ${demand.domain})` }
+  onPolicyFailure({ ...failureOf(demand), remoteMta: peerName(endpoint), reason: reply.text })
+  return { ...reply, text: `${reply.text} (demanded by ${demandName(demand)})` }
+}
+
+function failureOf({ policy, domain, mode }: Demand): Pick<PolicyFailure, 'policy' | 'domain' | 'mode'> {
+  return { policy, domain, mode }
 }
 
 function trustOf({ tls, demand }: Hop): HopTls['trust'] {
-  if (demand?.mode === 'enforce') return 'mta-sts'
+  const held = demandKey(demand)
+  if (held === 'mta-sts' || held === 'dane') return held
   return tls.verify && tls.mode !== 'opportunistic' ? 'verified' : 'unverified'
 }
 

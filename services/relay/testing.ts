@@ -64,6 +64,8 @@ export interface Surroundings {
   readonly lanes?: Pick<Lanes, 'acquire' | 'release'>
   readonly clock?: Clock
   readonly mtaSts?: Configuration['pipeline']['mtaSts']
+  /** `dane opportunistic`, with these resolvers. */
+  readonly validatingResolvers?: readonly string[]
   readonly dataFolder?: string
   readonly events?: Partial<Events>
 }
@@ -87,6 +89,8 @@ export function stageContext(surroundings: Surroundings): StageContext {
     },
     pipeline: {
       mtaSts: surroundings.mtaSts ?? { mode: 'off', port: 443 },
+      dane: surroundings.validatingResolvers === undefined ? 'off' : 'opportunistic',
+      validatingResolvers: surroundings.validatingResolvers ?? [],
       relayPort,
       tlsMinimum: 'TLSv1.2',
       externals,

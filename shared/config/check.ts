@@ -64,6 +64,13 @@ export function checkConfiguration(
     const message = '"verify-mailbox" asks the LMTP server of an action, and no action has one'
     found.push({ severity: 'warning', code: 'no-effect', message, span: usersAt, hint: 'remove it' })
   }
+  const daneAt = pipeline.statedAt.get('dane')
+  const { dane, validatingResolvers } = configuration.pipeline
+  if (dane !== 'off' && validatingResolvers.length === 0 && daneAt !== undefined) {
+    const message = '"dane" believes only a resolver that checks signatures, and none is named'
+    const hint = 'name one that is reached safely: resolver "127.0.0.1" validating'
+    found.push({ severity: 'error', code: 'incomplete', message, span: daneAt, hint })
+  }
   for (const listener of closedReturnPorts(configuration)) {
     say('warning', listener.at, {
       code: 'incomplete',

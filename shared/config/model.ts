@@ -356,6 +356,8 @@ export interface PipelineSettings {
   readonly relocated?: Table
   /** DNS servers `address[:port]`; empty: the system's. */
   readonly resolvers: readonly string[]
+  /** Those of them that check signatures (DNSSEC), by a way that is trusted. */
+  readonly validatingResolvers: readonly string[]
   /** Networks of balancers whose PROXY header is believed; empty: nobody's. */
   readonly trustedProxies: readonly string[]
   readonly extensions: ExtensionSettings
@@ -369,6 +371,8 @@ export interface PipelineSettings {
    * back is told and goes. `port`: of policy hosts.
    */
   readonly mtaSts: { readonly mode: 'off' | 'testing' | 'opportunistic'; readonly port: number }
+  /** TLSA records of the hosts that mail goes to (RFC 7672). `opportunistic`: those that are there hold. */
+  readonly dane: 'off' | 'opportunistic'
   /** Port of remote MTAs; 25 but in tests. */
   readonly relayPort: number
 }

@@ -339,6 +339,17 @@ test('no file makes the parser throw', () => {
   )
 })
 
+test('DANE is off unless it is asked for, and believes only resolvers that are said to check signatures', () => {
+  const written = parse(
+    'resolver "10.0.0.53"\nresolver "127.0.0.1", "[::1]:53" validating\ndane opportunistic',
+  ).settings
+  assert.deepEqual(written.resolvers, ['10.0.0.53', '127.0.0.1', '[::1]:53'])
+  assert.deepEqual([written.validatingResolvers, written.dane], [['127.0.0.1', '[::1]:53'], 'opportunistic'])
+  assert.deepEqual([parse('').settings.validatingResolvers, parse('').settings.dane], [[], 'off'])
+  for (const text of ['resolver validating', 'resolver "127.0.0.1" validated', 'dane', 'dane enforce'])
+    assert.equal(parse(text).diagnostics.length, 1, text)
+})
+
 test('MTA-STS is off unless it is asked for', () => {
   assert.deepEqual(parse('').settings.mtaSts, { mode: 'off', port: 443 })
   assert.deepEqual(parse('mta-sts opportunistic').settings.mtaSts, { mode: 'opportunistic', port: 443 })

@@ -45,6 +45,7 @@ const onlyOnce = new Set([
   'complete-addresses',
   'relay',
   'mta-sts',
+  'dane',
   'smtputf8',
   'future-release',
   'mbox',
@@ -75,6 +76,7 @@ export function defaultPipeline(): PipelineSettings {
     mda: { enabled: false },
     filters: new Map(),
     resolvers: [],
+    validatingResolvers: [],
     trustedProxies: [],
     extensions: { smtpUtf8: true },
     sessions: [],
@@ -88,6 +90,7 @@ export function defaultPipeline(): PipelineSettings {
     externals: [],
     sockets: new Map(),
     tlsMinimum: 'TLSv1.2',
+    dane: 'off',
     mtaSts: { mode: 'off', port: 443 },
     relayPort: 25,
   }

@@ -11,6 +11,7 @@ export const outboundStatements: Readonly<Record<string, ParseStatement>> = {
   tls: parseTls,
   relay: parseRelay,
   'mta-sts': parseMtaSts,
+  dane: parseDane,
 }
 
 /**
@@ -94,6 +95,12 @@ function parseMtaSts(draft: PipelineDraft): void {
   const mode = choiceOf(reader, ['off', 'testing', 'opportunistic'] as const, 'how MTA-STS is followed')
   const port = reader.accept('port') ? portOf(reader) : draft.settings.mtaSts.port
   finish(draft, { mtaSts: { mode, port } })
+}
+
+/** `dane off|opportunistic`. */
+function parseDane(draft: PipelineDraft): void {
+  draft.reader.next()
+  finish(draft, { dane: choiceOf(draft.reader, ['off', 'opportunistic'] as const, 'how DANE is followed') })
 }
 
 function portOf(reader: TokenReader): number {

@@ -75,7 +75,7 @@ function parseHostname(draft: PipelineDraft): void {
   finish(draft, {})
 }
 
-/** `resolver "address[:port]" ...`; statements add up. */
+/** `resolver "address[:port]" ... [validating]`; statements add up. */
 function parseResolver(draft: PipelineDraft): void {
   const { reader } = draft
   reader.next()
@@ -92,6 +92,11 @@ function parseResolver(draft: PipelineDraft): void {
     }
     servers.push(server.text)
     reader.accept(',')
-  } while (!reader.atEnd())
-  finish(draft, { resolvers: [...draft.settings.resolvers, ...servers] })
+  } while (!reader.atEnd() && reader.peek().text !== 'validating')
+  const validating = reader.accept('validating') ? servers : []
+  const { resolvers, validatingResolvers } = draft.settings
+  finish(draft, {
+    resolvers: [...resolvers, ...servers],
+    validatingResolvers: [...validatingResolvers, ...validating],
+  })
 }

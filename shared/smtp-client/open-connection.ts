@@ -13,6 +13,8 @@ import { lostReply, OpenError } from './client-error.ts'
 import type { OpeningPhase } from './client-error.ts'
 import { commandLine } from './commands.ts'
 import { SmtpConnection } from './connection.ts'
+import { daneTrouble } from './dane.ts'
+import type { DaneDemand } from './dane.ts'
 import type { SmtpTimeouts } from './timeouts.ts'
 import { rfcTimeouts } from './timeouts.ts'
 import { tlsSessionOf } from './tls-session.ts'
@@ -40,6 +42,8 @@ export interface TlsPolicy {
   readonly mode: 'none' | 'opportunistic' | 'required' | 'implicit'
   /** The certificate must be valid and carry the host's name; only for `required` and `implicit`. */
   readonly verify: boolean
+  /** What its certificate must be by the domain's TLSA records; in place of `verify`, for `required`. */
+  readonly dane?: DaneDemand
   readonly minVersion?: 'TLSv1.2' | 'TLSv1.3'
   readonly maxVersion?: 'TLSv1.2' | 'TLSv1.3'
   /** In OpenSSL's notation. */
@@ -174,7 +178,10 @@ async function secure(
     ...(tls.key === undefined ? {} : { key: tls.key }),
   }
   try {
-    return tlsSessionOf(await channel.secure(options, Math.min(timeouts.helloMs, 60_000)))
+    const socket = await channel.secure(options, Math.min(timeouts.helloMs, 60_000))
+    const trouble = tls.dane === undefined ? undefined : daneTrouble(socket, tls.dane, Date.now())
+    if (trouble !== undefined) throw new Error(trouble)
+    return tlsSessionOf(socket)
   } catch (error) {
     throw new OpenError('tls', notNow('4.7.5', `TLS with ${channel.peer} failed: ${(error as Error).message}`), {
       cause: error,

@@ -55,11 +55,18 @@ export function readQuestion(message: Buffer): Question | undefined {
   }
 }
 
-export function writeAnswer(question: Question, code: number, answers: readonly Answer[], truncated = false): Buffer {
+export function writeAnswer(
+  question: Question,
+  code: number,
+  answers: readonly Answer[],
+  flags: { readonly truncated?: boolean; readonly authenticated?: boolean } = {},
+): Buffer {
+  const { truncated = false, authenticated = false } = flags
   const header = Buffer.alloc(12)
   header.writeUInt16BE(question.id, 0)
-  // QR, AA, TC, RD as asked, RA, RCODE
-  header.writeUInt16BE(0x8400 | (truncated ? 0x0200 : 0) | (question.recursionDesired ? 0x0100 : 0) | 0x0080 | code, 2)
+  // QR, AA, TC, RD as asked, RA, AD, RCODE
+  const ofServer = 0x8480 | (truncated ? 0x0200 : 0) | (authenticated ? 0x0020 : 0)
+  header.writeUInt16BE(ofServer | (question.recursionDesired ? 0x0100 : 0) | code, 2)
   header.writeUInt16BE(1, 4)
   header.writeUInt16BE(truncated ? 0 : answers.length, 6)
   return Buffer.concat([header, question.section, ...(truncated ? [] : answers.map(writeRecord))])

@@ -30,6 +30,8 @@ export interface DnsRecords {
   readonly CNAME?: string
   /** RDATA in hex (RFC 6698 §2.1). */
   readonly TLSA?: readonly string[]
+  /** As of a resolver that has checked the signatures: answers have AD. */
+  readonly signed?: boolean
 }
 
 /** Names in lower case without final dot. A name alone with trouble fails for every type; `NAME TYPE` for that type only. */
@@ -77,9 +79,9 @@ export async function startDns(zone: DnsZone = {}, wanted = 0): Promise<DnsServe
     changes.changed()
     const response = resolve(entries, question, type)
     if (response === 'TIMEOUT') return undefined
-    const whole = writeAnswer(question, response.code, response.answers)
+    const whole = writeAnswer(question, response.code, response.answers, { authenticated: response.authenticated })
     return transport === 'udp' && whole.length > question.udpSize
-      ? writeAnswer(question, response.code, [], true)
+      ? writeAnswer(question, response.code, [], { truncated: true })
       : whole
   }
 
@@ -126,22 +128,30 @@ export async function startDns(zone: DnsZone = {}, wanted = 0): Promise<DnsServe
   }
 }
 
+interface Resolved {
+  readonly code: number
+  readonly answers: readonly Answer[]
+  readonly authenticated: boolean
+}
+
 function resolve(
   entries: ReadonlyMap<string, DnsRecords | DnsTrouble>,
   question: Question,
   type: string,
-): { readonly code: number; readonly answers: readonly Answer[] } | 'TIMEOUT' {
+): Resolved | 'TIMEOUT' {
   const answers: Answer[] = []
+  let authenticated = true
   let name = question.name
   for (let hops = 0; hops < 8; hops++) {
     const entry = entries.get(`${name} ${type}`) ?? entries.get(name)
     if (entry === 'TIMEOUT') return entry
-    if (typeof entry === 'string') return { code: troubleCodes[entry], answers: [] }
+    if (typeof entry === 'string') return { code: troubleCodes[entry], answers: [], authenticated: false }
     if (entry === undefined) {
       // An empty name between others exists (RFC 8020).
       const exists = hops > 0 || [...entries.keys()].some((other) => other.endsWith(`.${name}`))
-      return { code: exists ? responseCodes.noError : responseCodes.nameError, answers }
+      return { code: exists ? responseCodes.noError : responseCodes.nameError, answers, authenticated: false }
     }
+    authenticated &&= entry.signed === true
     if (entry.CNAME === undefined || type === 'CNAME') {
       answers.push(...recordsOf(name, entry, type))
       break
@@ -149,7 +159,7 @@ function resolve(
     answers.push({ name, type: 'CNAME', ttl: 0, data: encodeName(entry.CNAME) })
     name = entry.CNAME.toLowerCase()
   }
-  return { code: responseCodes.noError, answers }
+  return { code: responseCodes.noError, answers, authenticated }
 }
 
 function recordsOf(name: string, records: DnsRecords, type: string): readonly Answer[] {

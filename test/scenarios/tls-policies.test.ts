@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 
@@ -48,9 +49,17 @@ const zone: DnsZone = {
   'mx.stripped.test': { A: [plain] },
   'trial.test': { MX: [[10, 'mx.trial.test']] },
   'mx.trial.test': { A: [plain] },
+  'signed.test': { MX: [[10, 'mx.signed.test']], signed: true },
+  'mx.signed.test': { A: [honest], signed: true },
+  'forged.test': { MX: [[10, 'mx.forged.test']], signed: true },
+  'mx.forged.test': { A: [honest], signed: true },
 }
 
-describe('MTA-STS', () => {
+/** As TLSA records are mostly written: the server's key, SHA-256 (RFC 7672 §3.1). */
+const publicKey = new X509Certificate(pem.cert).publicKey.export({ type: 'spki', format: 'der' })
+const digest = createHash('sha256').update(publicKey).digest('hex')
+
+describe('what domains ask of TLS on the way out', () => {
   const closing: { stop(): Promise<void> }[] = []
   let secure: MailSink
   let clear: MailSink
@@ -64,10 +73,18 @@ describe('MTA-STS', () => {
     )
     closing.push({ stop: () => hosts.close() })
     secure = keep(await startMailSink({ host: honest, tls: pem }))
+    dns.set({
+      [`_${secure.port}._tcp.mx.signed.test`]: { TLSA: [`030101${digest}`], signed: true },
+      [`_${secure.port}._tcp.mx.forged.test`]: { TLSA: [`030101${'ab'.repeat(32)}`], signed: true },
+    })
     clear = keep(await startMailSink({ host: plain, port: secure.port }))
     system = await MailSystem.start({
       conf,
-      pipeline: `resolver "${dns.address}"\nrelay port ${secure.port}\nmta-sts opportunistic port ${hosts.port}\n`,
+      pipeline: `resolver "${dns.address}" validating
+relay port ${secure.port}
+mta-sts opportunistic port ${hosts.port}
+dane opportunistic
+`,
       env: { NODE_EXTRA_CA_CERTS: fixture('tls/world-ca.pem') },
     })
     keep(system)
@@ -122,5 +139,14 @@ describe('MTA-STS', () => {
     const told = await system.waitForEvent('tls policy failed', id)
     assert.deepEqual([told['mode'], told['domain'], told['reason']], ['testing', 'trial.test', 'no TLS'])
     await system.waitForEvent('relayed', id)
+  })
+
+  test('DANE: the mail goes to the host whose certificate its TLSA records promise, and to no other', async () => {
+    const id = await send('signed', 'ann@signed.test')
+    assert.equal((await system.waitForEvent('relayed', id))['tlsTrust'], 'dane')
+    assert.equal((await secure.waitForMessage((one) => one.id === 'signed')).secure, true)
+    const delayed = await system.waitForEvent('delayed', await send('forged', 'ann@forged.test'))
+    assert.match(String(delayed['reply']), /^451 4\.7\.5 .*demanded by the TLSA records \(DANE\) of forged\.test/)
+    assert.equal(secure.copies.get('forged'), undefined)
   })
 })
