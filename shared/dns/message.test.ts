@@ -52,3 +52,28 @@ test('whatever comes from the network is an answer or nothing', () => {
     }),
   )
 })
+
+/** Of unbound 1.17.1, which had checked the signatures; each record is followed by its RRSIG. */
+const ofUnbound = {
+  tlsa:
+    '098581a00001000200000001035f3235045f746370026d78067369676e656404746573740000340001' +
+    `c00c0034000100000e100023030101${'ab'.repeat(32)}` +
+    'c00c002e000100000e10005f00340d0500000e10e1b7b1006592008017c8067369676e656404746573740088b3d54ccd45bd5702c606dd90b73b' +
+    '697b16fcd04eb0ef8b9dae94c6d9b256283ea3cf1206646869c33f4ae8e2230a02cf7db318302318be1dce6eec14193884' +
+    '00002904d0000080000000',
+  mx:
+    '2d4681a00001000200000001067369676e6564047465737400000f0001c00c000f000100000e100007000a026d78c00c' +
+    'c00c002e000100000e10005f000f0d0200000e10e1b7b1006592008017c8067369676e65640474657374003f6463a0dce1c9e01a1fe8603ad398' +
+    '549a61d33516085f30df09fb63094732adce5e039809d6df47a2df5cd73b968881e191c9d9ec7c2b0182cf77006bbbe0ef' +
+    '00002904d0000080000000',
+}
+
+test('the answers of a real validating resolver are read', () => {
+  const tlsa = decodeAnswer(Buffer.from(ofUnbound.tlsa, 'hex'))
+  assert.deepEqual(tlsa?.question, { name: '_25._tcp.mx.signed.test', type: 52 })
+  assert.deepEqual([tlsa.authenticated, tlsa.code, tlsa.records.map(({ type }) => type)], [true, 0, [52, 46]])
+  assert.equal(tlsa.records[0]?.data.toString('hex'), `030101${'ab'.repeat(32)}`)
+  const mx = decodeAnswer(Buffer.from(ofUnbound.mx, 'hex'))
+  assert.equal(mx?.authenticated, true)
+  assert.equal(readName(mx.message, (mx.records[0]?.at ?? 0) + 2).name, 'mx.signed.test')
+})

@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+
+import { loadConfiguration, type LoadedConfiguration } from './load.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'outbound-'))
+after(() => rmSync(folder, { recursive: true }))
+
+function load(...pipeline: readonly string[]): Promise<LoadedConfiguration> {
+  const paths = { smtpdConf: join(folder, 'smtpd.conf'), pipelineConf: join(folder, 'pipeline.conf') }
+  writeFileSync(
+    paths.smtpdConf,
+    'listen on 127.0.0.1 port 2525\naction "out" relay\nmatch from local for any action "out"\n',
+  )
+  writeFileSync(paths.pipelineConf, `${pipeline.join('\n')}\n`)
+  return loadConfiguration({ ...paths, hostname: 'mail.example.org' })
+}
+
+test('DANE without a resolver that checks signatures is refused: its records would be anybody’s', async () => {
+  await assert.rejects(load('dane opportunistic'), /only a resolver that checks signatures/)
+  await assert.rejects(load('resolver "127.0.0.1"', 'dane opportunistic'), /only a resolver that checks signatures/)
+  assert.equal((await load('resolver "127.0.0.1"', 'dane off')).configuration.pipeline.dane, 'off')
+  const { configuration } = await load('dane opportunistic', 'resolver "127.0.0.1" validating')
+  assert.equal(configuration.pipeline.dane, 'opportunistic')
+})
