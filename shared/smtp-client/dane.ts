@@ -33,7 +33,7 @@ export function chainTrouble(
   if (authorities.length === 0) return 'the certificate is not the one of the TLSA records'
   const depth = vouchedDepth(chain, authorities)
   if (depth === undefined) return 'no authority of the TLSA records vouches for the certificate'
-  const late = [...chain.slice(0, depth + 1)].find((certificate) => !isInForce(certificate, nowAt))
+  const late = chain.slice(0, depth + 1).find((certificate) => !isInForce(certificate, nowAt))
   if (late !== undefined) return `the certificate of ${oneLine(late.subject)} is out of date`
   // RFC 7672 §3.2.2: the subject's common name is none of its names.
   if (names.some((name) => server.checkHost(name, { subject: 'never' }) !== undefined)) return undefined
