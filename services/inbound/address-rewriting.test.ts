@@ -152,7 +152,7 @@ test('rules look at the header as it came, and what they remove is not rewritten
       pipeline: {
         ...testPipeline,
         rewriting,
-        headerRules: [{ expression: '^Reply-To: tintin@ploplo', action: { kind: 'ignore' } }],
+        headerRules: [{ at: names.at, expression: '^Reply-To: tintin@ploplo', action: { kind: 'ignore' } }],
       },
     },
   })

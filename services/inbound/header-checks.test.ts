@@ -3,15 +3,19 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
 import { SmtpClient } from '../../test/support/smtp-client.ts'
-import type { HeaderRule } from '../../shared/config/model.ts'
+import type { HeaderRule, Listener } from '../../shared/config/model.ts'
+import type { Mailbox } from '../../shared/mail/address.ts'
+import type { AcceptedFate } from '../../shared/pipeline/pipeline.ts'
 import { headerChecks } from './header-checks.ts'
 import { startInbound, testPipeline } from './testing.ts'
 import type { TestInbound } from './testing.ts'
 
-async function start(t: TestContext, headerRules: readonly HeaderRule[], tag?: string): Promise<TestInbound> {
+const at = { file: 'pipeline.conf', line: 1, column: 1 }
+
+async function start(t: TestContext, rules: readonly Omit<HeaderRule, 'at'>[], tag?: string): Promise<TestInbound> {
   const inbound = await startInbound({
     listener: tag === undefined ? {} : { tag },
-    configuration: { pipeline: { ...testPipeline, headerRules } },
+    configuration: { pipeline: { ...testPipeline, headerRules: rules.map((rule) => ({ at, ...rule })) } },
     limits: { hops: 3 },
   })
   t.after(() => inbound.close())
@@ -19,12 +23,13 @@ async function start(t: TestContext, headerRules: readonly HeaderRule[], tag?: s
 }
 
 async function send(t: TestContext, inbound: TestInbound, content: string): Promise<string> {
-  const client = await SmtpClient.ready({ port: inbound.port, timeoutMs: 5_000 })
+  const client = await SmtpClient.ready({ port: inbound.port, timeoutMs: 60_000 })
   t.after(() => client.destroy())
   return (await client.send({ from: 'a@example.net', to: ['jane@example.org'], content })).raw
 }
 
 const revealing: HeaderRule = {
+  at,
   expression: '^(Received|X-Originating-IP|X-Mailer|User-Agent):',
   action: { kind: 'ignore' },
 }
@@ -71,10 +76,47 @@ test('the first rule that matches a field counts, over its folding and without r
   assert.equal(inbound.aborted(), 1)
 })
 
-test('a rule with a tag is for the listeners with this tag only', async (t) => {
-  assert.equal(headerChecks([{ ...revealing, tag: 'Out' }], undefined), undefined)
-  assert.equal(headerChecks([{ ...revealing, tag: 'Out' }], 'In'), undefined)
-  const inbound = await start(t, [{ ...revealing, tag: 'Out' }], 'OUT')
+test('a rule for a tag or a place is for these listeners only', async (t) => {
+  const out = { ...revealing, for: { kind: 'tag', tag: 'Out' } } as const
+  const there = { ...revealing, for: { kind: 'listener', on: 'eth0', port: 25 } } as const
+  const listener = { on: 'eth0', port: 25 } as unknown as Listener
+  assert.equal(headerChecks([out], listener), undefined)
+  assert.equal(headerChecks([out], { ...listener, tag: 'In' }), undefined)
+  assert.equal(headerChecks([there], { ...listener, port: 587 }), undefined)
+  assert.notEqual(headerChecks([there], listener), undefined)
+  const inbound = await start(t, [out], 'OUT')
   await send(t, inbound, leaking)
   assert.doesNotMatch(inbound.accepted[0]?.message ?? '', /Received|Originating/)
+})
+
+test('hold and discard take the message and say what is to become of it, redirect takes it for somebody else', async (t) => {
+  const hold = { kind: 'hold', reason: 'header match: look' } as const
+  const discard = { kind: 'discard', reason: 'header match' } as const
+  const inbound = await start(t, [
+    { expression: '^X-Hold:', action: hold },
+    { expression: '^X-Discard:', action: discard },
+    { expression: '^X-To-List:', action: { kind: 'redirect', mailbox: 'list@example.org' as Mailbox } },
+    { expression: '^X-To-Nobody:', action: { kind: 'redirect', mailbox: 'nobody@example.org' as Mailbox } },
+    { expression: '^X-Bad:', action: { kind: 'reject', text: '550 5.7.1 no' } },
+  ])
+  const cases: readonly (readonly [string, RegExp, AcceptedFate | undefined, readonly string[]])[] = [
+    ['Subject: x', /^250 /, undefined, ['jane@example.org']],
+    ['X-Hold: 1', /^250 /, hold, ['jane@example.org']],
+    ['X-Hold: 1\r\nX-Discard: 1\r\nX-Bad: 1', /^250 /, discard, ['jane@example.org']],
+    ['X-To-List: 1\r\nX-Hold: 1', /^250 /, hold, ['jane@example.org', 'john@example.org']],
+    ['X-Hold: 1\r\nX-Bad: 1', /^550 5\.7\.1 no$/, undefined, []],
+    ['X-To-Nobody: 1', /^451 4\.3\.5 /, undefined, []],
+  ]
+  for (const [fields, reply, fate, recipients] of cases) {
+    const before = inbound.accepted.length
+    assert.match(await send(t, inbound, `${fields}\r\n\r\nx\r\n`), reply, fields)
+    const [stored] = inbound.accepted.slice(before)
+    assert.deepEqual(stored?.fate, fate, fields)
+    assert.deepEqual(
+      (stored?.envelope.recipients ?? []).map((one) => one.mailbox),
+      recipients,
+      fields,
+    )
+  }
+  assert.equal(inbound.accepted.at(-1)?.envelope.recipients[1]?.original, 'jane@example.org')
 })

@@ -348,7 +348,7 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
   const { interfaces, trustedProxies } = configuration.pipeline
   const admits = admissionOf(listener, interfaces)
   const rewriting = addressRewriting(configuration, tables)
-  const checkHeader = headerChecks(configuration.pipeline.headerRules, listener.tag)
+  const checkHeader = headerChecks(configuration.pipeline.headerRules, listener)
   // Behind a balancer the clients are strangers, wherever it is.
   const thisHost = isLoopback(listener.on) && !listener.proxy
   const restrictions = openRestrictions({ ...parts, configuration, listener, resolveRecipient, thisHost })

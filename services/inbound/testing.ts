@@ -12,7 +12,7 @@ import { domainOf, localPart } from '../../shared/mail/address.ts'
 import { applyEdits } from '../../shared/mail/header-edit.ts'
 import type { Envelope } from '../../shared/mail/envelope.ts'
 import { replies } from '../../shared/mail/reply.ts'
-import type { Pipeline } from '../../shared/pipeline/pipeline.ts'
+import type { AcceptedFate, Pipeline } from '../../shared/pipeline/pipeline.ts'
 import type { Resolver } from '../../shared/resolver.ts'
 import type { IncomingContent, Locator } from '../../shared/spool/spool.ts'
 import { defaultLimits } from './limits.ts'
@@ -47,6 +47,7 @@ export type Rejection = Parameters<Events['rejected']>[0]
 
 export interface AcceptedMessage {
   readonly envelope: Envelope
+  readonly fate?: AcceptedFate
   /** As it was sent, dots un-stuffed. */
   readonly content: string
   /** With the edits of acceptance. */
@@ -200,10 +201,15 @@ function inMemoryPipeline(options: TestInboundOptions) {
       chunks.set(content, parts)
       return content
     },
-    async accept(envelope, content, edits) {
+    async accept(envelope, content, edits, fate) {
       const written = Buffer.concat(chunks.get(content) ?? [])
       const locator = await options.accept?.(envelope, content, edits)
-      accepted.push({ envelope, content: written.toString('latin1'), message: edited(written, edits) })
+      accepted.push({
+        envelope,
+        ...(fate === undefined ? {} : { fate }),
+        content: written.toString('latin1'),
+        message: edited(written, edits),
+      })
       return locator ?? ({ segment: 'memory', offset: 0 } as Locator)
     },
   }

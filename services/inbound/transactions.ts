@@ -1,10 +1,10 @@
 import { compileMailboxes } from '../../shared/config/mailbox-pattern.ts'
 import { settle } from '../../shared/config/settle.ts'
-import type { ReversePath } from '../../shared/mail/address.ts'
+import type { Mailbox, ReversePath } from '../../shared/mail/address.ts'
 import { copyKey } from '../../shared/mail/envelope.ts'
-import type { Origin, Recipient } from '../../shared/mail/envelope.ts'
+import type { Envelope, Origin, Recipient } from '../../shared/mail/envelope.ts'
 import { newMessageId } from '../../shared/mail/message-id.ts'
-import { replies } from '../../shared/mail/reply.ts'
+import { SmtpError, replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import type { IncomingContent } from '../../shared/spool/spool.ts'
 import type { Offence } from '../../shared/config/rate-rules.ts'
@@ -60,6 +60,7 @@ const noArgument: Reply = { code: 501, enhanced: '5.5.4', text: 'DATA takes no a
 const pipelined: Reply = { code: 554, enhanced: '5.5.0', text: 'Message sent before it was asked for (RFC 2920)' }
 const tooManyMessages: Reply = { code: 452, enhanced: '4.7.0', text: 'Too many messages in this session, reconnect' }
 const goAhead: Reply = { code: 354, text: 'End data with <CR><LF>.<CR><LF>' }
+const misconfigured: Reply = { code: 451, enhanced: '4.3.5', text: 'Server configuration error' }
 const foreignSender: Reply = { code: 553, enhanced: '5.7.1', text: 'Sender address is not yours to use' }
 
 /** A message on its way to the spool. */
@@ -439,7 +440,8 @@ export class MailTransactions {
       if (receiver.fault !== undefined) return this.#refuse('data', receiver.fault)
       if (checked !== undefined) edits.push(...checked.edits)
       if (rewriting !== undefined) edits.push(...(await rewriting.header((filtered ?? receiver).section(), envelope)))
-      await pipeline.accept(envelope, content, edits)
+      const sent = checked?.redirect === undefined ? envelope : await this.#redirected(envelope, checked.redirect)
+      await pipeline.accept(sent, content, edits, checked?.fate)
     } catch (error) {
       await content.abort().catch(() => undefined)
       return this.#refuse('data', this.#failed(error))
@@ -447,6 +449,25 @@ export class MailTransactions {
     this.messages += 1
     this.#received(transaction, receiver.sizeBytes, this.#reception.monotonic() - startedAt)
     return { code: 250, enhanced: '2.0.0', text: `Ok: queued as ${transaction.id}` }
+  }
+
+  /** For this address alone, as if an alias led there. @throws SmtpError: it is nobody's */
+  async #redirected(envelope: Envelope, mailbox: Mailbox): Promise<Envelope> {
+    const [first] = envelope.recipients
+    const original = first?.original ?? first?.mailbox
+    const resolution = await this.#reception.resolveRecipient({ ...envelope, origin: { kind: 'local' } }, mailbox)
+    if (resolution.kind === 'rejected') {
+      this.#reception.log.error(
+        { id: envelope.id, mailbox, reply: resolution.reply },
+        'header match redirects to nobody',
+      )
+      throw new SmtpError(misconfigured)
+    }
+    const recipients = resolution.recipients.map((copy) => ({
+      ...copy,
+      ...(original === undefined ? {} : { original }),
+    }))
+    return { ...envelope, recipients }
   }
 
   /** `header match`, our own fields included; undefined: none is for this listener. */

@@ -1,3 +1,4 @@
+import type { Mailbox } from '../mail/address.ts'
 import type { ListenerChoice } from './listener-choice.ts'
 import type { BanRule, RateRule } from './rate-rules.ts'
 import type { SessionRule } from './session-rules.ts'
@@ -423,10 +424,12 @@ export interface MasqueradeSettings {
   readonly clients: RewrittenClients
 }
 
-/** `header match`: for fields that the expression matches, on one line; with a tag for mail of listeners with this tag. */
+/** `header match`: for fields that the expression matches, on one line. */
 export interface HeaderRule {
+  readonly at: Position
+  /** Absent: mail of all listeners. */
+  readonly for?: ListenerChoice
   readonly expression: string
-  readonly tag?: string
   readonly action: HeaderAction
 }
 
@@ -435,6 +438,10 @@ export type HeaderAction =
   | { readonly kind: 'prepend' | 'replace'; readonly field: string }
   /** `reject`: begins with its code, 4xx or 5xx. */
   | { readonly kind: 'warn' | 'reject'; readonly text: string }
+  /** Accepted, and kept for an operator, or thrown away. */
+  | { readonly kind: 'hold' | 'discard'; readonly reason: string }
+  /** Accepted for this address alone. */
+  | { readonly kind: 'redirect'; readonly mailbox: Mailbox }
 
 /** `restrict`: one step of the list of its stage; the first that decides ends the list. */
 export interface Restriction {

@@ -1,23 +1,27 @@
+import { parseMailbox } from '../mail/address.ts'
+import type { Mailbox } from '../mail/address.ts'
 import { compileExpression, ExpressionError } from './ere.ts'
+import { choiceOfListeners } from './listener-choice.ts'
 import type { HeaderAction, HeaderRule } from './model.ts'
-import { finish, refuse, tagOf } from './pipeline-draft.ts'
+import { finish } from './pipeline-draft.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
-import type { TokenReader } from './token-reader.ts'
+import { positionOf, type TokenReader } from './token-reader.ts'
 
 /** What is looked for in header fields while a message is received. */
 export const headerStatements: Readonly<Record<string, ParseStatement>> = { header: parseHeader }
 
-const actions = ['ignore', 'prepend', 'replace', 'warn', 'reject'] as const
+const actions = ['ignore', 'prepend', 'replace', 'warn', 'reject', 'hold', 'discard', 'redirect'] as const
 const defaultReject = '550 5.7.1 Message refused: its header is not accepted here'
 
-/** `header match [tag NAME] "EXPRESSION" ACTION`; statements add up, the first that matches a field counts. */
+/** `header match [on "eth0:25" | tag NAME] "EXPRESSION" ACTION`; statements add up, the first that matches a field counts. */
 function parseHeader(draft: PipelineDraft): void {
   const { reader } = draft
-  reader.next()
+  const at = positionOf(reader.next())
   reader.expect('match', 'behind "header"')
-  const tag = reader.accept('tag') ? tagOf(reader) : undefined
+  const choice = choiceOfListeners(reader)
   const expression = expressionOf(reader)
-  const rule: HeaderRule = { expression, action: actionOf(reader), ...(tag === undefined ? {} : { tag }) }
+  const action = actionOf(reader)
+  const rule: HeaderRule = { at, expression, action, ...(choice === undefined ? {} : { for: choice }) }
   finish(draft, { headerRules: [...draft.settings.headerRules, rule] })
 }
 
@@ -38,9 +42,19 @@ function actionOf(reader: TokenReader): HeaderAction {
   if (reader.accept('replace')) return { kind: 'replace', field: fieldOf(reader) }
   if (reader.accept('warn')) return { kind: 'warn', text: reader.string('a text').text }
   if (reader.accept('reject')) return { kind: 'reject', text: reader.atEnd() ? defaultReject : replyOf(reader) }
-  for (const later of ['hold', 'discard', 'redirect'])
-    if (reader.at(later)) refuse(reader, `header match ... ${later}`, 'write `reject`, or a filter process')
+  if (reader.accept('hold')) return { kind: 'hold', reason: reasonOf(reader) }
+  if (reader.accept('discard')) return { kind: 'discard', reason: reasonOf(reader) }
+  if (reader.accept('redirect')) return { kind: 'redirect', mailbox: mailboxOf(reader) }
   return reader.unexpected('what to do', actions)
+}
+
+function reasonOf(reader: TokenReader): string {
+  return reader.atEnd() ? 'header match' : `header match: ${reader.string('a reason').text}`
+}
+
+function mailboxOf(reader: TokenReader): Mailbox {
+  const { text, span } = reader.string('an address')
+  return parseMailbox(text) ?? reader.fail('value', `"${text}" is not an address`, span, '"postmaster@example.org"')
 }
 
 function fieldOf(reader: TokenReader): string {

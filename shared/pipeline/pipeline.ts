@@ -17,6 +17,12 @@ import { createReporter } from './reporter.ts'
 import type { Expander } from './expander.ts'
 import type { Router } from './router.ts'
 
+/** What a rule of the session wants instead of the first queue. */
+export interface AcceptedFate {
+  readonly kind: 'hold' | 'discard'
+  readonly reason: string
+}
+
 /** The way into the queues. */
 export interface Pipeline {
   /** Content on its way in; goes to `accept`, or is aborted. */
@@ -24,9 +30,15 @@ export interface Pipeline {
   /**
    * Takes responsibility for a message: resolves when record and content are on disk (S3), then a 250 may be sent. The jobs are
    * added in the background; when Redis is away they are added when it is back.
+   * With a `fate` the recipients are held or discarded from the start, which is on disk too when it resolves.
    * @throws SpoolFullError answer 452
    */
-  accept(envelope: Envelope, content: IncomingContent, edits: readonly HeaderEdit[]): Promise<Locator>
+  accept(
+    envelope: Envelope,
+    content: IncomingContent,
+    edits: readonly HeaderEdit[],
+    fate?: AcceptedFate,
+  ): Promise<Locator>
   /** The same for a message made here (DSN, test message), its aliases expanded. */
   submit(envelope: Envelope, content: Buffer, edits?: readonly HeaderEdit[]): Promise<Locator>
   /**
@@ -77,6 +89,18 @@ function evidenceOf(
   }
 }
 
+/** The jobs as an operator finds them among the held ones. */
+function asHeld(
+  jobs: readonly NewJob[],
+  why: (recipients: readonly number[]) => Pick<HeldEvidence, 'reason' | 'at' | 'quarantine'>,
+): readonly NewJob[] {
+  return jobs.map(({ queue, jobId, data }) => ({
+    queue: heldQueue,
+    jobId,
+    data: { ...data, held: { queue, ...why(data.rcpt), starts: 0, crashes: 0 } },
+  }))
+}
+
 export function openPipeline(parts: PipelineParts): Pipeline {
   const { route, spool, queues, events, metrics, log, clock } = parts
   const backlog: NewJob[] = []
@@ -106,12 +130,48 @@ export function openPipeline(parts: PipelineParts): Pipeline {
     spread: Math.random,
   }
 
-  async function accept(envelope: Envelope, content: IncomingContent, edits: readonly HeaderEdit[]): Promise<Locator> {
+  async function accept(
+    envelope: Envelope,
+    content: IncomingContent,
+    edits: readonly HeaderEdit[],
+    fate?: AcceptedFate,
+  ): Promise<Locator> {
     const startedAt = performance.now()
     const at = await content.commit({ envelope, edits, revision: parts.configuration.revision })
     metrics.acceptSeconds.observe((performance.now() - startedAt) / 1000)
-    inBackground(enqueue({ envelope, at, pending: envelope.recipients.map((_, index) => index), edits, path: [] }))
+    const pending = envelope.recipients.map((_, index) => index)
+    if (fate !== undefined) await decide(envelope, pending, fate)
+    const journey = { envelope, at, pending, edits, path: [] }
+    if (fate?.kind === 'hold') inBackground(holdFirst(journey, fate.reason))
+    else if (fate === undefined) inBackground(enqueue(journey))
     return at
+  }
+
+  /** The log says it, not the job: it holds after the queues were rebuilt too. */
+  async function decide({ id }: Envelope, pending: readonly number[], { kind, reason }: AcceptedFate): Promise<void> {
+    const outcome = kind === 'hold' ? 'held' : 'discarded'
+    const at = clock.now()
+    await spool.settle(pending.map((recipient) => ({ id, recipient, kind: outcome, stage: 'accept', at, reason })))
+    events[outcome]({ id, stage: 'accept', reason })
+  }
+
+  /** The first jobs of a message that is held from the start. Never rejects: what fails here is found again by the sweeper. */
+  async function holdFirst(journey: Journey, reason: string): Promise<void> {
+    try {
+      const { jobs } = await planJobs(journey, route)
+      await addAll(asHeld(jobs, () => ({ reason, at: clock.now() })))
+    } catch (error) {
+      log.error({ id: journey.envelope.id, err: error }, 'message is on disk but could not be held; the sweeper will')
+    }
+  }
+
+  async function addAll(jobs: readonly NewJob[]): Promise<void> {
+    try {
+      if (queues.tooFull) throw new QueueUnavailableError('Redis is nearly full')
+      await queues.add(jobs.map(atItsTime))
+    } catch (error) {
+      keepForLater(jobs, error as Error)
+    }
   }
 
   async function submit(made: Envelope, content: Buffer, edits: readonly HeaderEdit[] = []): Promise<Locator> {
@@ -126,12 +186,7 @@ export function openPipeline(parts: PipelineParts): Pipeline {
     try {
       const { jobs, refused } = await planJobs(journey, route)
       tellRoutes(journey, jobs)
-      try {
-        if (queues.tooFull) throw new QueueUnavailableError('Redis is nearly full')
-        await queues.add(jobs.map(atItsTime))
-      } catch (error) {
-        keepForLater(jobs, error as Error)
-      }
+      await addAll(jobs)
       if (refused.length > 0) await failRefused(journey, refused)
     } catch (error) {
       log.error({ id: journey.envelope.id, err: error }, 'message is on disk but could not be queued; the sweeper will')
@@ -141,7 +196,7 @@ export function openPipeline(parts: PipelineParts): Pipeline {
   /** The first jobs of a message that is kept back wait in their queues. */
   function atItsTime(job: NewJob): NewJob {
     const delayMs = job.data.receivedAt - clock.now()
-    return delayMs > 0 ? { ...job, delayMs } : job
+    return delayMs > 0 && job.queue !== heldQueue ? { ...job, delayMs } : job
   }
 
   async function requeue(stored: SpooledMessage, pending: readonly number[]): Promise<void> {
@@ -158,13 +213,7 @@ export function openPipeline(parts: PipelineParts): Pipeline {
     const { id } = stored.envelope
     const outcomes = (await spool.outcomesOf([id])).get(id) ?? []
     const { jobs } = await planJobs(journey, route)
-    await queues.add(
-      jobs.map(({ queue, jobId, data }) => ({
-        queue: heldQueue,
-        jobId,
-        data: { ...data, held: { queue, ...evidenceOf(outcomes, data.rcpt, clock.now()), starts: 0, crashes: 0 } },
-      })),
-    )
+    await queues.add(asHeld(jobs, (recipients) => evidenceOf(outcomes, recipients, clock.now())))
   }
 
   function tellRoutes(journey: Journey, jobs: readonly (NewJob & { readonly rule: string })[]): void {
