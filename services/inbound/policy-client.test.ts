@@ -10,7 +10,7 @@ async function policyService(t: TestContext, answers: Readonly<Record<string, st
   const asked: string[] = []
   let begun = ''
   const server = await startTestingServer(t, (socket, said) => {
-    const questions = `${begun}${said}`.split('\n\n')
+    const questions = `${begun}${said.toString()}`.split('\n\n')
     begun = questions.pop() ?? ''
     for (const question of questions) {
       asked.push(question)
