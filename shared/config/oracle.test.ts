@@ -40,9 +40,9 @@ const newest = '7.8.0p1'
 
 /** We read the settings of a database, which upstream leaves to a program: the files of the corpus have a text of another kind. */
 const settings = {
-  '/etc/mail/sqlite.conf': 'dbpath /x\nquery select 1\n',
-  '/etc/opensmtpd/sqlite.conf': 'dbpath /x\nquery select 1\n',
-  '/etc/mail/postgresql.conf': "conninfo host=h user=a dbname='b'\nquery select 1\n",
+  '/etc/mail/sqlite.conf': 'dbpath /x\nquery select ?\n',
+  '/etc/opensmtpd/sqlite.conf': 'dbpath /x\nquery select ?\n',
+  '/etc/mail/postgresql.conf': "conninfo host=h user=a dbname='b'\nquery select $1\n",
 }
 
 test('real files of the modern grammar are accepted and refused as by the newest release', { skip }, (t) => {

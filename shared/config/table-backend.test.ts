@@ -82,10 +82,10 @@ test('the settings of a database, as Postfix names them', () => {
 
 test('what libpq takes is understood', () => {
   const info = "conninfo host='/run/pg' user=mail password='it\\'s' dbname = shop sslmode=require\n"
-  const backend = read('postgres', `${info}query select 1\n`)
+  const backend = read('postgres', `${info}query select $1\n`)
   assert.ok(backend.kind === 'postgres' && backend.place.kind === 'unix' && backend.place.path === '/run/pg')
   assert.deepEqual([backend.username, backend.password, backend.database, backend.tls], ['mail', "it's", 'shop', {}])
-  assert.throws(() => read('postgres', 'conninfo service=x\nquery select 1\n'), /"service" is not understood/)
+  assert.throws(() => read('postgres', 'conninfo service=x\nquery select $1\n'), /"service" is not understood/)
 })
 
 test('a directory is searched by service, or by one filter for all', () => {
@@ -123,10 +123,13 @@ test('what is wrong is told with its line, and nothing is passed over', () => {
     ['sqlite', 'dbpath x\n', 1, /query is missing/],
     [
       'sqlite',
-      'dbpath x\nquery select 1\nresult_format %s\n',
+      'dbpath x\nquery select ?\nresult_format %s\n',
       3,
       /no setting "result_format"; one of: timeout, dbpath/,
     ],
+    ['sqlite', 'dbpath x\nquery select 1\n', 2, /would not ask for the key/],
+    ['sqlite', 'dbpath x\nfetch_source select ?\nquery select ?\n', 2, /a list has no key/],
+    ['ldap', 'url ldap://x\nbasedn a\nfilter (a=b)\nattributes c\n', 3, /has no %s/],
     ['sqlite', 'dbpath x\nquery drop table x\n', 2, /begins with "select"/],
     ['sqlite', "dbpath x\nquery select 1 where a = '%s@x'\n", 2, /alone in its quotes/],
     ['postgres', 'username a\ndatabase b\nquery select $2\n', 3, /there is one key/],

@@ -200,8 +200,8 @@ function readLdap(file: SettingsFile, timeoutMs: number): LdapBackend {
   const password = file.secret('password', 'bind_pw')
   const attributes = readAsked(file, '', 'attributes', parseWords)
   const any = file.parsed(parseWords, 'result_attribute')
-  const filters = readAsked(file, '', 'filter', keyTemplate)
-  const anyFilter = filters.any ?? file.parsed(keyTemplate, 'query_filter')
+  const filters = readAsked(file, '', 'filter', parseFilter)
+  const anyFilter = filters.any ?? file.parsed(parseFilter, 'query_filter')
   const searchOf = (service?: TableService): LdapSearch | undefined => {
     const filter = (service && filters.by.get(service)) ?? anyFilter
     const wanted = (service && attributes.by.get(service)) ?? attributes.any ?? any
@@ -234,8 +234,18 @@ function placeOf(file: SettingsFile, names: readonly string[], standard: number)
 }
 
 function readQueries(file: SettingsFile, dialect: 'mysql' | 'postgres' | 'sqlite'): SqlQueries {
-  const parse = (text: string): SqlQuery => parseSqlQuery(text, dialect)
-  return { lists: readAsked(file, 'fetch', '', parse, true), queries: readAsked(file, 'query', '', parse) }
+  const list = (text: string): SqlQuery => {
+    const query = parseSqlQuery(text, dialect)
+    if (query.places.length > 0) throw new Error('a list has no key: its query has no place for one')
+    return query
+  }
+  const byKey = (text: string): SqlQuery => {
+    const query = parseSqlQuery(text, dialect)
+    if (query.places.length === 0)
+      throw new Error(`it would not ask for the key: write ${dialect === 'postgres' ? '$1' : '?'}`)
+    return query
+  }
+  return { lists: readAsked(file, 'fetch', '', list, true), queries: readAsked(file, 'query', '', byKey) }
 }
 
 /** `query_alias`, `query` (or `alias_filter`, `filter`): at least one. */
@@ -262,6 +272,12 @@ function askedOf(questionOf: (service?: TableService) => LdapSearch | undefined)
   })
   if (by.length === 0) throw new Error('filter and attributes are missing')
   return { by: new Map(by) }
+}
+
+function parseFilter(text: string): KeyTemplate {
+  const filter = keyTemplate(text)
+  if (!filter.hasPlace) throw new Error(`${text} has no %s: it would not ask for the key`)
+  return filter
 }
 
 function parseWords(text: string): readonly string[] {

@@ -64,7 +64,7 @@ const named: Readonly<Record<string, string>> = {
   expressions: '/^(.*)@a$/ $1@b\n',
   twice: 'a 1\nb 2\nA 3\n',
   lonely: 'a 1\nb\n',
-  'db.conf': 'dbpath x\nquery select 1\n',
+  'db.conf': 'dbpath x\nquery select ?\n',
   'bad.conf': 'dbpath x\nqerry select 1\n',
   'secret.conf': 'password_file ./gone\nquery GET %s\n',
 }

@@ -1,3 +1,5 @@
+import { isIP } from 'node:net'
+
 import { Client, InvalidCredentialsError, NoSuchObjectError, ResultCodeError } from 'ldapts'
 import type { Entry } from 'ldapts'
 
@@ -59,7 +61,8 @@ export function openLdapTable(backend: LdapBackend): KeyedSource {
 }
 
 async function bind({ url, timeoutMs, ca, startTls, bind }: LdapBackend): Promise<Client> {
-  const tlsOptions = ca === undefined ? {} : { ca }
+  const host = new URL(url).hostname.replace(/^\[(.*)\]$/, '$1')
+  const tlsOptions = { host, ...(isIP(host) === 0 ? { servername: host } : {}), ...(ca === undefined ? {} : { ca }) }
   const secure = url.startsWith('ldaps:') ? { tlsOptions } : {}
   const client = new Client({ url, timeout: timeoutMs, connectTimeout: timeoutMs, ...secure })
   try {

@@ -13,7 +13,7 @@ export function openMysql({ place, username, password, database, tls, timeoutMs 
     user: username,
     ...(password === undefined ? {} : { password }),
     database,
-    ...(tls === undefined ? {} : { ssl: tls.ca === undefined ? {} : { ca: tls.ca } }),
+    ...(tls === undefined ? {} : { ssl: { verifyIdentity: true, ...(tls.ca === undefined ? {} : { ca: tls.ca }) } }),
     connectionLimit: maxConnections,
     maxIdle: maxConnections,
     idleTimeout: 30_000,
