@@ -17,10 +17,11 @@ export function offeredExtensions(
   mayShowPassword: boolean,
 ): string[] {
   const { maxMessageBytes, maxMailsPerSession, maxRecipients, pipeline } = configuration
-  const { smtpUtf8, maxHoldMs } = pipeline.extensions
+  const { smtpUtf8, maxHoldMs, etrn } = pipeline.extensions
   const offered = ['PIPELINING', `SIZE ${maxMessageBytes}`, '8BITMIME', 'CHUNKING', 'ENHANCEDSTATUSCODES']
   // RFC 9422: refused or unfinished transactions do not count here, so more MAIL may be taken than that.
   offered.push(`LIMITS MAILMAX=${maxMailsPerSession} RCPTMAX=${maxRecipients}`)
+  if (etrn !== undefined) offered.push('ETRN')
   if (!listener.noDsn) offered.push('DSN')
   if (smtpUtf8) offered.push('SMTPUTF8')
   if (secure) offered.push('REQUIRETLS')

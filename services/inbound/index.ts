@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 
 import { createPasswordVerifier } from '../../shared/crypt/verify-password.ts'
+import { flushDestination } from '../../shared/pipeline/flush-destination.ts'
 import type { Service } from '../../shared/service.ts'
 import { openInbound } from './open-inbound.ts'
 import { recipientResolver } from './recipient-resolver.ts'
@@ -17,6 +18,7 @@ export default {
         ...context,
         recipientResolver: (configuration) => recipientResolver(configuration, context.tables),
         greylist: context.queues.greylist,
+        flush: (destination) => flushDestination(context.queues, destination, context.clock),
         verifier,
         monotonic: () => performance.now(),
         ticketFile: join(context.dataFolder, 'tls-tickets'),

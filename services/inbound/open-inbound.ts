@@ -13,6 +13,8 @@ import type { Greylist } from '../../shared/queue/greylist.ts'
 import type { ServiceContext } from '../../shared/service.ts'
 import { StartError } from '../../shared/start/start-error.ts'
 import { addressRewriting } from './address-rewriting.ts'
+import { createEtrn } from './etrn.ts'
+import type { Flush } from './etrn.ts'
 import { admissionOf } from './admission.ts'
 import { bindAddresses } from './bind-addresses.ts'
 import { Certificates } from './certificates.ts'
@@ -61,6 +63,8 @@ export interface InboundParts extends Pick<
   readonly filterSettings?: (name: string) => Partial<FilterSettings>
   /** Of all processes, for `restrict rcpt defer greylist`. */
   readonly greylist: Greylist
+  /** For `etrn from`. */
+  readonly flush: Flush
   /** In place of real time, for `restrict ... sleep`. */
   readonly sleep?: Restrictions['sleep']
   /** The key of session tickets, for all processes that have this file; absent: each has its own. */
@@ -345,7 +349,8 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
   const settings = sessionSettings(configuration.pipeline.sessions, listener)
   const { table } = listener.auth
   const logins = table === undefined ? configuration.pipeline.login : [{ kind: 'table', table } as const]
-  const { interfaces, trustedProxies } = configuration.pipeline
+  const { interfaces, trustedProxies, extensions } = configuration.pipeline
+  const { etrn } = extensions
   const admits = admissionOf(listener, interfaces)
   const rewriting = addressRewriting(configuration, tables)
   const checkHeader = headerChecks(configuration.pipeline.headerRules, listener)
@@ -374,6 +379,7 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
     ...(restrictions === undefined ? {} : { restrictions }),
     ...(checkHeader === undefined ? {} : { checkHeader }),
     ...(rewriting === undefined ? {} : { rewriting }),
+    ...(etrn === undefined ? {} : { etrn: createEtrn({ clients: etrn, tables, flush: parts.flush, log }) }),
     reportFilter: parts.reportFilter ?? ((fields) => events.filterReport(fields)),
     login: createLogin({
       backends: logins.map((one) => loginBackends.of(one)),

@@ -15,6 +15,7 @@ import type { Gate } from './gate.ts'
 import type { CheckHeader } from './header-checks.ts'
 import type { KnownClients } from './known-clients.ts'
 import type { SessionLimits } from './limits.ts'
+import type { AnswerEtrn } from './etrn.ts'
 import type { Login } from './login.ts'
 import type { Restrictions } from './restrictions/session-restrictions.ts'
 import type { Manners } from './manners.ts'
@@ -64,6 +65,8 @@ export interface Reception {
   readonly checkHeader?: CheckHeader
   /** Absent: addresses stay as they are. */
   readonly rewriting?: AddressRewriting
+  /** Absent: nobody may ask for a queue run. */
+  readonly etrn?: AnswerEtrn
   readonly reportFilter: (fields: FilterReport) => void
   readonly login: Login
   readonly events: Pick<

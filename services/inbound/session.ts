@@ -54,6 +54,7 @@ const answers = {
   noArgument: reply(501, '5.5.4', 'This command takes no argument'),
   heloSyntax: reply(501, '5.5.4', 'Syntax: EHLO hostname'),
   unknown: reply(500, '5.5.2', 'Command not recognized'),
+  outOfPlace: reply(503, '5.5.1', 'Not permitted during a mail transaction'),
   chunkSyntax: reply(501, '5.5.4', 'Syntax: BDAT octets [LAST]'),
   disabled: reply(502, '5.5.1', 'Command not implemented'),
   control: reply(500, '5.5.2', 'Control characters are not allowed in commands'),
@@ -407,8 +408,9 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
       case 'QUIT':
         if (argument !== '') return this.#answer(answers.noArgument)
         return this.#filtered('quit', '', () => this.drop(answers.bye))
-      case 'EXPN':
       case 'ETRN':
+        return this.#etrn(argument)
+      case 'EXPN':
       case 'TURN':
         return this.#answer(answers.disabled)
       default:
@@ -642,6 +644,16 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
       if (restricted !== undefined) this.#refuseContent(restricted)
       else this.#filtered('data', '', proceed)
     })
+  }
+
+  #etrn(argument: string): void {
+    const { etrn } = this.#reception
+    if (etrn === undefined) return this.#answer(answers.disabled)
+    const refusal = this.#mayMail()
+    if (refusal !== undefined) return this.#answer(refusal)
+    if (this.#transactions.isOpen) return this.#answer(answers.outOfPlace)
+    this.#idleCommands += 1
+    this.#answerSoon(etrn(argument, this.address))
   }
 
   #bdat(argument: string): void {

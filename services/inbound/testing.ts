@@ -70,6 +70,8 @@ export interface TestInboundOptions {
   readonly greylist?: InboundParts['greylist']
   readonly queues?: InboundParts['queues']
   readonly measureLoad?: InboundParts['measureLoad']
+  /** Absent: nothing waits. */
+  readonly flush?: InboundParts['flush']
 }
 
 const at = { file: 'smtpd.conf', line: 7, column: 1 } as const
@@ -128,6 +130,7 @@ export async function startInbound(options: TestInboundOptions = {}): Promise<Te
     recipientResolver: () => options.resolveRecipient ?? resolveTestRecipient,
     resolver: options.resolver ?? silentResolver,
     greylist: options.greylist ?? { waitMs: () => Promise.resolve(0) },
+    flush: options.flush ?? (() => Promise.resolve(0)),
     ...(options.sleep === undefined ? {} : { sleep: options.sleep }),
     ...(options.queues === undefined ? {} : { queues: options.queues }),
     // A slow machine is no reason for a test to be refused.

@@ -188,6 +188,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'trusted proxy 10.0.0.0/8',
       'smtputf8 off',
       'future-release max 7d',
+      'etrn from { 10.0.0.0/8 }',
     ].join('\n'),
   ],
 }

@@ -384,6 +384,8 @@ export interface ExtensionSettings {
   readonly smtpUtf8: boolean
   /** How long users may have a message kept back (RFC 4865); absent: not at all. */
   readonly maxHoldMs?: number
+  /** Networks of clients that may ask for a queue run (ETRN, RFC 1985); absent: nobody. */
+  readonly etrn?: Table
 }
 
 export type UserSource =

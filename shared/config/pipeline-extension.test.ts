@@ -19,6 +19,8 @@ test('extensions of SMTP: what is offered, and how far it goes', () => {
   assert.deepEqual(parse('').settings.extensions, { smtpUtf8: true })
   const { settings, faults } = parse('smtputf8 off\nfuture-release max 7d\n')
   assert.deepEqual(faults, [])
+  const { etrn } = parse('etrn from { 10.0.0.0/8, "[fd00::/8]" }').settings.extensions
+  assert.equal(etrn?.source.kind, 'inline')
   assert.deepEqual(settings.extensions, { smtpUtf8: false, maxHoldMs: 7 * 86_400_000 })
 })
 
@@ -29,6 +31,9 @@ test('mistakes in them are told', () => {
     'future-release 7d',
     'future-release max 0',
     'future-release max 400d',
+    'etrn',
+    'etrn 10.0.0.0/8',
+    'etrn from <nobody>',
   ])
     assert.equal(parse(text).faults.length, 1, text)
   assert.match(parse('smtputf8 on\nsmtputf8 off').faults.join(''), /stated already/)

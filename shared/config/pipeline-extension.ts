@@ -1,11 +1,13 @@
 import type { ExtensionSettings } from './model.ts'
 import { choiceOf, finish } from './pipeline-draft.ts'
+import { parseTables } from './table-grammar.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 
 /** Which extensions of SMTP are offered, and how far they go. */
 export const extensionStatements: Readonly<Record<string, ParseStatement>> = {
   smtputf8: parseSmtpUtf8,
   'future-release': parseFutureRelease,
+  etrn: parseEtrn,
 }
 
 /** `smtputf8 on` or `off`. */
@@ -23,6 +25,13 @@ function parseFutureRelease(draft: PipelineDraft): void {
   const maxHoldMs = reader.duration('max')
   if (maxHoldMs < 1_000 || maxHoldMs > 366 * 86_400_000) reader.fail('value', 'it is from 1s to 366d', span)
   change(draft, { maxHoldMs })
+}
+
+/** `etrn from <table>`. */
+function parseEtrn(draft: PipelineDraft): void {
+  draft.reader.next()
+  draft.reader.expect('from', 'behind "etrn"')
+  change(draft, { etrn: parseTables(draft.policy, 'either', '"etrn from"') })
 }
 
 function change(draft: PipelineDraft, extensions: Partial<ExtensionSettings>): void {

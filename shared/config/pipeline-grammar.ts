@@ -47,6 +47,7 @@ const onlyOnce = new Set([
   'mta-sts',
   'dane',
   'smtputf8',
+  'etrn',
   'future-release',
   'mbox',
   'mda',
