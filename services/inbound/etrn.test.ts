@@ -58,7 +58,7 @@ test('when the queues are away the client may come again', async (t) => {
 test('one queue run at a time', async (t) => {
   const signals = new EventTarget()
   const begun = once(signals, 'begun')
-  let finish = (_: number): void => undefined
+  let finish: (count: number) => void = () => undefined
   const flush = (): Promise<number> => {
     signals.dispatchEvent(new Event('begun'))
     return new Promise((resolve) => (finish = resolve))
