@@ -16,7 +16,18 @@ const operators = {
   rita: `reader:${hash('looking glass')}`,
   broken: 'plain text',
 }
-const pages = ['/', '/queues', '/queues/relay', `/messages/${sampleId}`, '/messages?id=x', '/system', '/nowhere']
+const pages = [
+  '/',
+  '/queues',
+  '/queues/relay',
+  `/messages/${sampleId}`,
+  '/messages?id=x',
+  '/system',
+  '/held',
+  '/destinations',
+  '/rules',
+  '/nowhere',
+]
 const minuteMs = 60_000
 
 function open(t: TestContext, options: TestAppOptions = {}) {

@@ -90,6 +90,22 @@ export const schemas = {
   queues: object({ at: instant, queues: list(object(queue)) }),
   queue: object({ at: instant, ...queue, start: count, jobs: list(job) }),
   held: object({ at: instant, jobs: list(job) }),
+  destinations: object({
+    at: instant,
+    cut: { ...flag, description: 'There are more messages than were looked at.' },
+    destinations: list(
+      object({
+        name: text,
+        waiting: count,
+        active: count,
+        delayed: count,
+        oldestAt: instant,
+        'nextAt?': instant,
+        'lastReply?': text,
+        attempts: count,
+      }),
+    ),
+  }),
   message: object({
     id: text,
     acceptedAt: instant,

@@ -8,13 +8,14 @@ import { makeToken } from '../../shared/config/api-tokens.ts'
 import type { Scope } from '../../shared/config/api-tokens.ts'
 import { shaCrypt } from '../../shared/crypt/sha-crypt.ts'
 import { OperationError } from '../../shared/operate/operations.ts'
+import { destinationsOf } from '../../shared/report/destinations.ts'
 import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
 import { sampleId, sampleJob, sampleMessage, sampleOverview, sampleQueue, sampleSource } from './sample-source.ts'
 import { failingOperations, openTestApp, tableOf, TestBrowser, tokenIn } from './testing.ts'
 import type { TestAppOptions } from './testing.ts'
 
 const jobs = [
-  sampleJob(),
+  sampleJob({ destination: 'example.net' }),
   sampleJob({ state: 'held', quarantine: 'virus', reason: 'virus: Eicar', heldAt: 5, action: 'out', from: null }),
 ]
 const message = sampleMessage({ jobs: { kind: 'seen', value: jobs } })
@@ -27,9 +28,15 @@ const changes = [
   ...['pause', 'resume', 'schedule'].map((what) => `/api/v1/queues/relay/${what}`),
   ...['schedule', 'hold', 'release', 'remove'].map((what) => `/api/v1/messages/${sampleId}/${what}`),
 ]
-const questions = ['queues', 'queues/relay', 'held', `messages/${sampleId}`, 'health', 'openapi.json'].map(
-  (what) => `/api/v1/${what}`,
-)
+const questions = [
+  'queues',
+  'queues/relay',
+  'held',
+  'destinations',
+  `messages/${sampleId}`,
+  'health',
+  'openapi.json',
+].map((what) => `/api/v1/${what}`)
 
 async function open(t: TestContext, scopes: readonly Scope[], options: TestAppOptions = {}) {
   const { token, entry } = makeToken('ci', scopes)
@@ -55,6 +62,7 @@ test('a program reads what the pages show, whole, and nothing else', async (t) =
     plain({ at, ...queues[1], start: 0, jobs: shown }),
   )
   assert.deepEqual(await told('/api/v1/held'), plain({ at, jobs: [shown[1]] }))
+  assert.deepEqual(await told('/api/v1/destinations'), plain({ at, cut: false, destinations: destinationsOf(jobs) }))
   assert.deepEqual(await told(`/api/v1/messages/${sampleId}`), plain({ ...message, jobs: shown }))
   assert.deepEqual(await told('/api/v1/health'), plain(await source.health()))
   for (const url of ['/api/v1/queues/none', '/api/v1/messages/none', '/api/v1/messages/0mi8v2c4bm99999999'])
@@ -168,7 +176,7 @@ test('the OpenAPI document describes each route, and no other', async (t) => {
   )
   const routes = routesOf(app).filter((one) => one.includes('/api/v1/') && !one.endsWith('openapi.json'))
   assert.deepEqual(described.toSorted(), routes.toSorted())
-  assert.equal(routes.length, 13)
+  assert.equal(routes.length, 14)
   for (const route of routes) {
     const [method = '', path = ''] = route.split(' ')
     const url = path.replace('{name}', 'relay').replace('{id}', sampleId)

@@ -110,6 +110,17 @@ function readingRoutes({ source, audit }: ApiParts): readonly ApiRoute[] {
     },
     {
       method: 'GET',
+      path: '/api/v1/destinations',
+      scope: 'read',
+      summary: 'Where mail goes out to, those in trouble first; made of the first 300 jobs of each state',
+      answer: schemas.destinations,
+      run: async () => {
+        const { seen, at } = await source.destinations()
+        return { at, ...seenOr503(seen) }
+      },
+    },
+    {
+      method: 'GET',
       path: '/api/v1/messages/:id',
       scope: 'read',
       summary: 'Everything known about a message',

@@ -253,3 +253,13 @@ test('a configuration that could not be put into force stands on the first page,
   assert.equal(body.split('smtpd.conf:3:1: error:').length, 2)
   assert.match(body, /0123456789ab/)
 })
+
+test('destinations in trouble stand first, with what they said', async (t) => {
+  const jobs = [
+    sampleJob({ destination: 'fast.example', state: 'active' }),
+    sampleJob({ destination: 'slow.example', lastReply: `421 ${hostile}` }),
+  ]
+  const page = await read(await appWith(t, sampleSource({ jobs })), '/destinations')
+  assert.match(page.body, /slow\.example[^]*421 &lt;script[^]*fast\.example/)
+  assert.match((await read(await appWith(t, sampleSource({})), '/destinations')).body, /No mail is on its way out/)
+})

@@ -20,6 +20,7 @@ import { createLiveTicks } from './live-ticks.ts'
 import { addMetrics } from './metrics-app.ts'
 import { confirmPage } from './pages/action-bar.ts'
 import { errorPage } from './pages/error-page.ts'
+import { destinationsPage } from './pages/destinations-page.ts'
 import { heldPage, previewPage } from './pages/held-page.ts'
 import { rulesPage } from './pages/rules-page.ts'
 import { bareLayout, iconSvg, layout } from './pages/layout.ts'
@@ -148,6 +149,11 @@ function addPages(app: FastifyInstance, { source, clock }: AppParts, { access, s
   app.get('/held', async (request, reply) => {
     const { jobs, at } = await source.held(heldRows)
     return show(request, reply, heldPage(jobs, heldRows, visitorOf(request), at))
+  })
+
+  app.get('/destinations', async (request, reply) => {
+    const { seen, at } = await source.destinations()
+    return show(request, reply, destinationsPage(seen, at))
   })
 
   app.get('/rules', async (request, reply) => {

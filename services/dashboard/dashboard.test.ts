@@ -118,7 +118,7 @@ test('the pages show a real queue, and still answer when Redis is killed', { ski
     ((await failing.json()) as Health).checks.filter((check) => !check.healthy).map((check) => check.name),
     ['redis'],
   )
-  for (const path of ['/', '/queues', '/queues/filter', `/messages/${id}`]) {
+  for (const path of ['/', '/queues', '/queues/filter', '/held', '/destinations', `/messages/${id}`]) {
     const page = await fetch(`${base}${path}`)
     assert.equal(page.status, 200, path)
     assert.match(await page.text(), /Redis is away/, path)

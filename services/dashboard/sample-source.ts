@@ -1,6 +1,7 @@
 import { parseMailbox } from '../../shared/mail/address.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
+import { destinationsOf } from '../../shared/report/destinations.ts'
 import type { JobView, MessageView, QueueView } from '../../shared/report/views.ts'
 import type { Preview } from './preview.ts'
 import type { Overview, Source } from './source.ts'
@@ -89,6 +90,10 @@ export function sampleSource(parts: {
     held: async () => ({ at: sampleAt, jobs: { kind: 'seen', value: jobs.filter((job) => job.state === 'held') } }),
     message: async (id) => (message?.id === id ? message : undefined),
     preview: async (id) => (message?.id === id ? preview : undefined),
+    destinations: async () => ({
+      at: sampleAt,
+      seen: { kind: 'seen', value: { destinations: destinationsOf(jobs), cut: false } },
+    }),
     rules: () => [
       { text: 'match from any for local action "scan"', at: { file: '/etc/smtpd.conf', line: 7, column: 1 } },
     ],

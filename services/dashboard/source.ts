@@ -1,4 +1,5 @@
 import type { Rule } from '../../shared/config/model.ts'
+import type { Destinations } from '../../shared/report/destinations.ts'
 import type { JobState, JobView, MessageView, QueueView, Seen } from '../../shared/report/views.ts'
 import type { ExplainQuestion } from './explain-question.ts'
 import type { Preview } from './preview.ts'
@@ -15,6 +16,7 @@ export interface Source {
   message(id: MessageId): Promise<MessageView | undefined>
   /** The beginning of a message, as text; `undefined`: it is not, or no longer, in the spool. */
   preview(id: MessageId): Promise<Preview | undefined>
+  destinations(): Promise<{ readonly at: number; readonly seen: Seen<Destinations> }>
   /** Those in force, in order. */
   rules(): readonly Pick<Rule, 'at' | 'text'>[]
   /** Why a recipient goes where it goes, line by line. @throws TableError when a table cannot be asked */

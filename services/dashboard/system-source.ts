@@ -4,6 +4,7 @@ import type { Configuration, Listener } from '../../shared/config/model.ts'
 import { settle } from '../../shared/config/settle.ts'
 import type { TableSet } from '../../shared/config/tables.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
+import { readDestinations } from '../../shared/report/destinations.ts'
 import { viewMessage } from '../../shared/report/message-view.ts'
 import type { MessageSources } from '../../shared/report/message-view.ts'
 import { readHeld, readJobs, readJobsOf, readQueues, workQueues } from '../../shared/report/read-queues.ts'
@@ -45,6 +46,8 @@ const spoolLimitMs = 2_000
 const messageLimitMs = 10_000
 const explainLimitMs = 10_000
 const attentionRows = 12
+/** Jobs of each state that destinations are made of: pages ask every two seconds. */
+const lookedAt = 300
 
 /** Reads queues, spool, journal and heartbeats; Redis may be away at any time. */
 export function createSource(parts: SourceParts): Source {
@@ -94,6 +97,8 @@ export function createSource(parts: SourceParts): Source {
     },
 
     preview: (id) => withTimeLimit(messageLimitMs, 'the spool', readPreview(messages, id)),
+
+    destinations: async () => ({ seen: await asked(readDestinations(queues, lookedAt)), at: clock.now() }),
 
     rules: () => parts.configuration.rules,
 

@@ -20,6 +20,7 @@ const sections = [
   ['/', 'Overview'],
   ['/queues', 'Queues'],
   ['/held', 'Held'],
+  ['/destinations', 'Destinations'],
   ['/rules', 'Rules'],
   ['/system', 'System'],
 ] as const

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import type { MessageId } from '../mail/message-id.ts'
+import { destinationsOf, readDestinations } from './destinations.ts'
+import type { ReadableQueues } from './read-queues.ts'
+import type { JobView } from './views.ts'
+
+function job(destination: string | undefined, fields: Partial<JobView> = {}): JobView {
+  return {
+    queue: 'relay',
+    jobId: 'x',
+    id: '0mi8v2c4bm00000001' as MessageId,
+    state: 'waiting',
+    receivedAt: 1000,
+    sizeBytes: 1,
+    from: null,
+    to: [],
+    rcpt: [],
+    tags: [],
+    path: [],
+    edits: [],
+    attempts: 0,
+    ...(destination === undefined ? {} : { destination }),
+    ...fields,
+  }
+}
+
+test('a destination tells how many wait for it, since when, and what it said to the one tried most', () => {
+  const jobs = [
+    job('slow.example', { state: 'delayed', attempts: 2, lastReply: '451 later', nextAt: 9000, receivedAt: 500 }),
+    job('slow.example', { state: 'delayed', attempts: 5, lastReply: '421 busy', nextAt: 8000 }),
+    job('slow.example', { state: 'active' }),
+    job('fast.example'),
+    job(undefined),
+  ]
+  assert.deepEqual(destinationsOf(jobs), [
+    {
+      name: 'slow.example',
+      waiting: 0,
+      active: 1,
+      delayed: 2,
+      oldestAt: 500,
+      nextAt: 8000,
+      lastReply: '421 busy',
+      attempts: 5,
+    },
+    { name: 'fast.example', waiting: 1, active: 0, delayed: 0, oldestAt: 1000, attempts: 0 },
+  ])
+})
+
+test('without a queue for what goes out there are no destinations, and Redis is not asked', async () => {
+  const queues = { names: ['filter', 'held'] } as unknown as ReadableQueues
+  assert.deepEqual(await readDestinations(queues, 10), { destinations: [], cut: false })
+})
