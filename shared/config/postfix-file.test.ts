@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import fc from 'fast-check'
+
 import { parsePostfixFile } from './postfix-file.ts'
 import { TableFormatError } from './table-file.ts'
 
@@ -55,4 +57,18 @@ test('a key without a value is told with its line', () => {
     (error) => error instanceof TableFormatError && error.line === 3 && error.message.includes('"b" has no value'),
   )
   assert.throws(() => parsePostfixFile('"" 1\n'), TableFormatError)
+})
+
+test('no text makes the parser throw anything but a fault with a line', () => {
+  const piece = fc.constantFrom('a', ':', ' ', '\n', '\t', '"', '#', '[', ']', '25', ',', '\r', '__proto__')
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 30 }), (pieces) => {
+      try {
+        parsePostfixFile(pieces.join(''))
+      } catch (error) {
+        assert.ok(error instanceof TableFormatError && error.line >= 1, String(error))
+      }
+    }),
+    { numRuns: 500 },
+  )
 })

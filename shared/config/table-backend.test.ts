@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import fc from 'fast-check'
+
 import { keyTemplate } from './key-template.ts'
 import { parseSqlQuery, SqlQueryError, valuesOf } from './sql-query.ts'
 import { readBackend } from './table-backend.ts'
@@ -132,6 +134,7 @@ test('what is wrong is told with its line, and nothing is passed over', () => {
     ['ldap', 'url ldap://x\nbasedn a\nfilter (a=b)\nattributes c\n', 3, /has no %s/],
     ['sqlite', 'dbpath x\nquery drop table x\n', 2, /begins with "select"/],
     ['sqlite', "dbpath x\nquery select 1 where a = '%s@x'\n", 2, /alone in its quotes/],
+    ['postgres', 'conninfo user=a port=b\nquery select $1\n', 1, /the port is a number/],
     ['postgres', 'username a\ndatabase b\nquery select $2\n', 3, /there is one key/],
     ['mysql', 'user a\nusername b\ndatabase b\nquery select 1\n', 2, /are the same/],
     ['mysql', 'user a\ndatabase b\nhosts a b\nquery select 1\n', 1, /write one host/],
@@ -166,4 +169,21 @@ test('a template takes the key, its user and its domain', () => {
   assert.equal(keyTemplate('a:%s:%u:%d:%%s').expand('joe@x.org', escape), 'a:JOE@X.ORG:JOE:X.ORG:%s')
   assert.equal(keyTemplate('%u').expand('joe'), 'joe')
   assert.equal(keyTemplate('%d').expand('joe'), undefined)
+})
+
+test('no settings make the reader throw anything but a fault with a line', () => {
+  const words =
+    'dbpath query host user database url basedn filter attributes conninfo timeout = \' " %s $1 ? select GET # x 7 a=b ldap://h __proto__'
+  const word = fc.constantFrom('\n', ...words.split(' '))
+  const kind = fc.constantFrom<BackendKind>('http', 'ldap', 'mysql', 'postgres', 'redis', 'sqlite')
+  fc.assert(
+    fc.property(kind, fc.array(word, { maxLength: 40 }), (one, chosen) => {
+      try {
+        read(one, chosen.join(' '))
+      } catch (error) {
+        assert.ok(error instanceof TableFormatError && error.line >= 1, String(error))
+      }
+    }),
+    { numRuns: 500 },
+  )
 })

@@ -184,6 +184,7 @@ function readConninfo(
     Number(words.get('port') ?? 5432),
   ]
   if (user === undefined) throw new Error('conninfo has no user')
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new Error('conninfo: the port is a number')
   return {
     place: host.startsWith('/') ? { kind: 'unix', path: host } : { kind: 'tcp', host, port },
     username: user,

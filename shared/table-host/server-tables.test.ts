@@ -143,3 +143,18 @@ test('dovecot: another major version is refused', async (t) => {
   t.after(() => table.close())
   await assert.rejects(table.lookup('userinfo', 'joe'), /another version/)
 })
+
+test('socketmap: no octets make the reader of answers throw anything but a plain error, or wait for ever', async (t) => {
+  const answers = ['', ':', '1', '1:', '12345678', '0:,', '4:OK a,', '4:OK a;', '-1:x,', '999999:', '\0'.repeat(9)]
+  const server = await startTestingServer(t, (socket, said) => {
+    const [, index = '0'] = /key(\d+)/.exec(said.toString('utf8')) ?? []
+    socket.end(answers[Number(index)] ?? '')
+  })
+  const table = openSocketmap({ place: server.place, map: 'm', timeoutMs })
+  t.after(() => table.close())
+  for (const [index, answer] of answers.entries()) {
+    const asked = table.lookup('alias', `key${index}`)
+    if (answer === '4:OK a,') assert.deepEqual(await asked, { value: 'a' })
+    else await assert.rejects(asked, Error, answer)
+  }
+})
