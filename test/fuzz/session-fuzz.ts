@@ -52,6 +52,7 @@ export async function fuzzSessions({ seed, goesOn }: FuzzOptions): Promise<FuzzR
       inbound.accepted.length = 0
       inbound.events.length = 0
       inbound.rejections.length = 0
+      inbound.told.length = 0
     }
   } finally {
     for (const inbound of inbounds) await inbound.close()
