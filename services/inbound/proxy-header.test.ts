@@ -45,6 +45,11 @@ test('the address in the header is the client, what follows is left alone', asyn
     [header(0x20, 0x00, Buffer.alloc(0)), undefined],
     [header(0x20, 0x11, tlvs), undefined],
     [header(0x21, 0x00, tlvs), undefined],
+    [Buffer.from('PROXY TCP4 192.0.2.7 10.0.0.1 54321 25\r\n'), { address: '192.0.2.7', port: 54_321 }],
+    [Buffer.from('PROXY TCP6 2001:DB8:0::1 fd00::1 54321 25\r\n'), { address: '2001:db8::1', port: 54_321 }],
+    [Buffer.from('PROXY TCP6 ::ffff:192.0.2.7 fd00::1 54321 25\r\n'), { address: '192.0.2.7', port: 54_321 }],
+    [Buffer.from('PROXY UNKNOWN\r\n'), undefined],
+    [Buffer.from('PROXY UNKNOWN ffff:f::1 ffff::2 65535 65535\r\n'), undefined],
   ]
   for (const [octets, expected] of cases) {
     const follows = Buffer.from('EHLO x\r\n')
@@ -56,7 +61,16 @@ test('the address in the header is the client, what follows is left alone', asyn
 
 test('anything else is refused', async () => {
   const cases: readonly Buffer[] = [
-    Buffer.from('PROXY TCP4 192.0.2.7 10.0.0.1 54321 25\r\n'),
+    Buffer.from('PROXY TCP4 192.0.2.7 10.0.0.1 54321 25\n'),
+    Buffer.from('PROXY TCP4 192.0.2.7 10.0.0.1 54321 25'),
+    Buffer.from('PROXY TCP4 2001:db8::1 10.0.0.1 54321 25\r\n'),
+    Buffer.from('PROXY TCP6 192.0.2.7 10.0.0.1 54321 25\r\n'),
+    Buffer.from('PROXY TCP4 192.0.2.700 10.0.0.1 54321 25\r\n'),
+    Buffer.from('PROXY TCP4 192.0.2.7 10.0.0.1 65536 25\r\n'),
+    Buffer.from('PROXY TCP4 192.0.2.7 10.0.0.1 54321\r\n'),
+    Buffer.from('PROXY TCP4 192.0.2.7\r\nEHLO x\r\n'),
+    Buffer.from('proxy TCP4 192.0.2.7 10.0.0.1 54321 25\r\n'),
+    Buffer.from(`PROXY UNKNOWN ${'x'.repeat(100)}\r\n`),
     Buffer.from('EHLO client.test\r\nMAIL FROM:<a@b.test>\r\n'),
     header(0x11, 0x11, Buffer.alloc(12)),
     header(0x22, 0x11, Buffer.alloc(12)),
