@@ -36,6 +36,8 @@ import { KnownClients } from './known-clients.ts'
 import { defaultLimits, statedLimits } from './limits.ts'
 import type { SessionLimits } from './limits.ts'
 import { LoginGuard, createLogin } from './login.ts'
+import { openQuotaStatus } from './quota-status.ts'
+import type { QuotaStatus } from './quota-status.ts'
 import type { Reception, ResolveRecipient } from './reception.ts'
 import { openRestrictions } from './restrictions/open-restrictions.ts'
 import type { Restrictions } from './restrictions/session-restrictions.ts'
@@ -120,6 +122,7 @@ interface Opened {
   readonly configuration: Configuration
   readonly places: readonly Place[]
   readonly filters: FilterLease
+  readonly quotaStatus: QuotaStatus | undefined
 }
 
 /**
@@ -167,7 +170,7 @@ export async function openInbound(parts: InboundParts): Promise<Inbound> {
     void Promise.all(opened.places.map(({ server }) => server.retire()))
       .then(() => {
         all.delete(opened)
-        return opened.filters.release()
+        return release(opened)
       })
       .catch((error: unknown) => parts.log.error({ err: error }, 'what a former configuration opened is still open'))
   }
@@ -229,7 +232,7 @@ export async function openInbound(parts: InboundParts): Promise<Inbound> {
       for (const { door } of current.places) void closeDoor(door)
       await Promise.all([...all].flatMap(({ places }) => places.map(({ server }) => server.shut())))
       await Promise.all(closing)
-      await Promise.all([...all].map(({ filters }) => filters.release()))
+      await Promise.all([...all].map((opened) => release(opened)))
       lasting.loginBackends.close()
       await exchange()
     },
@@ -245,6 +248,7 @@ async function openAll(
 ): Promise<Opened> {
   const listeners = configuration.listeners.filter((listener) => isOpen(listener, configuration))
   const filters = await startFilters(listeners, configuration, parts, lasting.filterHost)
+  const quotaStatus = openQuotaStatus(configuration.pipeline.quotaStatus, parts.log)
   const places: Place[] = []
   try {
     const surroundings = {
@@ -252,19 +256,26 @@ async function openAll(
       parts,
       lasting,
       filters,
+      quotaStatus,
       resolveRecipient: parts.recipientResolver(configuration),
     }
     for (const listener of listeners) await openListener(listener, surroundings, doors, places)
-    return { configuration, places, filters }
+    return { configuration, places, filters, quotaStatus }
   } catch (error) {
-    await abandon({ configuration, places, filters }, doors)
+    await abandon({ configuration, places, filters, quotaStatus }, doors)
     throw error
   }
 }
 
-async function abandon({ places, filters }: Opened, doors: ReadonlyMap<string, Door>): Promise<void> {
+async function abandon(opened: Opened, doors: ReadonlyMap<string, Door>): Promise<void> {
   const before = new Set(doors.values())
-  await Promise.all(places.filter(({ door }) => !before.has(door)).map(({ door }) => door.close()))
+  await Promise.all(opened.places.filter(({ door }) => !before.has(door)).map(({ door }) => door.close()))
+  await release(opened)
+}
+
+/** What only sessions of this configuration need. */
+async function release({ filters, quotaStatus }: Opened): Promise<void> {
+  await quotaStatus?.close()
   await filters.release()
 }
 
@@ -289,6 +300,7 @@ interface Surroundings {
   readonly parts: InboundParts
   readonly lasting: Lasting
   readonly filters: FilterLease
+  readonly quotaStatus: QuotaStatus | undefined
   readonly resolveRecipient: ResolveRecipient
 }
 
@@ -343,7 +355,7 @@ function freeKey(name: string, places: readonly Place[]): string {
 }
 
 function receptionOf(listener: Listener, host: string, surroundings: Surroundings): Reception {
-  const { configuration, parts, lasting, filters, resolveRecipient } = surroundings
+  const { configuration, parts, lasting, filters, quotaStatus, resolveRecipient } = surroundings
   const { tables, pipeline, resolver, events, log, clock, monotonic } = parts
   const { knownClients, guard, loginBackends, decoyKey } = lasting
   const settings = sessionSettings(configuration.pipeline.sessions, listener)
@@ -380,6 +392,7 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
     ...(checkHeader === undefined ? {} : { checkHeader }),
     ...(rewriting === undefined ? {} : { rewriting }),
     ...(etrn === undefined ? {} : { etrn: createEtrn({ clients: etrn, tables, flush: parts.flush, log }) }),
+    ...(quotaStatus === undefined ? {} : { quotaStatus }),
     reportFilter: parts.reportFilter ?? ((fields) => events.filterReport(fields)),
     login: createLogin({
       backends: logins.map((one) => loginBackends.of(one)),

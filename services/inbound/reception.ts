@@ -14,6 +14,7 @@ import type { ClientWatch } from './client-watch.ts'
 import type { Gate } from './gate.ts'
 import type { CheckHeader } from './header-checks.ts'
 import type { KnownClients } from './known-clients.ts'
+import type { QuotaStatus } from './quota-status.ts'
 import type { SessionLimits } from './limits.ts'
 import type { AnswerEtrn } from './etrn.ts'
 import type { Login } from './login.ts'
@@ -23,7 +24,12 @@ import type { FilterParts } from './session-filters.ts'
 
 /** What the rules say to one forward-path. */
 export type Resolution =
-  | { readonly kind: 'accepted'; readonly recipients: readonly Pick<Recipient, 'mailbox' | 'target'>[] }
+  | {
+      readonly kind: 'accepted'
+      readonly recipients: readonly Pick<Recipient, 'mailbox' | 'target'>[]
+      /** The one mailbox of this host that it is delivered to; looked for with `quota status` only. */
+      readonly deliveredTo?: Mailbox
+    }
   | { readonly kind: 'rejected'; readonly reply: Reply }
 
 /** @throws when a table cannot be read: answered 451. */
@@ -67,6 +73,8 @@ export interface Reception {
   readonly rewriting?: AddressRewriting
   /** Absent: nobody may ask for a queue run. */
   readonly etrn?: AnswerEtrn
+  /** Absent: nobody is asked for room in mailboxes. */
+  readonly quotaStatus?: QuotaStatus
   readonly reportFilter: (fields: FilterReport) => void
   readonly login: Login
   readonly events: Pick<

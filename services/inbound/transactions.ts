@@ -328,6 +328,11 @@ export class MailTransactions {
       taken?.()
       return this.#refuseRecipient(resolution.reply, command.mailbox)
     }
+    const full = await this.#quotaRefusal(transaction, resolution.deliveredTo)
+    if (full !== undefined) {
+      taken?.()
+      return this.#refuseRecipient(full, command.mailbox)
+    }
     transaction.forwardPaths.add(command.mailbox)
     this.#client.filters?.recipientsAdded(resolution.recipients.length)
     for (const copy of resolution.recipients) {
@@ -337,6 +342,13 @@ export class MailTransactions {
       transaction.recipients.push(recipientOf(command, copy))
     }
     return acceptedRecipient
+  }
+
+  #quotaRefusal({ reversePath, origin, mail }: Transaction, mailbox?: Mailbox): Promise<Reply | undefined> | undefined {
+    if (mailbox === undefined) return undefined
+    const { sizeBytes } = mail
+    const size = sizeBytes === undefined ? {} : { sizeBytes }
+    return this.#reception.quotaStatus?.refusal({ mailbox, reversePath, origin, ...size })
   }
 
   #receive(transaction: Transaction, content: IncomingContent, chunked = false): MessageReceiver {

@@ -246,6 +246,7 @@ const templates = {
     'auth mechanisms plain login',
     'auth without-tls on',
     'relocated MAP',
+    'quota status "h:1" timeout TIME',
     'canonical sender MAP headers for any',
     'masquerade domains NAME NAME except users LIST',
     'append-domain NAME',

@@ -170,6 +170,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'canonical both { joe = "j@a.org" }',
       'masquerade domains "!b.a.org" "a.org" except users { root }',
       'append-domain "a.org"',
+      'quota status "dovecot:12340" timeout 2s on-failure tempfail',
       'complete-addresses off',
       'relocated { joe = "joe@a.org" }',
       'filter protocol "r" "0.6"',

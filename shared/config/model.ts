@@ -353,6 +353,8 @@ export interface PipelineSettings {
   readonly delayRefusals: boolean
   /** `canonical`, `masquerade`, `append-domain`, `complete-addresses`. */
   readonly rewriting: RewritingSettings
+  /** `quota status`; absent: full mailboxes are known at delivery. */
+  readonly quotaStatus?: QuotaStatusSettings
   /** Who has moved where: refused at RCPT with the new address. */
   readonly relocated?: Table
   /** DNS servers `address[:port]`; empty: the system's. */
@@ -424,6 +426,15 @@ export interface MasqueradeSettings {
   /** Users whose address stays. */
   readonly except?: Table
   readonly clients: RewrittenClients
+}
+
+/** A policy service of Postfix's protocol that is asked at RCPT whether a mailbox has room. */
+export interface QuotaStatusSettings {
+  readonly place: SocketPlace
+  /** For one answer. */
+  readonly timeoutMs: number
+  /** While it cannot answer: 451, or on without it. */
+  readonly onFailure: 'tempfail' | 'proceed'
 }
 
 /** `header match`: for fields that the expression matches, on one line. */

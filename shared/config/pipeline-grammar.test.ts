@@ -56,6 +56,7 @@ test('every statement ends in the settings', () => {
       'users from <users>',
       'login from <users>',
       'relocated <users>',
+      'quota status "dovecot:12340" on-failure tempfail',
       'header match tag Out "^X-Mailer:" ignore',
       'header match "^Subject: .*x" reject "554 5.7.1 no"',
       'header match on "eth0:25" "^A:" hold "a look"',
@@ -149,6 +150,8 @@ test('every statement ends in the settings', () => {
   assert.deepEqual(settings.quarantine, { keepMs: 30 * 86_400_000 })
   assert.deepEqual([settings.users.kind, settings.login[0]?.kind], ['table', 'table'])
   assert.equal(settings.relocated?.name, 'users')
+  const place = { kind: 'tcp', host: 'dovecot', port: 12_340 }
+  assert.deepEqual(settings.quotaStatus, { place, timeoutMs: 5_000, onFailure: 'tempfail' })
   assert.deepEqual(
     settings.headerRules.map(({ expression, action, for: choice }) => [expression, action, choice]),
     [
@@ -247,6 +250,8 @@ test('mistakes are told with their place and advice', () => {
     ['header match "x" reject "no code"', 'value@1:25', '"550'],
     ['header match "x" redirect "joe"', 'value@1:27', '"postmaster@'],
     ['relocated', 'syntax@1:10', ''],
+    ['quota "dovecot:12340"', 'syntax@1:7', ''],
+    ['quota status "dovecot"', 'value@1:14', '"host:port"'],
     ['relocated { a, b }', 'table-type@1:11', ''],
     ['log level loud', 'unknown-keyword@1:11', 'one of: '],
     ['queue mine concurrency 2', 'incomplete@1:7', 'queue "mine" tag'],

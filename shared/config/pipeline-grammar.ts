@@ -40,6 +40,7 @@ const onlyOnce = new Set([
   'users',
   'login',
   'relocated',
+  'quota',
   'masquerade',
   'append-domain',
   'complete-addresses',
