@@ -4,6 +4,7 @@ import { performance } from 'node:perf_hooks'
 import { createPasswordVerifier } from '../../shared/crypt/verify-password.ts'
 import { flushDestination } from '../../shared/pipeline/flush-destination.ts'
 import type { Service } from '../../shared/service.ts'
+import { followAcme } from './acme/follow-acme.ts'
 import { openInbound } from './open-inbound.ts'
 import { recipientResolver } from './recipient-resolver.ts'
 import { reportOpenRelay } from './report-open-relay.ts'
@@ -24,6 +25,7 @@ export default {
         ticketFile: join(context.dataFolder, 'tls-tickets'),
       })
       const unfollow = reportOpenRelay(context)
+      const acme = followAcme(context, () => inbound.refreshCertificates())
       return {
         get listens() {
           return inbound.listens
@@ -31,6 +33,7 @@ export default {
         health: async () => inbound.troubles(),
         async close() {
           await unfollow.then((stop) => stop())
+          await acme.close()
           await inbound.close()
           await verifier.close()
         },

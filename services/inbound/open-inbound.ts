@@ -15,6 +15,7 @@ import { StartError } from '../../shared/start/start-error.ts'
 import { addressRewriting } from './address-rewriting.ts'
 import { createEtrn } from './etrn.ts'
 import type { Flush } from './etrn.ts'
+import { ensurePair } from './acme/certificate-pair.ts'
 import { admissionOf } from './admission.ts'
 import { bindAddresses } from './bind-addresses.ts'
 import { Certificates } from './certificates.ts'
@@ -443,6 +444,8 @@ async function certificatesOf(
   { configuration, parts, lasting }: Surroundings,
 ): Promise<Certificates | undefined> {
   if (listener.tls === 'none') return undefined
+  const { acme } = configuration.pipeline
+  if (acme !== undefined) await ensurePair(acme)
   const clientCa = listener.ca === undefined ? undefined : configuration.cas.get(listener.ca)
   const versions = tlsVersions(listener.protocols, configuration.pipeline.tlsMinimum)
   if (versions === undefined) throw new Error(`protocols "${listener.protocols ?? ''}" leaves no version of TLS`)

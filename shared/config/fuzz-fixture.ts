@@ -245,6 +245,7 @@ const templates = {
     'login oauth introspect TEXT client NAME secret file FILE user field NAME',
     'auth mechanisms plain login',
     'auth without-tls on',
+    'acme directory TEXT email TEXT domains TEXT certificate FILE key FILE dns hook FILE',
     'relocated MAP',
     'quota status "h:1" timeout TIME',
     'canonical sender MAP headers for any',

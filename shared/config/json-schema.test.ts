@@ -165,6 +165,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'restrict rcpt defer greylist delay 1m network 32 56',
       'auth mechanisms plain scram-sha-256 xoauth2',
       'auth without-tls on',
+      'acme directory "https://ca.org/d" email "a@b.c" domains "x.org" certificate "c" key "k" http "0.0.0.0:80"',
       'users from { joe } passwd "password" verify-mailbox',
       'canonical sender { joe = "j@a.org" } headers for any',
       'canonical both { joe = "j@a.org" }',

@@ -79,7 +79,7 @@ export async function loadConfiguration(options: LoadOptions): Promise<LoadedCon
   const diagnostics = [
     ...policyLexer.diagnostics,
     ...pipelineLexer.diagnostics,
-    ...missingFiles([...policy.files, ...pipeline.files]),
+    ...missingFiles([...policy.files, ...pipeline.files].filter(({ path }) => !isMade(path, pipeline))),
     ...atRestFaults(policy, pipeline),
   ]
   const named = nameOfHost(options, pipeline)
@@ -129,6 +129,11 @@ function openLexer(path: string, { options, read, keywords, macros }: LexerSourc
 
 function emptyLexer(macros: ReadonlyMap<string, string>): Lexer {
   return new Lexer('pipeline.conf', { keywords: pipelineKeywords, read: () => '', macros })
+}
+
+/** Files that a start makes when they are missing. */
+function isMade(path: string, { settings: { acme } }: PipelineDraft): boolean {
+  return path === acme?.certFile || path === acme?.keyFile
 }
 
 function missingFiles(files: readonly NamedFile[]): readonly Diagnostic[] {

@@ -343,6 +343,8 @@ export interface PipelineSettings {
   /** How sessions are led and limited: `limit`, `greeting`, `banner` and others, as written. */
   readonly sessions: readonly SessionRule[]
   readonly auth: AuthSettings
+  /** Absent: certificates are not ordered. */
+  readonly acme?: AcmeSettings
   readonly rates: readonly RateRule[]
   readonly bans: readonly BanRule[]
   /** `header match`, in order. */
@@ -611,6 +613,20 @@ export interface OAuthSetting {
 }
 
 export type SaslMechanism = 'PLAIN' | 'LOGIN' | 'SCRAM-SHA-256' | 'OAUTHBEARER' | 'XOAUTH2'
+
+/** A certificate that is ordered and renewed (RFC 8555). Both files are made, and named by a `pki` too. */
+export interface AcmeSettings {
+  /** URL. */
+  readonly directory: string
+  readonly email: string
+  readonly domains: readonly string[]
+  readonly certFile: string
+  readonly keyFile: string
+  readonly challenge:
+    | { readonly kind: 'http'; readonly host: string; readonly port: number }
+    /** A program that sets a TXT record. */
+    | { readonly kind: 'dns'; readonly hook: string }
+}
 
 export interface AuthSettings {
   /** In the order they are offered. */

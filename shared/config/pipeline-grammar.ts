@@ -3,6 +3,7 @@ import type { Token } from './lexer.ts'
 import type { PipelineSettings } from './model.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 import { dashboardStatements } from './pipeline-dashboard.ts'
+import { acmeStatements } from './pipeline-acme.ts'
 import { deliveryStatements } from './pipeline-delivery.ts'
 import { filterStatements } from './pipeline-filter.ts'
 import { doorStatements } from './pipeline-door.ts'
@@ -39,6 +40,7 @@ const onlyOnce = new Set([
   'banned',
   'users',
   'login',
+  'acme',
   'relocated',
   'quota',
   'masquerade',
@@ -112,6 +114,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   ...userStatements,
   ...sessionStatements,
   ...loginStatements,
+  ...acmeStatements,
   ...rateStatements,
   ...headerStatements,
   ...rewritingStatements,

@@ -1,17 +1,19 @@
-import { generateKeyPair, randomBytes } from 'node:crypto'
+import { createPublicKey, generateKeyPair, randomBytes } from 'node:crypto'
 import { promisify } from 'node:util'
 
 import forge from 'node-forge'
 
 const validDays = 825
 
-/** A self-signed certificate for `name`, `localhost` and 127.0.0.1, valid for 825 days, and its RSA-2048 key; both PEM. */
-export async function selfSignedCertificate(name: string): Promise<{ readonly cert: string; readonly key: string }> {
-  const pair = await promisify(generateKeyPair)('rsa', {
-    modulusLength: 2048,
-    publicKeyEncoding: { type: 'spki', format: 'pem' },
-    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-  })
+/**
+ * A self-signed certificate for `name`, `localhost` and 127.0.0.1, valid for 825 days, and its RSA-2048 key; both PEM.
+ * @param known a key of RSA to make it for
+ */
+export async function selfSignedCertificate(
+  name: string,
+  known?: string,
+): Promise<{ readonly cert: string; readonly key: string }> {
+  const pair = known === undefined ? await newPair() : pairOf(known)
   const certificate = forge.pki.createCertificate()
   certificate.publicKey = forge.pki.publicKeyFromPem(pair.publicKey)
   // A leading octet below 0x80 keeps the serial number positive (RFC 5280 §4.1.2.2).
@@ -36,4 +38,21 @@ export async function selfSignedCertificate(name: string): Promise<{ readonly ce
   ])
   certificate.sign(forge.pki.privateKeyFromPem(pair.privateKey), forge.md.sha256.create())
   return { cert: forge.pki.certificateToPem(certificate), key: pair.privateKey }
+}
+
+interface KeyPair {
+  readonly publicKey: string
+  readonly privateKey: string
+}
+
+function newPair(): Promise<KeyPair> {
+  return promisify(generateKeyPair)('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  })
+}
+
+function pairOf(privateKey: string): KeyPair {
+  return { privateKey, publicKey: createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }).toString() }
 }
