@@ -109,6 +109,16 @@ test('without a token, with a wrong one or one that was taken back nothing is an
   assert.deepEqual(done, [])
 })
 
+test('a program may send JSON along, or nothing', async (t) => {
+  const { app, token, done } = await open(t, ['queues'])
+  for (const payload of ['', '{}', 'not JSON']) {
+    const headers = { host: 'localhost', authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+    const reply = await app.inject({ method: 'POST', url: '/api/v1/queues/relay/pause', headers, payload })
+    assert.equal(reply.statusCode, 200, payload)
+  }
+  assert.equal(done.length, 3)
+})
+
 test('a token opens no page', async (t) => {
   const { ask } = await open(t, ['read', 'queues', 'messages', 'audit'])
   for (const url of ['/', '/queues', `/messages/${sampleId}`, '/system'])

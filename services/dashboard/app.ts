@@ -101,12 +101,13 @@ function pageSender(access: Access): Show {
   }
 }
 
-/** Forms of pages; nothing else has a body here. */
+/** Forms of pages. What a program sends along as JSON is not looked at: all that the API is asked stands in the path. */
 function addFormParser(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) => {
     done(null, new URLSearchParams(String(body)))
   })
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, _body, done) => done(null))
 }
 
 function addErrorPages(app: FastifyInstance, { clock, log }: AppParts, show: Show): void {
