@@ -5,6 +5,7 @@ import type { Configuration, Listener, Pki, Table } from '../../shared/config/mo
 import { isLoopback } from '../../shared/config/loopback.ts'
 import { compileNetworks } from '../../shared/config/network.ts'
 import { sessionSettings } from '../../shared/config/session-rules.ts'
+import type { SessionSettings } from '../../shared/config/session-rules.ts'
 import { mechanismsOf } from '../../shared/config/login-faults.ts'
 import { settle } from '../../shared/config/settle.ts'
 import { tlsVersions } from '../../shared/config/tls-words.ts'
@@ -381,7 +382,7 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
     name,
     hostname: listener.hostname ?? configuration.hostname,
     ...(listener.hostnames === undefined ? {} : { hostnameAt: hostnameAt(listener.hostnames, tables) }),
-    configuration,
+    configuration: withMessageSize(configuration, settings),
     tables,
     pipeline,
     resolveRecipient,
@@ -425,6 +426,11 @@ function doorChecks({ bans, overload }: Lasting, watch: ClientWatch | undefined)
     return typeof taken === 'function' ? undefined : taken.reply
   }
   return [isBanned, isOverloaded, comesTooOften]
+}
+
+/** `limit message`: what the sessions of a listener take for the limit of all. */
+function withMessageSize(configuration: Configuration, { messageBytes }: SessionSettings): Configuration {
+  return messageBytes === undefined ? configuration : { ...configuration, maxMessageBytes: messageBytes }
 }
 
 /** `hostnames`: the name of this host by the address a client connected to. */

@@ -119,3 +119,26 @@ test('limit connections: a reload changes the number, and those who are there st
   assert.equal((await (await connect(t, inbound)).reply()).code, 421)
   assert.equal((await first.command('NOOP')).code, 250)
 })
+
+test('limit message: the size of one listener, in EHLO, at MAIL and at the end of DATA', async (t) => {
+  const elsewhere: SessionRule = { at, for: { kind: 'tag', tag: 'Other' }, settings: { messageBytes: 5_000 } }
+  const inbound = await startInbound({
+    listener: { tag: 'Scanner' },
+    configuration: saying(
+      { messageBytes: 3_000 },
+      { at, for: { kind: 'tag', tag: 'Scanner' }, settings: { messageBytes: 2_000 } },
+      elsewhere,
+    ),
+  })
+  t.after(() => inbound.close())
+  const client = await greeted(t, inbound)
+  assert.match((await client.command('EHLO client.test')).raw, /SIZE 2000/)
+  assert.equal((await client.command('MAIL FROM:<a@example.net> SIZE=2001')).code, 552)
+  assert.equal((await client.command('MAIL FROM:<a@example.net> SIZE=2000')).code, 250)
+  for (const line of ['RCPT TO:<jane@example.org>', 'DATA']) await client.command(line)
+  const reply = await client.command(
+    `Subject: x\r\n\r\n${'x'.repeat(70)}\r\n`.concat(`${'y'.repeat(70)}\r\n`.repeat(30), '.'),
+  )
+  assert.match(reply.raw, /^552 5\.3\.4 /)
+  assert.deepEqual([inbound.accepted.length, inbound.aborted()], [0, 1])
+})

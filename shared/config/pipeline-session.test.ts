@@ -37,7 +37,7 @@ test('each word of a session ends in the settings of every listener', async () =
   const [first, second] = await settingsOf(
     'limit connections 300 per client 20 per network 100 except <nets>',
     'limit errors 5 commands 50 recipients-refused 60 auth-failures 2',
-    'limit line 1000 header 64K hops 30',
+    'limit line 1000 header 64K message 10M hops 30',
     'limit idle 30s command 20s session 10m data 5m data-idle 1m data-rate 2K after 30s',
     'greeting wait 250ms',
     'banner "%{hostname} ESMTP Hello"',
@@ -57,6 +57,7 @@ test('each word of a session ends in the settings of every listener', async () =
     authFailures: 2,
     lineBytes: 1000,
     headerBytes: 65_536,
+    messageBytes: 10_485_760,
     hops: 30,
     idleMs: 30_000,
     commandMs: 20_000,

@@ -53,6 +53,7 @@ const limits: Readonly<Record<string, ReadSetting>> = {
   'auth-failures': ({ reader }) => ({ authFailures: positive(reader) }),
   line: ({ reader }) => ({ lineBytes: sizeBetween(reader, 512, 12_288) }),
   header: ({ reader }) => ({ headerBytes: sizeBetween(reader, 1_024, 64 * 1_048_576) }),
+  message: ({ reader }) => ({ messageBytes: sizeBetween(reader, 1_024, 1024 ** 4) }),
   hops: ({ reader }) => ({ hops: positive(reader) }),
   idle: ({ reader }) => ({ idleMs: reader.duration('the idle time') }),
   command: ({ reader }) => ({ commandMs: reader.duration('the time for a command line') }),

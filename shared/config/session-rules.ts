@@ -19,6 +19,8 @@ export interface SessionSettings {
   /** Of a command line, its end not counted; AUTH has a limit of its own (RFC 4954 §4). */
   readonly lineBytes?: number
   readonly headerBytes?: number
+  /** In place of `smtp max-message-size`. */
+  readonly messageBytes?: number
   /** Received fields. */
   readonly hops?: number
   /** Between two commands. */
