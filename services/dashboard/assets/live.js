@@ -4,10 +4,14 @@ const main = document.querySelector('main')
 const freshness = document.querySelector('#freshness')
 let loading = false
 
+/** Nothing is replaced under the reader's hand: while he selects, or presses a button. */
 function isBusy() {
   const selection = document.getSelection()
   return (
-    document.hidden || loading || (selection !== null && !selection.isCollapsed && main.contains(selection.anchorNode))
+    document.hidden ||
+    loading ||
+    main.querySelector(':active') !== null ||
+    (selection !== null && !selection.isCollapsed && main.contains(selection.anchorNode))
   )
 }
 
