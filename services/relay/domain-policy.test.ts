@@ -100,6 +100,14 @@ test('enforce: hosts that the policy names are used beside others', async () => 
   assert.equal(server.sessions.length, 1)
 })
 
+test('`tls ca` names the authorities that mail hosts are checked with, where the action names none', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-sts-'))
+  closing.push(() => rm(folder, { recursive: true }))
+  const tlsCa = join(folder, 'authorities.pem')
+  await writeFile(tlsCa, pem.cert)
+  assert.equal((await farTest({ trusted: false, more: { tlsCa } })).attempt.tls?.trust, 'mta-sts')
+})
+
 test('enforce: without STARTTLS, or with a certificate that is not trusted, the mail waits and never goes in clear', async () => {
   for (const options of [{ tls: false }, { trusted: false }]) {
     const { said, taken, failures } = await farTest(options)

@@ -40,6 +40,8 @@ export interface PolicyRequest {
   readonly resolver: Resolver
   /** Absent: `dane off`. */
   readonly validating?: ValidatingResolver
+  /** The text of a file. */
+  readonly read: (path: string) => Promise<string>
 }
 
 export type HostWithDemand = MailHost & { readonly demand?: Demand }
@@ -50,6 +52,8 @@ export async function withDemands(
   hosts: readonly MailHost[],
   request: PolicyRequest,
 ): Promise<readonly HostWithDemand[]> {
+  const { mtaSts } = request.configuration.pipeline
+  if (mtaSts.mode === 'off' && request.validating === undefined) return hosts
   const name = domain.startsWith('[') ? undefined : asciiDomain(domain.replace(/\.$/, ''))
   if (name === undefined) return hosts
   const [policy, dane] = await Promise.all([stsPolicy(name, request), daneDemands(name, hosts, request)])
@@ -61,9 +65,11 @@ export async function withDemands(
 
 /** An enforced policy in force, or one whose failures are told. */
 async function stsPolicy(domain: string, request: PolicyRequest): Promise<StsPolicy | undefined> {
-  const { mode, port } = request.configuration.pipeline.mtaSts
+  const { mtaSts, tlsCa } = request.configuration.pipeline
+  const { mode, port } = mtaSts
   if (mode === 'off') return undefined
-  const policy = await request.policies.of(domain, { resolver: request.resolver, port })
+  const ca = tlsCa === undefined ? {} : { ca: await request.read(tlsCa) }
+  const policy = await request.policies.of(domain, { resolver: request.resolver, port, ...ca })
   return policy !== undefined && mode === 'testing' ? { ...policy, mode } : policy
 }
 

@@ -23,6 +23,7 @@ import { PemFiles } from './pem-files.ts'
 import { planHops } from './plan-hops.ts'
 import { KnownLimits, limitedDomain } from './relay-limits.ts'
 import type { RelayLimits } from './relay-limits.ts'
+import { SecureContexts } from './secure-contexts.ts'
 import { partsBySender } from './sender.ts'
 import { sendByHops } from './send-by-hops.ts'
 import type { HopResult } from './send-by-hops.ts'
@@ -33,7 +34,12 @@ export default defineStage({ name: 'relay', queue: 'relay', open: openRelay })
 
 export async function openRelay(service: ServiceContext): Promise<OpenStage> {
   const pool = new ConnectionPool()
-  const planning = { turns: new Turns(), pemFiles: new PemFiles(), ownHosts: new OwnHosts(service.clock) }
+  const planning = {
+    turns: new Turns(),
+    pemFiles: new PemFiles(),
+    contexts: new SecureContexts(),
+    ownHosts: new OwnHosts(service.clock),
+  }
   const sending = {
     pool,
     penalties: new HostPenalties(service.clock),

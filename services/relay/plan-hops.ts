@@ -19,6 +19,7 @@ import { addressesOf, findMailHosts } from './mail-hosts.ts'
 import type { OwnHosts } from './own-host.ts'
 import type { PemFiles } from './pem-files.ts'
 import type { RelayLimits } from './relay-limits.ts'
+import type { SecureContexts } from './secure-contexts.ts'
 import { tlsPolicy } from './tls-policy.ts'
 import type { Turns } from './turns.ts'
 
@@ -28,6 +29,7 @@ export interface HopRequest {
   readonly context: Pick<StageContext, 'configuration' | 'tables' | 'resolver'>
   readonly turns: Turns
   readonly pemFiles: PemFiles
+  readonly contexts: SecureContexts
   readonly ownHosts: OwnHosts
   readonly limits: RelayLimits
   readonly policies: StsPolicies
@@ -77,6 +79,7 @@ async function mxHops(request: SourcedRequest): Promise<HopPlan> {
     policies,
     resolver,
     ...(validating === undefined ? {} : { validating }),
+    read: (path) => pemFiles.read(path),
   })
   const usable = hosts.filter(mayUse)
   if (usable.length === 0) return noneUsable(domain, hosts, request)
@@ -162,7 +165,7 @@ interface Target {
  * `mta limit` wants the other family.
  */
 function hopTo(target: Target, request: SourcedRequest): readonly Hop[] {
-  const { action, context, limits, message } = request
+  const { action, context, contexts, limits, message } = request
   if (limits.family !== undefined && ![0, limits.family].includes(isIP(target.address ?? ''))) return []
   const source = sourceFor(target.address, request)
   if (source === 'none') return []
@@ -179,7 +182,7 @@ function hopTo(target: Target, request: SourcedRequest): readonly Hop[] {
       endpoint,
       protocol: target.protocol,
       helo: source?.helo ?? action.helo ?? configuration.hostname,
-      tls: target.tls,
+      tls: contexts.prepare(target.tls),
       key: keyOf(target, peerName(endpoint), source?.address, request),
       places: placesOf(target, source?.address, message),
       limits,

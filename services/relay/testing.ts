@@ -66,6 +66,7 @@ export interface Surroundings {
   readonly mtaSts?: Configuration['pipeline']['mtaSts']
   /** `dane opportunistic`, with these resolvers. */
   readonly validatingResolvers?: readonly string[]
+  readonly tlsCa?: string
   readonly dataFolder?: string
   readonly events?: Partial<Events>
 }
@@ -91,6 +92,7 @@ export function stageContext(surroundings: Surroundings): StageContext {
       mtaSts: surroundings.mtaSts ?? { mode: 'off', port: 443 },
       dane: surroundings.validatingResolvers === undefined ? 'off' : 'opportunistic',
       validatingResolvers: surroundings.validatingResolvers ?? [],
+      ...(surroundings.tlsCa === undefined ? {} : { tlsCa: surroundings.tlsCa }),
       relayPort,
       tlsMinimum: 'TLSv1.2',
       externals,

@@ -15,7 +15,7 @@ export async function tlsPolicy(
 ): Promise<TlsPolicy> {
   const mode = tlsMode(url, action)
   if (mode === 'none') return { mode, verify: false }
-  const ca = action.ca === undefined ? undefined : configuration.cas.get(action.ca)
+  const ca = action.ca === undefined ? configuration.pipeline.tlsCa : configuration.cas.get(action.ca)
   const pki = action.pki === undefined ? undefined : configuration.pkis.get(action.pki)
   const ciphers = action.ciphers ?? configuration.ciphers
   return {

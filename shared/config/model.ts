@@ -371,6 +371,8 @@ export interface PipelineSettings {
   readonly externals: readonly ExternalFilter[]
   readonly sockets: ReadonlyMap<string, string>
   readonly tlsMinimum: 'TLSv1.2' | 'TLSv1.3'
+  /** File of the authorities that certificates on the way out are checked with; absent: those that come with Node. */
+  readonly tlsCa?: string
   /**
    * Policies of the domains that mail goes to (RFC 8461). `opportunistic`: those that are published hold; `testing`: what they would keep
    * back is told and goes. `port`: of policy hosts.

@@ -26,3 +26,13 @@ test('DANE without a resolver that checks signatures is refused: its records wou
   const { configuration } = await load('dane opportunistic', 'resolver "127.0.0.1" validating')
   assert.equal(configuration.pipeline.dane, 'opportunistic')
 })
+
+test('`tls ca` and `tls minimum` are two statements, and the file must be there', async () => {
+  const path = join(folder, 'authorities.pem')
+  writeFileSync(path, 'any')
+  const { pipeline } = (await load(`tls ca "${path}"`, 'tls minimum TLSv1.3')).configuration
+  assert.deepEqual([pipeline.tlsCa, pipeline.tlsMinimum], [path, 'TLSv1.3'])
+  assert.equal((await load()).configuration.pipeline.tlsCa, undefined)
+  await assert.rejects(load('tls ca "/nonexistent.pem"'), /trusted authorities/)
+  await assert.rejects(load('tls roots "/x"'), /"ca" behind "tls"/)
+})

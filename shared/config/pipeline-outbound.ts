@@ -72,11 +72,12 @@ function selectorOf({ reader, settings }: PipelineDraft, domain: string): string
   return text
 }
 
-/** `tls minimum VERSION`. */
+/** `tls minimum VERSION` and `tls ca FILE`. */
 function parseTls(draft: PipelineDraft): void {
   const { reader } = draft
   reader.next()
-  reader.expect('minimum', 'behind "tls"')
+  if (reader.accept('ca')) return finish(draft, { tlsCa: namedFile(draft, 'the trusted authorities') })
+  reader.expect('minimum', 'or "ca" behind "tls"')
   finish(draft, { tlsMinimum: choiceOf(reader, ['TLSv1.2', 'TLSv1.3'] as const, 'a version') })
 }
 

@@ -44,9 +44,10 @@ async function farTest(answer: World['answer'] = () => policyText('enforce', ['m
   }
   const open = (ca: string | undefined = pem.cert) => {
     const clock = { now: () => world.nowAt }
-    const policies = new StsPolicies({ folder, clock, log: silentLog(), ...(ca === '' ? {} : { ca }) })
+    const policies = new StsPolicies({ folder, clock, log: silentLog() })
     closing.push(() => policies.close())
-    return { policies, ask: () => policies.of('far.test', { resolver, port: host.port }) }
+    const lookUp = { resolver, port: host.port, ...(ca === '' ? {} : { ca }) }
+    return { policies, ask: () => policies.of('far.test', lookUp) }
   }
   return { world, host, folder, open, ...open() }
 }
@@ -164,14 +165,15 @@ test('a certificate for another name is none', async () => {
     await host.close()
     await rm(folder, { recursive: true })
   })
-  const policies = new StsPolicies({ folder, clock: { now: () => 1 }, log: silentLog(), ca: other.cert })
+  const policies = new StsPolicies({ folder, clock: { now: () => 1 }, log: silentLog() })
   const resolver = {
     txt: async () => announce('1'),
     a: async (): Promise<LookUp<string>> => ({ kind: 'found', records: ['127.0.0.1'] }),
     aaaa: async () => absent,
   }
-  assert.equal(await policies.of('far.test', { resolver, port: host.port }), undefined)
-  assert.equal((await policies.of('other.test', { resolver, port: host.port }))?.mode, 'enforce')
+  const lookUp = { resolver, port: host.port, ca: other.cert }
+  assert.equal(await policies.of('far.test', lookUp), undefined)
+  assert.equal((await policies.of('other.test', lookUp))?.mode, 'enforce')
   await policies.close()
 })
 

@@ -12,8 +12,6 @@ export interface StsPoliciesOptions {
   readonly folder: string
   readonly clock: Clock
   readonly log: Logger
-  /** PEM: trusted roots of policy hosts instead of the system's. */
-  readonly ca?: string
 }
 
 /** How a domain is asked for its policy. */
@@ -21,6 +19,8 @@ export interface StsLookUp {
   readonly resolver: Pick<Resolver, 'txt' | 'a' | 'aaaa'>
   /** Of policy hosts; 443 but in tests. */
   readonly port: number
+  /** PEM: authorities that policy hosts are checked with; absent: those that come with Node. */
+  readonly ca?: string
 }
 
 interface Known {
@@ -118,10 +118,10 @@ export class StsPolicies {
   }
 
   async #fetch(domain: string, id: string, known: Known, lookUp: StsLookUp): Promise<void> {
-    const { clock, log, ca } = this.#options
+    const { clock, log } = this.#options
     const { signal } = this.#stopped
     try {
-      const text = await fetchPolicyText(domain, { ...lookUp, signal, ...(ca === undefined ? {} : { ca }) })
+      const text = await fetchPolicyText(domain, { ...lookUp, signal })
       const kept = keptPolicy(id, text, clock.now())
       known.kept = kept
       known.failedId = undefined

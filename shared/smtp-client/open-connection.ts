@@ -1,6 +1,6 @@
 import type { NetConnectOpts, Socket } from 'node:net'
 import { connect, isIP } from 'node:net'
-import type { ConnectionOptions } from 'node:tls'
+import type { ConnectionOptions, SecureContext } from 'node:tls'
 
 import type { Reply } from '../mail/reply.ts'
 import { formatReply, isPermanent, isPositive } from '../mail/reply.ts'
@@ -52,6 +52,8 @@ export interface TlsPolicy {
   readonly ca?: string
   readonly cert?: string
   readonly key?: string
+  /** What the settings above come to, made ready; absent: made for the connection. */
+  readonly secureContext?: SecureContext
 }
 
 export const plainText: TlsPolicy = { mode: 'none', verify: false }
@@ -173,6 +175,7 @@ async function secure(
     ...(tls.maxVersion === undefined ? {} : { maxVersion: tls.maxVersion }),
     ...(tls.ciphers === undefined ? {} : { ciphers: tls.ciphers }),
     rejectUnauthorized: tls.verify && tls.mode !== 'opportunistic',
+    ...(tls.secureContext === undefined ? {} : { secureContext: tls.secureContext }),
     ...(tls.ca === undefined ? {} : { ca: tls.ca }),
     ...(tls.cert === undefined ? {} : { cert: tls.cert }),
     ...(tls.key === undefined ? {} : { key: tls.key }),

@@ -82,10 +82,10 @@ describe('what domains ask of TLS on the way out', () => {
       conf,
       pipeline: `resolver "${dns.address}" validating
 relay port ${secure.port}
+tls ca "{{fixtures}}/tls/world-ca.pem"
 mta-sts opportunistic port ${hosts.port}
 dane opportunistic
 `,
-      env: { NODE_EXTRA_CA_CERTS: fixture('tls/world-ca.pem') },
     })
     keep(system)
   })
