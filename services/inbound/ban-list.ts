@@ -1,5 +1,6 @@
 import { clientOf } from '../../shared/client-of.ts'
 import type { Ban, Bans } from '../../shared/queue/queues.ts'
+import { oneAtATime } from './one-at-a-time.ts'
 
 /**
  * Clients that are not let in. A ban holds here at once and everywhere after the next `exchange`; while Redis is away each process
@@ -11,7 +12,6 @@ export class BanList {
   #bans = new Map<string, Ban>()
   #untold: Ban[] = []
   #version: string | undefined
-  #exchanging: Promise<void> | undefined
 
   /** @param now epoch ms */
   constructor(now: () => number, shared: Bans | undefined) {
@@ -31,14 +31,7 @@ export class BanList {
   }
 
   /** Never rejects. */
-  exchange(): Promise<void> {
-    this.#exchanging ??= this.#exchange()
-      .catch(() => undefined)
-      .finally(() => {
-        this.#exchanging = undefined
-      })
-    return this.#exchanging
-  }
+  readonly exchange = oneAtATime(() => this.#exchange().catch(() => undefined))
 
   async #exchange(): Promise<void> {
     const shared = this.#shared

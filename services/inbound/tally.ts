@@ -1,4 +1,5 @@
 import type { Tallies } from '../../shared/queue/queues.ts'
+import { oneAtATime } from './one-at-a-time.ts'
 
 export interface TallyOptions {
   /** Epoch ms, the same for all processes. */
@@ -30,7 +31,6 @@ export class Tally {
   readonly #options: TallyOptions
   readonly #counts = new Map<string, Count>()
   readonly #touched = new Set<Count>()
-  #exchanging: Promise<void> | undefined
 
   constructor(options: TallyOptions) {
     this.#options = options
@@ -54,12 +54,7 @@ export class Tally {
   }
 
   /** Tells the others what was counted here since the last time, and learns what they counted. Never rejects. */
-  exchange(): Promise<void> {
-    this.#exchanging ??= this.#exchange().finally(() => {
-      this.#exchanging = undefined
-    })
-    return this.#exchanging
-  }
+  readonly exchange = oneAtATime(() => this.#exchange())
 
   async #exchange(): Promise<void> {
     const { shared } = this.#options
