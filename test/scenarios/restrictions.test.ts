@@ -13,6 +13,7 @@ import type { DnsZone } from '../support/dns.ts'
 import { MailSystem } from '../support/mail-system.ts'
 import { type Postfix, startPostfix } from '../support/postfix.ts'
 import { testOnPrivateMachine } from '../support/private-machine.ts'
+import type { ClientReply } from '../support/smtp-client.ts'
 
 const permits = 'permit_mynetworks, permit_inet_interfaces, permit_sasl_authenticated'
 const access =
@@ -91,13 +92,25 @@ restrict rcpt tag Strangers defer greylist delay 1s`,
     assert.match((await (await begin('203.0.113.9'))()).raw, /^554 5\.7\.1 .*list\.example; a reason$/)
     const { restriction } = await system.waitForEvent('rejected')
     assert.match(String(restriction), /pipeline\.conf:\d+$/)
-    const again = await begin('203.0.113.7')
-    assert.match((await again()).raw, /^450 4\.7\.1 .*Greylisted/)
+    const [network, again] = await stranger(begin)
     while ((await again()).code !== 250) await pause(200)
-    const neighbour = await begin('203.0.113.8')
+    const neighbour = await begin(`203.0.${network}.8`)
     assert.equal((await neighbour()).code, 250)
   })
 })
+
+type Attempt = () => Promise<ClientReply>
+
+/** A client that is told to come back: where Redis does not answer in time, one is let in. */
+async function stranger(begin: (address: string) => Promise<Attempt>): Promise<readonly [number, Attempt]> {
+  for (let network = 114; network < 130; network += 1) {
+    const attempt = await begin(`203.0.${network}.7`)
+    const { raw } = await attempt()
+    if (raw.startsWith('450 4.7.1 ')) return [network, attempt]
+    assert.match(raw, /^250 /)
+  }
+  throw new Error('nobody is greylisted')
+}
 
 function postfixOf(t: TestContext, more: Readonly<Record<string, string>>): Promise<Postfix> {
   const started = startPostfix({
