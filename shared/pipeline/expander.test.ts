@@ -44,3 +44,17 @@ test('whom the rules refuse stays in the envelope, so that his outcome is seen',
   const expand = createExpander(() => configuration, tables, localAddresses)
   assert.deepEqual(await expand(report('eve@a.org')), [{ mailbox: 'eve@a.org' }])
 })
+
+test('a report to a name that canonical gave reaches the mailbox behind it', async () => {
+  const at = { file: 'pipeline.conf', line: 1, column: 1 }
+  const table = {
+    name: 'names',
+    source: { kind: 'inline', map: new Map([['joe.doe@a.org', 'joe@a.org']]) },
+    at,
+  } as const
+  const canonical = [{ of: 'recipient', table, in: 'envelope', clients: 'local' }] as const
+  const rewriting = { canonical, completeAddresses: true }
+  const { configuration, tables, localAddresses } = contextOf(rules, {}, { rewriting })
+  const expand = createExpander(() => configuration, tables, localAddresses)
+  assert.deepEqual(await expand(report('Joe.Doe@a.org')), [{ mailbox: 'joe@a.org', original: 'Joe.Doe@a.org' }])
+})

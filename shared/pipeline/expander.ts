@@ -3,10 +3,11 @@ import { settle } from '../config/settle.ts'
 import type { TableSet } from '../config/tables.ts'
 import type { Envelope, Recipient } from '../mail/envelope.ts'
 import { resolveRecipient, type Resolution } from '../routing/expand.ts'
+import { rewrittenAddress } from '../routing/rewriting.ts'
 import { transactionOf } from './router.ts'
 
 /**
- * The recipients of a message made here with their aliases expanded, as RCPT does for mail that comes in. Whom the rules refuse
+ * The recipients of a message made here with their aliases expanded, `canonical` before them, as RCPT does for mail that comes in. Whom the rules refuse
  * stays as he is: he fails on his way, where everybody sees it.
  * @throws TableError when a table cannot be read: temporary
  */
@@ -21,9 +22,11 @@ export function createExpander(
     const rules = { configuration: current(), localAddresses, transaction: transactionOf(envelope, 0) }
     const copies: Recipient[] = []
     for (const recipient of envelope.recipients) {
-      const resolution = await settle(tables, (settled) =>
-        resolveRecipient({ ...rules, tables: settled }, recipient.mailbox),
-      )
+      const resolution = await settle(tables, (settled) => {
+        const context = { ...rules, tables: settled }
+        const role = { of: 'recipient', in: 'envelope' } as const
+        return resolveRecipient(context, rewrittenAddress(context, recipient.mailbox, role))
+      })
       copies.push(...copiesOf(recipient, resolution))
     }
     return copies

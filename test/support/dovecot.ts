@@ -19,6 +19,8 @@ export interface Dovecot {
   readonly lmtpPort: number
   readonly lmtpSocket: string
   readonly imapPort: number
+  /** Its quota-status, for `quota status`; DUNNO for who has room. */
+  readonly quotaPort: number
   /** Its auth service, for `login dovecot`. */
   readonly authPort: number
   readonly authSocket: string
@@ -33,14 +35,23 @@ export interface Dovecot {
 /** Debian's Dovecot from a folder of its own: LMTP and auth service by TCP and unix socket, IMAP, Maildirs. Root or not. */
 export async function startDovecot(options: DovecotOptions): Promise<Dovecot> {
   const folder = await tempFolder('dovecot')
-  const [lmtpPort = 0, imapPort = 0, authPort = 0] = await freePorts(3)
+  const [lmtpPort = 0, imapPort = 0, authPort = 0, quotaPort = 0] = await freePorts(4)
   const owner = await ownerOfMail()
   const at = (name: string) => join(folder.path, name)
   await mkdir(at('mail'), { mode: 0o777 })
   await run('chmod', ['777', at('mail')])
   await writeFile(at('users'), passwdFile(options, owner, folder.path))
-  await writeFile(at('dovecot.conf'), configuration(folder.path, { lmtpPort, imapPort, authPort }, owner, options))
-  const places = [{ port: lmtpPort }, { port: authPort }, { path: at('run/auth-client') }, { path: at('run/lmtp') }]
+  await writeFile(
+    at('dovecot.conf'),
+    configuration(folder.path, { lmtpPort, imapPort, authPort, quotaPort }, owner, options),
+  )
+  const places = [
+    { port: lmtpPort },
+    { port: authPort },
+    { port: quotaPort },
+    { path: at('run/auth-client') },
+    { path: at('run/lmtp') },
+  ]
   const launched = async () => {
     const started = launch(at('dovecot.conf'))
     for (const place of places) await waitForPort(place, started)
@@ -50,6 +61,7 @@ export async function startDovecot(options: DovecotOptions): Promise<Dovecot> {
   return {
     lmtpPort,
     imapPort,
+    quotaPort,
     authPort,
     lmtpSocket: at('run/lmtp'),
     authSocket: at('run/auth-client'),
@@ -107,7 +119,7 @@ function passwdFile(options: DovecotOptions, owner: Owner, folder: string): stri
 
 function configuration(
   folder: string,
-  { lmtpPort, imapPort, authPort }: Pick<Dovecot, 'lmtpPort' | 'imapPort' | 'authPort'>,
+  { lmtpPort, imapPort, authPort, quotaPort }: Pick<Dovecot, 'lmtpPort' | 'imapPort' | 'authPort' | 'quotaPort'>,
   owner: Owner,
   options: DovecotOptions,
 ): string {
@@ -170,6 +182,14 @@ service auth {
   }
   unix_listener auth-client {
     mode = 0666
+  }
+}
+service quota-status {
+  executable = quota-status -p postfix
+  client_limit = 1
+${chroot}  inet_listener {
+    address = 127.0.0.1
+    port = ${quotaPort}
   }
 }
 service imap-login {
