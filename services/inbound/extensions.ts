@@ -1,3 +1,4 @@
+import { xclientAttributes } from './xclient.ts'
 import type { Reception } from './reception.ts'
 
 /** Where a session stands. */
@@ -9,12 +10,12 @@ interface SessionState {
 
 /**
  * The lines of EHLO behind the first: only what is carried to the end is offered (RFC 5321 §4.1.1.1).
- * @param mayShowPassword AUTH is taken as the session stands now
+ * @param may what is taken as the session stands now: AUTH, XCLIENT
  */
 export function offeredExtensions(
   { listener, login, configuration, clock }: Pick<Reception, 'listener' | 'login' | 'configuration' | 'clock'>,
   { secure, user }: SessionState,
-  mayShowPassword: boolean,
+  may: { readonly showPassword: boolean; readonly forward: boolean },
 ): string[] {
   const { maxMessageBytes, maxMailsPerSession, maxRecipients, pipeline } = configuration
   const { smtpUtf8, maxHoldMs, etrn } = pipeline.extensions
@@ -27,8 +28,9 @@ export function offeredExtensions(
   if (secure) offered.push('REQUIRETLS')
   if (maxHoldMs !== undefined && mayHold(listener, user)) offered.push(futureRelease(maxHoldMs, clock.now()))
   if (!secure && listener.tls !== 'none') offered.push('STARTTLS')
-  const mayAuth = mayShowPassword && listener.auth.kind !== 'none' && user === undefined
+  const mayAuth = may.showPassword && listener.auth.kind !== 'none' && user === undefined
   if (mayAuth && login.mechanisms.length > 0) offered.push(`AUTH ${login.mechanisms.join(' ')}`)
+  if (may.forward) offered.push(`XCLIENT ${xclientAttributes}`)
   return offered
 }
 

@@ -364,7 +364,8 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
   const { table } = listener.auth
   const logins = table === undefined ? configuration.pipeline.login : [{ kind: 'table', table } as const]
   const { interfaces, trustedProxies, extensions } = configuration.pipeline
-  const { etrn } = extensions
+  const { etrn, trustedClients } = extensions
+  const trusted = trustedClients === undefined ? undefined : compileNetworks(trustedClients)
   const admits = admissionOf(listener, interfaces)
   const rewriting = addressRewriting(configuration, tables)
   const checkHeader = headerChecks(configuration.pipeline.headerRules, listener)
@@ -379,6 +380,7 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
     ...(thisHost ? { thisHost: true } : {}),
     ...(admits === undefined ? {} : { admits }),
     ...(proxies === undefined ? {} : { trustsProxy: (address) => proxies.matches(address) }),
+    ...(trusted === undefined ? {} : { trustsClient: (address) => trusted.matches(address) }),
     name,
     hostname: listener.hostname ?? configuration.hostname,
     ...(listener.hostnames === undefined ? {} : { hostnameAt: hostnameAt(listener.hostnames, tables) }),

@@ -135,7 +135,8 @@ function addressText(octets: Buffer): string {
   return canonicalAddress(groups.join(':'))
 }
 
-function canonicalAddress(address: string): string {
+/** An IPv6 address in its shortest form; one that stands for an IPv4 address as that. */
+export function canonicalAddress(address: string): string {
   const shortest = new URL(`http://[${address}]`).hostname.slice(1, -1)
   const [, high, low] = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(shortest) ?? []
   if (high === undefined || low === undefined) return shortest

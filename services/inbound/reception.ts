@@ -58,6 +58,8 @@ export interface Reception {
   readonly admits?: Admits
   /** Absent: no PROXY header is awaited. Believes the header of these addresses. */
   readonly trustsProxy?: Admits
+  /** Absent: XCLIENT is not offered. Believes what clients at these addresses say of theirs. */
+  readonly trustsClient?: Admits
   readonly configuration: Configuration
   readonly tables: Pick<TableSet, 'lookup' | 'answering'>
   readonly pipeline: Pick<Pipeline, 'receive' | 'accept'>

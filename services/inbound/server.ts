@@ -158,6 +158,13 @@ export class InboundServer extends SMTPServer {
     return source === undefined ? { id } : { id, remoteAddress: source.address, remotePort: source.port }
   }
 
+  /** A client speaks for another one, who takes a place of his own in its stead. */
+  exchangePlace(socket: Socket, address: string): (() => void) | Reply {
+    const place = this.reception.gate.enter(address)
+    if (typeof place === 'function') this.#places.get(socket)?.()
+    return place
+  }
+
   /** A session is over. STARTTLS takes our listener off the socket, so the session says so itself. */
   forget(session: InboundSession, socket: Socket): void {
     this.#live.delete(session)

@@ -15,6 +15,8 @@ import type { Chunk } from './chunk.ts'
 import type { Offence } from '../../shared/config/rate-rules.ts'
 import { banned } from './client-watch.ts'
 import { offeredExtensions } from './extensions.ts'
+import { parseXclient, xclientAttributes } from './xclient.ts'
+import type { ForwardedClient } from './xclient.ts'
 import { SessionInput } from './input.ts'
 import type { DataReceiver, InputHandler } from './input.ts'
 import { addressOf } from './mail-command.ts'
@@ -54,6 +56,8 @@ const answers = {
   noArgument: reply(501, '5.5.4', 'This command takes no argument'),
   heloSyntax: reply(501, '5.5.4', 'Syntax: EHLO hostname'),
   unknown: reply(500, '5.5.2', 'Command not recognized'),
+  notTrusted: reply(550, '5.7.1', 'You may not speak for other clients'),
+  xclientSyntax: reply(501, '5.5.4', `Syntax: XCLIENT attribute=value; attributes: ${xclientAttributes}`),
   outOfPlace: reply(503, '5.5.1', 'Not permitted during a mail transaction'),
   chunkSyntax: reply(501, '5.5.4', 'Syntax: BDAT octets [LAST]'),
   disabled: reply(502, '5.5.1', 'Command not implemented'),
@@ -86,9 +90,9 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   readonly #connectedAt: number
   readonly #accepted: Socket
   /** Absent: the listener names none. */
-  readonly filters: SessionFilters | undefined
+  filters: SessionFilters | undefined
   /** Absent: there are none for the listener. */
-  readonly restrictions: SessionRestrictions | undefined
+  restrictions: SessionRestrictions | undefined
   #nameFound: Promise<ClientName> | undefined
   #nameVerified: Promise<string | undefined> | undefined
   /** In the greeting, EHLO and Received. */
@@ -108,6 +112,8 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   #gone = false
   /** A filter wants the connection closed behind the reply to AUTH. */
   #closesAfterReply = false
+  /** Gives the place of the client back that a trusted one speaks for. */
+  #place: (() => void) | undefined
   /** An exchange of SASL is going on. */
   #dialogue: AuthDialogue | undefined
   /** Since it began. */
@@ -118,14 +124,22 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     this.#reception = server.reception
     this.#accepted = socket
     this.hostname = server.reception.hostname
-    const { filters } = server.reception
-    this.filters = filters === undefined ? undefined : this.#openFilters(filters)
-    const { restrictions } = server.reception
-    this.restrictions = restrictions === undefined ? undefined : new SessionRestrictions(restrictions, this)
+    this.#ask()
     this.#transactions = new MailTransactions(server.reception, this)
     this.#connectedAt = server.reception.monotonic()
     this.#waitingSince = this.#connectedAt
     this.#progressAt = this.#connectedAt
+  }
+
+  /** Whoever has a say about this client. */
+  #ask(): void {
+    const { filters, restrictions } = this.#reception
+    this.filters = filters === undefined ? undefined : this.#openFilters(filters)
+    this.restrictions = restrictions === undefined ? undefined : new SessionRestrictions(restrictions, this)
+  }
+
+  get forwarded(): boolean {
+    return this.#place !== undefined
   }
 
   get address(): string {
@@ -408,6 +422,8 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
       case 'QUIT':
         if (argument !== '') return this.#answer(answers.noArgument)
         return this.#filtered('quit', '', () => this.drop(answers.bye))
+      case 'XCLIENT':
+        return this.#xclient(argument)
       case 'ETRN':
         return this.#etrn(argument)
       case 'EXPN':
@@ -522,7 +538,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     if (verb === 'HELO') return this.#idleAnswer({ code: 250, text: hostname })
     const text = [
       `${hostname} Hello [${this.remoteAddress}]`,
-      ...offeredExtensions(this.#reception, this, this.#mayShowPassword),
+      ...offeredExtensions(this.#reception, this, { showPassword: this.#mayShowPassword, forward: this.#mayForward }),
     ].join('\n')
     this.#idleAnswer({ code: 250, text })
   }
@@ -643,6 +659,48 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
       if (this._closing || this.#gone) return
       if (restricted !== undefined) this.#refuseContent(restricted)
       else this.#filtered('data', '', proceed)
+    })
+  }
+
+  /** Once a session: what comes behind may be the client's own words, passed on. */
+  get #mayForward(): boolean {
+    return !this.forwarded && this.#reception.trustsClient?.(this.remoteAddress) === true
+  }
+
+  #xclient(argument: string): void {
+    if (this.#reception.trustsClient === undefined) return this.#answer(answers.disabled)
+    if (!this.#mayForward) return this.#answer(answers.notTrusted)
+    if (this.#transactions.isOpen) return this.#answer(answers.outOfPlace)
+    const client = parseXclient(argument)
+    if (client === undefined) return this.#answer(answers.xclientSyntax)
+    const place = this._server.exchangePlace(this.#accepted, client.address ?? this.remoteAddress)
+    if (typeof place !== 'function') return this.drop(place)
+    this.#place = place
+    this.#become(client)
+    this.#restricted('connect', this.restrictions?.connect(), () => void this.#greetForwarded())
+  }
+
+  /** The session begins again, with another client. */
+  #become({ address, port, name, user }: ForwardedClient): void {
+    this.#transactions.reset()
+    this.filters?.close()
+    this.restrictions?.close()
+    this.remoteAddress = address ?? this.remoteAddress
+    this.remotePort = port ?? (address === undefined ? this.remotePort : 0)
+    this.#nameFound = name === undefined ? undefined : Promise.resolve(name)
+    this.#nameVerified = undefined
+    // Whoever passes clients on may have logged in himself; that is not theirs.
+    this.session.user = user ?? false
+    this.hostNameAppearsAs = false
+    this.openingCommand = false
+    this.#ask()
+  }
+
+  async #greetForwarded(): Promise<void> {
+    if (this.filters?.observed === true) await this.#reportConnection(this.filters)
+    this.#filtered('connect', '', () => {
+      this.#answer({ code: 220, text: this.#reception.manners.greeting(this.hostname) })
+      this.filters?.report('link-greeting', this.hostname)
     })
   }
 
@@ -813,6 +871,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     this.#transactions.close()
     this.filters?.close()
     this.restrictions?.close()
+    this.#place?.()
     this._server.forget(this, this.#accepted)
     const tookMs = Math.round(this.#reception.monotonic() - this.#connectedAt)
     if (this._ready) this.#reception.events.disconnected({ ...this.#fields(), tookMs })

@@ -35,6 +35,8 @@ export interface Client {
   readonly extended: boolean
   readonly tls: { readonly version: string; readonly cipher: string } | undefined
   readonly user: string | undefined
+  /** A trusted client spoke for this one (XCLIENT). */
+  readonly forwarded: boolean
   readonly filters: SessionFilters | undefined
   readonly restrictions: SessionRestrictions | undefined
   /** Verified name by DNS, bounded in time. */
@@ -300,6 +302,11 @@ export class MailTransactions {
     return rewriting === undefined ? reversePath : rewriting.sender({ reversePath, origin, tags: tagsOf(listener) })
   }
 
+  /** A client that another one speaks for is himself, wherever the listener is. */
+  get #isThisHost(): boolean {
+    return this.#reception.thisHost === true && !this.#client.forwarded
+  }
+
   async #origin(): Promise<Origin> {
     const { address, port, helo, tls, user } = this.#client
     const rdns = await this.#client.verifiedName()
@@ -309,7 +316,7 @@ export class MailTransactions {
       port,
       listener: this.#reception.name,
       ...(helo === '' ? {} : { helo }),
-      ...(this.#reception.thisHost === true ? { thisHost: true as const } : {}),
+      ...(this.#isThisHost ? { thisHost: true as const } : {}),
       ...(rdns === undefined ? {} : { rdns }),
       ...(user === undefined ? {} : { user }),
       ...(tls === undefined ? {} : { tls }),
@@ -531,11 +538,11 @@ export class MailTransactions {
   }
 
   #completesAddresses(): boolean {
-    const { configuration, rewriting, thisHost } = this.#reception
+    const { configuration, rewriting } = this.#reception
     const { address, user } = this.#client
     if (!configuration.pipeline.rewriting.completeAddresses) return false
     if (user !== undefined) return true
-    return rewriting?.completes({ address, ...(thisHost === undefined ? {} : { thisHost }) }) === true
+    return rewriting?.completes({ address, ...(this.#isThisHost ? { thisHost: true } : {}) }) === true
   }
 
   /** `senders`: the addresses a user may send as; the null reverse-path is anybody's (RFC 5321 §4.5.5). */

@@ -1,6 +1,6 @@
 import { parseNetwork } from './network.ts'
 import { serverOf, sameServer } from './externals.ts'
-import { finish } from './pipeline-draft.ts'
+import { choiceOf, finish } from './pipeline-draft.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 import { positionOf } from './token-reader.ts'
 
@@ -36,11 +36,11 @@ function parseExternal(draft: PipelineDraft): void {
   finish(draft, { externals: [...draft.settings.externals, external] })
 }
 
-/** `trusted proxy NETWORK ...`; statements add up. */
+/** `trusted proxy NETWORK ...`, `trusted client NETWORK ...`; statements add up. */
 function parseTrusted(draft: PipelineDraft): void {
   const { reader } = draft
   reader.next()
-  reader.expect('proxy', 'behind "trusted"')
+  const who = choiceOf(reader, ['proxy', 'client'] as const, 'who is trusted')
   const networks: string[] = []
   do {
     const network = reader.string('a network')
@@ -55,5 +55,8 @@ function parseTrusted(draft: PipelineDraft): void {
     networks.push(network.text)
     reader.accept(',')
   } while (!reader.atEnd())
-  finish(draft, { trustedProxies: [...new Set([...draft.settings.trustedProxies, ...networks])] })
+  const { trustedProxies, extensions } = draft.settings
+  if (who === 'proxy') return finish(draft, { trustedProxies: [...new Set([...trustedProxies, ...networks])] })
+  const trustedClients = [...new Set([...(extensions.trustedClients ?? []), ...networks])]
+  finish(draft, { extensions: { ...extensions, trustedClients } })
 }

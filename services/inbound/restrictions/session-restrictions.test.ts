@@ -30,6 +30,7 @@ function open(...rules: readonly RestrictionRule[]): SessionRestrictions {
     },
     {
       address: '192.0.2.1',
+      forwarded: false,
       helo: 'mail.example.org',
       user: undefined,
       tls: undefined,

@@ -12,6 +12,8 @@ import type { RestrictionLists } from '../../../shared/restrictions/restriction-
 /** The session that is restricted, as it is when a list asks. */
 export interface RestrictedSession {
   readonly address: string
+  /** A trusted client spoke for this one: it is not this host. */
+  readonly forwarded: boolean
   readonly helo: string
   readonly user: string | undefined
   readonly tls: object | undefined
@@ -148,7 +150,7 @@ export class SessionRestrictions {
     const scope = this.#scope
     const met = scope?.met ?? new Set()
     return {
-      client: { address, own: isOwn(address), name: () => this.#session.clientName() },
+      client: { address, own: !this.#session.forwarded && isOwn(address), name: () => this.#session.clientName() },
       secure: tls !== undefined,
       pipelined: this.#pipelined,
       ...(helo === '' ? {} : { helo }),
