@@ -1,7 +1,8 @@
-import type { Configuration, Listener } from '../../shared/config/model.ts'
+import type { Configuration, Listener, Table } from '../../shared/config/model.ts'
 import { chosenSettings, generalSettings } from '../../shared/config/session-rules.ts'
 import type { SessionSettings } from '../../shared/config/session-rules.ts'
 import type { TableSet } from '../../shared/config/tables.ts'
+import type { Logger } from '../../shared/log.ts'
 import { ConnectionCounter } from './connection-counter.ts'
 import type { ConnectionLimits } from './connection-counter.ts'
 import type { SessionLimits } from './limits.ts'
@@ -13,13 +14,15 @@ import type { SessionLimits } from './limits.ts'
 export class ConnectionPlaces {
   readonly #limits: SessionLimits
   readonly #tables: Pick<TableSet, 'matchesAddress'>
+  readonly #log: Logger
   readonly #total: ConnectionCounter
   readonly #clients: ConnectionCounter
   readonly #own = new Map<string, ConnectionCounter>()
 
-  constructor(limits: SessionLimits, tables: Pick<TableSet, 'matchesAddress'>) {
+  constructor(limits: SessionLimits, tables: Pick<TableSet, 'matchesAddress'>, log: Logger) {
     this.#limits = limits
     this.#tables = tables
+    this.#log = log
     this.#total = new ConnectionCounter({ total: limits.connections, perClient: Infinity })
     this.#clients = new ConnectionCounter({ total: Infinity, perClient: limits.connectionsPerAddress })
   }
@@ -51,7 +54,17 @@ export class ConnectionPlaces {
       total: connections ?? Infinity,
       perClient: connectionsPerClient ?? this.#limits.connectionsPerAddress,
       ...(connectionsPerNetwork === undefined ? {} : { perNetwork: connectionsPerNetwork }),
-      ...(except === undefined ? {} : { isExempt: (address) => this.#tables.matchesAddress(except, address) }),
+      ...(except === undefined ? {} : { isExempt: (address) => this.#isIn(except, address) }),
+    }
+  }
+
+  /** A table that cannot be read excepts nobody: the door must not fall with it. */
+  #isIn(table: Table, address: string): boolean {
+    try {
+      return this.#tables.matchesAddress(table, address)
+    } catch (error) {
+      this.#log.error({ err: error, table: table.name }, 'the exceptions cannot be read')
+      return false
     }
   }
 }

@@ -143,7 +143,7 @@ export async function openInbound(parts: InboundParts): Promise<Inbound> {
   await tickets.refresh()
   const lasting: Lasting = {
     limits,
-    places: new ConnectionPlaces(limits, parts.tables),
+    places: new ConnectionPlaces(limits, parts.tables, parts.log),
     tally: new Tally({ now: parts.clock.now, ...(parts.queues && { shared: parts.queues.tallies }) }),
     overload: new Overload(parts.log, parts.measureLoad ?? meter.measure),
     bans: new BanList(parts.clock.now, parts.queues?.bans),

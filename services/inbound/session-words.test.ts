@@ -112,6 +112,13 @@ test('limit connections: who has too many is told so, those of `except` are not,
   assert.equal((await (await connect(t, own)).reply()).raw, '421 4.7.0 Too many connections from your address')
 })
 
+test('limit connections: exceptions that cannot be read except nobody, and the door stays open', async (t) => {
+  const except = { ...inlineMap('gone', {}), source: { kind: 'file', path: '/nowhere/networks' } } as const
+  const inbound = await start(t, { connections: 3, connectionsPerClient: 1, connectionsExcept: except })
+  await greeted(t, inbound)
+  assert.equal((await (await connect(t, inbound)).reply()).raw, '421 4.7.0 Too many connections from your address')
+})
+
 test('limit connections: a reload changes the number, and those who are there stay', async (t) => {
   const inbound = await start(t, { connections: 2 })
   const first = await greeted(t, inbound)
