@@ -571,6 +571,29 @@ test('with senders, a user sends as nobody else', async (t) => {
   assert.match(inbound.accepted[0]?.message ?? '', /^From: <jane\+x@example\.org>\r$/m)
 })
 
+test('senders may be patterns; a From of another name becomes the sender of this mail', async (t) => {
+  const senders = { table: inlineMap('senders', { jane: 'sales@*.example.org, @*.jane.test' }), masquerade: true }
+  const inbound = await start(t, { listener: { ...submission, senders } })
+  const client = await connected(t, inbound, { starttls: true, user: 'jane', password: 'secret' })
+  for (const [from, code] of [
+    ['jane@example.org', 553],
+    ['presales@eu.example.org', 553],
+    ['sales@example.org', 553],
+    ['a@jane.test', 553],
+    ['sales@eu.example.org', 250],
+    ['a@b.jane.test', 250],
+  ] as const)
+    assert.equal(
+      (await client.send({ from, to: ['jane@example.org'], content: 'From: <boss@example.org>\r\n\r\nx\r\n' })).code,
+      code,
+      from,
+    )
+  assert.deepEqual(
+    inbound.accepted.map(({ message }) => /^From: (.*)\r$/m.exec(message)?.[1]),
+    ['<sales@eu.example.org>', '<a@b.jane.test>'],
+  )
+})
+
 test("senders masquerade: no From but the sender's own address stays", async (t) => {
   const senders = { table: inlineMap('senders', { jane: 'jane@example.org' }), masquerade: true }
   const inbound = await start(t, { listener: { ...submission, senders } })

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import fc from 'fast-check'
+
 import { belongsToSecret, formatScramSecret, parseScramSecret, scramSecretOf } from '../crypt/scram-secret.ts'
+import { parseBearer } from './bearer.ts'
 import { decoySecret, parseScramHello, scramExchange } from './scram.ts'
 import { scramAnswer, scramHello } from './testing.ts'
 
@@ -76,6 +79,22 @@ test('what is no first message, wants channel binding or an extension is none', 
     assert.equal(parseScramHello(Buffer.from(text)), undefined, text)
   const hello = parseScramHello(Buffer.from('y,a=a=3Db,n=a=2Cb,r=x'))
   assert.deepEqual([hello?.user, hello?.authzid], ['a,b', 'a=b'])
+})
+
+test('no first message, of SCRAM or with a token, makes the parser throw', () => {
+  const sign = fc.constantFrom(...'ny=,arm|\0\x01 \tü'.split(''), 'n,,n=', 'auth=Bearer ', 'user=', '=2C')
+  fc.assert(
+    fc.property(fc.string({ unit: sign }), (text) => {
+      const message = Buffer.from(text)
+      const hello = parseScramHello(message)
+      assert.ok(hello === undefined || (hello.user !== '' && message.toString() === `${hello.header}${hello.bare}`))
+      for (const method of ['OAUTHBEARER', 'XOAUTH2'] as const) {
+        const claim = parseBearer(method, message)
+        assert.ok(claim === undefined || /^[\x21-\x7e]+$/.test(claim.token))
+      }
+    }),
+    { numRuns: 500 },
+  )
 })
 
 test('a secret is read as Dovecot and as PostgreSQL write it, and checks a password said in clear', () => {
