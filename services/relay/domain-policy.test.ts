@@ -14,7 +14,7 @@ import type { StageContext } from '../../shared/pipeline/stage.ts'
 import { polite, startServer } from '../../shared/smtp-client/testing.ts'
 import type { TakenMessage } from '../../shared/smtp-client/testing.ts'
 import { selfSignedCertificate } from '../../shared/start/self-signed.ts'
-import { startDns } from '../../test/support/dns.ts'
+import { type DnsZone, startDns } from '../../test/support/dns.ts'
 import { openRelay } from './index.ts'
 import { relayAction, stageContext, stageMessage } from './testing.ts'
 import type { Surroundings } from './testing.ts'
@@ -161,6 +161,10 @@ interface SignedTest {
   /** The domain and the host's addresses are signed. */
   readonly signed?: { readonly domain?: boolean; readonly host?: boolean }
   readonly tls?: boolean
+  /** In place of the records of mx.signed.test. */
+  readonly zone?: DnsZone
+  /** Which name the TLSA records belong to. */
+  readonly base?: string
   readonly more?: Partial<Surroundings>
 }
 
@@ -169,15 +173,17 @@ const ours = `030101${createHash('sha256').update(publicKey).digest('hex')}`
 const others = `030101${'ab'.repeat(32)}`
 
 /** signed.test with DANE; its policy of MTA-STS names no host that there is. */
-async function signedTest({ tlsa = [ours], signed = {}, tls = true, more = {} }: SignedTest) {
+async function signedTest(options: SignedTest) {
+  const { tlsa = [ours], signed = {}, tls = true, zone = {}, base = 'mx.signed.test', more = {} } = options
   const { domain = true, host = true } = signed
   const dns = await startDns({
     'signed.test': { MX: [[10, 'mx.signed.test']], signed: domain },
     'mx.signed.test': { A: ['127.0.0.1'], signed: host },
+    ...zone,
   })
   const taken: TakenMessage[] = []
   const server = await startServer(polite(taken, tls ? { tls: pem } : {}))
-  dns.set({ [`_${server.port}._tcp.mx.signed.test`]: tlsa === 'SERVFAIL' ? tlsa : { TLSA: tlsa, signed: true } })
+  dns.set({ [`_${server.port}._tcp.${base}`]: tlsa === 'SERVFAIL' ? tlsa : { TLSA: tlsa, signed: true } })
   closing.push(
     () => server.close(),
     () => dns.stop(),
@@ -226,6 +232,16 @@ test('dane: records that nobody can be checked by demand TLS and no certificate'
   const secured = await signedTest({ tlsa: ['000101ab'] })
   assert.deepEqual([secured.said, secured.attempt.tls?.trust], ['250 2.0.0 queued', 'unverified'])
   assert.match((await signedTest({ tlsa: ['000101ab'], tls: false })).said, /^451 4\.7\.4 .*DANE/)
+})
+
+test('dane: a host that is an alias is held against the records of what it leads to, or else its own', async () => {
+  const alias = {
+    'mx.signed.test': { CNAME: 'real.signed.test', signed: true },
+    'real.signed.test': { A: ['127.0.0.1'], signed: true },
+  }
+  assert.equal((await signedTest({ zone: alias })).attempt.tls?.trust, 'dane')
+  assert.equal((await signedTest({ zone: alias, base: 'real.signed.test' })).attempt.tls?.trust, 'dane')
+  assert.match((await signedTest({ zone: alias, base: 'real.signed.test', tlsa: [others] })).said, /^451 4\.7\.5 /)
 })
 
 test('dane: only an unbroken chain of signatures counts, and without one nobody asks for TLSA records', async () => {

@@ -32,6 +32,8 @@ export interface DaneDemand {
   readonly mode: 'enforce'
   /** One of them must fit; empty: TLS is demanded, and nobody can tell by what certificate. `failed`: they could not be had. */
   readonly records: readonly TlsaRecord[] | 'failed'
+  /** The name that has them: the host's, or what it is an alias of. */
+  readonly base: string
 }
 
 export interface PolicyRequest {
@@ -87,7 +89,8 @@ async function daneDemands(
 ): Promise<readonly (DaneDemand | undefined)[]> {
   if (validating === undefined) return []
   const mx = await validating.mx(domain)
-  if (mx.kind === 'failed') return hosts.map(() => ({ policy: 'dane', domain, mode: 'enforce', records: 'failed' }))
+  if (mx.kind === 'failed')
+    return hosts.map(({ name }) => ({ policy: 'dane', domain, mode: 'enforce', records: 'failed', base: name }))
   if (!mx.authenticated) return []
   const port = configuration.pipeline.relayPort
   return Promise.all(hosts.map((host) => daneDemand(domain, host, validating, port)))
@@ -101,12 +104,16 @@ async function daneDemand(
 ): Promise<DaneDemand | undefined> {
   const addresses = await Promise.all([validating.aaaa(name), validating.a(name)])
   // Who does not sign addresses has no TLSA records; some of their servers break over the question (RFC 7672 §2.2.2).
-  if (!addresses.some((answer) => answer.kind === 'found' && answer.authenticated)) return undefined
-  const found = await validating.tlsa(`_${port}._tcp.${name}`)
-  const demand = { policy: 'dane', domain, mode: 'enforce' } as const
-  if (found.kind === 'failed') return { ...demand, records: 'failed' }
-  if (found.kind === 'absent' || !found.authenticated) return undefined
-  return { ...demand, records: found.records.filter(isUsable) }
+  const signed = addresses.find((answer) => answer.kind === 'found' && answer.authenticated)
+  if (signed === undefined) return undefined
+  // An alias first stands for what it leads to, then for itself (RFC 7672 §2.2.2).
+  for (const base of new Set([signed.owner ?? name, name])) {
+    const found = await validating.tlsa(`_${port}._tcp.${base}`)
+    const demand = { policy: 'dane', domain, mode: 'enforce', base } as const
+    if (found.kind === 'failed') return { ...demand, records: 'failed' }
+    if (found.kind === 'found' && found.authenticated) return { ...demand, records: found.records.filter(isUsable) }
+  }
+  return undefined
 }
 
 /** Not even for a moment: such a host may be an attacker's. */
@@ -119,9 +126,9 @@ export function mayUse({ demand }: HostWithDemand): boolean {
 export function withDemand(tls: TlsPolicy, { name, demand }: HostWithDemand): TlsPolicy {
   if (demand === undefined || demand.mode === 'testing') return tls
   if (demand.policy === 'mta-sts') return { ...tls, mode: 'required', verify: true }
-  const { records, domain } = demand
+  const { records, base, domain } = demand
   if (records === 'failed' || records.length === 0) return { ...tls, mode: 'required' }
-  return { ...tls, mode: 'required', verify: false, dane: { records, names: [name, domain] } }
+  return { ...tls, mode: 'required', verify: false, dane: { records, names: [base, name, domain] } }
 }
 
 /** What a connection was held against, so that no other is taken for it. */

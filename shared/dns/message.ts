@@ -8,6 +8,8 @@ const optType = 41
 const udpSizeBytes = 1232
 
 export interface DnsRecord {
+  /** The name that has it. */
+  readonly owner: string
   readonly type: number
   readonly ttlSeconds: number
   /** RDATA, where it stands in the message: names in it may be compressed. */
@@ -81,11 +83,12 @@ function decode(message: Buffer): DnsAnswer | undefined {
   const count = message.readUInt16BE(6)
   const truncated = (flags & 0x0200) !== 0
   for (let index = 0; index < count && !truncated; index++) {
-    const at = readName(message, place).end
+    const { name: owner, end: at } = readName(message, place)
     const sizeBytes = message.readUInt16BE(at + 8)
     const data = message.subarray(at + 10, at + 10 + sizeBytes)
     if (data.length < sizeBytes) throw new RangeError('a record that is cut off')
-    records.push({ type: message.readUInt16BE(at), ttlSeconds: message.readUInt32BE(at + 4), at: at + 10, data })
+    const type = message.readUInt16BE(at)
+    records.push({ owner, type, ttlSeconds: message.readUInt32BE(at + 4), at: at + 10, data })
     place = at + 10 + sizeBytes
   }
   return {

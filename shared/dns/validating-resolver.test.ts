@@ -35,13 +35,21 @@ test('records come with whether their signatures were checked', async () => {
     'plain.test': { MX: [[10, 'mx.plain.test']] },
     'alias.test': { CNAME: 'plain.test', signed: true },
   })
-  const found = (records: readonly unknown[], authenticated = true) => ({ kind: 'found', records, authenticated })
-  assert.deepEqual(await resolver.mx('far.test'), found([{ priority: 10, exchange: 'mx.far.test' }]))
-  assert.deepEqual(await resolver.a('mx.far.test'), found(['192.0.2.1']))
-  assert.deepEqual(await resolver.aaaa('MX.far.test'), found(['2001:db8:0:0:0:0:0:1']))
+  const found = (owner: string, records: readonly unknown[], authenticated = true) => ({
+    kind: 'found',
+    records,
+    authenticated,
+    owner,
+  })
+  assert.deepEqual(await resolver.mx('far.test'), found('far.test', [{ priority: 10, exchange: 'mx.far.test' }]))
+  assert.deepEqual(await resolver.a('mx.far.test'), found('mx.far.test', ['192.0.2.1']))
+  assert.deepEqual(await resolver.aaaa('MX.far.test'), found('mx.far.test', ['2001:db8:0:0:0:0:0:1']))
   const tlsa = { usage: 3, selector: 1, matching: 1, data: Buffer.from(digest, 'hex') }
-  assert.deepEqual(await resolver.tlsa('_25._tcp.mx.far.test'), found([tlsa]))
-  assert.deepEqual(await resolver.mx('alias.test'), found([{ priority: 10, exchange: 'mx.plain.test' }], false))
+  assert.deepEqual(await resolver.tlsa('_25._tcp.mx.far.test'), found('_25._tcp.mx.far.test', [tlsa]))
+  assert.deepEqual(
+    await resolver.mx('alias.test'),
+    found('plain.test', [{ priority: 10, exchange: 'mx.plain.test' }], false),
+  )
 })
 
 test('what does not exist is told apart from what nobody knows', async () => {

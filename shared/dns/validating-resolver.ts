@@ -1,3 +1,4 @@
+import { withDeadline } from '../deadline.ts'
 import { asciiDomain } from '../mail/ascii-domain.ts'
 import type { LookUp, MxRecord } from '../resolver.ts'
 import { dnsPlace, exchange } from './exchange.ts'
@@ -7,7 +8,11 @@ import { parseTlsa } from './tlsa.ts'
 import type { TlsaRecord } from './tlsa.ts'
 
 /** A look-up, and whether the server has checked the signatures of all of its answer; `failed` is also what does not pass the check. */
-export type Validated<T> = LookUp<T> & { readonly authenticated: boolean }
+export type Validated<T> = LookUp<T> & {
+  readonly authenticated: boolean
+  /** `found`: where the records stand, behind all aliases (CNAME). */
+  readonly owner?: string
+}
 
 /** Look-ups at servers that check signatures (DNSSEC) and are reached by a way that is trusted (RFC 6698 §A.3). */
 export interface ValidatingResolver {
@@ -49,8 +54,9 @@ export function createValidatingResolver(options: ValidatingOptions = {}): Valid
     for (let round = 0; round < tries; round++) {
       for (const server of servers) {
         try {
-          const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(timeoutMs)])
-          return await exchange(dnsPlace(server), name, type, signal)
+          return await withDeadline(stopped.signal, timeoutMs, (signal) =>
+            exchange(dnsPlace(server), name, type, signal),
+          )
         } catch (error) {
           trouble = error
           if (stopped.signal.aborted) throw error
@@ -120,7 +126,11 @@ async function lookUp<T>(ask: () => Promise<DnsAnswer>, type: RecordType, read: 
     return { found: { kind: 'failed', error, authenticated: false }, keepMs: 0 }
   }
   const ttlMs = Math.min(...answer.records.map((record) => record.ttlSeconds * 1000))
-  return { found: { kind: 'found', records, authenticated }, keepMs: Math.max(shortestMs, Math.min(ttlMs, longestMs)) }
+  const owner = ours[0]?.owner ?? ''
+  return {
+    found: { kind: 'found', records, authenticated, owner },
+    keepMs: Math.max(shortestMs, Math.min(ttlMs, longestMs)),
+  }
 }
 
 function readMx({ at, data }: DnsRecord, message: Buffer): MxRecord | undefined {

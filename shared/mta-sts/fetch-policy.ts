@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
 
+import { withDeadline } from '../deadline.ts'
 import type { Resolver } from '../resolver.ts'
 
 export interface FetchOptions {
@@ -25,18 +26,17 @@ const maxAddresses = 4
  */
 export async function fetchPolicyText(domain: string, options: FetchOptions): Promise<string> {
   const host = `mta-sts.${domain}`
-  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(timeoutMs)])
+  return withDeadline(options.signal, timeoutMs, (signal) => fromAny(host, options, signal))
+}
+
+async function fromAny(host: string, options: FetchOptions, signal: AbortSignal): Promise<string> {
   let trouble: unknown = new Error(`${host} has no address`)
   for (const address of await addressesOf(host, options.resolver)) {
     signal.throwIfAborted()
     try {
-      const response = await ask(
-        host,
-        address,
-        options,
-        AbortSignal.any([signal, AbortSignal.timeout(addressTimeoutMs)]),
+      return await withDeadline(signal, addressTimeoutMs, async (limited) =>
+        textOf(await ask(host, address, options, limited)),
       )
-      return await textOf(response)
     } catch (error) {
       trouble = error
       // What the host answered holds for all of its addresses.

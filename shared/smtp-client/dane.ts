@@ -7,7 +7,10 @@ import type { TlsaRecord } from '../dns/tlsa.ts'
 export interface DaneDemand {
   /** Usable ones; one of them must fit. */
   readonly records: readonly TlsaRecord[]
-  /** Names one of which the server's certificate must carry, when an authority vouches for it: the host's, the domain's. */
+  /**
+   * Names one of which the server's certificate must carry, when an authority vouches for it. The first is that of the records, and the
+   * one it is asked for (SNI, RFC 7672 §8.1).
+   */
   readonly names: readonly string[]
 }
 

@@ -167,7 +167,7 @@ async function secure(
   endpoint: Endpoint,
   timeouts: SmtpTimeouts,
 ): Promise<TlsSession> {
-  const host = endpoint.kind === 'tcp' ? endpoint.host : 'localhost'
+  const host = tls.dane?.names[0] ?? (endpoint.kind === 'tcp' ? endpoint.host : 'localhost')
   const options: ConnectionOptions = {
     host,
     ...(isIP(host) === 0 ? { servername: host } : {}),
