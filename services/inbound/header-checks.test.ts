@@ -120,3 +120,24 @@ test('hold and discard take the message and say what is to become of it, redirec
   }
   assert.equal(inbound.accepted.at(-1)?.envelope.recipients[1]?.original, 'jane@example.org')
 })
+
+test('what groups matched stands in fields and texts, and cannot make lines of its own', async (t) => {
+  const inbound = await start(t, [
+    { expression: '^Subject: \\[(.+)\\] (.*)$', action: { kind: 'replace', field: 'Subject: $2 ($1, $$5)' } },
+    { expression: '^X-List: (.*)$', action: { kind: 'prepend', field: 'X-Copy: ${1}' } },
+    { expression: '^X-Warn: (.*)$', action: { kind: 'warn', text: 'seen $1' } },
+    { expression: '^X-Bad: (.*)$', action: { kind: 'reject', text: '550 5.7.1 Not "$1"' } },
+  ])
+  const long = 'word '.repeat(500).trim()
+  await send(
+    t,
+    inbound,
+    `Subject: [list]\r\n hello\r\nX-List: ${long.replace(/(.{800}) /g, '$1\r\n ')}\r\nX-Warn: é\r\n\r\nx\r\n`,
+  )
+  const message = inbound.accepted[0]?.message ?? ''
+  assert.match(message, /^X-Copy: word/)
+  assert.ok(message.split('\r\n').every((line) => line.length < 998))
+  assert.doesNotMatch(message, /\[list\]/)
+  assert.match(inbound.filterReports[0]?.text ?? '', /^seen \?+: X-Warn/)
+  assert.equal(await send(t, inbound, 'X-Bad: caf\xe9 "x"\r\n\r\nx\r\n'), '550 5.7.1 Not "caf? "x""')
+})

@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
 import { compileExpression } from '../../shared/config/ere.ts'
-import type { Expression } from '../../shared/config/ere.ts'
+import type { GroupingExpression } from '../../shared/config/ere.ts'
+import { groupTemplate } from '../../shared/config/group-template.ts'
 import { isChosen } from '../../shared/config/listener-choice.ts'
 import type { HeaderAction, HeaderRule, Listener } from '../../shared/config/model.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
@@ -37,13 +38,36 @@ const charactersPerTurn = 8_192
 export function headerChecks(rules: readonly HeaderRule[], listener: Listener): CheckHeader | undefined {
   const own = rules
     .filter((rule) => isChosen(rule.for, listener))
-    .map(({ expression, action }) => ({ expression: compileExpression(expression), action }))
+    .map(({ expression, action }) => checkOf(compileExpression(expression), action))
   return own.length === 0 ? undefined : (section, carriedHops) => check(own, section, carriedHops)
 }
 
 interface Check {
-  readonly expression: Expression
-  readonly action: HeaderAction
+  readonly expression: GroupingExpression
+  /** Of the match: the action with what the groups matched. */
+  readonly action: (subject: string) => HeaderAction
+}
+
+function checkOf(expression: GroupingExpression, action: HeaderAction): Check {
+  const written = 'field' in action ? action.field : 'text' in action ? action.text : ''
+  if (!written.includes('$')) return { expression, action: () => action }
+  const template = groupTemplate(written, expression.groups)
+  const fill = (subject: string): string => template(expression.find(subject) ?? [])
+  return {
+    expression,
+    action: (subject) =>
+      'field' in action ? { ...action, field: asField(fill(subject)) } : { ...action, text: asText(fill(subject)) },
+  }
+}
+
+/** On lines that are not too long (RFC 5322 §2.1.1), and on no others. */
+function asField(text: string): string {
+  return text.replaceAll(/[\r\n\0]/g, ' ').replaceAll(/([^\r\n]{700,900}?)(?=[ \t][^ \t])/g, '$1\r\n')
+}
+
+/** As a reply may hold it (RFC 5321 §4.2). */
+function asText(text: string): string {
+  return text.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 400)
 }
 
 async function check(checks: readonly Check[], section: Buffer, carriedHops: number): Promise<HeaderVerdict> {
@@ -56,13 +80,14 @@ async function check(checks: readonly Check[], section: Buffer, carriedHops: num
   for (const field of headerFields(section)) {
     if (field.name === '' || field.name === hopsField.toLowerCase()) continue
     const subject = subjectOf(field)
-    for (const { expression, action } of checks) {
+    for (const { expression, action: actionFor } of checks) {
       characters += subject.length
       if (characters > charactersPerTurn) {
         characters = 0
         await nextTurn()
       }
       if (!expression.test(subject)) continue
+      const action = actionFor(subject)
       if (action.kind === 'reject') return { edits: [], warnings, refusal: replyOf(action.text) }
       if (action.kind === 'warn') warnings.push(`${action.text}: ${subject.slice(0, 200)}`)
       if (action.kind === 'redirect') redirect = action.mailbox

@@ -1,5 +1,7 @@
 import { compileExpression, ExpressionError } from './ere.ts'
 import type { GroupingExpression } from './ere.ts'
+import { groupTemplate } from './group-template.ts'
+import type { GroupTemplate } from './group-template.ts'
 import { logicalLines } from './logical-lines.ts'
 import { isWithin, parseAddress, parseNetwork, withoutBrackets } from './network.ts'
 import type { Address } from './network.ts'
@@ -147,18 +149,12 @@ function closingOf(text: string): number | undefined {
   return undefined
 }
 
-/** `$1`, `${1}`, `$(1)`; `$$` is a dollar. */
-function templateOf(text: string, groups: number | undefined, line: number): (found: readonly string[]) => string {
-  if (groups === undefined || !text.includes('$')) return () => text
-  const parts = text.split(/(\$\$|\$\d{1,2}|\$\{\d{1,2}\}|\$\(\d{1,2}\))/)
-  for (const [index, part] of parts.entries()) {
-    if (index % 2 === 1 && numberIn(part) > groups)
-      throw new TableFormatError(line, `${part}: the expression has ${groups} groups`)
+function templateOf(text: string, groups: number | undefined, line: number): GroupTemplate {
+  if (groups === undefined) return () => text
+  try {
+    return groupTemplate(text, groups)
+  } catch (error) {
+    if (error instanceof ExpressionError) throw new TableFormatError(line, error.message)
+    throw error
   }
-  return (found) =>
-    parts.map((part, index) => (index % 2 === 0 ? part : part === '$$' ? '$' : (found[numberIn(part)] ?? ''))).join('')
-}
-
-function numberIn(part: string): number {
-  return Number(/\d+/.exec(part)?.[0])
 }

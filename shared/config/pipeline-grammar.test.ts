@@ -248,6 +248,7 @@ test('mistakes are told with their place and advice', () => {
     ['header match "(x" ignore', 'value@1:14', ''],
     ['header match "x" prepend "no field"', 'value@1:26', '"X-Checked'],
     ['header match "x" reject "no code"', 'value@1:25', '"550'],
+    ['header match "(x)" replace "A: $2"', 'value@1:28', '$$ is a dollar'],
     ['header match "x" redirect "joe"', 'value@1:27', '"postmaster@'],
     ['relocated', 'syntax@1:10', ''],
     ['quota "dovecot:12340"', 'syntax@1:7', ''],

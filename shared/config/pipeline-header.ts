@@ -1,6 +1,7 @@
 import { parseMailbox } from '../mail/address.ts'
 import type { Mailbox } from '../mail/address.ts'
 import { compileExpression, ExpressionError } from './ere.ts'
+import { groupTemplate } from './group-template.ts'
 import { choiceOfListeners } from './listener-choice.ts'
 import type { HeaderAction, HeaderRule } from './model.ts'
 import { finish } from './pipeline-draft.ts'
@@ -19,24 +20,37 @@ function parseHeader(draft: PipelineDraft): void {
   const at = positionOf(reader.next())
   reader.expect('match', 'behind "header"')
   const choice = choiceOfListeners(reader)
-  const expression = expressionOf(reader)
-  const action = actionOf(reader)
+  const { expression, groups } = expressionOf(reader)
+  const action = actionOf(reader, groups)
   const rule: HeaderRule = { at, expression, action, ...(choice === undefined ? {} : { for: choice }) }
   finish(draft, { headerRules: [...draft.settings.headerRules, rule] })
 }
 
-function expressionOf(reader: TokenReader): string {
+function expressionOf(reader: TokenReader): { readonly expression: string; readonly groups: number } {
   const { text, span } = reader.string('an expression')
   try {
-    compileExpression(text)
+    return { expression: text, groups: compileExpression(text).groups }
   } catch (error) {
     if (error instanceof ExpressionError) reader.fail('value', `the expression cannot be read: ${error.message}`, span)
     throw error
   }
-  return text
 }
 
-function actionOf(reader: TokenReader): HeaderAction {
+function actionOf(reader: TokenReader, groups: number): HeaderAction {
+  const { text } = reader.peek()
+  const behind = reader.peek(1)
+  const action = readAction(reader)
+  if (!['prepend', 'replace', 'warn', 'reject'].includes(text)) return action
+  try {
+    groupTemplate(behind.text, groups)
+  } catch (error) {
+    if (error instanceof ExpressionError) reader.fail('value', error.message, behind.span, '$$ is a dollar')
+    throw error
+  }
+  return action
+}
+
+function readAction(reader: TokenReader): HeaderAction {
   if (reader.accept('ignore')) return { kind: 'ignore' }
   if (reader.accept('prepend')) return { kind: 'prepend', field: fieldOf(reader) }
   if (reader.accept('replace')) return { kind: 'replace', field: fieldOf(reader) }
