@@ -52,6 +52,7 @@ export function keepCertificate(parts: AcmeParts): AcmeKeeper {
       failures = 0
       log.info({ domains, certificate: certFile }, 'certificate ordered')
       await onRenewed()
+      log.info({ domains }, 'certificate in use')
     } catch (error) {
       const waitMs = Math.min(maxRetryMs, retryMs * 2 ** failures)
       failures += 1
