@@ -111,7 +111,7 @@ export async function startDns(zone: DnsZone = {}, wanted = 0): Promise<DnsServe
     remove: (name) => {
       entries.delete(name)
     },
-    waitForQuery: async (name, type, timeoutMs = 30_000) => {
+    waitForQuery: async (name, type, timeoutMs = 120_000) => {
       await changes.until(timeoutMs, `a query for ${name} ${type ?? ''}`, () =>
         count(name, type) > 0 ? true : undefined,
       )

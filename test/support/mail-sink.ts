@@ -140,7 +140,7 @@ class Sink implements MailSink {
     await closed
   }
 
-  waitForMessages(count: number, timeoutMs = 60_000): Promise<readonly SunkMessage[]> {
+  waitForMessages(count: number, timeoutMs = 120_000): Promise<readonly SunkMessage[]> {
     return this.changes.until(
       timeoutMs,
       () => `${count} messages at the sink; ${this.messages.length} came`,
@@ -148,7 +148,7 @@ class Sink implements MailSink {
     )
   }
 
-  waitForMessage(matches: (message: SunkMessage) => boolean, timeoutMs = 60_000): Promise<SunkMessage> {
+  waitForMessage(matches: (message: SunkMessage) => boolean, timeoutMs = 120_000): Promise<SunkMessage> {
     return this.changes.until(
       timeoutMs,
       () => `the awaited message at the sink; ${this.messages.length} others came`,
@@ -156,7 +156,7 @@ class Sink implements MailSink {
     )
   }
 
-  async waitForDistinct(count: number, timeoutMs = 60_000): Promise<void> {
+  async waitForDistinct(count: number, timeoutMs = 120_000): Promise<void> {
     await this.changes.until(
       timeoutMs,
       () => `${count} distinct messages at the sink; ${this.copies.size} came`,
@@ -164,7 +164,7 @@ class Sink implements MailSink {
     )
   }
 
-  waitForCommand(matches: (command: string) => boolean, timeoutMs = 60_000): Promise<string> {
+  waitForCommand(matches: (command: string) => boolean, timeoutMs = 120_000): Promise<string> {
     return this.changes.until(
       timeoutMs,
       () => `the awaited command; last ones:\n${this.commands.slice(-20).join('\n')}`,

@@ -134,7 +134,7 @@ export class MailSystem {
     return new Maildir(join(this.dataFolder, 'mail', user))
   }
 
-  async waitForLog(matches: (line: LogLine) => boolean, timeoutMs = 60_000): Promise<LogLine> {
+  async waitForLog(matches: (line: LogLine) => boolean, timeoutMs = 120_000): Promise<LogLine> {
     let seen = 0
     return this.#changes.until(
       timeoutMs,

@@ -33,7 +33,7 @@ export class Maildir {
   }
 
   /** Waits by watching the folder until it holds at least that many messages. */
-  async waitForMessages(count: number, timeoutMs = 60_000): Promise<readonly MailFile[]> {
+  async waitForMessages(count: number, timeoutMs = 120_000): Promise<readonly MailFile[]> {
     const changes = new Changes()
     let latest: readonly MailFile[] = []
     let listing: Promise<void> | undefined

@@ -31,7 +31,7 @@ export async function startPostfix(options: PostfixOptions): Promise<Postfix> {
   await writeFile(join(config, 'main.cf'), mainCf(folder.path, options))
   await writeFile(join(config, 'master.cf'), masterCf(port))
   const command = findPeer('postfix') ?? 'postfix'
-  const started = await run(command, ['-c', config, 'start'], { timeoutMs: 30_000 })
+  const started = await run(command, ['-c', config, 'start'], { timeoutMs: 120_000 })
   if (started.code !== 0) throw new Error(`postfix start: ${started.stderr || started.stdout}`)
   await waitForPort({ port })
   const masterPid = Number((await readFile(join(folder.path, 'queue/pid/master.pid'), 'utf8')).trim())
@@ -41,7 +41,7 @@ export async function startPostfix(options: PostfixOptions): Promise<Postfix> {
     folder: folder.path,
     log: () => readFile(join(folder.path, 'maillog'), 'utf8'),
     stop: async () => {
-      await run(command, ['-c', config, 'stop'], { timeoutMs: 30_000 })
+      await run(command, ['-c', config, 'stop'], { timeoutMs: 120_000 })
       await folder.remove()
     },
   }

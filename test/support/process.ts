@@ -85,7 +85,7 @@ export function startProcess(command: string, args: readonly string[], options: 
       return exit
     },
     onLine: (listener) => listeners.push(listener),
-    waitForLine: (matches, timeoutMs = 30_000) => {
+    waitForLine: (matches, timeoutMs = 120_000) => {
       let seen = 0
       const tail = () => lines.slice(-20).join('\n')
       return changes.until(
@@ -154,7 +154,7 @@ export async function run(
 export async function waitForPort(
   target: { readonly port: number; readonly host?: string } | { readonly path: string },
   process?: RunningProcess,
-  timeoutMs = 30_000,
+  timeoutMs = 120_000,
 ): Promise<void> {
   const deadlineAt = Date.now() + timeoutMs
   while (!(await accepts(target))) {
