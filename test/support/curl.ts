@@ -17,5 +17,5 @@ export function curlMail({ url, from, to, content, login }: CurlMail): Promise<F
   const how = ['--silent', '--show-error', '--insecure', '--ssl-reqd', '--url', url, '--upload-file', '-']
   const envelope = ['--mail-from', from, '--mail-rcpt', to]
   const who = login === undefined ? [] : ['--user', login]
-  return run(findPeer('curl') ?? 'curl', [...how, ...envelope, ...who], { input: content, timeoutMs: 60_000 })
+  return run(findPeer('curl') ?? 'curl', [...how, ...envelope, ...who], { input: content, timeoutMs: 120_000 })
 }

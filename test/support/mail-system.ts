@@ -164,7 +164,7 @@ export class MailSystem {
       name: `sluicectl ${args.join(' ')}`,
       cwd: root,
       env: this.#environment,
-      timeoutMs: 60_000,
+      timeoutMs: 120_000,
     })
   }
 
@@ -253,7 +253,7 @@ export class MailSystem {
     return Promise.all(
       alive.map(async ({ label, process }) => {
         if (signal === 'SIGKILL') process.kill(signal)
-        return { label, exit: await process.stop(30_000) }
+        return { label, exit: await process.stop(120_000) }
       }),
     )
   }
@@ -330,7 +330,7 @@ function defaultServices(): 'embedded' | 'processes' {
 }
 
 async function ready(process: RunningProcess): Promise<void> {
-  await process.waitForLine((line) => parseLine(line).msg === 'ready', 60_000)
+  await process.waitForLine((line) => parseLine(line).msg === 'ready', 120_000)
 }
 
 function isRunning(instance: Instance): boolean {

@@ -84,7 +84,7 @@ export function asStranger(): readonly string[] {
 /** Runs a program to its end on the machine at the other end of `eth0`. */
 export function runAsStranger(command: string, args: readonly string[]): Promise<Finished> {
   const [enter = '', ...there] = asStranger()
-  return run(enter, [...there, command, ...args], { timeoutMs: 60_000 })
+  return run(enter, [...there, command, ...args], { timeoutMs: 120_000 })
 }
 
 /** A file or, with `target`, a symbolic link at a place that the configuration names. */

@@ -142,7 +142,7 @@ export async function run(
     child.once('close', (code, signal) => resolve({ code, signal }))
   })
   try {
-    const exit = await within(options.timeoutMs ?? 60_000, `the end of ${options.name ?? command}`, ended)
+    const exit = await within(options.timeoutMs ?? 120_000, `the end of ${options.name ?? command}`, ended)
     return { ...exit, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() }
   } finally {
     running.delete(child)

@@ -48,7 +48,7 @@ export class SmtpClient {
     const socket = secure ? connectTls({ socket: plainSocket, rejectUnauthorized: false }) : plainSocket
     if (secure) await once(socket, 'secureConnect')
     socket.setNoDelay(true)
-    return new SmtpClient(socket, options.timeoutMs ?? 30_000)
+    return new SmtpClient(socket, options.timeoutMs ?? 120_000)
   }
 
   /** Connected, greeted, EHLO done; STARTTLS and AUTH PLAIN when asked for. @throws Error at any refusal. */

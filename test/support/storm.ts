@@ -53,7 +53,7 @@ async function sendUntilTaken(
   for (;;) {
     let mayHaveArrived = false
     try {
-      current ??= await SmtpClient.ready({ port: options.port, timeoutMs: 60_000 })
+      current ??= await SmtpClient.ready({ port: options.port, timeoutMs: 120_000 })
       mayHaveArrived = true
       const reply = await current.send({ from: 'storm@remote.test', to: [to], content: testMessage({ id, to, body }) })
       if (reply.code === 250) return current
