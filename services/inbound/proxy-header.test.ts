@@ -117,7 +117,7 @@ async function behindProxy(t: TestContext, options: TestInboundOptions = {}): Pr
 }
 
 async function connected(t: TestContext, inbound: TestInbound, options: Partial<ClientOptions>): Promise<SmtpClient> {
-  const client = await SmtpClient.ready({ port: inbound.port, timeoutMs: 5_000, ...options })
+  const client = await SmtpClient.ready({ port: inbound.port, timeoutMs: 60_000, ...options })
   t.after(() => client.destroy())
   return client
 }

@@ -45,7 +45,7 @@ async function dialogue(
   inbound: TestInbound,
   lines: readonly (readonly [line: string, reply: string])[],
 ): Promise<void> {
-  const client = await SmtpClient.connect({ port: inbound.port, timeoutMs: 5_000 })
+  const client = await SmtpClient.connect({ port: inbound.port, timeoutMs: 60_000 })
   t.after(() => client.destroy())
   for (const [line, expected] of lines) {
     if (expected === '=') {
@@ -290,7 +290,7 @@ test('the filter of a login sees the user who asks, before the password is looke
   const inbound = await start(t, [filter('auth', { kind: 'auth', table: list('jane') }, refuse)], {
     listener: submission,
   })
-  const client = await SmtpClient.ready({ port: inbound.port, starttls: true, timeoutMs: 5_000 })
+  const client = await SmtpClient.ready({ port: inbound.port, starttls: true, timeoutMs: 60_000 })
   t.after(() => client.destroy())
   assert.equal((await client.command(`AUTH PLAIN ${plain('jane', 'secret')}`)).raw, '535 5.7.8 not from here')
   await client.waitForClose()
@@ -306,7 +306,7 @@ test('conditions on the user hold once it is authenticated', async (t) => {
     starttls: true,
     user: 'jane',
     password: 'secret',
-    timeoutMs: 5_000,
+    timeoutMs: 60_000,
   })
   t.after(() => client.destroy())
   assert.equal((await client.command('MAIL FROM:<jane@example.org>')).code, 250)

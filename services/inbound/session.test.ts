@@ -19,7 +19,7 @@ async function start(t: TestContext, options: TestInboundOptions = {}): Promise<
 }
 
 async function connected(t: TestContext, inbound: TestInbound, options = {}): Promise<SmtpClient> {
-  const client = await SmtpClient.ready({ port: inbound.port, timeoutMs: 5_000, ...options })
+  const client = await SmtpClient.ready({ port: inbound.port, timeoutMs: 60_000, ...options })
   t.after(() => client.destroy())
   return client
 }

@@ -131,7 +131,7 @@ interface Filtered {
 }
 
 async function filtered(virus: Omit<VirusSettings, 'timeoutMs'>, origin: Origin = stranger): Promise<Filtered> {
-  const { context, events } = testContext(zoneResolver({}), { virus: { timeoutMs: 5_000, ...virus } })
+  const { context, events } = testContext(zoneResolver({}), { virus: { timeoutMs: 60_000, ...virus } })
   const stage = await openFilter(context)
   const disposition = await stage.handle(stageMessage(mail, testEnvelope(origin)), context)
   await stage.close()

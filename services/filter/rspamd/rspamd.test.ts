@@ -74,7 +74,7 @@ async function openWith(t: TestContext, url: string, changes: Partial<RspamdEngi
     kind: 'rspamd',
     url,
     weight: 1,
-    timeoutMs: 5_000,
+    timeoutMs: 60_000,
     onFailure: 'proceed',
     actions: 'obey',
     ...changes,

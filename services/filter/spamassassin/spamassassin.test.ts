@@ -41,7 +41,7 @@ async function filtered(
     kind: 'spamassassin',
     place: { kind: 'tcp', host: '127.0.0.1', port },
     weight: 1,
-    timeoutMs: 5_000,
+    timeoutMs: 60_000,
     onFailure: 'proceed',
     ...changes,
   }
