@@ -33,7 +33,7 @@ test('auth test says who lets a user in, and who does not', async (t) => {
     ],
   })
   await service.close()
-  assert.match((await ctl('secret', 'joe')).out, /^dovecot .*: unavailable: dovecot: connect ECONNREFUSED/m)
+  assert.match((await ctl('secret', 'joe')).out, /^dovecot .*: unavailable: dovecot: /m)
 })
 
 test('auth test asks the table of a listener, and says when nobody can be asked', async (t) => {

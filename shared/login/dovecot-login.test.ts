@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
@@ -101,7 +104,9 @@ test('a login that waits while Dovecot restarts is asked again', async (t) => {
 })
 
 test('while Dovecot is away nobody is refused, and when it is back logins go on', async (t) => {
-  const { login, service } = await start(t)
+  const folder = await mkdtemp(join(tmpdir(), 'auth-'))
+  t.after(() => rm(folder, { recursive: true }))
+  const { login, service } = await start(t, { answer: usualAnswer, path: join(folder, 'auth-client') })
   await login.checkPassword('jane', 'secret', client)
   await service.close()
   for (let attempt = 0; attempt < 2; attempt += 1)

@@ -24,6 +24,8 @@ export interface TestAuthService {
 
 export interface TestAuthServiceOptions {
   readonly handshake?: string
+  /** Of a unix socket to listen on; absent: a free port. */
+  readonly path?: string
   /** For each AUTH and CONT line; what it returns is sent, line ends included. */
   answer(words: readonly string[], send: (text: string) => void): string | undefined
 }
@@ -34,8 +36,8 @@ export async function startAuthService(options: TestAuthServiceOptions): Promise
   const lines: string[] = []
   const sockets = new Set<Socket>()
   let count = 0
-  let server = await listen(0)
-  const { port } = server.address() as AddressInfo
+  let server = await listen(options.path ?? 0)
+  const place = placeOf(server)
 
   function serve(socket: Socket): void {
     count += 1
@@ -60,11 +62,13 @@ export async function startAuthService(options: TestAuthServiceOptions): Promise
     if (answer !== undefined) send(answer)
   }
 
-  function listen(at: number): Promise<Server> {
+  function listen(at: number | string): Promise<Server> {
     const one = createServer(serve)
     return new Promise((resolve, reject) => {
       one.once('error', reject)
-      one.listen(at, '127.0.0.1', () => resolve(one))
+      const ready = (): void => resolve(one)
+      if (typeof at === 'string') one.listen(at, ready)
+      else one.listen(at, '127.0.0.1', ready)
     })
   }
 
@@ -72,7 +76,7 @@ export async function startAuthService(options: TestAuthServiceOptions): Promise
     for (const socket of sockets) socket.destroy()
   }
   return {
-    place: { kind: 'tcp', host: '127.0.0.1', port },
+    place,
     lines,
     connections: () => count,
     drop,
@@ -84,9 +88,15 @@ export async function startAuthService(options: TestAuthServiceOptions): Promise
       while (sockets.size > 0) await Promise.race([...sockets].map((socket) => once(socket, 'close')))
     },
     async reopen() {
-      server = await listen(port)
+      server = await listen(place.kind === 'unix' ? place.path : place.port)
     },
   }
+}
+
+function placeOf(server: Server): SocketPlace {
+  const address = server.address()
+  if (typeof address === 'string') return { kind: 'unix', path: address }
+  return { kind: 'tcp', host: '127.0.0.1', port: address?.port ?? 0 }
 }
 
 /** What a client answered, without the base64. */
