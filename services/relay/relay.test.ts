@@ -31,6 +31,31 @@ async function serve(
   return server
 }
 
+/** Another server on the same port, at 127.0.0.2: a port that is free at one address may be taken at the other. */
+async function withNeighbour<First extends { readonly server: ScriptedServer }>(
+  open: () => Promise<First>,
+  script: (session: ScriptedSession, index: number) => Promise<void>,
+): Promise<First & { readonly neighbour: ScriptedServer }> {
+  for (let round = 0; ; round += 1) {
+    const first = await open()
+    try {
+      const neighbour = await startServer(script, { host: '127.0.0.2', port: first.server.port })
+      closing.push(() => neighbour.close())
+      return { ...first, neighbour }
+    } catch (error) {
+      if (round === 50 || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    }
+  }
+}
+
+async function serveBoth(
+  one: (session: ScriptedSession, index: number) => Promise<void>,
+  two: (session: ScriptedSession, index: number) => Promise<void>,
+): Promise<readonly [ScriptedServer, ScriptedServer]> {
+  const { server, neighbour } = await withNeighbour(async () => ({ server: await serve(one) }), two)
+  return [server, neighbour]
+}
+
 async function relayOne(context: StageContext, ...messages: StageMessage[]): Promise<readonly DeliveryAttempt[]> {
   const stage = await openRelay(context)
   closing.push(() => stage.close())
@@ -93,9 +118,7 @@ test('the next MX is tried when one is down, busy or gone mid-envelope', async (
   ]
   for (const script of scripts) {
     const taken: TakenMessage[] = []
-    const good = await serve(polite(taken), '127.0.0.2')
-    const bad = await startServer(script, { host: '127.0.0.1', port: good.port })
-    closing.push(() => bad.close())
+    const [bad, good] = await serveBoth(script, polite(taken))
     const zones = {
       mx: { 'far.test': [mx('one.far.test', 10), mx('two.far.test', 20)] },
       a: { 'one.far.test': ['127.0.0.1'], 'two.far.test': ['127.0.0.2'] },
@@ -108,10 +131,7 @@ test('the next MX is tried when one is down, busy or gone mid-envelope', async (
 })
 
 test('a refused recipient is final: the next MX is not asked for a second opinion', async () => {
-  const first = await serve(polite([], { rcptReply: () => '550 5.1.1 no' }))
-  const second: TakenMessage[] = []
-  const other = await startServer(polite(second), { host: '127.0.0.2', port: first.port })
-  closing.push(() => other.close())
+  const [first, other] = await serveBoth(polite([], { rcptReply: () => '550 5.1.1 no' }), polite([]))
   const zones = {
     mx: { 'far.test': [mx('one', 10), mx('two', 20)] },
     a: { one: ['127.0.0.1'], two: ['127.0.0.2'] },
@@ -456,9 +476,10 @@ test('a host that gives no session is left alone, and mail for it waits without 
 })
 
 test('a host that says never does not end the mail while another one is only passed over', async () => {
-  const never = await serve(async (session) => session.say('554 5.3.2 closed'))
-  const down = await startServer(async (session) => session.say('421 busy'), { host: '127.0.0.2', port: never.port })
-  closing.push(() => down.close())
+  const [never] = await serveBoth(
+    async (session) => session.say('554 5.3.2 closed'),
+    async (session) => session.say('421 busy'),
+  )
   const zones = {
     mx: { 'far.test': [mx('down', 10), mx('never', 20)], 'down.test': [mx('down', 10)] },
     a: { never: ['127.0.0.1'], down: ['127.0.0.2'] },
@@ -471,10 +492,8 @@ test('a host that says never does not end the mail while another one is only pas
 })
 
 test('max-conn-per-source holds over all destinations, and an idle connection makes room', async () => {
-  const { server, nextArrival, finish } = await slowServer()
   const taken: TakenMessage[] = []
-  const near = await startServer(polite(taken), { host: '127.0.0.2', port: server.port })
-  closing.push(() => near.close())
+  const { server, nextArrival, finish } = await withNeighbour(slowServer, polite(taken))
   const zones = { a: { 'far.test': ['127.0.0.1'], 'other.test': ['127.0.0.2'] } }
   const limits = { 'max-conn-per-source': 1 }
   const context = stageContext({ zones, relayPort: server.port, limits })
