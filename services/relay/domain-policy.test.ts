@@ -10,7 +10,7 @@ import type { DeliveryAttempt } from '../../shared/mail/disposition.ts'
 import { formatReply } from '../../shared/mail/reply.ts'
 import { PolicyFiles } from '../../shared/mta-sts/policy-files.ts'
 import { policyText } from '../../shared/mta-sts/testing.ts'
-import type { StageContext } from '../../shared/pipeline/stage.ts'
+import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
 import { polite, startServer } from '../../shared/smtp-client/testing.ts'
 import type { TakenMessage } from '../../shared/smtp-client/testing.ts'
 import { selfSignedCertificate } from '../../shared/start/self-signed.ts'
@@ -36,6 +36,7 @@ interface FarTest {
   readonly tls?: boolean
   /** We trust the certificate. */
   readonly trusted?: boolean
+  readonly message?: StageMessage
   readonly more?: Partial<Surroundings>
 }
 
@@ -64,7 +65,7 @@ async function farTest({ mode = 'enforce', named = ['mx.far.test'], hosts = ['mx
     events: { tlsPolicyFailed: (failure) => failures.push(failure) },
     ...options.more,
   })
-  const [attempt] = await relayOne(context)
+  const [attempt] = await relayOne(context, options.message)
   assert.ok(attempt !== undefined)
   return { attempt, said: formatReply(attempt.reply), taken, server, failures }
 }
@@ -98,6 +99,19 @@ test('enforce: hosts that the policy names are used beside others', async () => 
   const { attempt, server } = await farTest({ hosts: ['evil.test', 'mx.far.test'] })
   assert.match(attempt.remoteMta ?? '', /^mx\.far\.test\[/)
   assert.equal(server.sessions.length, 1)
+})
+
+test('TLS-Required: No goes before the policy of the domain, and does not say so of REQUIRETLS', async () => {
+  const content = 'TLS-Required:\r\n No\r\nSubject: x\r\n\r\nx\r\n'
+  const { said, taken } = await farTest({ tls: false, message: stageMessage({ content }) })
+  assert.equal(said, '250 2.0.0 queued')
+  assert.equal(taken.length, 1)
+  const other = content.replace(' No', ' Yes')
+  assert.match((await farTest({ tls: false, message: stageMessage({ content: other }) })).said, /^451 /)
+  const twice = `TLS-Required: No\r\n${content}`
+  assert.match((await farTest({ tls: false, message: stageMessage({ content: twice }) })).said, /^451 /)
+  const both = stageMessage({ content, envelope: { requireTls: true } })
+  assert.match((await farTest({ tls: false, message: both })).said, /^451 /)
 })
 
 test('`tls ca` names the authorities that mail hosts are checked with, where the action names none', async () => {

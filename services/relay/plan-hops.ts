@@ -20,6 +20,7 @@ import type { OwnHosts } from './own-host.ts'
 import type { PemFiles } from './pem-files.ts'
 import type { RelayLimits } from './relay-limits.ts'
 import type { SecureContexts } from './secure-contexts.ts'
+import { waivesTls } from './tls-required.ts'
 import { tlsPolicy } from './tls-policy.ts'
 import type { Turns } from './turns.ts'
 
@@ -74,13 +75,15 @@ async function mxHops(request: SourcedRequest): Promise<HopPlan> {
   })
   if (found.kind === 'refused') return found
   const tls = await tlsPolicy('opportunistic', action, configuration, pemFiles)
-  const hosts = await withDemands(domain, found.hosts, {
+  const demanded = await withDemands(domain, found.hosts, {
     configuration,
     policies,
     resolver,
     ...(validating === undefined ? {} : { validating }),
     read: (path) => pemFiles.read(path),
   })
+  const waived = demanded.some(({ demand }) => demand !== undefined) && (await waivesTls(request.message))
+  const hosts: readonly HostWithDemand[] = waived ? found.hosts : demanded
   const usable = hosts.filter(mayUse)
   if (usable.length === 0) return noneUsable(domain, hosts, request)
   const hops = usable.flatMap((host) => {

@@ -184,7 +184,7 @@ async function secure(
     const socket = await channel.secure(options, Math.min(timeouts.helloMs, 60_000))
     const trouble = tls.dane === undefined ? undefined : daneTrouble(socket, tls.dane, Date.now())
     if (trouble !== undefined) throw new Error(trouble)
-    return tlsSessionOf(socket)
+    return tlsSessionOf(socket, tls.dane !== undefined)
   } catch (error) {
     throw new OpenError('tls', notNow('4.7.5', `TLS with ${channel.peer} failed: ${(error as Error).message}`), {
       cause: error,

@@ -10,12 +10,13 @@ export interface TlsSession {
   readonly distrust?: string
 }
 
-export function tlsSessionOf(socket: TLSSocket): TlsSession {
+/** @param vouchedFor the TLSA records of its domain name the certificate (DANE): no authority has to */
+export function tlsSessionOf(socket: TLSSocket, vouchedFor = false): TlsSession {
   const { authorized, authorizationError } = socket
   return {
     version: socket.getProtocol() ?? 'TLS',
     cipher: socket.getCipher().standardName,
-    ...(authorized ? {} : { distrust: reasonOf(authorizationError) }),
+    ...(authorized || vouchedFor ? {} : { distrust: reasonOf(authorizationError) }),
   }
 }
 
