@@ -164,7 +164,7 @@ function recipientsFromJournal(
   })
 }
 
-function originFields({ origin, dsn, smtputf8 }: Envelope): readonly OriginField[] {
+function originFields({ origin, dsn, smtputf8, requireTls, releaseAt }: Envelope): readonly OriginField[] {
   const { tls } = origin
   return present([
     ['kind', origin.kind === 'local' ? 'made here' : 'SMTP'],
@@ -177,6 +177,8 @@ function originFields({ origin, dsn, smtputf8 }: Envelope): readonly OriginField
     ['RET', dsn?.ret],
     ['ENVID', dsn?.envid],
     ['SMTPUTF8', smtputf8 === true ? 'yes' : undefined],
+    ['REQUIRETLS', requireTls === true ? 'yes' : undefined],
+    ['kept back until', releaseAt === undefined ? undefined : new Date(releaseAt).toISOString()],
   ])
 }
 
