@@ -5,23 +5,9 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 
 import { loadConfiguration } from './load.ts'
+import { parseJsonModel } from './json-model.ts'
+import { schemaFault, type Schema } from './json-schema.ts'
 import { toJson, type Json } from './to-json.ts'
-
-/** The part of JSON Schema that ours uses. */
-interface Schema {
-  readonly $ref?: string
-  readonly $defs?: Readonly<Record<string, Schema>>
-  readonly type?: string
-  readonly enum?: readonly Json[]
-  readonly pattern?: string
-  readonly minimum?: number
-  readonly maximum?: number
-  readonly properties?: Readonly<Record<string, Schema>>
-  readonly required?: readonly string[]
-  readonly additionalProperties?: boolean | Schema
-  readonly items?: Schema
-  readonly anyOf?: readonly Schema[]
-}
 
 const schema = JSON.parse(
   readFileSync(new URL('../../docs/configuration.schema.json', import.meta.url), 'utf8'),
@@ -33,54 +19,6 @@ writeFileSync(join(folder, 'users'), 'joe $2b$10$secret\n')
 writeFileSync(join(folder, 'password'), 'secret\n')
 writeFileSync(join(folder, 'networks'), '10.0.0.0/8 OK\n')
 writeFileSync(join(folder, 'redis.conf'), 'password secret\nquery GET %s\n')
-
-/** Where the value is not as the schema says; the first fault only. */
-function fault(value: Json, asked: Schema, path: string): string | undefined {
-  const known = asked.$ref === undefined ? asked : (schema.$defs?.[asked.$ref.replace('#/$defs/', '')] ?? {})
-  if (known.anyOf !== undefined) {
-    const faults = known.anyOf.map((one) => fault(value, one, path))
-    return faults.includes(undefined) ? undefined : faults.join(' or ')
-  }
-  if (known.enum !== undefined) {
-    return known.enum.includes(value)
-      ? undefined
-      : `${path}: ${JSON.stringify(value)} is not one of ${JSON.stringify(known.enum)}`
-  }
-  if (known.type === 'array') {
-    if (!Array.isArray(value)) return `${path} is no array`
-    return firstOf(value.map((one: Json, index) => fault(one, known.items ?? {}, `${path}[${index}]`)))
-  }
-  if (known.type === 'object') return faultOfObject(value, known, path)
-  if (known.type === 'integer' || known.type === 'number') return faultOfNumber(value, known, path)
-  if (known.type !== typeof value) return `${path} is no ${known.type}`
-  const matches = known.pattern === undefined || (typeof value === 'string' && new RegExp(known.pattern).test(value))
-  return matches ? undefined : `${path} does not match ${known.pattern}`
-}
-
-function faultOfObject(value: Json, asked: Schema, path: string): string | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return `${path} is no object`
-  const held = Object.entries(value)
-  const missing = asked.required?.find((name) => !held.some(([key]) => key === name))
-  if (missing !== undefined) return `${path}.${missing} is missing`
-  return firstOf(
-    held.map(([key, one]) => {
-      const of = asked.properties?.[key] ?? asked.additionalProperties
-      if (of === false) return `${path}.${key} is unknown`
-      return typeof of === 'object' ? fault(one, of, `${path}.${key}`) : undefined
-    }),
-  )
-}
-
-function faultOfNumber(value: Json, asked: Schema, path: string): string | undefined {
-  if (typeof value !== 'number') return `${path} is no number`
-  if (asked.type === 'integer' && !Number.isInteger(value)) return `${path} is no integer`
-  const { minimum = -Infinity, maximum = Infinity } = asked
-  return value >= minimum && value <= maximum ? undefined : `${path}: ${value}`
-}
-
-function firstOf(faults: readonly (string | undefined)[]): string | undefined {
-  return faults.find((one) => one !== undefined)
-}
 
 const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>> = {
   'an old file': [
@@ -203,7 +141,13 @@ for (const [what, [smtpd, pipeline]] of Object.entries(files)) {
     writeFileSync(paths.pipelineConf, pipeline)
     const { configuration } = await loadConfiguration({ ...paths, hostname: 'mail.example.org' })
     const printed = JSON.parse(JSON.stringify(toJson(configuration))) as Json
-    assert.equal(fault(printed, schema, 'configuration'), undefined)
-    assert.match(fault({ ...(printed as object), rules: 5 }, schema, 'configuration') ?? '', /rules is no array/)
+    assert.equal(schemaFault(printed, schema, 'configuration'), undefined)
+    const filled = JSON.stringify(printed)
+      .replaceAll('"entries":"hidden"', '"list":["x"]')
+      .replaceAll(/"(key|backupKey|value)":"hidden"/g, '"$1":"0123456789abcdef0123456789abcdef"')
+    const revived = parseJsonModel(filled)
+    assert.deepEqual(JSON.parse(JSON.stringify(toJson(revived))), printed, 'read back it is the same')
+    assert.ok(revived.actions instanceof Map && revived.pipeline.queues instanceof Map)
+    assert.match(schemaFault({ ...(printed as object), rules: 5 }, schema, 'configuration') ?? '', /rules is no array/)
   })
 }

@@ -10,6 +10,7 @@ import { closest, ConfigurationError, fileSpan, type Diagnostic, type Span } fro
 import { grammarOfFile } from './grammar-choice.ts'
 import { findHostname } from './hostname.ts'
 import { modernKeywords, oldKeywords, pipelineKeywords } from './keywords.ts'
+import { isJsonModel, JsonModelError, parseJsonModel } from './json-model.ts'
 import { Lexer, type ReadText } from './lexer.ts'
 import { parseModern } from './modern-grammar.ts'
 import type { Configuration } from './model.ts'
@@ -63,6 +64,8 @@ export async function loadConfiguration(options: LoadOptions): Promise<LoadedCon
     return text
   }
   const smtpdConf = resolve(options.smtpdConf)
+  const model = jsonModelAt(smtpdConf, read)
+  if (model !== undefined) return loadModel(model, texts, options)
   const grammar = grammarOfFile(smtpdConf, read)
   const policyLexer = openLexer(smtpdConf, { options, read, keywords: keywords[grammar] })
   const policy = parsers[grammar](new TokenReader(policyLexer), options.libexec)
@@ -92,6 +95,49 @@ export async function loadConfiguration(options: LoadOptions): Promise<LoadedCon
   const errors = diagnostics.filter((one) => one.severity === 'error')
   if (errors.length > 0) throw new ConfigurationError(diagnostics)
   return { configuration: deepFreeze(configuration), warnings: diagnostics, statedAt: pipeline.statedAt, texts }
+}
+
+/** `undefined`: what is there, if anything is, is smtpd.conf. @throws ConfigurationError */
+function jsonModelAt(path: string, read: ReadText): Configuration | undefined {
+  let text: string
+  try {
+    text = read(path)
+  } catch {
+    return undefined
+  }
+  if (!isJsonModel(text)) return undefined
+  try {
+    return parseJsonModel(text)
+  } catch (error) {
+    if (!(error instanceof JsonModelError)) throw error
+    const hint = 'docs/configuration.schema.json says what is meant where'
+    throw new ConfigurationError([
+      { severity: 'error', code: 'value', message: error.message, span: fileSpan(path), hint },
+    ])
+  }
+}
+
+/** A model holds both files; everything in it was said. */
+function loadModel(
+  model: Configuration,
+  texts: ReadonlyMap<string, string>,
+  options: LoadOptions,
+): LoadedConfiguration {
+  const { smtpdConf, pipelineConf, hostname = model.hostname } = options
+  const diagnostics: Diagnostic[] = []
+  if (pipelineConf !== undefined) {
+    const message = 'a model in JSON has the settings of pipeline.conf in it'
+    const span = fileSpan(resolve(pipelineConf))
+    diagnostics.push({ severity: 'error', code: 'value', message, span, hint: 'leave -p out' })
+  }
+  const configuration = { ...model, hostname: hostname.toLowerCase(), revision: revisionOf(texts, options) }
+  const policy = parsers.modern(new TokenReader(emptyLexer(new Map())))
+  const pipeline = parsePipeline(new TokenReader(emptyLexer(new Map())), policy)
+  pipeline.stated.add('users')
+  diagnostics.push(...checkConfiguration(configuration, pipeline, () => ''))
+  if (diagnostics.some(({ severity }) => severity === 'error')) throw new ConfigurationError(diagnostics)
+  const statedAt = new Map([['redis', fileSpan(resolve(smtpdConf))]])
+  return { configuration: deepFreeze(configuration), warnings: diagnostics, statedAt, texts }
 }
 
 /** Tables are read again when they change, without a reload: they are no part of the revision. */
