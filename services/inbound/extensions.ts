@@ -13,16 +13,24 @@ interface SessionState {
  * @param may what is taken as the session stands now: AUTH, XCLIENT
  */
 export function offeredExtensions(
-  { listener, login, configuration, clock }: Pick<Reception, 'listener' | 'login' | 'configuration' | 'clock'>,
+  {
+    listener,
+    login,
+    configuration,
+    clock,
+    manners,
+  }: Pick<Reception, 'listener' | 'login' | 'configuration' | 'clock' | 'manners'>,
   { secure, user }: SessionState,
   may: { readonly showPassword: boolean; readonly forward: boolean },
 ): string[] {
   const { maxMessageBytes, maxMailsPerSession, maxRecipients, pipeline } = configuration
-  const { smtpUtf8, maxHoldMs, etrn } = pipeline.extensions
+  const { smtpUtf8, maxHoldMs, etrn, expn } = pipeline.extensions
   const offered = ['PIPELINING', `SIZE ${maxMessageBytes}`, '8BITMIME', 'CHUNKING', 'ENHANCEDSTATUSCODES']
   // RFC 9422: refused or unfinished transactions do not count here, so more MAIL may be taken than that.
   offered.push(`LIMITS MAILMAX=${maxMailsPerSession} RCPTMAX=${maxRecipients}`)
   if (etrn !== undefined) offered.push('ETRN')
+  if (manners.vrfy) offered.push('VRFY')
+  if (expn !== undefined) offered.push('EXPN')
   if (!listener.noDsn) offered.push('DSN')
   if (smtpUtf8) offered.push('SMTPUTF8')
   if (secure) offered.push('REQUIRETLS')

@@ -10,12 +10,16 @@ import { mechanismsOf } from '../../shared/config/login-faults.ts'
 import { settle } from '../../shared/config/settle.ts'
 import { tlsVersions } from '../../shared/config/tls-words.ts'
 import type { PasswordVerifier } from '../../shared/crypt/verify-password.ts'
+import { newMessageId } from '../../shared/mail/message-id.ts'
 import type { Greylist } from '../../shared/queue/greylist.ts'
 import type { ServiceContext } from '../../shared/service.ts'
 import { StartError } from '../../shared/start/start-error.ts'
+import { tagsOf } from './acceptance.ts'
 import { addressRewriting } from './address-rewriting.ts'
 import { createEtrn } from './etrn.ts'
 import type { Flush } from './etrn.ts'
+import { createExpn } from './expn.ts'
+import type { ExpnParts } from './expn.ts'
 import { ensurePair } from './acme/certificate-pair.ts'
 import { admissionOf } from './admission.ts'
 import { bindAddresses } from './bind-addresses.ts'
@@ -364,7 +368,7 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
   const { table } = listener.auth
   const logins = table === undefined ? configuration.pipeline.login : [{ kind: 'table', table } as const]
   const { interfaces, trustedProxies, extensions } = configuration.pipeline
-  const { etrn, trustedClients } = extensions
+  const { etrn, expn, trustedClients } = extensions
   const trusted = trustedClients === undefined ? undefined : compileNetworks(trustedClients)
   const admits = admissionOf(listener, interfaces)
   const rewriting = addressRewriting(configuration, tables)
@@ -396,6 +400,9 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
     ...(checkHeader === undefined ? {} : { checkHeader }),
     ...(rewriting === undefined ? {} : { rewriting }),
     ...(etrn === undefined ? {} : { etrn: createEtrn({ clients: etrn, tables, flush: parts.flush, log }) }),
+    ...(expn === undefined
+      ? {}
+      : { expn: createExpn({ clients: expn, tables, log, ...listsOf(listener, surroundings) }) }),
     ...(quotaStatus === undefined ? {} : { quotaStatus }),
     reportFilter: parts.reportFilter ?? ((fields) => events.filterReport(fields)),
     login: createLogin({
@@ -415,6 +422,21 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
     limits: statedLimits(lasting.limits, settings),
     manners: mannersOf(settings),
     ...(watch === undefined ? {} : { watch }),
+  }
+}
+
+/** What EXPN tells of: lists, as mail of this host would find them. */
+function listsOf(
+  listener: Listener,
+  { configuration, parts, resolveRecipient }: Surroundings,
+): Pick<ExpnParts, 'expand' | 'domain'> {
+  const asked = { reversePath: null, recipients: [], tags: tagsOf(listener), origin: { kind: 'local' } } as const
+  return {
+    domain: configuration.pipeline.rewriting.appendDomain ?? listener.hostname ?? configuration.hostname,
+    expand: (mailbox) => {
+      const receivedAt = parts.clock.now()
+      return resolveRecipient({ ...asked, id: newMessageId(receivedAt), receivedAt }, mailbox)
+    },
   }
 }
 

@@ -17,6 +17,7 @@ import type { KnownClients } from './known-clients.ts'
 import type { QuotaStatus } from './quota-status.ts'
 import type { SessionLimits } from './limits.ts'
 import type { AnswerEtrn } from './etrn.ts'
+import type { AnswerExpn } from './expn.ts'
 import type { Login } from './login.ts'
 import type { Restrictions } from './restrictions/session-restrictions.ts'
 import type { Manners } from './manners.ts'
@@ -75,6 +76,8 @@ export interface Reception {
   readonly rewriting?: AddressRewriting
   /** Absent: nobody may ask for a queue run. */
   readonly etrn?: AnswerEtrn
+  /** Absent: nobody is told who is on a list. */
+  readonly expn?: AnswerExpn
   /** Absent: nobody is asked for room in mailboxes. */
   readonly quotaStatus?: QuotaStatus
   readonly reportFilter: (fields: FilterReport) => void

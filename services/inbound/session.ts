@@ -41,7 +41,7 @@ const answers = {
   helloFirst: reply(503, '5.5.1', 'Send EHLO or HELO first'),
   tlsFirst: reply(530, '5.7.0', 'Must issue a STARTTLS command first'),
   authFirst: reply(530, '5.7.0', 'Authentication required'),
-  authNeedsTls: reply(538, '5.7.11', 'Encryption required for authentication'),
+  authNeedsTls: reply(503, '5.5.1', 'Authentication is not enabled without TLS'),
   authenticated: reply(235, '2.7.0', 'Authentication successful'),
   authMechanism: reply(504, '5.5.4', 'Authentication mechanism not offered'),
   authSyntax: reply(501, '5.5.4', 'Syntax: AUTH mechanism [initial-response]'),
@@ -65,7 +65,7 @@ const answers = {
   lineTooLong: reply(500, '5.5.2', 'Line too long'),
   bareLineFeed: reply(521, '5.5.2', 'A command line ends in CR LF (RFC 5321 section 2.3.8)'),
   ok: reply(250, '2.0.0', 'Ok'),
-  verifyNothing: reply(252, '2.5.0', 'Cannot VRFY user, but will accept message and attempt delivery'),
+  verifyNothing: reply(252, '2.0.0', 'Cannot VRFY user, but will accept message and attempt delivery'),
   verifySyntax: reply(501, '5.5.4', 'Syntax: VRFY address'),
   help: reply(214, '2.0.0', 'See RFC 5321'),
   bye: reply(221, '2.0.0', 'Bye'),
@@ -427,6 +427,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
       case 'ETRN':
         return this.#etrn(argument)
       case 'EXPN':
+        return this.#expn(argument)
       case 'TURN':
         return this.#answer(answers.disabled)
       default:
@@ -585,9 +586,15 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   #mayAuth(): Reply | undefined {
     if (this.#reception.listener.auth.kind === 'none') return answers.disabled
     if (this.hostNameAppearsAs === false) return answers.helloFirst
-    if (!this.#mayShowPassword) return answers.authNeedsTls
+    if (!this.#mayShowPassword) return this.#needsTls ? answers.tlsFirst : answers.authNeedsTls
     if (this.user !== undefined) return answers.authTwice
     return this.#transactions.isOpen ? answers.authInTransaction : undefined
+  }
+
+  /** Nothing but STARTTLS leads on here. */
+  get #needsTls(): boolean {
+    const { tls, auth } = this.#reception.listener
+    return tls === 'required' || (tls === 'offered' && auth.kind === 'required')
   }
 
   get #mayShowPassword(): boolean {
@@ -712,6 +719,16 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     if (this.#transactions.isOpen) return this.#answer(answers.outOfPlace)
     this.#idleCommands += 1
     this.#answerSoon(etrn(argument, this.address))
+  }
+
+  /** Not before the client may send mail: where users must log in, members of lists are not told to others. */
+  #expn(argument: string): void {
+    const { expn } = this.#reception
+    if (expn === undefined) return this.#answer(answers.disabled)
+    const refusal = this.#mayMail()
+    if (refusal !== undefined) return this.#answer(refusal)
+    this.#idleCommands += 1
+    this.#answerSoon(expn(argument, this.address))
   }
 
   #bdat(argument: string): void {

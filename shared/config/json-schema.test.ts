@@ -130,6 +130,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'smtputf8 off',
       'future-release max 7d',
       'etrn from { 10.0.0.0/8 }',
+      'expn from { 10.0.0.0/8 }',
     ].join('\n'),
   ],
 }

@@ -392,6 +392,8 @@ export interface ExtensionSettings {
   readonly maxHoldMs?: number
   /** Networks of clients that may ask for a queue run (ETRN, RFC 1985); absent: nobody. */
   readonly etrn?: Table
+  /** Networks of clients that are told who is on a list (EXPN, RFC 5321); absent: nobody. */
+  readonly expn?: Table
   /** Networks of clients whose XCLIENT is believed; absent: nobody's. */
   readonly trustedClients?: readonly string[]
 }

@@ -21,6 +21,8 @@ test('extensions of SMTP: what is offered, and how far it goes', () => {
   assert.deepEqual(faults, [])
   const { etrn } = parse('etrn from { 10.0.0.0/8, "[fd00::/8]" }').settings.extensions
   assert.equal(etrn?.source.kind, 'inline')
+  const { expn } = parse('expn from { 192.0.2.0/24 }').settings.extensions
+  assert.deepEqual(expn?.source, { kind: 'inline', list: ['192.0.2.0/24'] })
   const { trustedClients } = parse('trusted client 10.0.0.0/8\ntrusted client 10.0.0.0/8 192.0.2.1').settings.extensions
   assert.deepEqual(trustedClients, ['10.0.0.0/8', '192.0.2.1'])
   assert.deepEqual(settings.extensions, { smtpUtf8: false, maxHoldMs: 7 * 86_400_000 })
@@ -36,6 +38,8 @@ test('mistakes in them are told', () => {
     'trusted client',
     'trusted client everybody',
     'trusted friend 10.0.0.0/8',
+    'expn',
+    'expn on',
     'etrn',
     'etrn 10.0.0.0/8',
     'etrn from <nobody>',

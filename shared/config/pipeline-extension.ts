@@ -7,7 +7,8 @@ import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 export const extensionStatements: Readonly<Record<string, ParseStatement>> = {
   smtputf8: parseSmtpUtf8,
   'future-release': parseFutureRelease,
-  etrn: parseEtrn,
+  etrn: parseClients('etrn'),
+  expn: parseClients('expn'),
 }
 
 /** `smtputf8 on` or `off`. */
@@ -27,11 +28,13 @@ function parseFutureRelease(draft: PipelineDraft): void {
   change(draft, { maxHoldMs })
 }
 
-/** `etrn from <table>`. */
-function parseEtrn(draft: PipelineDraft): void {
-  draft.reader.next()
-  draft.reader.expect('from', 'behind "etrn"')
-  change(draft, { etrn: parseTables(draft.policy, 'either', '"etrn from"') })
+/** `etrn from <table>`, `expn from <table>`. */
+function parseClients(word: 'etrn' | 'expn'): ParseStatement {
+  return (draft) => {
+    draft.reader.next()
+    draft.reader.expect('from', `behind "${word}"`)
+    change(draft, { [word]: parseTables(draft.policy, 'either', `"${word} from"`) })
+  }
 }
 
 function change(draft: PipelineDraft, extensions: Partial<ExtensionSettings>): void {

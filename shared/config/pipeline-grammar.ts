@@ -51,6 +51,7 @@ const onlyOnce = new Set([
   'dane',
   'smtputf8',
   'etrn',
+  'expn',
   'future-release',
   'mbox',
   'mda',
