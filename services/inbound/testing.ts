@@ -194,6 +194,7 @@ function inMemoryPipeline(options: TestInboundOptions) {
           parts.push(chunk)
           return options.write?.(chunk)
         },
+        draft: () => Promise.reject(new Error('not used')),
         commit: () => Promise.reject(new Error('not used')),
         abort() {
           aborted += 1

@@ -77,7 +77,8 @@ export class FileSpool implements Spool {
   readonly #heartbeat: NodeJS.Timeout
   #folder: WriterFolder | undefined
   #makingFolder: Promise<WriterFolder> | undefined
-  #largeFiles = 0
+  /** Contents and drafts that have files of their own. */
+  #ownFiles = 0
   #damages = 0
   #isClosed = false
 
@@ -132,7 +133,7 @@ export class FileSpool implements Spool {
       streamThresholdBytes: this.#options.streamThresholdBytes ?? 256 * 1024,
       ...(this.#atRest !== undefined && { atRest: this.#atRest }),
       folder: () => this.#writerFolder(),
-      nextLargeFile: () => (this.#largeFiles += 1),
+      nextFile: () => (this.#ownFiles += 1),
       onStored: (message, locator, pieces) => this.#recent?.put(message, locator, pieces),
     })
   }

@@ -54,6 +54,7 @@ export async function collectGarbage(index: LiveIndex, options: GarbageOptions):
   await run.declareDeadWriters()
   const listing = await listSpool(index.path)
   await index.refresh()
+  await run.removeDrafts(listing)
   await run.removeLargeFiles(listing)
   await run.removeSegments(listing)
   await run.relocate(listing)
@@ -111,6 +112,16 @@ class GarbageRun {
       if (!hasAlive || (await isWriterAlive(folder, this.#clock))) continue
       await this.#onStep('declare dead')
       await declareDead(folder)
+    }
+  }
+
+  /** Nobody waits any more for what is said of them: their process is gone, or takes longer than anybody would. */
+  async removeDrafts({ writers }: SpoolListing): Promise<void> {
+    for (const { name, hasAlive, files } of writers) {
+      for (const { sequence, extension } of files) {
+        if (extension !== 'draft') continue
+        await this.#removeWhenQuiet(segmentPath(name, sequence, extension), hasAlive ? this.#unfinishedMs : 0)
+      }
     }
   }
 

@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib'
 
 import type { AppendLog, AppendableRecord } from './append-log.ts'
+import { DraftFile } from './draft-file.ts'
 import { frameBytes } from './frame.ts'
 import type { FreeSpace } from './free-space.ts'
 import { HeaderEnd } from './header-end.ts'
@@ -17,7 +18,8 @@ export interface IncomingOptions {
   /** Absent: records are written as they are. */
   readonly atRest?: AtRest
   folder(): Promise<WriterFolder>
-  nextLargeFile(): number
+  /** The number of the next file of its own in the writer's folder. */
+  nextFile(): number
   /** The record is on disk; `pieces` are its content, in buffers of the network. */
   onStored?(message: StoredMessage, locator: Locator, pieces: readonly Buffer[]): void
 }
@@ -34,7 +36,8 @@ export class Incoming implements IncomingContent {
   #chunks: Buffer[] = []
   #large: LargeFile | undefined
   #becomingLarge: Promise<void> | undefined
-  #state: 'open' | 'committing' | 'stored' | 'given up' = 'open'
+  #draft: DraftFile | undefined
+  #state: 'open' | 'ended' | 'committing' | 'stored' | 'given up' = 'open'
 
   constructor(options: IncomingOptions) {
     this.#options = options
@@ -55,13 +58,34 @@ export class Incoming implements IncomingContent {
     if (this.#sizeBytes > this.#options.streamThresholdBytes) return this.#becomeLarge()
   }
 
+  async draft(message: StoredMessage): Promise<Locator> {
+    if (this.#state !== 'open') throw new Error(`content that is ${this.#state} has no draft`)
+    this.#state = 'ended'
+    const { record, large } = await this.#ready(message)
+    const folder = large?.folder ?? (await this.#options.folder())
+    const draft = new DraftFile(folder, this.#options.nextFile())
+    if (this.#isGivenUp()) throw new Error('the content was given up')
+    this.#draft = draft
+    await draft.write(record)
+    const { headerBytes } = this.#header
+    return {
+      segment: draft.path,
+      offset: 0,
+      recordBytes: frameBytes(record.head),
+      sizeBytes: this.#sizeBytes,
+      headerBytes,
+    }
+  }
+
   async commit(message: StoredMessage): Promise<Locator> {
-    if (this.#state !== 'open') throw new Error(`content that is ${this.#state} cannot be committed`)
+    if (this.#state !== 'open' && this.#state !== 'ended')
+      throw new Error(`content that is ${this.#state} cannot be committed`)
     this.#state = 'committing'
     try {
       const locator = await this.#append(message)
       this.#state = 'stored'
       this.#release()
+      void this.#draft?.remove().catch(() => undefined)
       return locator
     } catch (error) {
       await this.#giveUp()
@@ -70,19 +94,12 @@ export class Incoming implements IncomingContent {
   }
 
   async abort(): Promise<void> {
-    if (this.#state === 'open') await this.#giveUp()
+    if (this.#state === 'open' || this.#state === 'ended') await this.#giveUp()
   }
 
   async #append(message: StoredMessage): Promise<Locator> {
-    await this.#becomingLarge
-    const large = this.#large
-    const plain = this.#record(message, large, Buffer.from(JSON.stringify(message)))
-    const { atRest } = this.#options
-    const record = atRest === undefined ? plain : await wrapMessage(atRest, plain)
+    const { record, large } = await this.#ready(message)
     const recordBytes = frameBytes(record.head)
-    const wait = this.#claim(recordBytes)
-    if (wait !== undefined) await wait
-    await large?.finish()
     const { headerBytes } = this.#header
     const position = await this.#options.log.append(large === undefined ? record : { ...record, folder: large.folder })
     const chunks = this.#chunks
@@ -90,6 +107,19 @@ export class Incoming implements IncomingContent {
     const locator = { ...position, recordBytes, sizeBytes: this.#sizeBytes, headerBytes }
     if (large === undefined) this.#options.onStored?.(message, locator, chunks)
     return locator
+  }
+
+  /** The record, with space for it, and its large content on disk. */
+  async #ready(message: StoredMessage): Promise<{ readonly record: AppendableRecord; readonly large?: LargeFile }> {
+    await this.#becomingLarge
+    const large = this.#large
+    const plain = this.#record(message, large, Buffer.from(JSON.stringify(message)))
+    const { atRest } = this.#options
+    const record = atRest === undefined ? plain : await wrapMessage(atRest, plain)
+    const wait = this.#claim(frameBytes(record.head))
+    if (wait !== undefined) await wait
+    await large?.finish()
+    return { record, ...(large === undefined ? {} : { large }) }
   }
 
   #record({ envelope }: StoredMessage, large: LargeFile | undefined, meta: Buffer): AppendableRecord {
@@ -130,7 +160,7 @@ export class Incoming implements IncomingContent {
 
   async #openLarge(): Promise<void> {
     const folder = await this.#options.folder()
-    const large = new LargeFile(folder, this.#options.nextLargeFile(), this.#options.atRest)
+    const large = new LargeFile(folder, this.#options.nextFile(), this.#options.atRest)
     await this.#claim(this.#sizeBytes)
     const wait = large.write(this.#chunks)
     this.#large = large
@@ -160,10 +190,16 @@ export class Incoming implements IncomingContent {
     this.#claimedBytes = 0
   }
 
+  /** Asked behind an await, during which it may have become so. */
+  #isGivenUp(): boolean {
+    return this.#state === 'given up'
+  }
+
   async #giveUp(): Promise<void> {
     this.#state = 'given up'
     await this.#becomingLarge?.catch(() => undefined)
     this.#chunks = []
+    await this.#draft?.remove()
     // In a folder that was declared dead the record may stand: then another process delivers it and needs the content.
     if (this.#large?.folder.isOwn() === true) await this.#large.remove()
     if (this.#claimedBytes > 0) this.#options.space.forget()

@@ -21,6 +21,7 @@ export class LargeFile {
   #writtenBytes = 0
   #running: Promise<void> | undefined
   #failure: Error | undefined
+  #finished: Promise<void> | undefined
 
   constructor(folder: WriterFolder, sequence: number, atRest?: AtRest) {
     this.folder = folder
@@ -40,8 +41,12 @@ export class LargeFile {
     if (this.#waitingBytes > highWaterBytes) return this.#settled()
   }
 
-  /** Resolves when content and name are on disk. */
-  async finish(): Promise<void> {
+  /** Resolves when content and name are on disk; that is done once. */
+  finish(): Promise<void> {
+    return (this.#finished ??= this.#finish())
+  }
+
+  async #finish(): Promise<void> {
     await this.#settled()
     const fd = (this.#fd ??= await this.#open())
     if (this.#chunks !== undefined) await this.#writeEnd(fd, this.#chunks)

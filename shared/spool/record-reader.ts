@@ -4,7 +4,7 @@ import { crc32 } from 'node:zlib'
 
 import { ChunkedMessage } from './chunked-message.ts'
 import { FileCache } from './file-cache.ts'
-import { readFully } from './file-io.ts'
+import { readFully, withFile as withOpened } from './file-io.ts'
 import { decodeHead, frameBytes, headBytes, isSound, segmentSeed } from './frame.ts'
 import type { FrameHead } from './frame.ts'
 import { hasCode } from './free-space.ts'
@@ -54,9 +54,11 @@ export class RecordReader {
 
   /** The record as it lies on disk, unchecked. @throws SpoolReadError when it is gone. */
   async frame(locator: Locator): Promise<Buffer> {
-    if (parseSegmentPath(locator.segment)?.extension !== 'msg' || locator.recordBytes < headBytes) {
+    const extension = parseSegmentPath(locator.segment)?.extension
+    if ((extension !== 'msg' && extension !== 'draft') || locator.recordBytes < headBytes) {
       throw new SpoolReadError(`${locator.segment} is not a place in the spool`)
     }
+    if (extension === 'draft') return this.#draft(locator)
     try {
       return await this.#readAt(locator.segment, locator.offset, locator.recordBytes)
     } catch (error) {
@@ -78,11 +80,15 @@ export class RecordReader {
     this.#files.close()
   }
 
+  /** Read once, and by one: it is not kept open. */
+  async #draft({ segment, recordBytes }: Locator): Promise<Buffer> {
+    const found = await withOpened(join(this.#path, segment), (fd) => readFrame(fd, 0, recordBytes))
+    if (found === undefined) throw new SpoolReadError(`${segment} is gone`)
+    return found
+  }
+
   #readAt(path: string, offset: number, bytes: number): Promise<Buffer> {
-    return this.#files.with(join(this.#path, path), async (fd) => {
-      const buffer = Buffer.allocUnsafe(bytes)
-      return buffer.subarray(0, await readFully(fd, buffer, offset))
-    })
+    return this.#files.with(join(this.#path, path), (fd) => readFrame(fd, offset, bytes))
   }
 
   /** `file`: its path when it was written. */
@@ -209,6 +215,11 @@ class LargeMessage implements SpooledMessage {
   #damaged(): SpoolReadError {
     return new SpoolReadError(`the content of ${this.envelope.id} is damaged`)
   }
+}
+
+async function readFrame(fd: number, offset: number, bytes: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafe(bytes)
+  return buffer.subarray(0, await readFully(fd, buffer, offset))
 }
 
 function partsOf(head: FrameHead, frame: Buffer): Unwrapped {

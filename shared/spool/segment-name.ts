@@ -12,11 +12,12 @@ export type LogExtension = 'msg' | 'out'
 export interface SegmentName {
   readonly writer: string
   readonly sequence: number
-  readonly extension: LogExtension | 'big'
+  /** `big`: the content of a large message; `draft`: the record of a message that is not accepted yet. */
+  readonly extension: LogExtension | 'big' | 'draft'
 }
 
 const writerPattern = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?-[0-9a-f]{12}$/
-const filePattern = /^(\d{6,10})\.(msg|out|big)$/
+const filePattern = /^(\d{6,10})\.(msg|out|big|draft)$/
 
 /** @throws RangeError when the prefix is not made of a-z, 0-9 and inner hyphens. */
 export function newWriterName(prefix: string): string {

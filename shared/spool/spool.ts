@@ -66,7 +66,7 @@ export function isFinal(outcome: OutcomeRecord): boolean {
   return outcome.kind !== 'held' && outcome.kind !== 'released'
 }
 
-/** Content on its way in (state S2). Nothing of it is visible to anybody before `commit` resolved. */
+/** Content on its way in (state S2). Nothing of it is visible to anybody before `commit` resolved, but by the locator of its draft. */
 export interface IncomingContent {
   readonly sizeBytes: number
   /**
@@ -75,6 +75,11 @@ export interface IncomingContent {
    * @throws SpoolFullError
    */
   write(chunk: Buffer): void | Promise<void>
+  /**
+   * Ends the content and lets other processes read it before it is accepted. In no index, never queued again, and gone with `commit`,
+   * `abort` or this process: its locator is of use while somebody waits. @throws SpoolFullError; it can be committed all the same
+   */
+  draft(message: StoredMessage): Promise<Locator>
   /** Resolves when record and content are on disk (S3): only then a 250 may be sent. @throws SpoolFullError */
   commit(message: StoredMessage): Promise<Locator>
   /** Forgets what came so far; safe to call at any time, also after `commit` failed. */
