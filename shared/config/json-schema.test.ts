@@ -100,7 +100,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'restrict rcpt reject dnsbl-score 5',
       'restrict rcpt defer "450 later" when sender "a@b.c"',
       'restrict data sleep 1s',
-      'restrict rcpt defer greylist delay 1m network 32 56',
+      'restrict rcpt defer greylist delay 1m network 32 56 except spf',
       'auth mechanisms plain scram-sha-256 xoauth2',
       'auth without-tls on',
       'acme directory "https://ca.org/d" email "a@b.c" domains "x.org" certificate "c" key "k" http "0.0.0.0:80"',

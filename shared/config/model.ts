@@ -518,6 +518,8 @@ export interface GreylistRule {
   /** Addresses that count as one client. */
   readonly ipv4Bits: number
   readonly ipv6Bits: number
+  /** Whom SPF proves does not wait. */
+  readonly exceptSpf: boolean
 }
 
 export type RestrictionCondition =

@@ -17,6 +17,7 @@ const greylist = {
   keepMs: 3_024_000_000,
   ipv4Bits: 24,
   ipv6Bits: 64,
+  exceptSpf: false,
 } as const
 
 function parse(text: string) {
@@ -48,6 +49,7 @@ test('each rule is read as it is written, with its place and its text', () => {
     ['reject plaintext', { kind: 'plaintext' }],
     ['sleep 1s', { kind: 'sleep', ms: 1_000 }],
     ['defer greylist', { ...greylist }],
+    ['defer greylist except spf', { ...greylist, exceptSpf: true }],
     [
       'defer greylist network 32 56 delay 1m retry 2h keep 10d',
       { ...greylist, delayMs: 60_000, retryMs: 7_200_000, keepMs: 864_000_000, ipv4Bits: 32, ipv6Bits: 56 },
@@ -113,6 +115,7 @@ test('mistakes are told with their place and advice', () => {
     ['restrict rcpt sleep 1h', 'value@1:21', 'at most 2m'],
     ['restrict data defer greylist', 'value@1:21', 'write it in the list'],
     ['restrict rcpt defer greylist for 5m', 'unknown-keyword@1:30', 'one of: delay'],
+    ['restrict rcpt defer greylist except dkim', 'unknown-keyword@1:37', 'one of: spf'],
     ['restrict rcpt defer greylist delay 5h', 'value@1:30', 'a `retry` longer'],
     ['restrict rcpt defer greylist network 24 129', 'value@1:41', 'network 24 64'],
     ['restrict data reject recipient non-fqdn', 'value@1:22', 'write it in the list'],

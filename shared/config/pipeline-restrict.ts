@@ -191,11 +191,15 @@ function greylistOf(reader: TokenReader, stage: RestrictionStage): GreylistRule 
   let rule = defaultGreylist
   while (!reader.atEnd()) {
     const { span } = reader.peek()
-    const word = choiceOf(reader, ['delay', 'retry', 'keep', 'network'], 'a time of greylisting')
+    const word = choiceOf(reader, ['delay', 'retry', 'keep', 'network', 'except'], 'a time of greylisting')
     if (word === 'delay') rule = { ...rule, delayMs: reader.duration('the delay') }
     else if (word === 'retry') rule = { ...rule, retryMs: reader.duration('the time') }
     else if (word === 'keep') rule = { ...rule, keepMs: reader.duration('the time') }
-    else rule = { ...rule, ipv4Bits: bitsOf(reader, 32), ipv6Bits: bitsOf(reader, 128) }
+    else if (word === 'network') rule = { ...rule, ipv4Bits: bitsOf(reader, 32), ipv6Bits: bitsOf(reader, 128) }
+    else {
+      reader.expect('spf', 'behind "except"')
+      rule = { ...rule, exceptSpf: true }
+    }
     if (rule.retryMs <= rule.delayMs)
       reader.fail(
         'value',
@@ -214,6 +218,7 @@ const defaultGreylist: GreylistRule = {
   keepMs: 35 * 86_400_000,
   ipv4Bits: 24,
   ipv6Bits: 64,
+  exceptSpf: false,
 }
 
 function bitsOf(reader: TokenReader, most: number): number {

@@ -43,6 +43,7 @@ function means(changes: Partial<Means> = {}): Means {
     dns: zoneResolver({}),
     delimiter: '+',
     greylist: { waitMs: () => Promise.resolve(0) },
+    spfPasses: () => Promise.resolve(false),
     log: silentLog(),
   }
   return { ...usual, sleep: () => Promise.resolve(), ...changes }

@@ -99,6 +99,7 @@ function meansOf({ tables, resolver, configuration }: RestrictionInquiry): Means
     delimiter: configuration.subAddressDelimiter,
     sleep: () => Promise.resolve(),
     greylist: { waitMs: () => Promise.resolve(0) },
+    spfPasses: () => Promise.resolve(false),
     log: silentLog(),
   }
 }

@@ -16,7 +16,7 @@ export async function checkGreylist(rule: GreylistRule, question: Question, mean
     means.log.warn({ err: error, address: client.address }, 'greylisting is not possible now: the client is let in')
     return 'next'
   }
-  if (waitMs <= 0) return 'next'
+  if (waitMs <= 0 || (rule.exceptSpf && (await means.spfPasses(question)))) return 'next'
   const seconds = Math.ceil(waitMs / 1000)
   return { code: 450, enhanced: '4.7.1', text: `<${recipient.text}>: Greylisted, try again in ${seconds} seconds` }
 }

@@ -51,6 +51,8 @@ export interface Means {
   /** Resolves early when the session ends. */
   readonly sleep: (ms: number) => Promise<void>
   readonly greylist: Greylist
+  /** Whether the domain of the sender (of HELO, for `<>`) says by SPF that this client sends its mail. Never throws: who cannot be asked has not said so. */
+  readonly spfPasses: (question: Question) => Promise<boolean>
   readonly log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>
 }
 

@@ -7,7 +7,7 @@ import type { Zone } from '../testing.ts'
 import { checkDmarc, parseDmarc } from './dmarc.ts'
 import type { DmarcResult } from './dmarc.ts'
 import { organisationalDomain } from './organisational-domain.ts'
-import type { SpfVerdict } from './spf.ts'
+import type { SpfVerdict } from '../../../shared/spf/spf-check.ts'
 
 interface Given {
   readonly author?: string

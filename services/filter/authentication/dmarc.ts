@@ -1,7 +1,7 @@
 import type { SignatureResult } from '../../../shared/dkim/verify.ts'
 import type { LookUp } from '../../../shared/resolver.ts'
 import { organisationalDomain } from './organisational-domain.ts'
-import type { SpfResult } from './spf.ts'
+import type { SpfResult } from '../../../shared/spf/spf-check.ts'
 
 export type DmarcPolicy = 'none' | 'quarantine' | 'reject'
 

@@ -13,8 +13,8 @@ import { findingsOf } from './findings.ts'
 import type { Authentication } from './findings.ts'
 import type { InspectTask, Inspection } from './inspect.ts'
 import inspect from './inspect.ts'
-import { createSpfCheck } from './spf.ts'
-import type { SpfCheck } from './spf.ts'
+import { createSpfCheck } from '../../../shared/spf/spf-check.ts'
+import type { SpfCheck } from '../../../shared/spf/spf-check.ts'
 import { symbolsOf } from './symbols.ts'
 
 export interface AuthenticationOptions {

@@ -2,7 +2,7 @@ import type { ArcResult } from '../../../shared/dkim/arc.ts'
 import type { SignatureResult } from '../../../shared/dkim/verify.ts'
 import type { AuthenticationFindings } from '../engine.ts'
 import type { DmarcResult } from './dmarc.ts'
-import type { SpfResult } from './spf.ts'
+import type { SpfResult } from '../../../shared/spf/spf-check.ts'
 
 /** What the four checks found about one message. */
 export interface Authentication {

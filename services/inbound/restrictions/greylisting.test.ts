@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test'
 import { plain } from '../../../test/support/smtp-client.ts'
 import { QueueUnavailableError } from '../../../shared/queue/queues.ts'
 import type { Greylist, GreylistAttempt } from '../../../shared/queue/greylist.ts'
+import type { Zone } from '../../../shared/restrictions/testing.ts'
 import { connectFrom, configurationOf, fixturePath, hold, startRestricted } from './testing.ts'
 
 const smtpdConf = `
@@ -20,9 +21,14 @@ const mail = ['MAIL FROM:<bounce-17@there.example>', '250 2.1.0']
 const here = 'RCPT TO:<Tintin@here.example>'
 const taken = [here, '250 2.1.5']
 
-async function start(t: TestContext, greylist: Greylist, pipelineConf = 'restrict rcpt defer greylist') {
+async function start(
+  t: TestContext,
+  greylist: Greylist,
+  pipelineConf = 'restrict rcpt defer greylist',
+  zone: Zone = {},
+) {
   const configuration = await configurationOf(smtpdConf, `users from any\n${pipelineConf}`)
-  const inbound = await startRestricted(configuration, {}, { greylist })
+  const inbound = await startRestricted(configuration, zone, { greylist })
   t.after(() => inbound.close())
   return async (address: string) => {
     const client = await connectFrom(address, { port: inbound.port })
@@ -84,4 +90,29 @@ test('who has logged in does not wait, nor does this host, nor a client that the
   await hold(user, [hello, [`AUTH PLAIN ${plain('tintin', 'secret')}`, '235'], mail, taken])
   for (const address of ['127.0.0.1', '192.0.2.7']) await hold(await connect(address), [hello, mail, taken])
   assert.deepEqual(greylist.attempts, [])
+})
+
+test('whom SPF proves need not come back, where the rule says so', async (t) => {
+  const zone: Zone = {
+    'txt there.example': ['v=spf1 ip4:203.0.113.5 -all'],
+    'txt mail.there.example': ['v=spf1 a -all'],
+    'a mail.there.example': ['203.0.113.5'],
+    'txt broken.example': 'fails',
+  }
+  const always: Greylist = { waitMs: () => Promise.resolve(60_000) }
+  const waits = [here, '450 4.7.1']
+  const from = (sender: string) => [`MAIL FROM:<${sender}>`, '250 2.1.0']
+  const again = ['RSET', '250']
+  const spared = await start(t, always, 'restrict rcpt defer greylist except spf', zone)
+  await hold(await spared('203.0.113.5'), [hello, mail, taken, again, from(''), taken])
+  await hold(await spared('203.0.113.6'), [hello, mail, waits, again, from(''), waits])
+  await hold(await spared('203.0.113.5'), [
+    hello,
+    from('a@unsaid.example'),
+    waits,
+    again,
+    from('a@broken.example'),
+    waits,
+  ])
+  await hold(await (await start(t, always, undefined, zone))('203.0.113.5'), [hello, mail, waits])
 })

@@ -8,15 +8,16 @@ import { localAddresses } from '../../../shared/system.ts'
 import { stranger } from '../../../shared/restrictions/stranger.ts'
 import type { ResolveRecipient } from '../reception.ts'
 import { boundedDns } from '../../../shared/restrictions/dns.ts'
-import type { Dns } from '../../../shared/restrictions/dns.ts'
+import type { Resolver } from '../../../shared/resolver.ts'
 import type { Means } from '../../../shared/restrictions/question.ts'
 import { restrictionLists } from '../../../shared/restrictions/restriction-lists.ts'
 import type { Restrictions } from './session-restrictions.ts'
+import { spfQuestioner } from './spf-questioner.ts'
 
 export interface RestrictionParts extends Pick<Means, 'tables' | 'log' | 'greylist'> {
   readonly configuration: Configuration
   readonly listener: Listener
-  readonly resolver: Dns
+  readonly resolver: Omit<Resolver, 'close'>
   readonly resolveRecipient: ResolveRecipient
   readonly clock: Clock
   /** Its clients stand for this host. */
@@ -44,7 +45,14 @@ export function openRestrictions(parts: RestrictionParts): Restrictions | undefi
   const own = localAddresses()
   return {
     lists,
-    means: { tables, dns: boundedDns(resolver), delimiter: configuration.subAddressDelimiter, greylist, log },
+    means: {
+      tables,
+      dns: boundedDns(resolver),
+      delimiter: configuration.subAddressDelimiter,
+      greylist,
+      spfPasses: spfQuestioner({ resolver, clock, log, hostname: configuration.hostname }),
+      log,
+    },
     isOwn: (address) => thisHost || own.has(address.replace(/%.*$/, '')),
     asStranger(mailbox, sender) {
       const receivedAt = clock.now()

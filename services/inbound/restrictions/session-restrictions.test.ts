@@ -19,7 +19,8 @@ function open(...rules: readonly RestrictionRule[]): SessionRestrictions {
   const lists = restrictionLists({ pipeline: { ...testPipeline, restrictions } }, { on: 'lo', port: 25 })
   assert.ok(lists)
   const greylist = { waitMs: () => Promise.resolve(0) }
-  const means = { tables: openTables(), dns: zoneResolver({}), delimiter: '+', greylist, log: silentLog() }
+  const spfPasses = () => Promise.resolve(false)
+  const means = { tables: openTables(), dns: zoneResolver({}), delimiter: '+', greylist, spfPasses, log: silentLog() }
   return new SessionRestrictions(
     {
       lists,

@@ -2,10 +2,10 @@ import { isIPv6 } from 'node:net'
 
 import { spf } from 'mailauth/lib/spf/index.js'
 
-import type { Clock } from '../../../shared/clock.ts'
-import { domainOf } from '../../../shared/mail/address.ts'
-import type { Envelope } from '../../../shared/mail/envelope.ts'
-import type { LookUp, MxRecord, Resolver } from '../../../shared/resolver.ts'
+import type { Clock } from '../clock.ts'
+import { domainOf } from '../mail/address.ts'
+import type { Envelope, Origin } from '../mail/envelope.ts'
+import type { LookUp, MxRecord, Resolver } from '../resolver.ts'
 
 export type SpfVerdict = 'pass' | 'fail' | 'softfail' | 'neutral' | 'none' | 'temperror' | 'permerror'
 
@@ -19,11 +19,18 @@ export interface SpfResult {
   readonly value: string
 }
 
-export interface SpfCheck {
-  check(envelope: Envelope): Promise<SpfResult>
-  /** The result when DNS did not answer in time. */
-  late(envelope: Envelope): SpfResult
+/** What SPF looks at in an envelope. */
+export interface SpfQuestion extends Pick<Envelope, 'reversePath'> {
+  readonly origin: Pick<Origin, 'address' | 'helo'>
 }
+
+export interface SpfCheck {
+  check(envelope: SpfQuestion): Promise<SpfResult>
+  /** The result when DNS did not answer in time. */
+  late(envelope: SpfQuestion): SpfResult
+}
+
+type Dns = Omit<Resolver, 'close'>
 
 const keptForMs = 60_000
 const maxKept = 10_000
@@ -33,7 +40,7 @@ const maxKept = 10_000
  * HELO (no macros in the records).
  */
 export function createSpfCheck(parts: {
-  readonly resolver: Resolver
+  readonly resolver: Dns
   readonly clock: Clock
   /** Our name, for %{r}. */
   readonly hostname: string
@@ -66,7 +73,7 @@ export function createSpfCheck(parts: {
 }
 
 /** MAIL FROM, or HELO for `<>`; without a domain there is nothing to check. */
-function subjectOf({ origin, reversePath }: Envelope): Omit<SpfResult, 'result'> {
+function subjectOf({ origin, reversePath }: SpfQuestion): Omit<SpfResult, 'result'> {
   const { helo = '' } = origin
   const domain = reversePath === null ? helo.toLowerCase() : domainOf(reversePath)
   const about =
@@ -76,7 +83,7 @@ function subjectOf({ origin, reversePath }: Envelope): Omit<SpfResult, 'result'>
   return domain === '' || domain.startsWith('[') ? about : { ...about, domain }
 }
 
-interface Question {
+interface Evaluation {
   readonly client: string
   readonly sender: string
   readonly helo: string
@@ -84,8 +91,8 @@ interface Question {
 }
 
 async function evaluate(
-  resolver: Resolver,
-  question: Question,
+  resolver: Dns,
+  question: Evaluation,
 ): Promise<{ readonly result: SpfVerdict; readonly keepable: boolean }> {
   const dns = new SpfDns(resolver, isIPv6(question.client) ? 'AAAA' : 'A')
   const answer = await spf({
@@ -105,12 +112,12 @@ async function evaluate(
 
 /** The look-ups of one check. What mailauth expects: arrays, or an error with a code of c-ares. */
 class SpfDns {
-  readonly #resolver: Resolver
+  readonly #resolver: Dns
   readonly #addressType: 'A' | 'AAAA'
   #failed = false
   #sawMacro = false
 
-  constructor(resolver: Resolver, addressType: 'A' | 'AAAA') {
+  constructor(resolver: Dns, addressType: 'A' | 'AAAA') {
     this.#resolver = resolver
     this.#addressType = addressType
   }
