@@ -12,6 +12,8 @@ export interface ApiRoute {
   readonly scope: Scope
   readonly summary: string
   readonly query?: Readonly<Record<string, Schema>>
+  /** It is asked about a message, which is sent along (message/rfc822). */
+  readonly takesMail?: true
   readonly answer: Schema
   /** @throws ApiError */
   run(request: FastifyRequest, caller: Visitor): Promise<unknown>

@@ -119,6 +119,35 @@ test('a program may send JSON along, or nothing', async (t) => {
   assert.equal(done.length, 3)
 })
 
+test('a program teaches by the messages it sends along, and what it may not teach is told', async (t) => {
+  const { app, token, done, audit } = await open(t, ['learn'])
+  const teach = async (what: string, payload: string, type = 'message/rfc822', sent = token) => {
+    const headers = { host: 'localhost', authorization: `Bearer ${sent}`, 'content-type': type }
+    const reply = await app.inject({ method: 'POST', url: `/api/v1/learn/${what}`, headers, payload })
+    return [reply.statusCode, Object.values(reply.json<Record<string, unknown>>())[0]]
+  }
+  const mail = 'Subject: hello\r\n\r\nhello\r\n'
+  assert.deepEqual(await teach('spam', mail), [200, 'learned as spam'])
+  assert.deepEqual(await teach('ham', mail), [200, 'learned as ham'])
+  assert.deepEqual(await teach('forget', mail), [200, 'forgotten'])
+  assert.deepEqual((await teach('ham', `X: forged\r\n${mail}`))[0], 409)
+  assert.deepEqual((await teach('ham', ''))[0], 415)
+  assert.deepEqual((await teach('ham', '{}', 'application/json'))[0], 415)
+  const [last] = await audit.last(1)
+  assert.deepEqual([last?.by, last?.action, last?.outcome], ['token ci', 'learn ham', 'refused'])
+  // Of a long message the beginning is looked at, as everywhere.
+  assert.deepEqual(await teach('spam', mail.padEnd(3_000_000, 'x')), [200, 'learned as spam'])
+  assert.deepEqual(
+    done.map((one) => one.replace(/\d+$/, 'N')),
+    ['learn spam N', 'learn ham N', 'forget N', 'learn ham N', 'learn spam N'],
+  )
+  assert.equal(done.at(-1), 'learn spam 1048576')
+  const other = await open(t, ['read', 'queues', 'messages', 'audit'])
+  const headers = { host: 'localhost', authorization: `Bearer ${other.token}`, 'content-type': 'message/rfc822' }
+  const refused = await other.app.inject({ method: 'POST', url: '/api/v1/learn/ham', headers, payload: mail })
+  assert.deepEqual([refused.statusCode, other.done], [403, []])
+})
+
 test('a token opens no page', async (t) => {
   const { ask } = await open(t, ['read', 'queues', 'messages', 'audit'])
   for (const url of ['/', '/queues', `/messages/${sampleId}`, '/system'])
@@ -186,7 +215,7 @@ test('the OpenAPI document describes each route, and no other', async (t) => {
   )
   const routes = routesOf(app).filter((one) => one.includes('/api/v1/') && !one.endsWith('openapi.json'))
   assert.deepEqual(described.toSorted(), routes.toSorted())
-  assert.equal(routes.length, 14)
+  assert.equal(routes.length, 17)
   for (const route of routes) {
     const [method = '', path = ''] = route.split(' ')
     const url = path.replace('{name}', 'relay').replace('{id}', sampleId)
@@ -194,8 +223,10 @@ test('the OpenAPI document describes each route, and no other', async (t) => {
   }
   const operations = Object.values(paths).flatMap((one) => Object.values(one))
   assert.equal(new Set(operations.map((one) => one.operationId)).size, routes.length)
-  for (const { responses } of operations)
-    assert.deepEqual(Object.keys(responses), ['200', '401', '403', '404', '409', '503'])
+  for (const { operationId, responses } of operations) {
+    const ofMail = operationId.startsWith('postLearn') ? ['415'] : []
+    assert.deepEqual(Object.keys(responses), ['200', '401', '403', '404', '409', ...ofMail, '503'], operationId)
+  }
 })
 
 /** `GET /api/v1/queues/{name}`: all that the server answers to, as its own tree of routes tells it. */

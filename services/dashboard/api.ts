@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 import type { Audit } from '../../shared/audit.ts'
+import type { Teacher } from '../../shared/classifier/teacher.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import { OperationError } from '../../shared/operate/operations.ts'
@@ -12,6 +13,8 @@ import { messageActions, queueActions } from './actions.ts'
 import type { Action } from './actions.ts'
 import type { ApiRoute } from './api-route.ts'
 import { schemas } from './api-schemas.ts'
+import { learnActions } from './learn-actions.ts'
+import { addMailParser, mailOf, mostMailBytes } from './mail-body.ts'
 import { openApiDocument } from './openapi.ts'
 import { jobQuestion } from './questions.ts'
 import type { Source } from './source.ts'
@@ -21,6 +24,7 @@ import type { Visitor } from './visitor.ts'
 export interface ApiParts {
   readonly source: Source
   readonly operations: Operations
+  readonly teacher: Teacher
   readonly access: Access
   readonly audit: Audit
 }
@@ -28,7 +32,7 @@ export interface ApiParts {
 /** The answer is an error that its asker can understand. */
 class ApiError extends Error {
   override readonly name = 'ApiError'
-  readonly code: 403 | 404 | 409 | 503
+  readonly code: 403 | 404 | 409 | 415 | 503
 
   constructor(code: ApiError['code'], message: string, options?: ErrorOptions) {
     super(message, options)
@@ -41,11 +45,13 @@ const mostAudited = 500
 
 /** `/api/v1`: JSON for programs. A token needs the scope of what it asks; a browser that has signed in may read. */
 export function addApi(app: FastifyInstance, parts: ApiParts): void {
+  addMailParser(app)
   const routes = apiRoutes(parts)
-  for (const { method, path, scope, answer, run } of routes) {
+  for (const { method, path, scope, takesMail, answer, run } of routes) {
     app.route({
       method,
       url: path,
+      ...(takesMail === true ? { bodyLimit: mostMailBytes } : {}),
       schema: { response: { 200: answer } },
       handler: async (request: FastifyRequest, reply: FastifyReply) => {
         const caller = parts.access.visitor(request) ?? anybody
@@ -64,7 +70,7 @@ export function addApi(app: FastifyInstance, parts: ApiParts): void {
 }
 
 function apiRoutes(parts: ApiParts): readonly ApiRoute[] {
-  return [...readingRoutes(parts), ...queueRoutes(parts), ...messageRoutes(parts)]
+  return [...readingRoutes(parts), ...queueRoutes(parts), ...messageRoutes(parts), ...learnRoutes(parts)]
 }
 
 function readingRoutes({ source, audit }: ApiParts): readonly ApiRoute[] {
@@ -181,19 +187,42 @@ function messageRoutes(parts: ApiParts): readonly ApiRoute[] {
   }))
 }
 
+function learnRoutes(parts: ApiParts): readonly ApiRoute[] {
+  return learnActions(parts.teacher).map((action) => ({
+    method: 'POST',
+    path: `/api/v1/learn/${action.path}`,
+    scope: 'learn',
+    summary: action.name,
+    takesMail: true,
+    answer: schemas.done,
+    run: async (request, caller) => {
+      const mail = mailOf(request)
+      if (mail === undefined) throw new ApiError(415, 'send the message along, as message/rfc822')
+      return act(parts, { request, caller, action, target: mail })
+    },
+  }))
+}
+
 interface Asked<Target> {
   readonly request: FastifyRequest
   readonly caller: Visitor
   readonly action: Action<Target>
   readonly target: Target
-  readonly about: string
+  readonly about?: string
 }
 
 async function act<Target>({ access, audit }: ApiParts, asked: Asked<Target>): Promise<{ readonly done: string }> {
   const { request, caller, action, target, about } = asked
   const { name: by = 'unknown' } = caller
   const record = (outcome: 'done' | 'refused', detail: string): void =>
-    audit.record({ by, from: access.client(request).address, action: action.name, about, outcome, detail })
+    audit.record({
+      by,
+      from: access.client(request).address,
+      action: action.name,
+      ...(about === undefined ? {} : { about }),
+      outcome,
+      detail,
+    })
   try {
     const done = await action.run(target, `${by} (API)`)
     record('done', done)

@@ -2,6 +2,7 @@ import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Registry } from 'prom-client'
 
+import type { Teacher } from '../../shared/classifier/teacher.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { TableError } from '../../shared/config/external-table.ts'
 import { isAtLeast } from '../../shared/config/operators.ts'
@@ -38,6 +39,7 @@ import type { Visitor } from './visitor.ts'
 export interface AppParts {
   readonly source: Source
   readonly operations: Operations
+  readonly teacher: Teacher
   readonly access: Omit<AccessParts, 'log'>
   /** Absent: the metrics are told elsewhere. */
   readonly registry?: Registry
@@ -81,7 +83,13 @@ export function createApp(parts: AppParts): FastifyInstance {
   addPreview(app, parts, { access, show })
   addSystemPage(app, parts, { access, show })
   addActions(app, { operations: parts.operations, access, audit: parts.access.audit, clock: parts.clock, show })
-  addApi(app, { source: parts.source, operations: parts.operations, access, audit: parts.access.audit })
+  addApi(app, {
+    source: parts.source,
+    operations: parts.operations,
+    teacher: parts.teacher,
+    access,
+    audit: parts.access.audit,
+  })
   return app
 }
 

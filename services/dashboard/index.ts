@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 
 import { openAudit } from '../../shared/audit.ts'
+import { schoolOf } from '../../shared/classifier/teach.ts'
+import { createTeacher } from '../../shared/classifier/teacher.ts'
 import { createPasswordVerifier } from '../../shared/crypt/verify-password.ts'
 import { storyOf } from '../../shared/journal.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
@@ -52,9 +54,11 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
   const audit = await openAudit(dataFolder, { log, clock })
   const settings = () => context.configuration.pipeline.dashboard
   const { dashboard: place, metrics: elsewhere } = context.configuration.pipeline
+  const teacher = createTeacher({ dataFolder, school: () => schoolOf(context.configuration), log })
   const app = createApp({
     source,
     operations: createOperations({ ...context, messages }),
+    teacher,
     access: {
       settings,
       trustedProxies: () => context.configuration.pipeline.trustedProxies,
@@ -73,6 +77,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
   const watched = elsewhere === undefined ? undefined : createMetricsApp({ registry: metrics.registry, source })
   const close = async (): Promise<void> => {
     await Promise.all([app.close(), watched?.close()])
+    await teacher.close()
     await verifier.close()
     await audit.close()
   }

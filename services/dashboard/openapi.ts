@@ -26,14 +26,25 @@ export function openApiDocument(routes: readonly ApiRoute[]): object {
   }
 }
 
+const mailBody = {
+  required: true,
+  description: 'A message as it lies in a mailbox.',
+  content: { 'message/rfc822': { schema: { type: 'string' } } },
+}
+
 function operation(route: ApiRoute): object {
   const told = Object.entries(errors).map(([code, description]) => [code, answer(description, schemas.error)])
   return {
     summary: route.summary,
     operationId: operationId(route),
     description: `Scope ${route.scope}.`,
+    ...(route.takesMail === true ? { requestBody: mailBody } : {}),
     parameters: [...pathParameters(route.path), ...queryParameters(route.query ?? {})],
-    responses: { 200: answer('As asked', route.answer), ...Object.fromEntries(told) },
+    responses: {
+      200: answer('As asked', route.answer),
+      ...(route.takesMail === true ? { 415: answer('No message came along', schemas.error) } : {}),
+      ...Object.fromEntries(told),
+    },
   }
 }
 

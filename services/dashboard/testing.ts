@@ -7,6 +7,7 @@ import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import { Registry } from 'prom-client'
 
 import { openAudit } from '../../shared/audit.ts'
+import type { Teacher } from '../../shared/classifier/teacher.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { DashboardSettings, Table } from '../../shared/config/model.ts'
 import { openTables } from '../../shared/config/tables.ts'
@@ -63,6 +64,7 @@ export async function openTestApp(t: TestContext, options: TestAppOptions = {}) 
   const app = createApp({
     source,
     operations: options.operations ?? sampleOperations(done),
+    teacher: sampleTeacher(done),
     access: {
       settings: () => settings.current,
       trustedProxies: () => trustedProxies,
@@ -104,6 +106,21 @@ function sampleOperations(done: string[]): Operations {
     },
     remove: async (id, by) => done.push(`remove ${id} ${by}`),
     setPaused: async (queue, paused) => void done.push(`${paused ? 'pause' : 'resume'} ${queue}`),
+  }
+}
+
+/** Takes any message for new, but those that say they are forged. */
+function sampleTeacher(done: string[]): Teacher {
+  return {
+    async teach(content, lesson) {
+      done.push(`learn ${lesson} ${content.length}`)
+      return Buffer.from(content).includes('forged') ? 'forged' : 'learned'
+    },
+    async forget(content) {
+      done.push(`forget ${content.length}`)
+      return true
+    },
+    close: async () => {},
   }
 }
 

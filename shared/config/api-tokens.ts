@@ -1,9 +1,9 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 
-/** What a token of the API may do: look, change queues, change messages, read what operators did. */
-export type Scope = 'read' | 'queues' | 'messages' | 'audit'
+/** What a token of the API may do: look, change queues, change messages, read what operators did, teach the classifier. */
+export type Scope = 'read' | 'queues' | 'messages' | 'audit' | 'learn'
 
-export const scopes: readonly Scope[] = ['read', 'queues', 'messages', 'audit']
+export const scopes: readonly Scope[] = ['read', 'queues', 'messages', 'audit', 'learn']
 
 /** A token as a table holds it. */
 export interface ApiToken {

@@ -1,6 +1,7 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { appendFile, copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { root } from './fixtures.ts'
 import { freePorts } from './free-port.ts'
 import { Maildir } from './maildir.ts'
 import { findPeer } from './peer.ts'
@@ -13,6 +14,8 @@ export interface DovecotOptions {
   /** Users whose mailbox takes nothing: LMTP answers 552 (`full`) or 452 (`fullTemporary`) at RCPT. */
   readonly full?: readonly string[]
   readonly fullTemporarily?: boolean
+  /** deploy/dovecot is in use: what users move into Junk or out of it is told the dashboard at this URL. */
+  readonly learning?: { readonly url: string; readonly token: string }
 }
 
 export interface Dovecot {
@@ -45,6 +48,7 @@ export async function startDovecot(options: DovecotOptions): Promise<Dovecot> {
     at('dovecot.conf'),
     configuration(folder.path, { lmtpPort, imapPort, authPort, quotaPort }, owner, options),
   )
+  if (options.learning !== undefined) await installLearning(folder.path, options.learning)
   const places = [
     { port: lmtpPort },
     { port: authPort },
@@ -77,6 +81,24 @@ export async function startDovecot(options: DovecotOptions): Promise<Dovecot> {
       await process.stop(stopMs)
       await folder.remove()
     },
+  }
+}
+
+/** As the comments of learn.conf tell, in a folder of its own. */
+async function installLearning(folder: string, { url, token }: NonNullable<DovecotOptions['learning']>): Promise<void> {
+  const [shipped, scripts] = [join(root, 'deploy/dovecot'), join(folder, 'sluice')]
+  await mkdir(join(scripts, 'bin'), { recursive: true })
+  for (const name of ['learn-spam.sieve', 'learn-ham.sieve']) await copyFile(join(shipped, name), join(scripts, name))
+  await copyFile(join(shipped, 'sluice-learn'), join(scripts, 'bin/sluice-learn'))
+  await writeFile(join(scripts, 'bin/learn.token'), `${token}\n`)
+  const settings = `SLUICE_URL=${url}\nSLUICE_TOKEN_FILE=${scripts}/bin/learn.token\n`
+  await writeFile(join(scripts, 'bin/sluice-learn.env'), settings)
+  const snippet = await readFile(join(shipped, 'learn.conf'), 'utf8')
+  await appendFile(join(folder, 'dovecot.conf'), snippet.replaceAll('/etc/dovecot/sluice', scripts))
+  // Compiled by who may write there: the mail user may not.
+  for (const name of ['learn-spam', 'learn-ham']) {
+    const { code, stderr } = await run('sievec', ['-c', join(folder, 'dovecot.conf'), join(scripts, `${name}.sieve`)])
+    if (code !== 0) throw new Error(`sievec ${name}: ${stderr}`)
   }
 }
 

@@ -10,6 +10,7 @@ const packages = {
   swaks: 'swaks',
   curl: 'curl',
   dovecot: 'dovecot-lmtpd dovecot-imapd',
+  sievec: 'dovecot-sieve',
   'redis-server': 'redis-server',
   'redis-cli': 'redis-tools',
   'opendkim-testmsg': 'opendkim-tools',
