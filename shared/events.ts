@@ -92,6 +92,8 @@ export interface Events {
     readonly helo?: string | undefined
     readonly user?: string | undefined
     readonly tls?: string | undefined
+    /** Where it came from before a content filter handed it over: `mail.example.net[192.0.2.7]:4711 as ABC`. */
+    readonly upstream?: string | undefined
     readonly tookMs?: number | undefined
   }): void
   /** The rules sent recipients somewhere; `rule` is file:line. */

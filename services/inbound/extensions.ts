@@ -1,5 +1,6 @@
-import { xclientAttributes } from './xclient.ts'
 import type { Reception } from './reception.ts'
+import { xclientAttributes } from './xclient.ts'
+import { xforwardAttributes } from './xforward.ts'
 
 /** Where a session stands. */
 interface SessionState {
@@ -10,7 +11,7 @@ interface SessionState {
 
 /**
  * The lines of EHLO behind the first: only what is carried to the end is offered (RFC 5321 §4.1.1.1).
- * @param may what is taken as the session stands now: AUTH, XCLIENT
+ * @param may what is taken as the session stands now: AUTH, XCLIENT, XFORWARD
  */
 export function offeredExtensions(
   {
@@ -21,7 +22,7 @@ export function offeredExtensions(
     manners,
   }: Pick<Reception, 'listener' | 'login' | 'configuration' | 'clock' | 'manners'>,
   { secure, user }: SessionState,
-  may: { readonly showPassword: boolean; readonly forward: boolean },
+  may: { readonly showPassword: boolean; readonly forward: boolean; readonly tellUpstream: boolean },
 ): string[] {
   const { maxMessageBytes, maxMailsPerSession, maxRecipients, pipeline } = configuration
   const { smtpUtf8, maxHoldMs, etrn, expn } = pipeline.extensions
@@ -39,6 +40,7 @@ export function offeredExtensions(
   const mayAuth = may.showPassword && listener.auth.kind !== 'none' && user === undefined
   if (mayAuth && login.mechanisms.length > 0) offered.push(`AUTH ${login.mechanisms.join(' ')}`)
   if (may.forward) offered.push(`XCLIENT ${xclientAttributes}`)
+  if (may.tellUpstream) offered.push(`XFORWARD ${xforwardAttributes}`)
   return offered
 }
 

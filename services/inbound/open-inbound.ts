@@ -22,6 +22,7 @@ import { createExpn } from './expn.ts'
 import type { ExpnParts } from './expn.ts'
 import { ensurePair } from './acme/certificate-pair.ts'
 import { admissionOf } from './admission.ts'
+import type { Admits } from './admission.ts'
 import { bindAddresses } from './bind-addresses.ts'
 import { Certificates } from './certificates.ts'
 import { createFilterHost } from '../../shared/filter-host/filter-host.ts'
@@ -368,8 +369,7 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
   const { table } = listener.auth
   const logins = table === undefined ? configuration.pipeline.login : [{ kind: 'table', table } as const]
   const { interfaces, trustedProxies, extensions } = configuration.pipeline
-  const { etrn, expn, trustedClients } = extensions
-  const trusted = trustedClients === undefined ? undefined : compileNetworks(trustedClients)
+  const { etrn, expn, trustedClients, trustedFilters } = extensions
   const admits = admissionOf(listener, interfaces)
   const rewriting = addressRewriting(configuration, tables)
   const checkHeader = headerChecks(configuration.pipeline.headerRules, listener)
@@ -378,13 +378,13 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
   const restrictions = openRestrictions({ ...parts, configuration, listener, resolveRecipient, thisHost })
   const name = endpoint(host, listener.port)
   const watch = createWatch(listener, configuration, name, { ...lasting, tables, events, log, now: clock.now })
-  const proxies = listener.proxy ? compileNetworks(trustedProxies) : undefined
   return {
     listener,
     ...(thisHost ? { thisHost: true } : {}),
     ...(admits === undefined ? {} : { admits }),
-    ...(proxies === undefined ? {} : { trustsProxy: (address) => proxies.matches(address) }),
-    ...(trusted === undefined ? {} : { trustsClient: (address) => trusted.matches(address) }),
+    ...(listener.proxy ? { trustsProxy: admitsOnly(trustedProxies) } : {}),
+    ...(trustedClients === undefined ? {} : { trustsClient: admitsOnly(trustedClients) }),
+    ...(trustedFilters === undefined ? {} : { trustsFilter: admitsOnly(trustedFilters) }),
     name,
     hostname: listener.hostname ?? configuration.hostname,
     ...(listener.hostnames === undefined ? {} : { hostnameAt: hostnameAt(listener.hostnames, tables) }),
@@ -438,6 +438,11 @@ function listsOf(
       return resolveRecipient({ ...asked, id: newMessageId(receivedAt), receivedAt }, mailbox)
     },
   }
+}
+
+function admitsOnly(networks: readonly string[]): Admits {
+  const compiled = compileNetworks(networks)
+  return (address) => compiled.matches(address)
 }
 
 /** What is asked about a client before it has a place. */

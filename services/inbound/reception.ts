@@ -61,6 +61,8 @@ export interface Reception {
   readonly trustsProxy?: Admits
   /** Absent: XCLIENT is not offered. Believes what clients at these addresses say of theirs. */
   readonly trustsClient?: Admits
+  /** Absent: XFORWARD is not offered. Believes what content filters at these addresses say of a message. */
+  readonly trustsFilter?: Admits
   readonly configuration: Configuration
   readonly tables: Pick<TableSet, 'lookup' | 'answering'>
   readonly pipeline: Pick<Pipeline, 'receive' | 'accept'>

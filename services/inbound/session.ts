@@ -15,8 +15,10 @@ import type { Chunk } from './chunk.ts'
 import type { Offence } from '../../shared/config/rate-rules.ts'
 import { banned } from './client-watch.ts'
 import { offeredExtensions } from './extensions.ts'
+import { heloArgument } from './helo-argument.ts'
 import { parseXclient, xclientAttributes } from './xclient.ts'
 import type { ForwardedClient } from './xclient.ts'
+import { xforwardAttributes } from './xforward.ts'
 import { SessionInput } from './input.ts'
 import type { DataReceiver, InputHandler } from './input.ts'
 import { addressOf } from './mail-command.ts'
@@ -32,7 +34,6 @@ import type { Client } from './transactions.ts'
 
 /** Time for the last reply to arrive before the connection is reset. */
 const cutOffMs = 1_000
-const heloArgument = /^(?:[A-Za-z0-9._~!#$%&'*+/=?^`{|}-]{1,255}|\[[A-Za-z0-9.:]{1,60}\])$/
 const httpVerbs = new Set(['GET', 'POST', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT', 'PATCH'])
 
 const answers = {
@@ -56,8 +57,9 @@ const answers = {
   noArgument: reply(501, '5.5.4', 'This command takes no argument'),
   heloSyntax: reply(501, '5.5.4', 'Syntax: EHLO hostname'),
   unknown: reply(500, '5.5.2', 'Command not recognized'),
-  notTrusted: reply(550, '5.7.1', 'You may not speak for other clients'),
+  notTrusted: reply(550, '5.7.0', 'You may not speak for other clients'),
   xclientSyntax: reply(501, '5.5.4', `Syntax: XCLIENT attribute=value; attributes: ${xclientAttributes}`),
+  xforwardSyntax: reply(501, '5.5.4', `Syntax: XFORWARD attribute=value; attributes: ${xforwardAttributes}`),
   outOfPlace: reply(503, '5.5.1', 'Not permitted during a mail transaction'),
   chunkSyntax: reply(501, '5.5.4', 'Syntax: BDAT octets [LAST]'),
   disabled: reply(502, '5.5.1', 'Command not implemented'),
@@ -114,6 +116,9 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   #closesAfterReply = false
   /** Gives the place of the client back that a trusted one speaks for. */
   #place: (() => void) | undefined
+  /** Where that one says his client connected to. */
+  #ownAddress: string | undefined
+  #ownPort: number | undefined
   /** An exchange of SASL is going on. */
   #dialogue: AuthDialogue | undefined
   /** Since it began. */
@@ -205,15 +210,17 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
 
   #greet(): void {
     if (this._closing || this._closed) return
-    const { hostnameAt } = this.#reception
-    if (hostnameAt === undefined) return this.#askFilters()
-    void hostnameAt(this._socket.localAddress ?? '').then(
-      (name) => {
-        this.hostname = name ?? this.hostname
-        this.#askFilters()
-      },
+    if (this.#reception.hostnameAt === undefined) return this.#askFilters()
+    void this.#nameThisHost().then(
+      () => this.#askFilters(),
       (error: unknown) => this.#refuseService(error),
     )
+  }
+
+  /** By the address the client came to. @throws TableError */
+  async #nameThisHost(): Promise<void> {
+    const { hostnameAt, hostname } = this.#reception
+    this.hostname = (await hostnameAt?.(this.#ownAddress ?? this._socket.localAddress ?? '')) ?? hostname
   }
 
   #refuseService(error: unknown): void {
@@ -234,7 +241,8 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   async #reportConnection(filters: SessionFilters): Promise<void> {
     const { name = '<unknown>', forward } = await this.clientName()
     const { localAddress = '', localPort = 0 } = this._socket
-    const [source, destination] = [endpoint(this.remoteAddress, this.remotePort), endpoint(localAddress, localPort)]
+    const source = endpoint(this.remoteAddress, this.remotePort)
+    const destination = endpoint(this.#ownAddress ?? localAddress, this.#ownPort ?? localPort)
     filters.report('link-connect', name, forward, source, destination)
     if (this.secure) this.#reportTls()
   }
@@ -424,6 +432,8 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
         return this.#filtered('quit', '', () => this.drop(answers.bye))
       case 'XCLIENT':
         return this.#xclient(argument)
+      case 'XFORWARD':
+        return this.#xforward(argument)
       case 'ETRN':
         return this.#etrn(argument)
       case 'EXPN':
@@ -522,24 +532,35 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   }
 
   #hello(verb: 'EHLO' | 'HELO', argument: string): void {
+    this.#identify(verb, argument, () => this.#introduce(verb))
+  }
+
+  /** What a client calls itself is known, unless somebody has something against it. */
+  #identify(verb: 'EHLO' | 'HELO', argument: string, proceed: () => void): void {
     if (!heloArgument.test(argument)) return this.#answer(answers.heloSyntax)
     this.#restricted('helo', this.restrictions?.helo(argument), () =>
-      this.#filtered(verb === 'EHLO' ? 'ehlo' : 'helo', argument, (left) => this.#introduce(verb, left)),
+      this.#filtered(verb === 'EHLO' ? 'ehlo' : 'helo', argument, (left) => {
+        if (!heloArgument.test(left)) return this.#answer(answers.heloSyntax)
+        this.#transactions.reset()
+        this.filters?.abandonMessage()
+        this.filters?.report('link-identify', verb, left)
+        this.openingCommand = verb
+        this.hostNameAppearsAs = left
+        proceed()
+      }),
     )
   }
 
-  #introduce(verb: 'EHLO' | 'HELO', argument: string): void {
-    if (!heloArgument.test(argument)) return this.#answer(answers.heloSyntax)
-    this.#transactions.reset()
-    this.filters?.abandonMessage()
-    this.filters?.report('link-identify', verb, argument)
-    this.openingCommand = verb
-    this.hostNameAppearsAs = argument
+  #introduce(verb: 'EHLO' | 'HELO'): void {
     const { hostname } = this
     if (verb === 'HELO') return this.#idleAnswer({ code: 250, text: hostname })
     const text = [
       `${hostname} Hello [${this.remoteAddress}]`,
-      ...offeredExtensions(this.#reception, this, { showPassword: this.#mayShowPassword, forward: this.#mayForward }),
+      ...offeredExtensions(this.#reception, this, {
+        showPassword: this.#mayShowPassword,
+        forward: this.#mayForward,
+        tellUpstream: this.#mayTellUpstream,
+      }),
     ].join('\n')
     this.#idleAnswer({ code: 250, text })
   }
@@ -684,16 +705,30 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     if (typeof place !== 'function') return this.drop(place)
     this.#place = place
     this.#become(client)
-    this.#restricted('connect', this.restrictions?.connect(), () => void this.#greetForwarded())
+    this.#restricted('connect', this.restrictions?.connect(), () => void this.#greetForwarded(client))
+  }
+
+  /** What comes from a client that another one speaks for are his own words. */
+  get #mayTellUpstream(): boolean {
+    return !this.forwarded && this.#reception.trustsFilter?.(this.remoteAddress) === true
+  }
+
+  #xforward(argument: string): void {
+    if (this.#reception.trustsFilter === undefined) return this.#answer(answers.disabled)
+    if (!this.#mayTellUpstream) return this.#answer(answers.notTrusted)
+    if (this.#transactions.isOpen) return this.#answer(answers.outOfPlace)
+    this.#idleAnswer(this.#transactions.tellUpstream(argument) ? answers.ok : answers.xforwardSyntax)
   }
 
   /** The session begins again, with another client. */
-  #become({ address, port, name, user }: ForwardedClient): void {
+  #become({ address, port, name, user, toAddress, toPort }: ForwardedClient): void {
     this.#transactions.reset()
     this.filters?.close()
     this.restrictions?.close()
     this.remoteAddress = address ?? this.remoteAddress
     this.remotePort = port ?? (address === undefined ? this.remotePort : 0)
+    this.#ownAddress = toAddress
+    this.#ownPort = toPort
     this.#nameFound = name === undefined ? undefined : Promise.resolve(name)
     this.#nameVerified = undefined
     // Whoever passes clients on may have logged in himself; that is not theirs.
@@ -703,12 +738,19 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     this.#ask()
   }
 
-  async #greetForwarded(): Promise<void> {
+  async #greetForwarded({ helo, extended = false, toAddress }: ForwardedClient): Promise<void> {
+    try {
+      if (toAddress !== undefined) await this.#nameThisHost()
+    } catch (error) {
+      return this.#refuseService(error)
+    }
     if (this.filters?.observed === true) await this.#reportConnection(this.filters)
-    this.#filtered('connect', '', () => {
+    const greet = (): void => {
       this.#answer({ code: 220, text: this.#reception.manners.greeting(this.hostname) })
       this.filters?.report('link-greeting', this.hostname)
-    })
+    }
+    const verb = extended ? 'EHLO' : 'HELO'
+    this.#filtered('connect', '', () => (helo === undefined ? greet() : this.#identify(verb, helo, greet)))
   }
 
   #etrn(argument: string): void {

@@ -2,7 +2,8 @@ import { compileMailboxes } from '../../shared/config/mailbox-pattern.ts'
 import { settle } from '../../shared/config/settle.ts'
 import type { Mailbox, ReversePath } from '../../shared/mail/address.ts'
 import { copyKey } from '../../shared/mail/envelope.ts'
-import type { Envelope, Origin, Recipient } from '../../shared/mail/envelope.ts'
+import { formatUpstream } from '../../shared/mail/envelope.ts'
+import type { Envelope, Origin, Recipient, Upstream } from '../../shared/mail/envelope.ts'
 import { newMessageId } from '../../shared/mail/message-id.ts'
 import { SmtpError, replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
@@ -22,6 +23,7 @@ import type { Reception } from './reception.ts'
 import type { SaidPath } from '../../shared/restrictions/question.ts'
 import type { RestrictionRefusal, SessionRestrictions } from './restrictions/session-restrictions.ts'
 import type { SessionFilters } from './session-filters.ts'
+import { parseXforward } from './xforward.ts'
 
 /** What a transaction asks of its session. */
 export interface Client {
@@ -81,6 +83,8 @@ export class MailTransactions {
   readonly #client: Client
   #transaction: Transaction | undefined
   #receiver: MessageReceiver | undefined
+  /** Told by a content filter, for the next message. */
+  #upstream: Upstream | undefined
   /** A restriction refused a recipient of this transaction. */
   #anyRefused = false
   #closed = false
@@ -101,9 +105,18 @@ export class MailTransactions {
 
   reset(): void {
     this.#transaction = undefined
+    this.#upstream = undefined
     if (this.#receiver?.chunked !== true) return
     this.#receiver.refuse(replies.tryLater)
     this.#receiver = undefined
+  }
+
+  /** XFORWARD, outside a transaction: false when it is not understood. */
+  tellUpstream(argument: string): boolean {
+    const upstream = parseXforward(argument, this.#upstream)
+    if (upstream === undefined) return false
+    this.#upstream = upstream
+    return true
   }
 
   /** The client is gone: what it had begun to send is forgotten. */
@@ -294,6 +307,7 @@ export class MailTransactions {
       copies: new Set(),
       forwardPaths: new Set(),
     }
+    this.#upstream = undefined
     return accepted
   }
 
@@ -320,6 +334,7 @@ export class MailTransactions {
       ...(rdns === undefined ? {} : { rdns }),
       ...(user === undefined ? {} : { user }),
       ...(tls === undefined ? {} : { tls }),
+      ...(this.#upstream === undefined ? {} : { upstream: this.#upstream }),
     }
   }
 
@@ -512,6 +527,7 @@ export class MailTransactions {
       helo: origin.helo,
       user: origin.user,
       tls: origin.tls?.version,
+      upstream: origin.upstream && formatUpstream(origin.upstream),
       tookMs: Math.round(tookMs * 10) / 10,
     })
   }

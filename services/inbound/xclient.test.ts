@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
-import type { SmtpClient } from '../../test/support/smtp-client.ts'
-import { testPipeline } from './testing.ts'
+import type { Restriction } from '../../shared/config/model.ts'
+import { SmtpClient } from '../../test/support/smtp-client.ts'
+import { inlineMap, testPipeline } from './testing.ts'
 import type { TestInbound, TestInboundOptions } from './testing.ts'
 import { connected, dialogue, only, start } from './testing-session.ts'
 import { parseXclient } from './xclient.ts'
@@ -18,6 +19,14 @@ test('XCLIENT: what is said of the client, or nothing at all', () => {
     ['NAME=[TEMPUNAVAIL]', { name: { forward: 'error' } }],
     ['LOGIN=jane+40example.org', { user: 'jane@example.org' }],
     ['LOGIN=[UNAVAILABLE]', {}],
+    ['HELO=client.example.net PROTO=ESMTP', { helo: 'client.example.net', extended: true }],
+    ['PROTO=smtp HELO=[192.0.2.7]', { helo: '[192.0.2.7]', extended: false }],
+    ['HELO=[UNAVAILABLE] PROTO=[UNAVAILABLE]', {}],
+    ['REVERSE_NAME=host.example.net', { name: { name: 'host.example.net', forward: 'fail' } }],
+    ['NAME=[TEMPUNAVAIL] REVERSE_NAME=host.example.net', { name: { name: 'host.example.net', forward: 'error' } }],
+    ['REVERSE_NAME=a.example NAME=b.example', { name: { name: 'b.example', forward: 'pass' } }],
+    ['DESTADDR=192.0.2.1 DESTPORT=25', { toAddress: '192.0.2.1', toPort: 25 }],
+    ['DESTADDR=[UNAVAILABLE] DESTPORT=[UNAVAILABLE]', {}],
     ['', undefined],
     ['ADDR', undefined],
     ['ADDR=', undefined],
@@ -29,7 +38,12 @@ test('XCLIENT: what is said of the client, or nothing at all', () => {
     ['NAME=a+0D+0Ab', undefined],
     ['NAME=a..b', undefined],
     ['LOGIN=jane+0A', undefined],
-    ['HELO=x', undefined],
+    ['LOGIN=+C3+BC', undefined],
+    ['HELO=a+20b', undefined],
+    ['PROTO=LMTP', undefined],
+    ['DESTADDR=x', undefined],
+    ['DESTPORT=x', undefined],
+    ['IDENT=x', undefined],
     ['__proto__=x', undefined],
     ['constructor=x', undefined],
   ]
@@ -54,7 +68,10 @@ async function trusting(
 
 test('a trusted client speaks for another one: the session begins again as his', async (t) => {
   const [inbound, client] = await trusting(t, '127.0.0.0/8')
-  assert.match((await client.command('EHLO proxy')).raw, /^250[ -]XCLIENT NAME ADDR PORT LOGIN$/m)
+  assert.match(
+    (await client.command('EHLO proxy')).raw,
+    /^250[ -]XCLIENT NAME REVERSE_NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT\r?$/m,
+  )
   await dialogue(client, [
     ['XCLIENT ADDR=nonsense', '501 5.5.4'],
     ['XCLIENT ADDR=192.0.2.7 PORT=4711 NAME=mail.example.net LOGIN=jane', '220 mx.sluice.test ESMTP'],
@@ -82,16 +99,76 @@ test('a client that is passed on cannot speak for others himself', async (t) => 
   const [, client] = await trusting(t, '0.0.0.0/0')
   await dialogue(client, [
     ['XCLIENT ADDR=192.0.2.7', '220 '],
-    ['XCLIENT ADDR=127.0.0.1', '550 5.7.1'],
+    ['XCLIENT ADDR=127.0.0.1', '550 5.7.0'],
     ['EHLO x', '250'],
-    ['XCLIENT ADDR=127.0.0.1', '550 5.7.1'],
+    ['XCLIENT ADDR=127.0.0.1', '550 5.7.0'],
+  ])
+})
+
+test('HELO and PROTO count as if they had been said here, until EHLO is', async (t) => {
+  const [inbound, client] = await trusting(t, '127.0.0.0/8')
+  await dialogue(client, [
+    ['XCLIENT ADDR=192.0.2.7 HELO=client.example.net PROTO=ESMTP', '220 mx.sluice.test ESMTP'],
+    ['MAIL FROM:<a@example.net>', '250'],
+    rcpt,
+    ...content,
+    ['EHLO proxy', '250'],
+    ['MAIL FROM:<a@example.net>', '250'],
+    rcpt,
+    ...content,
+  ])
+  const [first, second] = inbound.accepted
+  assert.match(first?.message ?? '', /^Received: from client\.example\.net \(\[192\.0\.2\.7\]\)\s+by \S+ with ESMTP/)
+  assert.equal(second?.envelope.origin.helo, 'proxy')
+  const old = await connected(t, inbound)
+  await dialogue(old, [
+    ['XCLIENT HELO=old.example PROTO=SMTP', '220'],
+    ['MAIL FROM:<a@example.net>', '250'],
+    rcpt,
+    ...content,
+  ])
+  assert.match(inbound.accepted[2]?.message ?? '', /^Received: from old\.example .*\s+by \S+ with SMTP/)
+})
+
+test('this host has the name that belongs to the address the client connected to', async (t) => {
+  const hostnames = inlineMap('names', { '192.0.2.1': 'other.sluice.test' })
+  const [, client] = await trusting(t, '127.0.0.0/8', { listener: { hostnames } })
+  await dialogue(client, [
+    ['XCLIENT ADDR=192.0.2.7 DESTADDR=192.0.2.1 DESTPORT=25', '220 other.sluice.test ESMTP'],
+    ['HELO x', '250 other.sluice.test'],
+  ])
+})
+
+test('a name that is refused is refused in XCLIENT too', async (t) => {
+  const restrictions: readonly Restriction[] = [
+    {
+      stage: 'helo',
+      rule: { kind: 'helo', fault: 'non-fqdn' },
+      text: '',
+      at: { file: 'pipeline.conf', line: 3, column: 1 },
+    },
+  ]
+  const pipeline = {
+    ...testPipeline,
+    extensions: { smtpUtf8: true, trustedClients: ['127.0.0.1'] },
+    restrictions,
+    delayRefusals: false,
+  }
+  const client = await SmtpClient.connect({ port: (await start(t, { configuration: { pipeline } })).port })
+  t.after(() => client.destroy())
+  await client.reply()
+  await dialogue(client, [
+    ['XCLIENT ADDR=192.0.2.7 HELO=nodots', '504 5.5.2'],
+    ['MAIL FROM:<a@example.net>', '503 5.5.1'],
+    ['EHLO client.example.net', '250'],
+    ['MAIL FROM:<a@example.net>', '250'],
   ])
 })
 
 test('strangers speak for nobody, and where nobody is trusted it is no command', async (t) => {
   const [, stranger] = await trusting(t, '192.0.2.0/24')
   assert.doesNotMatch((await stranger.command('EHLO x')).raw, /XCLIENT/)
-  await dialogue(stranger, [['XCLIENT ADDR=192.0.2.7', '550 5.7.1']])
+  await dialogue(stranger, [['XCLIENT ADDR=192.0.2.7', '550 5.7.0']])
   await dialogue(await connected(t, await start(t)), [['XCLIENT ADDR=192.0.2.7', '502 5.5.1']])
 })
 

@@ -1,7 +1,7 @@
-import { isIP } from 'node:net'
-
 import type { ClientName } from '../../shared/client-name.ts'
-import { canonicalAddress } from './proxy-header.ts'
+import { addressIn, hostNameIn, isUnknown, parseAttributes, portIn } from './attributes.ts'
+import type { ReadAttribute } from './attributes.ts'
+import { heloArgument } from './helo-argument.ts'
 
 /** For whom a trusted client speaks: what XCLIENT (Postfix's) says of him; what is absent stays as it was. */
 export interface ForwardedClient {
@@ -10,66 +10,74 @@ export interface ForwardedClient {
   readonly name?: ClientName
   /** Who has logged in there; absent: nobody has. */
   readonly user?: string
+  /** As if it had been said here. */
+  readonly helo?: string
+  /** It was EHLO. */
+  readonly extended?: boolean
+  /** The address and the port he connected to. */
+  readonly toAddress?: string
+  readonly toPort?: number
 }
 
-/** The attributes that are taken. HELO and PROTO are not: the EHLO behind XCLIENT says both. */
-export const xclientAttributes = 'NAME ADDR PORT LOGIN'
+/** The attributes that are taken. */
+export const xclientAttributes = 'NAME REVERSE_NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT'
 
 /** An address of nobody: the one of the client is not known there. */
 const unknownAddress = '0.0.0.0'
-const hostName =
-  /^(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)*$/
 
-/** `NAME=value ...` with values in xtext, `[UNAVAILABLE]` or `[TEMPUNAVAIL]`; `undefined` for anything else. */
+/** What XCLIENT says; `undefined`: nothing that is understood. */
 export function parseXclient(argument: string): ForwardedClient | undefined {
-  const seen = new Set<string>()
-  let client: ForwardedClient = {}
-  for (const word of argument.split(' ').filter((one) => one !== '')) {
-    const equals = word.indexOf('=')
-    const attribute = word.slice(0, Math.max(0, equals)).toUpperCase()
-    const value = decoded(word.slice(equals + 1))
-    const read = Object.hasOwn(readers, attribute) ? readers[attribute as Attribute] : undefined
-    const said = value === undefined ? undefined : read?.(value)
-    if (said === undefined || seen.has(attribute)) return undefined
-    seen.add(attribute)
-    client = { ...client, ...said }
-  }
-  return seen.size === 0 ? undefined : client
+  const said = parseAttributes<Said>(argument, readers)
+  if (said === undefined) return undefined
+  const { name: verified, reverseName, ...client } = said
+  const name = nameOf(verified, reverseName)
+  return name === undefined ? client : { ...client, name }
 }
 
-type Attribute = 'NAME' | 'ADDR' | 'PORT' | 'LOGIN'
+/** NAME and REVERSE_NAME are one thing here: a name, and whether it leads back to the address. */
+type Said = ForwardedClient & { readonly reverseName?: string }
 
-const readers: Readonly<Record<Attribute, (value: string) => ForwardedClient | undefined>> = {
+const readers: Readonly<Record<string, ReadAttribute<Said>>> = {
   NAME(value) {
     if (value === '[UNAVAILABLE]') return { name: { forward: 'fail' } }
     if (value === '[TEMPUNAVAIL]') return { name: { forward: 'error' } }
-    return hostName.test(value) ? { name: { name: value.toLowerCase(), forward: 'pass' } } : undefined
+    const name = hostNameIn(value)
+    return name === undefined ? undefined : { name: { name, forward: 'pass' } }
+  },
+  REVERSE_NAME(value) {
+    return isUnknown(value) ? {} : only('reverseName', hostNameIn(value))
   },
   ADDR(value) {
-    if (isUnknown(value)) return { address: unknownAddress }
-    if (isIP(value) === 4) return { address: value }
-    const [, address = ''] = /^IPV6:(.+)$/i.exec(value) ?? []
-    return isIP(address) === 6 && !address.includes('%') ? { address: canonicalAddress(address) } : undefined
+    return only('address', isUnknown(value) ? unknownAddress : addressIn(value))
   },
   PORT(value) {
-    if (isUnknown(value)) return { port: 0 }
-    return /^\d{1,5}$/.test(value) && Number(value) <= 65_535 ? { port: Number(value) } : undefined
+    return only('port', isUnknown(value) ? 0 : portIn(value))
+  },
+  PROTO(value) {
+    if (isUnknown(value)) return {}
+    return /^E?SMTP$/i.test(value) ? { extended: value.length === 5 } : undefined
+  },
+  HELO(value) {
+    if (isUnknown(value)) return {}
+    return heloArgument.test(value) ? { helo: value } : undefined
   },
   LOGIN(value) {
     if (isUnknown(value)) return {}
-    return value !== '' && value.length <= 256 ? { user: value } : undefined
+    return /^[\x20-\x7e]{1,256}$/.test(value) ? { user: value } : undefined
+  },
+  DESTADDR(value) {
+    return isUnknown(value) ? {} : only('toAddress', addressIn(value))
+  },
+  DESTPORT(value) {
+    return isUnknown(value) ? {} : only('toPort', portIn(value))
   },
 }
 
-function isUnknown(value: string): boolean {
-  return value === '[UNAVAILABLE]' || value === '[TEMPUNAVAIL]'
+function nameOf(name: ClientName | undefined, reverseName: string | undefined): ClientName | undefined {
+  if (reverseName === undefined || name?.forward === 'pass') return name
+  return { name: reverseName, forward: name?.forward ?? 'fail' }
 }
 
-/** xtext (RFC 3461 §4) of printable ASCII. */
-function decoded(value: string): string | undefined {
-  if (!/^(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e]|\+[0-9A-Fa-f]{2})+$/.test(value)) return undefined
-  const text = value.replaceAll(/\+([0-9A-Fa-f]{2})/g, (_, hex: string) =>
-    String.fromCharCode(Number.parseInt(hex, 16)),
-  )
-  return /^[\x20-\x7e]+$/.test(text) ? text : undefined
+function only<Key extends string, Value>(key: Key, value: Value | undefined): Readonly<Record<Key, Value>> | undefined {
+  return value === undefined ? undefined : ({ [key]: value } as Record<Key, Value>)
 }

@@ -127,6 +127,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'external "smtp://localhost:10024" is "amavis:10024"',
       'trusted proxy 10.0.0.0/8',
       'trusted client 10.0.0.0/8',
+      'trusted filter 127.0.0.1',
       'smtputf8 off',
       'future-release max 7d',
       'etrn from { 10.0.0.0/8 }',

@@ -396,6 +396,8 @@ export interface ExtensionSettings {
   readonly expn?: Table
   /** Networks of clients whose XCLIENT is believed; absent: nobody's. */
   readonly trustedClients?: readonly string[]
+  /** Networks of content filters whose XFORWARD is believed; absent: nobody's. */
+  readonly trustedFilters?: readonly string[]
 }
 
 export type UserSource =

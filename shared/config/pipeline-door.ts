@@ -36,11 +36,11 @@ function parseExternal(draft: PipelineDraft): void {
   finish(draft, { externals: [...draft.settings.externals, external] })
 }
 
-/** `trusted proxy NETWORK ...`, `trusted client NETWORK ...`; statements add up. */
+/** `trusted proxy NETWORK ...`, `trusted client NETWORK ...`, `trusted filter NETWORK ...`; statements add up. */
 function parseTrusted(draft: PipelineDraft): void {
   const { reader } = draft
   reader.next()
-  const who = choiceOf(reader, ['proxy', 'client'] as const, 'who is trusted')
+  const who = choiceOf(reader, ['proxy', 'client', 'filter'] as const, 'who is trusted')
   const networks: string[] = []
   do {
     const network = reader.string('a network')
@@ -56,7 +56,13 @@ function parseTrusted(draft: PipelineDraft): void {
     reader.accept(',')
   } while (!reader.atEnd())
   const { trustedProxies, extensions } = draft.settings
-  if (who === 'proxy') return finish(draft, { trustedProxies: [...new Set([...trustedProxies, ...networks])] })
-  const trustedClients = [...new Set([...(extensions.trustedClients ?? []), ...networks])]
-  finish(draft, { extensions: { ...extensions, trustedClients } })
+  const also = (before: readonly string[] = []): readonly string[] => [...new Set([...before, ...networks])]
+  switch (who) {
+    case 'proxy':
+      return finish(draft, { trustedProxies: also(trustedProxies) })
+    case 'client':
+      return finish(draft, { extensions: { ...extensions, trustedClients: also(extensions.trustedClients) } })
+    case 'filter':
+      return finish(draft, { extensions: { ...extensions, trustedFilters: also(extensions.trustedFilters) } })
+  }
 }

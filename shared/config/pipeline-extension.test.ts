@@ -25,6 +25,8 @@ test('extensions of SMTP: what is offered, and how far it goes', () => {
   assert.deepEqual(expn?.source, { kind: 'inline', list: ['192.0.2.0/24'] })
   const { trustedClients } = parse('trusted client 10.0.0.0/8\ntrusted client 10.0.0.0/8 192.0.2.1').settings.extensions
   assert.deepEqual(trustedClients, ['10.0.0.0/8', '192.0.2.1'])
+  const { trustedFilters } = parse('trusted filter 127.0.0.1\ntrusted filter 192.0.2.1').settings.extensions
+  assert.deepEqual(trustedFilters, ['127.0.0.1', '192.0.2.1'])
   assert.deepEqual(settings.extensions, { smtpUtf8: false, maxHoldMs: 7 * 86_400_000 })
 })
 
@@ -37,6 +39,8 @@ test('mistakes in them are told', () => {
     'future-release max 400d',
     'trusted client',
     'trusted client everybody',
+    'trusted filter',
+    'trusted filter localhost',
     'trusted friend 10.0.0.0/8',
     'expn',
     'expn on',

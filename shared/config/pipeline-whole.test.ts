@@ -59,6 +59,8 @@ const statements = [
   'tls minimum "TLSv1.2"',
   'mta-sts opportunistic',
   'trusted proxy 10.77.0.0/24',
+  'trusted client 10.77.0.5',
+  'trusted filter 127.0.0.1',
   'mda disable',
   'forward files disable',
 ]

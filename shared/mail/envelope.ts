@@ -35,6 +35,21 @@ export interface DsnRequest {
   readonly envid?: string
 }
 
+/** What a content filter in front says of the client a message first came from (XFORWARD): it is recorded, and decides nothing. */
+export interface Upstream {
+  /** Name by DNS. */
+  readonly name?: string
+  readonly address?: string
+  readonly port?: number
+  readonly helo?: string
+  /** ESMTP, or what it came by. */
+  readonly protocol?: string
+  /** Its id at the host that took it. */
+  readonly ident?: string
+  /** `local`: from that host itself. */
+  readonly source?: 'local' | 'remote'
+}
+
 /** Where a message came from; what rules test as from, helo, auth and tls. */
 export interface Origin {
   /** `local`: made here (a bounce, sluicectl send); else an SMTP session. */
@@ -52,6 +67,8 @@ export interface Origin {
   /** Authenticated user name. */
   readonly user?: string
   readonly tls?: { readonly version: string; readonly cipher: string }
+  /** The client is a content filter, and the message came to it from there. */
+  readonly upstream?: Upstream
 }
 
 export interface Envelope {
@@ -81,4 +98,16 @@ export function dueAt({ receivedAt, releaseAt }: Pick<Envelope, 'receivedAt' | '
 /** The same for two copies that would end in the same place. */
 export function copyKey({ mailbox, target }: Pick<Recipient, 'mailbox' | 'target'>): string {
   return target === undefined ? mailbox : `${mailbox} ${target.kind} ${target.user ?? ''} ${target.text}`
+}
+
+/** One line of it, in the log and on the page of a message: `mail.example.net[192.0.2.7]:4711 helo x by ESMTP as ABC`. */
+export function formatUpstream({ name, address, port, helo, protocol, ident, source }: Upstream): string {
+  const client = `${name ?? 'unknown'}[${address ?? 'unknown'}]${port === undefined ? '' : `:${port}`}`
+  const words = [
+    [source === 'local' ? 'local' : '', client],
+    ['helo', helo],
+    ['by', protocol],
+    ['as', ident],
+  ]
+  return words.flatMap(([word, value]) => (value === undefined ? [] : [`${word} ${value}`.trim()])).join(' ')
 }

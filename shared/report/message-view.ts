@@ -1,4 +1,5 @@
 import type { JournalEntry } from '../journal.ts'
+import { formatUpstream } from '../mail/envelope.ts'
 import type { Envelope } from '../mail/envelope.ts'
 import { fieldValue, headerFields } from '../mail/header-edit.ts'
 import type { HeaderEdit } from '../mail/header-edit.ts'
@@ -165,7 +166,7 @@ function recipientsFromJournal(
 }
 
 function originFields({ origin, dsn, smtputf8, requireTls, releaseAt }: Envelope): readonly OriginField[] {
-  const { tls } = origin
+  const { tls, upstream } = origin
   return present([
     ['kind', origin.kind === 'local' ? 'made here' : 'SMTP'],
     ['listener', origin.listener],
@@ -174,6 +175,7 @@ function originFields({ origin, dsn, smtputf8, requireTls, releaseAt }: Envelope
     ['verified name', origin.rdns],
     ['user', origin.user],
     ['TLS', tls === undefined ? undefined : `${tls.version} ${tls.cipher}`],
+    ['first came from', upstream === undefined ? undefined : formatUpstream(upstream)],
     ['RET', dsn?.ret],
     ['ENVID', dsn?.envid],
     ['SMTPUTF8', smtputf8 === true ? 'yes' : undefined],
@@ -193,6 +195,7 @@ function originFromJournal(received: JournalEntry | undefined): readonly OriginF
     ['helo', text('helo')],
     ['user', text('user')],
     ['TLS', text('tls')],
+    ['first came from', text('upstream')],
   ])
 }
 

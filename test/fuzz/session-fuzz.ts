@@ -276,6 +276,7 @@ const oddCommands = [
   'BDAT',
   'GET / HTTP/1.1',
   'XCLIENT ADDR=127.0.0.1',
+  'XFORWARD ADDR=127.0.0.1',
   'QUIT now',
   '',
   'MAIL FROM:<evil@example.net>',

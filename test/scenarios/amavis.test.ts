@@ -24,7 +24,11 @@ interface Place extends Pick<AmavisOptions, 'address' | 'returnTo' | 'prefix'> {
 const external = (address: string): string =>
   [10_024, 10_026].map((port) => `external "smtp://localhost:${port}" is "${address}:${port}"\n`).join('')
 
-const here: Place = { address: '127.0.0.1', returnTo: '127.0.0.1', pipeline: external('127.0.0.1') }
+const here: Place = {
+  address: '127.0.0.1',
+  returnTo: '127.0.0.1',
+  pipeline: `${external('127.0.0.1')}trusted filter 127.0.0.1\n`,
+}
 const elsewhere: Place = {
   address: strangerAddress,
   returnTo: machineAddress,
@@ -54,6 +58,8 @@ testOnPrivateMachine(import.meta.filename, ['dovecot', 'swaks', 'dkimverify', 'a
       assert.deepEqual(await visits(system, id, 'delivered'), {})
       const received = system.log.filter((line) => line.event === 'received')
       assert.equal(received.length, 2, 'it comes in twice: from the stranger and from amavis')
+      // By XFORWARD, where it is trusted: whom amavis had it from.
+      assert.equal(received[1]?.['upstream'], place === here ? 'unknown[127.0.0.1]' : undefined)
     })
 
     test(`a real amavisd ${where} signs mail of our own once, and hands it back to be relayed`, async (t) => {
