@@ -1,4 +1,5 @@
-import { parameters, partFields } from './mime-names.ts'
+import { MimeBoundaries, mediaType, structureOf } from '../../../shared/mail/mime-boundaries.ts'
+import { parameters, partFields } from '../../../shared/mail/mime-fields.ts'
 import { ZipNames } from './zip-names.ts'
 
 /** A name or a type that some part of the message has. */
@@ -10,7 +11,6 @@ export interface FoundFile {
 }
 
 /** Beyond these a message is no mail anybody means to read; what is deeper or later is not looked at. */
-const mostDepth = 100
 const mostParts = 10_000
 const mostHeaderBytes = 65_536
 const mostLineBytes = 65_536
@@ -38,9 +38,7 @@ interface Body {
  * the first octets give away, those in ZIP archives, those of uuencoded files. Never more than a line and a batch in memory.
  */
 export class MimeWalk {
-  /** Of the parts we are in, from outside to inside, and the depth of each. */
-  readonly #boundaries: string[] = []
-  #levels = new Map<string, number>()
+  readonly #boundaries = new MimeBoundaries()
   #rest: Buffer = Buffer.alloc(0)
   #header: string[] | undefined = []
   #headerBytes = 0
@@ -88,30 +86,15 @@ export class MimeWalk {
     if (this.#headerBytes <= mostHeaderBytes) this.#header.push(line)
   }
 
-  /** A boundary ends all parts inside its own. */
   #atBoundary(line: string): boolean {
-    const text = line.slice(2).trimEnd()
-    const opened = this.#levels.get(text)
-    const level = opened ?? (text.endsWith('--') ? this.#levels.get(text.slice(0, -2)) : undefined)
-    if (level === undefined) return false
+    const boundary = this.#boundaries.at(line)
+    if (boundary === undefined) return false
     if (this.#header !== undefined) this.#endHeader()
     this.#endBody()
-    this.#leave(opened === undefined ? level : level + 1)
+    this.#boundaries.pass(boundary)
     this.#parts += 1
-    this.#startHeader(opened !== undefined && this.#parts <= mostParts)
+    this.#startHeader(boundary.kind === 'part' && this.#parts <= mostParts)
     return true
-  }
-
-  #enter(boundary: string): void {
-    if (this.#boundaries.length >= mostDepth || boundary === '') return
-    this.#levels.set(boundary, this.#boundaries.length)
-    this.#boundaries.push(boundary)
-  }
-
-  #leave(depth: number): void {
-    if (depth >= this.#boundaries.length) return
-    this.#boundaries.length = depth
-    this.#levels = new Map(this.#boundaries.map((boundary, level) => [boundary, level]))
   }
 
   #startHeader(isWanted: boolean): void {
@@ -124,18 +107,16 @@ export class MimeWalk {
     this.#startHeader(false)
     const names = new Set<string>()
     let encoding: Body['encoding'] = 'none'
-    let isMessage = false
+    const { boundaries, isMessage } = structureOf(fields)
+    for (const boundary of boundaries) this.#boundaries.enter(boundary)
     for (const { name, value } of fields) {
       if (name === 'content-transfer-encoding') encoding = encodingOf(value)
       if (name !== 'content-type' && name !== 'content-disposition') continue
       const given = parameters(value)
       for (const one of [...(given.get('name') ?? []), ...(given.get('filename') ?? [])]) names.add(one)
       if (name === 'content-disposition') continue
-      const type = /^[^\s;]*/.exec(value)?.[0]?.toLowerCase() ?? ''
+      const type = mediaType(value)
       if (type !== '') this.#found.push({ kind: 'type', text: type })
-      isMessage ||= type === 'message/rfc822' || type === 'message/global'
-      for (const boundary of type.startsWith('multipart/') ? (given.get('boundary') ?? []) : [])
-        this.#enter(boundary.trimEnd())
     }
     for (const text of names) this.#found.push({ kind: 'name', text })
     if (isMessage) return this.#startHeader(true)
