@@ -11,7 +11,7 @@ export interface LineRewriter {
 }
 
 export interface FilteredContentOptions {
-  readonly content: IncomingContent
+  readonly content: Pick<IncomingContent, 'write' | 'abort'>
   /** In the order of the chain: what one makes of the message is what the next is given. */
   readonly rewriters: readonly LineRewriter[]
   /** Fields that go through them first: X-Spam and Received. */

@@ -80,10 +80,10 @@ test('a rule for a tag or a place is for these listeners only', async (t) => {
   const out = { ...revealing, for: { kind: 'tag', tag: 'Out' } } as const
   const there = { ...revealing, for: { kind: 'listener', on: 'eth0', port: 25 } } as const
   const listener = { on: 'eth0', port: 25 } as unknown as Listener
-  assert.equal(headerChecks([out], listener), undefined)
-  assert.equal(headerChecks([out], { ...listener, tag: 'In' }), undefined)
-  assert.equal(headerChecks([there], { ...listener, port: 587 }), undefined)
-  assert.notEqual(headerChecks([there], listener), undefined)
+  assert.equal(headerChecks([out], [], listener), undefined)
+  assert.equal(headerChecks([out], [], { ...listener, tag: 'In' }), undefined)
+  assert.equal(headerChecks([there], [], { ...listener, port: 587 }), undefined)
+  assert.notEqual(headerChecks([there], [], listener), undefined)
   const inbound = await start(t, [out], 'OUT')
   await send(t, inbound, leaking)
   assert.doesNotMatch(inbound.accepted[0]?.message ?? '', /Received|Originating/)

@@ -37,6 +37,7 @@ import { banned, createWatch } from './client-watch.ts'
 import type { ClientWatch } from './client-watch.ts'
 import { createGate } from './gate.ts'
 import type { MayEnter } from './gate.ts'
+import { contentChecks } from './content-checks.ts'
 import { headerChecks } from './header-checks.ts'
 import { Door } from './door.ts'
 import { KnownClients } from './known-clients.ts'
@@ -372,7 +373,9 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
   const { etrn, expn, trustedClients, trustedFilters } = extensions
   const admits = admissionOf(listener, interfaces)
   const rewriting = addressRewriting(configuration, tables)
-  const checkHeader = headerChecks(configuration.pipeline.headerRules, listener)
+  const { headerRules, contentRules } = configuration.pipeline
+  const checkHeader = headerChecks(headerRules, contentRules.mimeHeader, listener)
+  const checkContent = contentChecks(contentRules, listener)
   // Behind a balancer the clients are strangers, wherever it is.
   const thisHost = isLoopback(listener.on) && !listener.proxy
   const restrictions = openRestrictions({ ...parts, configuration, listener, resolveRecipient, thisHost })
@@ -398,6 +401,7 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
       : { filters: { chain: listener.filters, processes: filters.processes, tables, log } }),
     ...(restrictions === undefined ? {} : { restrictions }),
     ...(checkHeader === undefined ? {} : { checkHeader }),
+    ...(checkContent === undefined ? {} : { checkContent }),
     ...(rewriting === undefined ? {} : { rewriting }),
     ...(etrn === undefined ? {} : { etrn: createEtrn({ clients: etrn, tables, flush: parts.flush, log }) }),
     ...(expn === undefined

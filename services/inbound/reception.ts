@@ -12,6 +12,7 @@ import type { Admits } from './admission.ts'
 import type { ClientName } from '../../shared/client-name.ts'
 import type { ClientWatch } from './client-watch.ts'
 import type { Gate } from './gate.ts'
+import type { CheckContent } from './content-checks.ts'
 import type { CheckHeader } from './header-checks.ts'
 import type { KnownClients } from './known-clients.ts'
 import type { QuotaStatus } from './quota-status.ts'
@@ -74,6 +75,8 @@ export interface Reception {
   readonly restrictions?: Restrictions
   /** Absent: no `header match` is for this listener. */
   readonly checkHeader?: CheckHeader
+  /** Absent: nothing is looked for behind the header: then no message pays for it. */
+  readonly checkContent?: CheckContent
   /** Absent: addresses stay as they are. */
   readonly rewriting?: AddressRewriting
   /** Absent: nobody may ask for a queue run. */

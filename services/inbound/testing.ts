@@ -99,6 +99,7 @@ export const testPipeline = {
   rates: [],
   bans: [],
   headerRules: [],
+  contentRules: { mimeHeader: [], nestedHeader: [], body: [], bodyBytes: 51_200 },
   rewriting: { canonical: [], completeAddresses: true },
   login: [],
   auth: { mechanisms: ['PLAIN', 'LOGIN'], withoutTls: false },

@@ -13,9 +13,12 @@ import { acceptanceEdits, envelopeOf, tagsOf, traceFields } from './acceptance.t
 import type { Transaction } from './acceptance.ts'
 import type { Chunk } from './chunk.ts'
 import type { TooMuch } from './client-watch.ts'
+import type { CheckedContent, ContentSink } from './content-checks.ts'
 import { FilteredContent } from './filtered-content.ts'
 import type { HeaderVerdict } from './header-checks.ts'
 import type { HeaderFacts } from './header-watch.ts'
+import { bothFindings } from './match-rules.ts'
+import type { Findings } from './match-rules.ts'
 import { addressOf, parseMail, parseRcpt } from './mail-command.ts'
 import type { CommandRules, MailCommand, RcptCommand } from './mail-command.ts'
 import { MessageReceiver, replyTo } from './message-receiver.ts'
@@ -71,6 +74,7 @@ const foreignSender: Reply = { code: 553, enhanced: '5.7.1', text: 'Sender addre
 interface Incoming {
   readonly content: IncomingContent
   readonly filtered: FilteredContent | undefined
+  readonly checked: CheckedContent | undefined
 }
 
 /** The mail transactions of one session (RFC 5321 §3.3): MAIL, RCPT and DATA. */
@@ -377,21 +381,22 @@ export class MailTransactions {
     const { limits, monotonic, configuration, manners } = this.#reception
     const { user } = transaction.origin
     const repairs = manners.bareLineEnds === 'repair' || (manners.bareLineEnds === 'repair-users' && user !== undefined)
-    const filtered = this.#filteredContent(transaction, content)
+    const checked = this.#reception.checkContent?.(content)
+    const filtered = this.#filteredContent(transaction, checked ?? content)
     return new MessageReceiver({
-      content: filtered ?? content,
+      content: filtered ?? checked ?? content,
       policy: repairs ? 'normalise' : 'strict',
       maxBytes: configuration.maxMessageBytes,
       chunked,
       limits,
       now: monotonic,
-      onEnd: (next) => this.#end(transaction, { content, filtered }, next),
+      onEnd: (next) => this.#end(transaction, { content, filtered, checked }, next),
       onFlood: () => this.#client.cutOff(this.#refuse('data', replies.messageTooBig)),
     })
   }
 
   /** Absent: no filter process rewrites messages. */
-  #filteredContent(transaction: Transaction, content: IncomingContent): FilteredContent | undefined {
+  #filteredContent(transaction: Transaction, content: ContentSink): FilteredContent | undefined {
     const rewriters = this.#client.filters?.rewriters ?? []
     if (rewriters.length === 0) return undefined
     const { configuration, limits, clock } = this.#reception
@@ -434,8 +439,12 @@ export class MailTransactions {
     await receiver.busy
     if (receiver.facts().hops > this.#reception.limits.hops) receiver.refuse(replies.routingLoop)
     const { filters } = this.#client
-    if (filters !== undefined && receiver.fault === undefined) await this.#endFiltered(incoming, receiver)
-    if (receiver.fault !== undefined) return { reply: this.#refuse('data', receiver.fault) }
+    const { filtered, checked } = incoming
+    if ((filtered ?? checked) !== undefined && receiver.fault === undefined) await this.#endContent(incoming, receiver)
+    if (receiver.fault !== undefined) {
+      this.#warn(checked?.findings)
+      return { reply: this.#refuse('data', receiver.fault) }
+    }
     const verdict = filters === undefined ? undefined : await filters.decide('commit', '')
     if (verdict?.kind === 'refused') {
       receiver.refuse(verdict.reply)
@@ -444,9 +453,10 @@ export class MailTransactions {
     return { reply: await this.#store(transaction, incoming, receiver, startedAt) }
   }
 
-  async #endFiltered({ filtered }: Incoming, receiver: MessageReceiver): Promise<void> {
+  async #endContent({ filtered, checked }: Incoming, receiver: MessageReceiver): Promise<void> {
     try {
       await filtered?.end()
+      await checked?.end()
     } catch (error) {
       receiver.refuse(this.#failed(error))
     }
@@ -455,7 +465,7 @@ export class MailTransactions {
   /** The reply to the end of data: 250 once the message is on disk (RFC 5321 §4.2.5). */
   async #store(
     transaction: Transaction,
-    { content, filtered }: Incoming,
+    { content, filtered, checked }: Incoming,
     receiver: MessageReceiver,
     startedAt: number,
   ): Promise<Reply> {
@@ -469,13 +479,15 @@ export class MailTransactions {
     const trace = filtered === undefined ? this.#trace(transaction, at) : ''
     const edits = acceptanceEdits({ transaction, listener, hostname, facts, trace, at })
     try {
-      const checked = await this.#checkHeader((filtered ?? receiver).section(), trace, facts)
-      if (checked?.refusal !== undefined) receiver.refuse(checked.refusal)
+      const verdict = await this.#checkHeader((filtered ?? receiver).section(), trace, facts)
+      const found = bothFindings(verdict, checked?.findings)
+      this.#warn(found)
+      if (verdict?.refusal !== undefined) receiver.refuse(verdict.refusal)
       if (receiver.fault !== undefined) return this.#refuse('data', receiver.fault)
-      if (checked !== undefined) edits.push(...checked.edits)
+      if (verdict !== undefined) edits.push(...verdict.edits)
       if (rewriting !== undefined) edits.push(...(await rewriting.header((filtered ?? receiver).section(), envelope)))
-      const sent = checked?.redirect === undefined ? envelope : await this.#redirected(envelope, checked.redirect)
-      await pipeline.accept(sent, content, edits, checked?.fate)
+      const sent = found?.redirect === undefined ? envelope : await this.#redirected(envelope, found.redirect)
+      await pipeline.accept(sent, content, edits, found?.fate)
     } catch (error) {
       await content.abort().catch(() => undefined)
       return this.#refuse('data', this.#failed(error))
@@ -493,7 +505,7 @@ export class MailTransactions {
     if (resolution.kind === 'rejected') {
       this.#reception.log.error(
         { id: envelope.id, mailbox, reply: resolution.reply },
-        'header match redirects to nobody',
+        'a match rule redirects to nobody',
       )
       throw new SmtpError(misconfigured)
     }
@@ -505,14 +517,14 @@ export class MailTransactions {
   }
 
   /** `header match`, our own fields included; undefined: none is for this listener. */
-  async #checkHeader(section: Buffer, trace: string, facts: HeaderFacts): Promise<HeaderVerdict | undefined> {
-    const { checkHeader, reportFilter, name } = this.#reception
-    if (checkHeader === undefined) return undefined
-    const verdict = await checkHeader(Buffer.concat([Buffer.from(trace), section]), facts.carriedHops)
+  #checkHeader(section: Buffer, trace: string, facts: HeaderFacts): Promise<HeaderVerdict> | undefined {
+    return this.#reception.checkHeader?.(Buffer.concat([Buffer.from(trace), section]), facts.carriedHops)
+  }
+
+  #warn(found: Findings | undefined): void {
+    const { reportFilter, name } = this.#reception
     const { id, address } = this.#client
-    for (const text of verdict.warnings)
-      reportFilter({ session: id, listener: name, address, filter: 'header match', text })
-    return verdict
+    for (const warning of found?.warnings ?? []) reportFilter({ session: id, listener: name, address, ...warning })
   }
 
   #received(transaction: Transaction, sizeBytes: number, tookMs: number): void {

@@ -81,8 +81,9 @@ export function checkConfiguration(
   for (const external of configuration.pipeline.externals) {
     for (const fault of faultsOfExternal(external, configuration)) say('warning', external.at, fault)
   }
-  const { sessions, rates, bans, headerRules } = configuration.pipeline
-  for (const rule of [...sessions, ...rates, ...bans, ...headerRules]) {
+  const { sessions, rates, bans, headerRules, contentRules } = configuration.pipeline
+  const { mimeHeader, nestedHeader, body } = contentRules
+  for (const rule of [...sessions, ...rates, ...bans, ...headerRules, ...mimeHeader, ...nestedHeader, ...body]) {
     const fault = faultOfChoice(rule.for, configuration.listeners)
     if (fault !== undefined) say('error', rule.at, fault)
   }

@@ -252,6 +252,7 @@ const templates = {
     'masquerade domains NAME NAME except users LIST',
     'append-domain NAME',
     'header match tag NAME TEXT replace TEXT',
+    'body match tag NAME TEXT replace TEXT',
     'restrict rcpt tag NAME permit from LIST',
     'restrict mail check sender MAP',
     'restrict helo reject helo NAME',

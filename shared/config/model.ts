@@ -349,6 +349,7 @@ export interface PipelineSettings {
   readonly bans: readonly BanRule[]
   /** `header match`, in order. */
   readonly headerRules: readonly HeaderRule[]
+  readonly contentRules: ContentRules
   /** `restrict`, in order. */
   readonly restrictions: readonly Restriction[]
   /** `restrict delay`: what connect, helo and mail refuse is told at RCPT; else at their own stage. */
@@ -465,6 +466,27 @@ export type HeaderAction =
   | { readonly kind: 'hold' | 'discard'; readonly reason: string }
   /** Accepted for this address alone. */
   | { readonly kind: 'redirect'; readonly mailbox: Mailbox }
+
+/** What is looked for behind the header of the message, each in order. */
+export interface ContentRules {
+  /** `mime-header match`: fields of parts, and in any header those of MIME. */
+  readonly mimeHeader: readonly HeaderRule[]
+  /** `nested-header match`: the other fields of attached messages. */
+  readonly nestedHeader: readonly HeaderRule[]
+  /** `body match` */
+  readonly body: readonly BodyRule[]
+  /** `body limit`: octets of each part whose lines are looked at. */
+  readonly bodyBytes: number
+}
+
+/** `body match`: for lines that the expression matches, as they are sent. */
+export interface BodyRule extends Omit<HeaderRule, 'action'> {
+  readonly action: BodyAction
+}
+
+export type BodyAction =
+  | Exclude<HeaderAction, { readonly field: string }>
+  | { readonly kind: 'prepend' | 'replace'; readonly line: string }
 
 /** `restrict`: one step of the list of its stage; the first that decides ends the list. */
 export interface Restriction {

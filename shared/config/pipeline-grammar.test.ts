@@ -62,6 +62,12 @@ test('every statement ends in the settings', () => {
       'header match on "eth0:25" "^A:" hold "a look"',
       'header match "^B:" discard',
       'header match "^C:" redirect "Joe@Example.ORG"',
+      'mime-header match "name=.*exe" replace "Content-Type: text/plain"',
+      'nested-header match tag Out "^Received:" ignore',
+      'body match on "eth0:25" "buy (now)" replace "not $1"',
+      'body match "^x" hold',
+      'body match "^y" reject',
+      'body limit 100K',
       'interface lo is "10.77.0.0/24"',
       'socket "/run/lmtp" is "dovecot:24"',
       'resolver $where "10.0.0.54:5353"',
@@ -162,6 +168,22 @@ test('every statement ends in the settings', () => {
       ['^C:', { kind: 'redirect', mailbox: 'Joe@example.org' }, undefined],
     ],
   )
+  const { mimeHeader, nestedHeader, body, bodyBytes } = settings.contentRules
+  assert.equal(bodyBytes, 102_400)
+  assert.deepEqual(
+    [...mimeHeader, ...nestedHeader, ...body].map(({ expression, action, for: choice }) => [
+      expression,
+      action,
+      choice,
+    ]),
+    [
+      ['name=.*exe', { kind: 'replace', field: 'Content-Type: text/plain' }, undefined],
+      ['^Received:', { kind: 'ignore' }, { kind: 'tag', tag: 'Out' }],
+      ['buy (now)', { kind: 'replace', line: 'not $1' }, { kind: 'listener', on: 'eth0', port: 25 }],
+      ['^x', { kind: 'hold', reason: 'body match' }, undefined],
+      ['^y', { kind: 'reject', text: '550 5.7.1 Message refused: its content is not accepted here' }, undefined],
+    ],
+  )
   assert.deepEqual([...settings.interfaces], [['lo', '10.77.0.0/24']])
   assert.deepEqual([...settings.sockets], [['/run/lmtp', 'dovecot:24']])
   assert.deepEqual(settings.resolvers, ['10.0.0.53', '10.0.0.54:5353', '[::1]:53'])
@@ -250,6 +272,12 @@ test('mistakes are told with their place and advice', () => {
     ['header match "x" reject "no code"', 'value@1:25', '"550'],
     ['header match "(x)" replace "A: $2"', 'value@1:28', '$$ is a dollar'],
     ['header match "x" redirect "joe"', 'value@1:27', '"postmaster@'],
+    ['mime-header "x" ignore', 'syntax@1:13', ''],
+    ['nested-header match "x" replace "no field"', 'value@1:33', '"X-Checked'],
+    ['body matches "x" ignore', 'unknown-keyword@1:6', 'did you mean "match"'],
+    ['body limit none', 'value@1:12', '10G'],
+    ['body match "(x)" replace "$2"', 'value@1:26', '$$ is a dollar'],
+    ['body match "x" delete', 'unknown-keyword@1:16', 'one of: ignore'],
     ['relocated', 'syntax@1:10', ''],
     ['quota "dovecot:12340"', 'syntax@1:7', ''],
     ['quota status "dovecot"', 'value@1:14', '"host:port"'],

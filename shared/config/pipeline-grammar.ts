@@ -88,6 +88,7 @@ export function defaultPipeline(): PipelineSettings {
     rates: [],
     bans: [],
     headerRules: [],
+    contentRules: { mimeHeader: [], nestedHeader: [], body: [], bodyBytes: 51_200 },
     rewriting: { canonical: [], completeAddresses: true },
     restrictions: [],
     delayRefusals: true,

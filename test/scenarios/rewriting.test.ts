@@ -18,6 +18,9 @@ relocated { "bob@sluice.test" = "bob@elsewhere.test" }
 header match "^Received: .*ESMTPSA" ignore
 header match "^(X-Originating-IP|X-Mailer|User-Agent):" ignore
 header match "^X-Look:" hold "somebody has to look"
+mime-header match "^X-Part:" ignore
+body match "secret word" replace "(a word was here)"
+body match "forbidden" reject "550 5.7.1 Not in the body"
 `
 
 describe('addresses and fields are rewritten on the way in', () => {
@@ -86,6 +89,20 @@ describe('addresses and fields are rewritten on the way in', () => {
     await client.command('MAIL FROM:<x@pc.sluice.test>')
     const moved = await client.command('RCPT TO:<bob@sluice.test>')
     assert.match(moved.raw, /^550 5\.1\.6 User has moved to bob@elsewhere\.test/)
+    await client.quit()
+  })
+
+  test('what rules change in parts and lines is so in the mailbox, and a forbidden word is refused', async () => {
+    const part = '--b\r\nContent-Type: text/plain\r\nX-Part: 1\r\n\r\na secret word\r\nhello\r\n--b--\r\n'
+    const header = `From: jane@sluice.test\r\n${fields('lines')}Content-Type: multipart/mixed; boundary=b\r\n`
+    await submit('jane@sluice.test', `${header}\r\n${part}`)
+    const mail = await sink.waitForMessage((one) => one.id === 'lines')
+    const changed = part.replace('X-Part: 1\r\n', '').replace('a secret word', '(a word was here)')
+    assert.equal(mail.content.toString().split('\r\n\r\n').slice(1).join('\r\n\r\n'), changed)
+    const client = await SmtpClient.ready({ port: system.port('smtp') })
+    const content = 'Subject: x\r\n\r\nThis is forbidden.\r\n'
+    const refused = await client.send({ from: 'a@example.net', to: ['jane@sluice.test'], content })
+    assert.equal(refused.raw, '550 5.7.1 Not in the body')
     await client.quit()
   })
 
