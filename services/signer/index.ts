@@ -13,7 +13,7 @@ import { tag } from '../../shared/mail/tag.ts'
 import type { OpenStage, StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
 import { defineStage } from '../../shared/pipeline/stage.ts'
 import type { ServiceContext } from '../../shared/service.ts'
-import { workerFile } from '../../shared/workers/worker-file.ts'
+import { workerFile } from '../../shared/workers/start-worker.ts'
 import type { WorkerPool } from '../../shared/workers/worker-pool.ts'
 import { createWorkerPool, ownCopy } from '../../shared/workers/worker-pool.ts'
 import { createKeyRing } from './key-ring.ts'
@@ -45,7 +45,7 @@ export async function openSigner(
     return known
   }
   const pool: SignerPool = createWorkerPool({
-    file: workerFile(import.meta.url, './sign-worker'),
+    file: workerFile('./sign-worker.ts', import.meta.url),
     wallMs,
     ...(threads === undefined ? {} : { threads }),
   })

@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import type { Worker } from 'node:worker_threads'
 
 import type { PasswordAnswer, PasswordQuestion } from './password-worker.ts'
-import { startWorker } from './start-worker.ts'
+import { startWorker } from '../workers/start-worker.ts'
 
 /** Checks passwords in a worker thread, one after the other, so that a login never blocks the event loop. */
 export interface PasswordVerifier {

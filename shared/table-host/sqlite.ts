@@ -1,7 +1,7 @@
 import type { Worker } from 'node:worker_threads'
 
 import type { SqliteBackend } from '../config/table-backend.ts'
-import { startWorker } from '../crypt/start-worker.ts'
+import { startWorker } from '../workers/start-worker.ts'
 import type { SqlDatabase } from './sql-table.ts'
 import type { SqliteAnswer, SqliteQuestion } from './sqlite-worker.ts'
 

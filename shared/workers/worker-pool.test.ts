@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 
 import type { TestTask } from './testing-worker.ts'
-import { workerFile } from './worker-file.ts'
-import { WallLimitError, createWorkerPool, ownCopy } from './worker-pool.ts'
+import { workerFile } from './start-worker.ts'
+import { ThreadLimitError, createWorkerPool, ownCopy } from './worker-pool.ts'
 
-const file = workerFile(import.meta.url, 'testing-worker')
+const file = workerFile('./testing-worker.ts', import.meta.url)
 const pool = createWorkerPool<TestTask, number>({ file, threads: 1, wallMs: 60_000, heapMb: 64 })
-const impatient = createWorkerPool<TestTask, number>({ file, threads: 1, wallMs: 200, heapMb: 64 })
+const impatient = createWorkerPool<TestTask, number>({ file, threads: 1, wallMs: 1_000, heapMb: 64 })
 after(() => Promise.all([pool.close(), impatient.close()]))
 
 const length = (octets: Uint8Array): TestTask => ({ kind: 'length', octets })
@@ -26,12 +26,44 @@ test('what a task throws comes back as it was, and the next task runs', async ()
 })
 
 test('a task that hangs is ended, and the next runs in a new thread', async () => {
-  await assert.rejects(impatient.run({ kind: 'hang' }), WallLimitError)
+  await assert.rejects(impatient.run({ kind: 'hang' }), ThreadLimitError)
   assert.equal(await pool.run(length(Buffer.alloc(4))), 4)
 })
 
+test('the limit counts from when a thread begins: who waits behind a task that hangs is done', async () => {
+  const hanging = impatient.run({ kind: 'hang' })
+  const behind = impatient.run(length(Buffer.alloc(7)))
+  await assert.rejects(hanging, /no result within 1 s/)
+  assert.equal(await behind, 7)
+})
+
+test('a thread is replaced after as many tasks as it may do', async (t) => {
+  const short = createWorkerPool<TestTask, number>({ file, threads: 1, wallMs: 60_000, mostTasks: 2 })
+  t.after(() => short.close())
+  const threads: number[] = []
+  for (let task = 0; task < 4; task += 1) threads.push(await short.run({ kind: 'thread' }))
+  assert.equal(threads[0], threads[1])
+  assert.notEqual(threads[1], threads[2])
+  assert.equal(threads[2], threads[3])
+})
+
+test('a module that cannot be loaded is an error for all who wait, not a thread that is started for ever', async (t) => {
+  const broken = createWorkerPool<string, string>({ file: 'file:///nowhere.js', threads: 1, wallMs: 60_000 })
+  t.after(() => broken.close())
+  const results = await Promise.allSettled([broken.run('one'), broken.run('two')])
+  for (const { status } of results) assert.equal(status, 'rejected')
+})
+
+test('what waits or works when the threads are closed is told so', async () => {
+  const closing = createWorkerPool<TestTask, number>({ file, threads: 1, wallMs: 60_000 })
+  const results = Promise.allSettled([closing.run({ kind: 'hang' }), closing.run({ kind: 'hang' })])
+  await closing.close()
+  for (const { status } of await results) assert.equal(status, 'rejected')
+  await assert.rejects(closing.run({ kind: 'hang' }), /closed/)
+})
+
 test('a task that eats memory is ended, and the next runs in a new thread', async () => {
-  await assert.rejects(pool.run({ kind: 'eat' }))
+  await assert.rejects(pool.run({ kind: 'eat' }), ThreadLimitError)
   assert.equal(await pool.run(length(Buffer.alloc(5))), 5)
 })
 

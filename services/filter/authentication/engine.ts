@@ -4,7 +4,7 @@ import { verifySignature } from '../../../shared/dkim/verify.ts'
 import type { Envelope } from '../../../shared/mail/envelope.ts'
 import type { MessageId } from '../../../shared/mail/message-id.ts'
 import type { Resolver } from '../../../shared/resolver.ts'
-import { workerFile } from '../../../shared/workers/worker-file.ts'
+import { workerFile } from '../../../shared/workers/start-worker.ts'
 import type { WorkerPool } from '../../../shared/workers/worker-pool.ts'
 import { createWorkerPool, ownCopy } from '../../../shared/workers/worker-pool.ts'
 import type { Engine, EngineResult, ScanMessage } from '../engine.ts'
@@ -39,7 +39,7 @@ const wallMs = 10_000
 export function createAuthenticationEngine(options: AuthenticationOptions): Engine {
   const spf = createSpfCheck(options)
   const pool: WorkerPool<InspectTask, Inspection> = createWorkerPool({
-    file: workerFile(import.meta.url, './inspect'),
+    file: workerFile('./inspect.ts', import.meta.url),
     wallMs,
     ...(options.threads === undefined ? {} : { threads: options.threads }),
   })

@@ -1,7 +1,7 @@
 import { openClassifier } from '../../../shared/classifier/classifier.ts'
 import type { Features } from '../../../shared/classifier/features.ts'
 import { mostReadBytes } from '../../../shared/classifier/readable-mail.ts'
-import { workerFile } from '../../../shared/workers/worker-file.ts'
+import { workerFile } from '../../../shared/workers/start-worker.ts'
 import { createWorkerPool, ownCopy } from '../../../shared/workers/worker-pool.ts'
 import type { WorkerPool } from '../../../shared/workers/worker-pool.ts'
 import { isFromStranger } from '../authentication/engine.ts'
@@ -24,7 +24,7 @@ const wallMs = 2_000
 export function createClassifierEngine(options: ClassifierOptions): Engine {
   const classifier = openClassifier(options.dataFolder, options.now)
   const pool: WorkerPool<Uint8Array, Features> = createWorkerPool({
-    file: workerFile(import.meta.url, './extract'),
+    file: workerFile('./extract.ts', import.meta.url),
     wallMs,
     ...(options.threads === undefined ? {} : { threads: options.threads }),
   })
