@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { test } from 'node:test'
 
-import { withDeadline } from './deadline.ts'
+import { LateError, withDeadline, withinTime } from './deadline.ts'
 
 const untilAborted = (signal: AbortSignal): Promise<string> =>
   new Promise((resolve) => {
@@ -26,5 +26,23 @@ test('what is done leaves nothing behind', async () => {
     withDeadline(asking.signal, 60_000, () => Promise.reject(new Error('no'))),
     /no/,
   )
+  assert.deepEqual(getEventListeners(asking.signal, 'abort'), [])
+})
+
+test('nobody waits for work that does not heed its signal, and it is told why it should stop', async () => {
+  const asking = new AbortController()
+  const told: unknown[] = []
+  const deaf = (signal: AbortSignal): Promise<never> => {
+    signal.addEventListener('abort', () => told.push(signal.reason))
+    return new Promise(() => {})
+  }
+  await assert.rejects(withinTime(asking.signal, 1, 'no answer', deaf), /LateError: no answer within 0.001 s/)
+  assert.ok(told[0] instanceof LateError)
+  const stopped = withinTime(asking.signal, 60_000, 'no answer', async (signal) => {
+    await untilAborted(signal)
+    throw signal.reason as Error
+  })
+  asking.abort(new Error('shutting down'))
+  await assert.rejects(stopped, /shutting down/)
   assert.deepEqual(getEventListeners(asking.signal, 'abort'), [])
 })

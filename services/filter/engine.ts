@@ -33,8 +33,11 @@ export interface Demand {
 }
 
 export interface EngineResult {
-  /** `unable`: it works, but cannot judge this message, and trying again will not help. */
-  readonly status: 'ok' | 'unable' | 'failed' | 'timeout'
+  /**
+   * `unable`: it works, but cannot judge this message, and trying again will not help. `crashed`: its thread was ended and replaced,
+   * because this message takes more time or memory than one may.
+   */
+  readonly status: 'ok' | 'unable' | 'failed' | 'timeout' | 'crashed'
   /** Why it is not `ok`, one line. */
   readonly reason?: string
   /** What it counts, before its weight; 0 unless `ok`. */

@@ -8,7 +8,10 @@ import { parseCanonicalization, signMessage } from '../../shared/dkim/sign.ts'
 import type { Disposition } from '../../shared/mail/disposition.ts'
 import type { Origin } from '../../shared/mail/envelope.ts'
 import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
-import { filter, openFilter } from './index.ts'
+import { workerFile } from '../../shared/workers/start-worker.ts'
+import type { TestTask } from '../../shared/workers/testing-worker.ts'
+import { createWorkerPool } from '../../shared/workers/worker-pool.ts'
+import { filter, filterOrDefer, openFilter } from './index.ts'
 import type { Engine } from './engine.ts'
 import { gtube } from './gtube.ts'
 import {
@@ -303,6 +306,47 @@ test('an engine that never answers ends at its time limit and is told to stop', 
   ])
   assert.equal(results(headerBehind(content, disposition))['dmarc'], 'temperror')
   assert.equal(stopped.length, 1)
+})
+
+test('a message that takes too much time or memory in an engine costs a thread, and at the fifth time is held; the others go on', async (t) => {
+  const { context } = testContext(zoneResolver(zone))
+  const pool = createWorkerPool<TestTask, number>({
+    file: workerFile('../../shared/workers/testing-worker.ts', import.meta.url),
+    threads: 1,
+    wallMs: 500,
+    heapMb: 64,
+  })
+  t.after(() => pool.close())
+  const engine: Engine = {
+    ...failing,
+    name: 'digger',
+    async scan(message) {
+      const content = await message.content()
+      const kind = /^X-Kind: (hang|eat)/.exec(content.toString())?.[1]
+      await pool.run(kind === undefined ? { kind: 'length', octets: content } : { kind: kind as 'hang' | 'eat' })
+      return { status: 'ok', score: 1, symbols: [{ name: 'DUG', score: 1, text: '' }], tookMs: 0 }
+    },
+  }
+  const attempt = (content: string, attempts: number, onFailure: 'defer' | 'proceed'): Promise<Disposition> =>
+    filterOrDefer({ ...stageMessage(Buffer.from(content), testEnvelope()), attempts }, context, {
+      engines: [{ engine, role: 'spam', weight: 1, timeoutMs: 60_000, onFailure }],
+      troubles: new Map(),
+    })
+  for (const [kind, evidence] of [
+    ['hang', 'no result within 0.5 s'],
+    ['eat', 'more than 64 MB of memory'],
+  ] as const) {
+    const poison = `X-Kind: ${kind}\r\n${plain}`
+    const [first, good] = await Promise.all([attempt(poison, 0, 'defer'), attempt(plain, 0, 'defer')])
+    assert.equal(first.kind === 'reject' && first.reply.code, 451)
+    assert.equal(good.kind, 'pass')
+    assert.deepEqual(await attempt(poison, 4, 'defer'), {
+      kind: 'hold',
+      reason: `poison: engine digger: ${evidence}, at attempt 5`,
+    })
+    const without = await attempt(poison, 4, 'proceed')
+    assert.match(headerBehind(Buffer.from(poison), without), /DIGGER_CRASHED/)
+  }
 })
 
 const poisons: readonly (readonly [string, () => string])[] = [

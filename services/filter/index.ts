@@ -1,7 +1,7 @@
 import { settle } from '../../shared/config/settle.ts'
 import type { Configuration } from '../../shared/config/model.ts'
 import { TableError } from '../../shared/config/tables.ts'
-import { discard, pass, quarantine, reject } from '../../shared/mail/disposition.ts'
+import { discard, hold, pass, quarantine, reject } from '../../shared/mail/disposition.ts'
 import type { Disposition } from '../../shared/mail/disposition.ts'
 import { applyEdits, prepended } from '../../shared/mail/header-edit.ts'
 import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
@@ -48,8 +48,11 @@ export async function openFilter(context: ServiceContext, threads?: number): Pro
   }
 }
 
+/** A message that an engine dies of at this attempt is poison, as one that its process dies of. */
+const mostCrashes = 5
+
 /** An engine or a table that must not be left out makes the message wait even where the queue would let it go on without the filter. */
-async function filterOrDefer(
+export async function filterOrDefer(
   message: StageMessage,
   context: StageContext,
   { engines, troubles }: OpenedEngines,
@@ -62,6 +65,8 @@ async function filterOrDefer(
     context.events.deferred({ id, stage: 'filter', reason: error.message, policy: 'defer' })
     const settings = context.configuration.pipeline.queues.get('filter')
     const reply = { ...replies.tryLater, text: 'Content check is not available, please try again later' }
+    if (error instanceof EngineFailure && error.isCrash && message.attempts + 1 >= mostCrashes)
+      return hold(`poison: ${error.message}, at attempt ${message.attempts + 1}`)
     return afterFailure(settings && { ...settings, onFailure: 'defer' }, message, error, reply)
   }
 }

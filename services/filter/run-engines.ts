@@ -1,5 +1,7 @@
+import { LateError, withinTime } from '../../shared/deadline.ts'
 import type { Logger } from '../../shared/log.ts'
 import type { Metrics } from '../../shared/metrics.ts'
+import { ThreadLimitError } from '../../shared/workers/worker-pool.ts'
 import type { Engine, EngineResult, ScanMessage } from './engine.ts'
 
 export interface EngineSettings {
@@ -21,6 +23,13 @@ export interface EngineRun {
 /** An engine that must not be left out has failed: the message is tried again later. */
 export class EngineFailure extends Error {
   override readonly name = 'EngineFailure'
+  /** It was ended for the time or memory that this message takes. */
+  readonly isCrash: boolean
+
+  constructor(engine: string, { status, reason = status }: EngineResult) {
+    super(`engine ${engine}: ${reason}`)
+    this.isCrash = status === 'crashed'
+  }
 }
 
 export interface RunParts {
@@ -32,7 +41,8 @@ export interface RunParts {
 }
 
 /**
- * Asks all engines that apply, at the same time. One that throws is `failed`, one that takes too long is `timeout`.
+ * Asks all engines that apply, at the same time. One that throws is `failed`, one that takes too long is
+ * `timeout`, and one whose thread had to be ended is `crashed`.
  * @throws EngineFailure when one of them may not be left out.
  */
 export async function runEngines(
@@ -45,18 +55,19 @@ export async function runEngines(
     applying.map(async (settings) => ({ settings, result: await runOne(settings, message, parts) })),
   )
   const missing = runs.find(({ settings, result }) => hasFailed(result) && settings.onFailure === 'defer')
-  if (missing !== undefined)
-    throw new EngineFailure(`engine ${missing.settings.engine.name}: ${missing.result.reason ?? missing.result.status}`)
+  if (missing !== undefined) throw new EngineFailure(missing.settings.engine.name, missing.result)
   return runs
 }
 
+type Missing = Exclude<EngineResult['status'], 'ok' | 'unable'>
+
 /** What another attempt may mend. */
 function hasFailed({ status }: EngineResult): boolean {
-  return status === 'failed' || status === 'timeout'
+  return status === 'failed' || status === 'timeout' || status === 'crashed'
 }
 
 async function runOne(settings: EngineSettings, message: ScanMessage, parts: RunParts): Promise<EngineResult> {
-  const result = await withinTime(settings, message, parts)
+  const result = await scanInTime(settings, message, parts)
   const { status, tookMs } = result
   const { name } = settings.engine
   parts.metrics.engineSeconds.observe({ engine: name, status }, tookMs / 1000)
@@ -65,37 +76,27 @@ async function runOne(settings: EngineSettings, message: ScanMessage, parts: Run
   return result
 }
 
-async function withinTime(
+async function scanInTime(
   { engine, timeoutMs }: EngineSettings,
   message: ScanMessage,
   { signal, log }: RunParts,
 ): Promise<EngineResult> {
   const startedAt = performance.now()
-  const controller = new AbortController()
-  const abort = (): void => controller.abort(signal.reason)
-  signal.addEventListener('abort', abort, { once: true })
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<'timeout'>((resolve) => {
-    timer = setTimeout(() => {
-      resolve('timeout')
-      controller.abort(new Error(`${engine.name} took more than ${timeoutMs / 1000} s`))
-    }, timeoutMs)
-  })
   try {
     signal.throwIfAborted()
-    const outcome = await Promise.race([engine.scan(message, controller.signal), late])
-    if (outcome !== 'timeout') return outcome
-    log.warn({ id: message.envelope.id, engine: engine.name, timeoutMs }, 'engine gave no result in time')
-    return without('timeout', startedAt, `no result within ${timeoutMs / 1000} s`)
+    return await withinTime(signal, timeoutMs, 'no result', (limited) => engine.scan(message, limited))
   } catch (error) {
-    log.warn({ id: message.envelope.id, engine: engine.name, err: error }, 'engine failed')
-    return without('failed', startedAt, (error as Error).message)
-  } finally {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', abort)
+    const status = statusOf(error)
+    log.warn({ id: message.envelope.id, engine: engine.name, status, err: error }, 'engine gave no result')
+    return without(status, startedAt, (error as Error).message)
   }
 }
 
-function without(status: 'failed' | 'timeout', startedAt: number, reason: string): EngineResult {
+function statusOf(error: unknown): Missing {
+  if (error instanceof ThreadLimitError) return 'crashed'
+  return error instanceof LateError ? 'timeout' : 'failed'
+}
+
+function without(status: Missing, startedAt: number, reason: string): EngineResult {
   return { status, reason, score: 0, symbols: [], tookMs: performance.now() - startedAt }
 }

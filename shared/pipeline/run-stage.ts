@@ -1,5 +1,6 @@
 import { onReload } from '../config/live-configuration.ts'
 import type { Configuration } from '../config/model.ts'
+import { withinTime } from '../deadline.ts'
 import type { Disposition } from '../mail/disposition.ts'
 import type { StageJob } from '../queue/job.ts'
 import type { JobControl, JobResult } from '../queue/queues.ts'
@@ -135,7 +136,7 @@ async function disposeOf(running: Running, message: StageMessage, control: JobCo
   const { context, handle, queue } = running
   const settings = context.configuration.pipeline.queues.get(queue)
   try {
-    return await withTimeout(settings?.timeoutMs ?? 60_000, control.signal, (signal) =>
+    return await withinTime(control.signal, settings?.timeoutMs ?? 60_000, 'no decision', (signal) =>
       handle(message, { ...context, signal }),
     )
   } catch (error) {
@@ -148,30 +149,5 @@ async function disposeOf(running: Running, message: StageMessage, control: JobCo
       policy: settings?.onFailure ?? 'defer',
     })
     return afterFailure(settings, message, error as Error)
-  }
-}
-
-/** Runs `work` with a signal that aborts after `timeoutMs` or with `outer`; rejects even when `work` ignores the signal. */
-async function withTimeout<T>(
-  timeoutMs: number,
-  outer: AbortSignal,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const controller = new AbortController()
-  const abort = (): void => controller.abort(outer.reason)
-  outer.addEventListener('abort', abort, { once: true })
-  let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise<never>((_resolve, refuse) => {
-    timer = setTimeout(() => {
-      const error = new Error(`no decision within ${timeoutMs / 1000} s`)
-      controller.abort(error)
-      refuse(error)
-    }, timeoutMs)
-  })
-  try {
-    return await Promise.race([work(controller.signal), timeout])
-  } finally {
-    clearTimeout(timer)
-    outer.removeEventListener('abort', abort)
   }
 }
