@@ -11,6 +11,7 @@ import { createListsEngine } from './lists/engine.ts'
 import { createRspamdEngine } from './rspamd/engine.ts'
 import type { EngineSettings } from './run-engines.ts'
 import { createSpamAssassinEngine } from './spamassassin/engine.ts'
+import { createSpamScannerEngine } from './spamscanner/engine.ts'
 
 /** Engines get this much of the queue's time, so that what they found so far can still be used. */
 const engineShare = 0.8
@@ -43,7 +44,7 @@ export function openEngines(configuration: Configuration, around: EngineSurround
       timeoutMs,
       onFailure: queue?.onFailure ?? 'defer',
     },
-    ...spam.engines.map((engine) => openSpamEngine(engine, timeoutMs)),
+    ...spam.engines.map((engine) => openSpamEngine(engine, timeoutMs, around)),
     ...(builtin?.classifier === true
       ? [
           {
@@ -91,11 +92,13 @@ export function openEngines(configuration: Configuration, around: EngineSurround
   ]
 }
 
-function openSpamEngine(settings: SpamEngine, mostMs: number): EngineSettings {
+function openSpamEngine(settings: SpamEngine, mostMs: number, around: EngineSurroundings): EngineSettings {
   const { weight } = settings
   switch (settings.kind) {
     case 'builtin':
       return { engine: createGtubeEngine(), role: 'spam', weight, timeoutMs: mostMs, onFailure: 'proceed' }
+    case 'spamscanner':
+      return { engine: createSpamScannerEngine(around), role: 'spam', weight, timeoutMs: mostMs, onFailure: 'proceed' }
     case 'rspamd':
     case 'spamassassin': {
       const engine = settings.kind === 'rspamd' ? createRspamdEngine(settings) : createSpamAssassinEngine(settings)

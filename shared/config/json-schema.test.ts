@@ -70,7 +70,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'banned files "*.exe" found tag',
       'virus clamd "[::1]:3310"',
       'spam quarantine 10',
-      'spam engine rspamd "http://h:1" engine spamassassin "/run/spamd" engine builtin',
+      'spam engine rspamd "http://h:1" engine spamassassin "/run/spamd" engine builtin engine spamscanner',
       'spam for tag Mine junk never discard 3',
       'spam for domain a.org subject "x"',
       'spam clean { 10.0.0.0/8 } bypass',

@@ -568,7 +568,7 @@ export interface FilterProcessSettings {
   readonly onFailure: 'tempfail' | 'proceed'
 }
 
-export type SpamEngine = BuiltinEngine | RspamdEngine | SpamAssassinEngine
+export type SpamEngine = BuiltinEngine | SpamScannerEngine | RspamdEngine | SpamAssassinEngine
 
 /** `spam list client|links "zone"`: a list in DNS of addresses of clients, or of domains that are linked to. */
 export interface SpamList {
@@ -586,6 +586,12 @@ export interface BuiltinEngine {
   readonly weight: number
   /** Whether the words of a message are judged. */
   readonly classifier: boolean
+}
+
+/** The sound checks of the package spamscanner, in threads of this process. */
+export interface SpamScannerEngine {
+  readonly kind: 'spamscanner'
+  readonly weight: number
 }
 
 interface RemoteEngine {

@@ -204,7 +204,7 @@ test('every statement ends in the settings', () => {
 
 test('the engines that are named are the ones that count', () => {
   const { settings, diagnostics } = parse(
-    'spam engine rspamd "http://rspamd:11333" weight 0.5 timeout 9s actions ignore junk 4\nspam engine spamassassin "[::1]:783" on-failure defer engine builtin weight 2 classifier off\n',
+    'spam engine rspamd "http://rspamd:11333" weight 0.5 timeout 9s actions ignore junk 4\nspam engine spamassassin "[::1]:783" on-failure defer engine builtin weight 2 classifier off engine spamscanner weight 0.5\n',
   )
   assert.deepEqual(diagnostics, [])
   assert.equal(settings.spam.junk, 4)
@@ -225,6 +225,7 @@ test('the engines that are named are the ones that count', () => {
       onFailure: 'defer',
     },
     { kind: 'builtin', weight: 2, classifier: false },
+    { kind: 'spamscanner', weight: 0.5 },
   ])
 })
 
@@ -310,7 +311,9 @@ test('mistakes are told with their place and advice', () => {
     ['quarantine', 'syntax@1:11', ''],
     ['virus clamd "clamav"', 'value@1:13', '"host:port"'],
     ['virus clamd "c:1" infected bounce', 'unknown-keyword@1:28', 'one of: reject'],
-    ['spam engine spamscanner', 'unknown-keyword@1:13', 'one of: builtin'],
+    ['spam engine amavis', 'unknown-keyword@1:13', 'one of: builtin'],
+    ['spam engine spamscanner timeout 2s', 'unknown-keyword@1:25', 'one of: engine'],
+    ['spam engine spamscanner weight 0', 'value@1:32', 'leave the engine out'],
     ['spam engine rspamd "rspamd:11333"', 'value@1:20', '"http://127.0.0.1'],
     ['spam engine rspamd "http://me:secret@h"', 'value@1:20', '"http://127.0.0.1'],
     ['spam engine builtin weight 0', 'value@1:28', 'leave the engine out'],

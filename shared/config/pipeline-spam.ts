@@ -32,7 +32,7 @@ function parseSettings(draft: PipelineDraft): void {
   finish(draft, { spam })
 }
 
-const engineKinds = ['builtin', 'rspamd', 'spamassassin'] as const
+const engineKinds = ['builtin', 'spamscanner', 'rspamd', 'spamassassin'] as const
 
 /** The first engine that is stated replaces the default. */
 function withEngine(draft: PipelineDraft, engines: readonly SpamEngine[]): readonly SpamEngine[] {
@@ -50,6 +50,8 @@ function parseEngine(reader: TokenReader, kind: SpamEngine['kind']): SpamEngine 
   switch (kind) {
     case 'builtin':
       return parseBuiltin(reader)
+    case 'spamscanner':
+      return { kind, weight: reader.accept('weight') ? weightOf(reader) : 1 }
     case 'rspamd': {
       const url = urlOf(reader)
       const { actions = 'obey', ...options } = engineOptions(reader, ['obey', 'ignore'])
