@@ -1,5 +1,5 @@
 import type { Logger } from '../log.ts'
-import { workerFile } from '../workers/worker-file.ts'
+import { workerFile } from '../workers/start-worker.ts'
 import { createWorkerPool, ownCopy } from '../workers/worker-pool.ts'
 import type { WorkerPool } from '../workers/worker-pool.ts'
 import type { TeachResult, TeachTask } from './teach-worker.ts'
@@ -28,7 +28,7 @@ const heapMb = 1_024
 
 /** One thread reads and writes what is learned, another makes models of it: no lesson waits for a model. */
 export function createTeacher({ dataFolder, school, log }: TeacherParts): Teacher {
-  const file = workerFile(import.meta.url, './teach-worker')
+  const file = workerFile('./teach-worker.ts', import.meta.url)
   const lessons: WorkerPool<TeachTask, TeachResult> = createWorkerPool({ file, threads: 1, wallMs: lessonMs, heapMb })
   const trainings: WorkerPool<TeachTask, TeachResult> = createWorkerPool({
     file,
