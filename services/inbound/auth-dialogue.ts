@@ -1,5 +1,6 @@
 import type { SaslMechanism } from '../../shared/config/model.ts'
 import { parseBearer } from '../../shared/login/bearer.ts'
+import type { Reply } from '../../shared/mail/reply.ts'
 import type { ExchangeMechanism } from '../../shared/login/begin-exchange.ts'
 import type { LoginClient } from '../../shared/login/login-backend.ts'
 import { parseScramHello } from '../../shared/login/scram.ts'
@@ -15,9 +16,15 @@ export type Claim = {
   | { readonly kind: 'exchange'; readonly mechanism: ExchangeMechanism; readonly initial: Buffer }
 )
 
-/** What a client said is no step of the exchange, or ends it (RFC 4954 section 4). */
+/** What a client said is no step of the exchange, or ends it; with the reply that RFC 4954 sections 4 and 6 ask for. */
 export class SaslFault extends Error {
   override readonly name = 'SaslFault'
+  readonly reply: Reply
+
+  constructor(text: string, { code = 501, enhanced = '5.5.2' }: Partial<Reply> = {}) {
+    super(text)
+    this.reply = { code, enhanced, text }
+  }
 }
 
 /** The lines behind one AUTH. */
@@ -48,8 +55,17 @@ export class AuthDialogue {
     }
   }
 
+  /** The client sent a line that is longer than any. */
+  refuseLine(): void {
+    this.#give(new SaslFault('Authentication exchange line is too long', { code: 500, enhanced: '5.5.6' }))
+  }
+
   end(): void {
-    this.#waiting?.reject(new SaslFault('The client has gone'))
+    this.#give(new SaslFault('The client has gone'))
+  }
+
+  #give(fault: SaslFault): void {
+    this.#waiting?.reject(fault)
     this.#waiting = undefined
   }
 }
@@ -61,7 +77,7 @@ export function initialResponse(word: string | undefined): Buffer | undefined {
 
 /** @throws SaslFault */
 function responseIn(line: string): Buffer {
-  if (line === '*') throw new SaslFault('Authentication aborted')
+  if (line === '*') throw new SaslFault('Authentication aborted', { enhanced: '5.7.0' })
   if (line.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(line)) throw new SaslFault('Invalid base64')
   return Buffer.from(line, 'base64')
 }

@@ -7,6 +7,7 @@ import { formatScramSecret, scramSecretOf } from '../../shared/crypt/scram-secre
 import { scramAnswer, scramHello, startAuthService, startHttp } from '../../shared/login/testing.ts'
 import { plain, SmtpClient } from '../../test/support/smtp-client.ts'
 import { credentials, inlineMap, startInbound, testPipeline } from './testing.ts'
+import { dialogue } from './testing-session.ts'
 import type { TestInbound } from './testing.ts'
 
 const secrets = inlineMap('secrets', { jane: formatScramSecret(scramSecretOf('secret', undefined, 4_096)) })
@@ -56,7 +57,7 @@ test('SCRAM is handed through to Dovecot for users that no table before it has',
 
   const leaving = await secured(t, inbound)
   await leaving.command(`AUTH SCRAM-SHA-256 ${b64(scramHello('joe'))}`)
-  assert.match((await leaving.command('*')).raw, /^501 5\.5\.4 Authentication aborted/)
+  assert.match((await leaving.command('*')).raw, /^501 5\.7\.0 Authentication aborted/)
   assert.equal((await leaving.command('NOOP')).code, 250)
 })
 
@@ -74,6 +75,8 @@ test('a token lets in; a wrong one is explained before it is refused', async (t)
   }
   for (const [mechanism, message] of Object.entries(messages)) {
     const client = await secured(t, inbound)
+    for (const malformed of [message('a b'), message(''), message('x').replace('auth=', ''), `p=x,${message('good')}`])
+      assert.match((await client.command(`AUTH ${mechanism} ${b64(malformed)}`)).raw, /^501 5\.5\.2/)
     const refusal = await client.command(`AUTH ${mechanism} ${b64(message('stolen'))}`)
     assert.deepEqual([refusal.code, fromB64(refusal.lines[0] ?? '')], [334, '{"status":"invalid_token"}'])
     assert.match((await client.command('AQ==')).raw, /^535 5\.7\.8/)
@@ -85,18 +88,33 @@ test('a token lets in; a wrong one is explained before it is refused', async (t)
 test('a malformed step is a syntax error, and the session goes on', async (t) => {
   const inbound = await start(t, [{ kind: 'table', table: secrets }], { mechanisms: all })
   const client = await secured(t, inbound)
-  for (const line of [
-    'AUTH PLAIN !!!!',
-    'AUTH PLAIN YWJj',
-    'AUTH PLAIN =',
-    `AUTH PLAIN ${plain('jane', 'secret')} more`,
-    `AUTH SCRAM-SHA-256 ${b64('n,,n=jane')}`,
-    `AUTH SCRAM-SHA-256 ${b64('n,,n=ja\tne,r=x')}`,
+  await dialogue(client, [
+    ['AUTH', '501 5.5.4'],
+    ['AUTH CRAM-MD5', '504 5.5.4'],
+    ['AUTH ANONYMOUS', '504 5.5.4'],
+    [`AUTH PLAIN ${plain('jane', 'secret')} more`, '501 5.5.4'],
+    ['AUTH PLAIN !!!!', '501 5.5.2'],
+    ['AUTH PLAIN ====', '501 5.5.2'],
+    ['AUTH PLAIN YWJj', '501 5.5.2'],
+    ['AUTH PLAIN =', '501 5.5.2'],
+    [`AUTH PLAIN ${b64('\0ja\0ne\0secret')}`, '501 5.5.2'],
+    [`AUTH LOGIN ${b64('jane\0')}`, '501 5.5.2'],
+    ['AUTH LOGIN', '334'],
+    ['*', '501 5.7.0'],
+    ['AUTH LOGIN =', '334'],
+    ['MAIL FROM:<a@b.test>', '501 5.5.2'],
+    ['AUTH LOGIN', '334'],
+    ['x'.repeat(20_000), '500 5.5.6'],
+    ['NOOP', '250'],
   ])
-    assert.match((await client.command(line)).raw, /^501 5\.5\.4/, line)
-  assert.equal((await client.command('AUTH LOGIN')).code, 334)
-  assert.match((await client.command('x'.repeat(20_000))).raw, /^501/)
-  assert.equal((await client.command('NOOP')).code, 250)
+  const other = await secured(t, inbound)
+  await dialogue(other, [
+    [`AUTH SCRAM-SHA-256 ${b64('n,,n=jane')}`, '501 5.5.2'],
+    [`AUTH SCRAM-SHA-256 ${b64('n,,n=ja\tne,r=x')}`, '501 5.5.2'],
+    [`AUTH SCRAM-SHA-256 ${b64('p=tls-unique,,n=jane,r=x')}`, '501 5.5.2'],
+    [`AUTH SCRAM-SHA-256 ${b64('n,,m=x,n=jane,r=x')}`, '501 5.5.2'],
+    ['NOOP', '250'],
+  ])
 })
 
 test('a client that leaves in the middle of an exchange leaves nothing behind', async (t) => {

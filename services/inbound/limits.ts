@@ -8,7 +8,7 @@ export interface SessionLimits {
   readonly connectionsPerAddress: number
   /** From accept to the end of the PROXY header, where one is due. */
   readonly proxyHeaderMs: number
-  /** Before the greeting, for a client not known to wait for it; only where strangers may send. */
+  /** Before the greeting, for a client not known to wait for it, unless TLS comes first. */
   readonly greetingWaitMs: number
   /** Between two commands (RFC 5321 §4.5.3.2.7). */
   readonly idleMs: number
@@ -68,27 +68,30 @@ export const defaultLimits: SessionLimits = {
   sweepMs: 1_000,
 }
 
+/** What pipeline.conf may say otherwise, by its name there. */
+const words = [
+  ['connections', 'connections'],
+  ['connectionsPerAddress', 'connectionsPerClient'],
+  ['greetingWaitMs', 'greetingWaitMs'],
+  ['idleMs', 'idleMs'],
+  ['lineMs', 'commandMs'],
+  ['sessionMs', 'sessionMs'],
+  ['dataIdleMs', 'dataIdleMs'],
+  ['dataMs', 'dataMs'],
+  ['headerBytes', 'headerBytes'],
+  ['hops', 'hops'],
+  ['lineBytes', 'lineBytes'],
+  ['errors', 'errors'],
+  ['refusedRecipients', 'recipientsRefused'],
+  ['idleCommands', 'commands'],
+  ['authFailures', 'authFailures'],
+] as const
+
 /** `limits` with what pipeline.conf says otherwise. */
 export function statedLimits(limits: SessionLimits, stated: SessionSettings): SessionLimits {
-  const { dataRate } = stated
-  return {
-    ...limits,
-    connections: stated.connections ?? limits.connections,
-    connectionsPerAddress: stated.connectionsPerClient ?? limits.connectionsPerAddress,
-    greetingWaitMs: stated.greetingWaitMs ?? limits.greetingWaitMs,
-    idleMs: stated.idleMs ?? limits.idleMs,
-    lineMs: stated.commandMs ?? limits.lineMs,
-    sessionMs: stated.sessionMs ?? limits.sessionMs,
-    dataIdleMs: stated.dataIdleMs ?? limits.dataIdleMs,
-    dataGraceMs: dataRate?.afterMs ?? limits.dataGraceMs,
-    dataOctetsPerSecond: dataRate?.bytesPerSecond ?? limits.dataOctetsPerSecond,
-    dataMs: stated.dataMs ?? limits.dataMs,
-    headerBytes: stated.headerBytes ?? limits.headerBytes,
-    hops: stated.hops ?? limits.hops,
-    lineBytes: stated.lineBytes ?? limits.lineBytes,
-    errors: stated.errors ?? limits.errors,
-    refusedRecipients: stated.recipientsRefused ?? limits.refusedRecipients,
-    idleCommands: stated.commands ?? limits.idleCommands,
-    authFailures: stated.authFailures ?? limits.authFailures,
-  }
+  const result: Record<keyof SessionLimits, number> = { ...limits }
+  for (const [name, word] of words) result[name] = stated[word] ?? limits[name]
+  result.dataGraceMs = stated.dataRate?.afterMs ?? limits.dataGraceMs
+  result.dataOctetsPerSecond = stated.dataRate?.bytesPerSecond ?? limits.dataOctetsPerSecond
+  return result
 }

@@ -63,7 +63,7 @@ export class MessageReceiver implements DataReceiver {
     const { content } = this.#decoder
     this.sizeBytes += content.length
     if (this.fault === undefined) this.#keep(content)
-    else if (this.sizeBytes > this.#options.maxBytes * 2 + 1_048_576) this.#options.onFlood()
+    else if (isFlood(this.sizeBytes, this.#options.maxBytes)) this.#options.onFlood()
     return end
   }
 
@@ -126,6 +126,11 @@ export class MessageReceiver implements DataReceiver {
       this.refuse(replyTo(error))
     }
   }
+}
+
+/** So much more than a message may have that it is not even read. */
+export function isFlood(octets: number, maxBytes: number): boolean {
+  return octets > maxBytes * 2 + 1_048_576
 }
 
 /** What to answer when the spool or the pipeline failed. */

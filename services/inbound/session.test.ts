@@ -245,13 +245,15 @@ test('a body sent without waiting for 354 is not taken, nor run as commands', as
 })
 
 test('a client that talks before the greeting is sent away', async (t) => {
-  const inbound = await start(t, { limits: { greetingWaitMs: 60_000 } })
-  const socket = connect({ port: inbound.port, host: '127.0.0.1' })
-  t.after(() => socket.destroy())
-  socket.write('EHLO early.test\r\n')
-  let text = ''
-  for await (const chunk of socket) text += String(chunk)
-  assert.match(text, /^554 5\.5\.0 /)
+  for (const listener of [{}, { tls: 'required', auth: { kind: 'required', table: credentials } }] as const) {
+    const inbound = await start(t, { listener, limits: { greetingWaitMs: 60_000 } })
+    const socket = connect({ port: inbound.port, host: '127.0.0.1' })
+    t.after(() => socket.destroy())
+    socket.write('EHLO early.test\r\n')
+    let text = ''
+    for await (const chunk of socket) text += String(chunk)
+    assert.match(text, /^554 5\.5\.0 /)
+  }
 })
 
 test('nothing behind a bare line feed is carried out', async (t) => {
@@ -503,15 +505,15 @@ test('AUTH PLAIN and LOGIN, with and without an initial response', async (t) => 
     [[`AUTH PLAIN ${b64('root\0jane\0secret')}`, '535 5.7.8']],
     [[`AUTH PLAIN ${plain('jane', 'wrong')}`, '535 5.7.8']],
     [[`AUTH PLAIN ${plain('nobody', 'secret')}`, '535 5.7.8']],
-    [[`AUTH PLAIN ${plain('jane\tx', 'secret')}`, '501 5.5.4']],
+    [[`AUTH PLAIN ${plain('jane\tx', 'secret')}`, '501 5.5.2']],
     [[`AUTH PLAIN ${plain('', '')}`, '535 5.7.8']],
     [
       ['AUTH PLAIN', '334'],
-      ['*', '501 5.5.4'],
+      ['*', '501 5.7.0'],
       ['NOOP', '250'],
     ],
     [['AUTH CRAM-MD5', '504 5.5.4']],
-    [['AUTH', '504 5.5.4']],
+    [['AUTH', '501 5.5.4']],
     [[`AUTH PLAIN ${'A'.repeat(20_000)}`, '500 5.5.2']],
   ]
   for (const lines of dialogues) {

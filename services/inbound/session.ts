@@ -22,6 +22,7 @@ import { xforwardAttributes } from './xforward.ts'
 import { SessionInput } from './input.ts'
 import type { DataReceiver, InputHandler } from './input.ts'
 import { addressOf } from './mail-command.ts'
+import { isFlood } from './message-receiver.ts'
 import type { Reception } from './reception.ts'
 import { SessionRestrictions } from './restrictions/session-restrictions.ts'
 import type { RestrictionRefusal } from './restrictions/session-restrictions.ts'
@@ -191,12 +192,13 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     return new SessionFilters({ ...parts, report }, this)
   }
 
-  /** Without smtp-server's wait of 100 ms, but for strangers on their first visit. */
+  /** Without smtp-server's wait of 100 ms, but for clients on their first visit. */
   override init(): void {
     this._setListeners(() => {
-      const { knownClients, limits, listener, monotonic } = this.#reception
-      const stranger = limits.greetingWaitMs > 0 && !this.secure && listener.auth.kind !== 'required'
-      if (stranger && !knownClients.has(this.remoteAddress, monotonic()))
+      const { knownClients, limits, monotonic } = this.#reception
+      // Who begins with a handshake has shown that he waits.
+      const mustWait = limits.greetingWaitMs > 0 && !this.secure
+      if (mustWait && !knownClients.has(this.remoteAddress, monotonic()))
         setTimeout(() => this.#greetWaiting(), limits.greetingWaitMs).unref()
       else setImmediate(() => this.#greet())
     })
@@ -323,7 +325,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
       return this.drop(answers.bareLineFeed)
     }
     this.#done = done
-    if (this.#dialogue !== undefined) return this.#dialogue.take(noBase64)
+    if (this.#dialogue !== undefined) return this.#dialogue.refuseLine()
     this.#answer(answers.lineTooLong)
   }
 
@@ -394,13 +396,14 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   }
 
   #dispatch(line: string): void {
-    if (hasControl(line)) return this.#answer(answers.control)
+    if (hasControl(line)) return this.#refuseCommand(line, answers.control)
     const blank = line.indexOf(' ')
     const verb = (blank < 0 ? line : line.slice(0, blank)).toUpperCase()
     this.#verb = verb
     this.restrictions?.sawCommand(verb, this.extended, () => (this._parser as SessionInput).hasMore)
     const argument = blank < 0 ? '' : line.slice(blank + 1).trim()
-    if (line.length > this.#reception.limits.lineBytes && verb !== 'AUTH') return this.#answer(answers.lineTooLong)
+    if (line.length > this.#reception.limits.lineBytes && verb !== 'AUTH')
+      return this.#refuseCommand(line, answers.lineTooLong)
     switch (verb) {
       case 'MAIL':
         return this.#mail(argument)
@@ -447,6 +450,12 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
         }
         return this.#answer(answers.unknown)
     }
+  }
+
+  /** A line that is no command. Behind one that was meant as BDAT come octets that are none either: nobody knows how many. */
+  #refuseCommand(line: string, answer: Reply): void {
+    if (/^BDAT(?![A-Z])/i.test(line)) this.drop(answer)
+    else this.#answer(answer)
   }
 
   #mayMail(): Reply | undefined {
@@ -588,6 +597,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     const refusal = this.#mayAuth()
     if (refusal !== undefined) return this.#answer(refusal)
     const [word = '', initial, ...more] = argument.split(/ +/)
+    if (word === '') return this.#answer(answers.authSyntax)
     const mechanism = this.#reception.login.mechanisms.find((one) => one === word.toUpperCase())
     if (mechanism === undefined) return this.#answer(answers.authMechanism)
     if (more.length > 0) return this.#answer(answers.authSyntax)
@@ -627,7 +637,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
       const claim = await readClaim(mechanism, initialResponse(initial), dialogue)
       return await this.#judge(mechanism, claim, dialogue)
     } catch (error) {
-      if (error instanceof SaslFault) return { ...answers.authSyntax, text: error.message }
+      if (error instanceof SaslFault) return error.reply
       this.#reception.log.error({ err: error, session: this.id }, 'temporary failure')
       return answers.authUnavailable
     }
@@ -777,6 +787,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     const chunk = parseChunk(argument)
     // Nobody knows which of the octets that follow are commands.
     if (chunk === undefined) return this.drop(answers.chunkSyntax)
+    if (isFlood(chunk.octets, this.#reception.configuration.maxMessageBytes)) return this.cutOff(replies.messageTooBig)
     this.#chunk = chunk
     const refusal = this.#transactions.mayTakeChunk()
     if (refusal !== undefined) return this.#refuseContent(refusal)
@@ -804,10 +815,8 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
 
   /** Behind BDAT the chunk is read first: none of it may be taken for a command (RFC 3030 §2). */
   #refuseContent(answer: Reply): void {
-    const { maxMessageBytes } = this.#reception.configuration
     const octets = this.#chunk?.octets ?? 0
     this.#chunk = undefined
-    if (octets > maxMessageBytes * 2 + 1_048_576) return this.cutOff(replies.messageTooBig)
     this.#read(octets, undefined, (done) => {
       this.#done = done
       this.#answer(answer)
@@ -962,9 +971,6 @@ function isProtocolError({ code, enhanced }: Reply): boolean {
 }
 
 type Told = (answer: Reply) => void
-
-/** In place of a line that is too long for any exchange. */
-const noBase64 = '-'
 
 /** In place of what a client says to log in. */
 const masked = '********'

@@ -33,7 +33,7 @@ export interface SessionSettings {
   /** Between two chunks of DATA. */
   readonly dataIdleMs?: number
   readonly dataRate?: DataRate
-  /** Before the greeting, for a stranger who is not known to wait for it; 0: at once. */
+  /** Before the greeting, for a client that is not known to wait for it; 0: at once. */
   readonly greetingWaitMs?: number
   /** Behind 220; `%{hostname}` is our name. */
   readonly banner?: string
