@@ -116,6 +116,20 @@ export interface Events {
     readonly reason?: string
     readonly authentication?: string | undefined
   }): void
+  /** A stage decided while the client waited; nothing was accepted yet. */
+  judged(fields: {
+    readonly id: MessageId
+    readonly stage: string
+    readonly decision: 'pass' | 'hold' | 'discard' | 'reject'
+    readonly tookMs: number
+  }): void
+  /** Nobody decided while the client waited: once it is accepted, the message goes to the stage's queue. */
+  undecided(fields: {
+    readonly id: MessageId
+    readonly stage: string
+    readonly reason: string
+    readonly tookMs: number
+  }): void
   signed(fields: {
     readonly id: MessageId
     readonly domain: string
@@ -219,6 +233,8 @@ export function createEvents(parts: {
     received: (fields) => emit('received', 'info', fields),
     routed: (fields) => emit('routed', 'debug', fields),
     filtered: (fields) => emit('filtered', 'info', fields),
+    judged: (fields) => emit('judged', 'info', fields),
+    undecided: (fields) => emit('undecided', 'warn', fields),
     signed: (fields) => emit('signed', 'info', fields),
     passed: (fields) => emit('passed', 'debug', fields),
     delivered: (fields) => attempted('delivered', 'info', fields),

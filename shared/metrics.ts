@@ -8,6 +8,7 @@ export interface Metrics {
   readonly stageSeconds: Histogram<'stage'>
   readonly engineSeconds: Histogram<'engine' | 'status'>
   readonly acceptSeconds: Histogram
+  readonly beforeAcceptSeconds: Histogram<'decision'>
   readonly waitingForQueue: Gauge
   close(): void
 }
@@ -43,6 +44,13 @@ export function createMetrics(): Metrics {
       name: 'sluice_accept_seconds',
       help: 'Time from the end of DATA to the message being on disk',
       buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1],
+      registers,
+    }),
+    beforeAcceptSeconds: new Histogram({
+      name: 'sluice_before_accept_seconds',
+      help: 'Time a client waited for the filter before its message was accepted, by the decision; none: nobody decided in time',
+      labelNames: ['decision'],
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
       registers,
     }),
     waitingForQueue: new Gauge({

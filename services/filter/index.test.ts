@@ -269,6 +269,26 @@ test('a score above discard discards, above reject rejects only where no innocen
   assert.equal(rejected.disposition.kind === 'reject' && rejected.disposition.reply.code, 550)
 })
 
+test('while its client waits, spam of anybody is refused, and an engine that fails is no decision', async () => {
+  const origin: Origin = { ...stranger, address: '198.51.100.1' }
+  const [content, envelope] = [Buffer.from(plain), testEnvelope(origin)]
+  const message = { ...stageMessage(content, envelope), beforeAccept: true as const }
+  const { context } = testContext(zoneResolver(zone), { spam: { reject: 4 } })
+  const stage = await openFilter(context)
+  const disposition = await stage.handle(message, context)
+  await stage.close()
+  assert.equal(disposition.kind === 'reject' && disposition.reply.code, 550)
+
+  const away = { clamd: { kind: 'unix', path: '/nowhere/clamd' }, timeoutMs: 1_000 } as const
+  const { context: broken, events } = testContext(zoneResolver(zone), {
+    virus: { ...away, infected: 'reject', onFailure: 'defer' },
+  })
+  const other = await openFilter(broken)
+  await assert.rejects(async () => other.handle(message, broken), { name: 'EngineFailure' })
+  await other.close()
+  assert.deepEqual(events, [])
+})
+
 const failing: Engine = {
   name: 'broken',
   applies: () => true,

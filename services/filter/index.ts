@@ -51,7 +51,10 @@ export async function openFilter(context: ServiceContext, threads?: number): Pro
 /** A message that an engine dies of at this attempt is poison, as one that its process dies of. */
 const mostCrashes = 5
 
-/** An engine or a table that must not be left out makes the message wait even where the queue would let it go on without the filter. */
+/**
+ * An engine or a table that must not be left out makes the message wait even where the queue would let it go on without the filter. Where
+ * a client waits, it fails: the message comes again, by the queue.
+ */
 export async function filterOrDefer(
   message: StageMessage,
   context: StageContext,
@@ -60,7 +63,7 @@ export async function filterOrDefer(
   try {
     return await filter(message, context, engines, troubles)
   } catch (error) {
-    if (!(error instanceof EngineFailure || error instanceof TableError)) throw error
+    if (message.beforeAccept === true || !(error instanceof EngineFailure || error instanceof TableError)) throw error
     const { id } = message.envelope
     context.events.deferred({ id, stage: 'filter', reason: error.message, policy: 'defer' })
     const settings = context.configuration.pipeline.queues.get('filter')
@@ -172,9 +175,12 @@ function refusal({ kind, reason }: Verdict): Reply {
   return { code: 550, enhanced: '5.7.1', text }
 }
 
-/** A bounce may go to our own users and to senders whose reverse-path SPF has proven; to anybody else it would be backscatter. */
+/**
+ * A bounce may go to our own users and to senders whose reverse-path SPF has proven; to anybody else it would be backscatter. A reply in
+ * the session reaches whoever sent it.
+ */
 function mayReject(message: StageMessage, runs: readonly EngineRun[]): boolean {
-  if (!isFromStranger(message.envelope)) return true
+  if (message.beforeAccept === true || !isFromStranger(message.envelope)) return true
   return provesSender(runs)
 }
 

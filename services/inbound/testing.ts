@@ -12,7 +12,7 @@ import { domainOf, localPart } from '../../shared/mail/address.ts'
 import { applyEdits } from '../../shared/mail/header-edit.ts'
 import type { Envelope } from '../../shared/mail/envelope.ts'
 import { replies } from '../../shared/mail/reply.ts'
-import type { AcceptedFate, Pipeline } from '../../shared/pipeline/pipeline.ts'
+import type { Pipeline } from '../../shared/pipeline/pipeline.ts'
 import type { Resolver } from '../../shared/resolver.ts'
 import type { IncomingContent, Locator } from '../../shared/spool/spool.ts'
 import { defaultLimits } from './limits.ts'
@@ -47,7 +47,7 @@ export type Rejection = Parameters<Events['rejected']>[0]
 
 export interface AcceptedMessage {
   readonly envelope: Envelope
-  readonly fate?: AcceptedFate
+  readonly fate?: Parameters<Pipeline['accept']>[3]
   /** As it was sent, dots un-stuffed. */
   readonly content: string
   /** With the edits of acceptance. */

@@ -7,10 +7,12 @@ import type { HeaderEdit } from '../mail/header-edit.ts'
 import type { Metrics } from '../metrics.ts'
 import type { HeldEvidence, NewJob } from '../queue/job.ts'
 import { QueueUnavailableError, heldQueue } from '../queue/queues.ts'
-import type { Queues } from '../queue/queues.ts'
+import type { JobResult, Queues } from '../queue/queues.ts'
 import type { IncomingContent, Locator, OutcomeRecord, Spool, SpooledMessage } from '../spool/spool.ts'
 import { advance } from './advance.ts'
 import type { AdvanceParts } from './advance.ts'
+import { carryOutEarly, decideEarly } from './before-accept.ts'
+import type { EarlyDecision, Unaccepted } from './before-accept.ts'
 import { planJobs } from './plan.ts'
 import type { Journey } from './plan.ts'
 import { createReporter } from './reporter.ts'
@@ -28,16 +30,25 @@ export interface Pipeline {
   /** Content on its way in; goes to `accept`, or is aborted. */
   receive(): IncomingContent
   /**
+   * What the filter says to a message before it is accepted; `accept` carries it out. `undefined`: accept it as any other.
+   * @param asking nobody waits beyond `untilAt`, epoch ms, or `signal`
+   */
+  decide(
+    message: Unaccepted,
+    asking: { readonly untilAt: number; readonly signal: AbortSignal },
+  ): Promise<EarlyDecision | undefined>
+  /**
    * Takes responsibility for a message: resolves when record and content are on disk (S3), then a 250 may be sent. The jobs are
    * added in the background; when Redis is away they are added when it is back.
-   * With a `fate` the recipients are held or discarded from the start, which is on disk too when it resolves.
+   * With a `fate` the recipients are held or discarded from the start, which is on disk too when it resolves; with a decision the filter
+   * is not asked again.
    * @throws SpoolFullError answer 452
    */
   accept(
     envelope: Envelope,
     content: IncomingContent,
     edits: readonly HeaderEdit[],
-    fate?: AcceptedFate,
+    fate?: AcceptedFate | EarlyDecision,
   ): Promise<Locator>
   /** The same for a message made here (DSN, test message), its aliases expanded. */
   submit(envelope: Envelope, content: Buffer, edits?: readonly HeaderEdit[]): Promise<Locator>
@@ -134,21 +145,29 @@ export function openPipeline(parts: PipelineParts): Pipeline {
     envelope: Envelope,
     content: IncomingContent,
     edits: readonly HeaderEdit[],
-    fate?: AcceptedFate,
+    fate?: AcceptedFate | EarlyDecision,
   ): Promise<Locator> {
     const startedAt = performance.now()
     const at = await content.commit({ envelope, edits, revision: parts.configuration.revision })
     metrics.acceptSeconds.observe((performance.now() - startedAt) / 1000)
     const pending = envelope.recipients.map((_, index) => index)
-    if (fate !== undefined) await decide(envelope, pending, fate)
     const journey = { envelope, at, pending, edits, path: [] }
+    if (fate?.kind === 'decided') {
+      inBackground(carryOut(journey, fate))
+      return at
+    }
+    if (fate !== undefined) await settleFate(envelope, pending, fate)
     if (fate?.kind === 'hold') inBackground(holdFirst(journey, fate.reason))
     else if (fate === undefined) inBackground(enqueue(journey))
     return at
   }
 
   /** The log says it, not the job: it holds after the queues were rebuilt too. */
-  async function decide({ id }: Envelope, pending: readonly number[], { kind, reason }: AcceptedFate): Promise<void> {
+  async function settleFate(
+    { id }: Envelope,
+    pending: readonly number[],
+    { kind, reason }: AcceptedFate,
+  ): Promise<void> {
     const outcome = kind === 'hold' ? 'held' : 'discarded'
     const at = clock.now()
     await spool.settle(pending.map((recipient) => ({ id, recipient, kind: outcome, stage: 'accept', at, reason })))
@@ -162,6 +181,34 @@ export function openPipeline(parts: PipelineParts): Pipeline {
       await addAll(asHeld(jobs, () => ({ reason, at: clock.now() })))
     } catch (error) {
       log.error({ id: journey.envelope.id, err: error }, 'message is on disk but could not be held; the sweeper will')
+    }
+  }
+
+  /** What the filter's worker would do. Never rejects: what fails here is asked again from the queue, and comes to the same end. */
+  async function carryOut(journey: Journey, decision: EarlyDecision): Promise<void> {
+    try {
+      if (queues.tooFull) throw new QueueUnavailableError('Redis is nearly full')
+      tellRoutes(journey, [decision.job])
+      const result = await carryOutEarly({ ...advanceParts, spool }, decision, journey)
+      await addAll(jobsAfter(result, decision.job))
+    } catch (error) {
+      const { id } = journey.envelope
+      log.warn({ id, err: error }, 'what was decided before acceptance could not be carried out: it is decided again')
+      await enqueue(journey)
+    }
+  }
+
+  function jobsAfter(result: JobResult, job: NewJob): readonly NewJob[] {
+    switch (result.kind) {
+      case 'done':
+        return []
+      case 'later':
+        return [{ ...job, data: result.data, delayMs: result.delayMs }]
+      case 'park': {
+        const { data, reason, quarantine } = result
+        const why = { reason, at: clock.now(), ...(quarantine === undefined ? {} : { quarantine }) }
+        return asHeld([{ ...job, data }], () => why)
+      }
     }
   }
 
@@ -270,6 +317,8 @@ export function openPipeline(parts: PipelineParts): Pipeline {
 
   return {
     receive: () => spool.receive(),
+    decide: (message, asking) =>
+      decideEarly({ configuration: parts.configuration, route, queues, events, metrics, clock }, message, asking),
     accept,
     submit,
     requeue,

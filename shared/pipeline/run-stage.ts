@@ -2,8 +2,8 @@ import { onReload } from '../config/live-configuration.ts'
 import type { Configuration } from '../config/model.ts'
 import { withinTime } from '../deadline.ts'
 import type { Disposition } from '../mail/disposition.ts'
-import type { StageJob } from '../queue/job.ts'
-import type { JobControl, JobResult } from '../queue/queues.ts'
+import type { Question, StageJob } from '../queue/job.ts'
+import type { Answer, JobControl, JobResult } from '../queue/queues.ts'
 import type { RunningService, ServiceContext } from '../service.ts'
 import { SpoolReadError, isFinal } from '../spool/spool.ts'
 import type { OutcomeRecord, SpooledMessage } from '../spool/spool.ts'
@@ -61,6 +61,7 @@ async function logHeld(context: ServiceContext, queue: string, job: StageJob, re
 
 async function handleJob(running: Running, job: StageJob, control: JobControl): Promise<JobResult> {
   const { context, queue } = running
+  if (job.question !== undefined) return answerQuestion(running, job, job.question, control)
   const outcomes = job.recheck === true || control.starts > 1 ? await outcomesOf(context, job) : []
   const pending = stillPending(job, outcomes)
   if (pending.length === 0) return { kind: 'done' }
@@ -79,6 +80,56 @@ async function handleJob(running: Running, job: StageJob, control: JobControl): 
   const tookMs = Math.round((performance.now() - startedAt) * 1000) / 1000
   context.metrics.stageSeconds.observe({ stage: queue }, tookMs / 1000)
   return advance(context.pipeline.advanceParts, { queue, job, message, tookMs }, disposition)
+}
+
+/**
+ * Tells whoever asks what the stage decides, and does nothing about it. Once: of a question that was started before nobody knows whether
+ * its worker died of it. One that nobody waits for any longer is dropped.
+ */
+async function answerQuestion(
+  running: Running,
+  job: StageJob,
+  question: Question,
+  control: JobControl,
+): Promise<JobResult> {
+  const { context, queue } = running
+  const leftMs = question.untilAt - context.clock.now()
+  if (leftMs <= 0) return { kind: 'done' }
+  const answer: Answer =
+    control.starts > 1
+      ? { kind: 'none', reason: `${queue} broke off` }
+      : await decisionOn(running, job, control.signal, leftMs)
+  await context.queues.questions
+    .answer(question, control.jobId, answer)
+    .catch((error: unknown) => context.log.debug({ id: job.id, err: error }, 'an answer did not arrive'))
+  return { kind: 'done' }
+}
+
+async function decisionOn(
+  { context, handle, queue }: Running,
+  job: StageJob,
+  signal: AbortSignal,
+  leftMs: number,
+): Promise<Answer> {
+  const stop = context.metrics.stageSeconds.startTimer({ stage: queue })
+  try {
+    const stored = await context.spool.read(job.at)
+    const message = { ...stageMessage(job, job.rcpt, stored), beforeAccept: true as const }
+    const timeoutMs = Math.min(leftMs, timeoutOf(context, queue))
+    const disposition = await withinTime(signal, timeoutMs, 'no decision', (limited) =>
+      handle(message, { ...context, signal: limited }),
+    )
+    return { kind: 'decided', disposition }
+  } catch (error) {
+    context.log.warn({ id: job.id, stage: queue, err: error }, 'stage failed before acceptance')
+    return { kind: 'none', reason: (error as Error).message }
+  } finally {
+    stop()
+  }
+}
+
+function timeoutOf({ configuration }: ServiceContext, queue: string): number {
+  return configuration.pipeline.queues.get(queue)?.timeoutMs ?? 60_000
 }
 
 async function outcomesOf(context: ServiceContext, job: StageJob): Promise<readonly OutcomeRecord[]> {
@@ -136,7 +187,7 @@ async function disposeOf(running: Running, message: StageMessage, control: JobCo
   const { context, handle, queue } = running
   const settings = context.configuration.pipeline.queues.get(queue)
   try {
-    return await withinTime(control.signal, settings?.timeoutMs ?? 60_000, 'no decision', (signal) =>
+    return await withinTime(control.signal, timeoutOf(context, queue), 'no decision', (signal) =>
       handle(message, { ...context, signal }),
     )
   } catch (error) {

@@ -16,6 +16,8 @@ export interface StageMessage extends Message {
   readonly attempts: number
   /** An operator let it go from this stage's quarantine: it is not judged again. */
   readonly released?: true
+  /** The client waits for the decision: a refusal is a reply in its session, and makes no bounce. */
+  readonly beforeAccept?: true
 }
 
 /** What a stage may use while it handles one message; its `configuration` is the one in force when it began. */

@@ -104,12 +104,12 @@ function checkJobId(jobId: string): void {
 type Transaction = Parameters<RedisQueueBackend['addJobToTransaction']>[0]
 
 /** Only what the add script stores; attempts and clean-up are set by the worker, so that each job's record stays small. */
-function jobRecord({ queue, jobId, data, delayMs = 0 }: NewJob): JobJson {
+function jobRecord({ queue, jobId, data, delayMs = 0, first = false }: NewJob): JobJson {
   return {
     id: jobId,
     name: queue,
     data: JSON.stringify(data),
-    opts: delayMs > 0 ? { delay: Math.ceil(delayMs) } : {},
+    opts: { ...(delayMs > 0 ? { delay: Math.ceil(delayMs) } : {}), ...(first ? { lifo: true } : {}) },
     progress: 0,
     attemptsMade: 0,
     attemptsStarted: 0,

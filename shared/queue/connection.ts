@@ -36,6 +36,16 @@ export function connectWorker(settings: ConnectionSettings): Redis {
   return connect(settings, { maxRetriesPerRequest: null, socketTimeout: 15_000 })
 }
 
+/** A connection that hears what others publish. Fails fast as a producer's; who listens subscribes again when it was lost. */
+export function connectSubscriber(settings: ConnectionSettings): Redis {
+  return connect(settings, {
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    autoResubscribe: false,
+    socketTimeout: 3000,
+  })
+}
+
 /** One try, no reconnecting: rejects within `timeoutMs` when nobody answers. The caller disconnects. */
 export async function connectOnce(address: RedisAddress, name: string, timeoutMs: number): Promise<Redis> {
   const options: RedisOptions = {

@@ -39,6 +39,16 @@ export interface StageJob {
   readonly warned?: number
   /** Why the job lies in the queue `held`; absent elsewhere. */
   readonly held?: HeldEvidence
+  /** Only the stage's decision is asked for: the message is not accepted, and `at` is the place of its draft. */
+  readonly question?: Question
+}
+
+/** Who waits for the decision, and how long. */
+export interface Question {
+  /** Epoch ms; later nobody needs to look at the message. */
+  readonly untilAt: number
+  /** Of Redis, where the answer is awaited. */
+  readonly channel: string
 }
 
 /** What an operator reads about a held job; `queue` is where a release puts it back. */
@@ -63,6 +73,8 @@ export interface NewJob {
   readonly jobId: string
   readonly data: StageJob
   readonly delayMs?: number
+  /** Runs before all jobs that wait. */
+  readonly first?: boolean
 }
 
 /** The queue of jobs that wait for an operator; it has no workers. A held job keeps its id. */

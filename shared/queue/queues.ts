@@ -4,7 +4,7 @@ import { openBans } from './bans.ts'
 import type { Bans } from './bans.ts'
 import { inspectRedis } from './check-redis.ts'
 import type { RedisReport } from './check-redis.ts'
-import { becomesReady, connectProducer, connectWorker, disconnect } from './connection.ts'
+import { becomesReady, connectProducer, connectSubscriber, connectWorker, disconnect } from './connection.ts'
 import type { RedisEndpoint } from './ensure-redis.ts'
 import { Epoch } from './epoch.ts'
 import { openGreylist } from './greylist.ts'
@@ -16,6 +16,8 @@ import type { NewJob, StageJob } from './job.ts'
 import { openLanes } from './lanes.ts'
 import type { Lanes } from './lanes.ts'
 import { Producer } from './producer.ts'
+import { openQuestions } from './questions.ts'
+import type { Questions } from './questions.ts'
 import { RedisMonitor } from './redis-monitor.ts'
 import { openTallies } from './tallies.ts'
 import type { Tallies } from './tallies.ts'
@@ -29,6 +31,7 @@ export type { JobControl, JobHandler, JobResult, Lane, StageWorker, WorkOptions 
 export type { JobState, JobSummary, QueueCounts } from './inspect-queues.ts'
 export type { Ban, Bans } from './bans.ts'
 export type { Lanes } from './lanes.ts'
+export type { Answer, Questions } from './questions.ts'
 export type { Tallies } from './tallies.ts'
 export { QueueUnavailableError } from './unavailable.ts'
 
@@ -60,6 +63,8 @@ export interface Queues {
   /** What all processes count together. */
   readonly tallies: Tallies
   readonly bans: Bans
+  /** About messages that are not accepted yet. */
+  readonly questions: Questions
 
   /**
    * Adds jobs; those that exist, finished within the last hour included, are left as they are. Batched: call it as often as
@@ -88,7 +93,7 @@ export interface Queues {
   remove(queue: string, jobId: string): Promise<boolean>
   pause(queue: string): Promise<void>
   resume(queue: string): Promise<void>
-  /** Takes a job that waits out of its queue until it is released; false when a worker has it, or it does not exist. */
+  /** Takes a job that waits out of its queue until it is released; false when a worker has it, it is a question, or does not exist. */
   hold(queue: string, jobId: string, reason: string): Promise<boolean>
   /** Puts a held job back into its queue, with `change` applied; false when it is not held. */
   release(jobId: string, change?: (data: StageJob) => StageJob): Promise<boolean>
@@ -117,6 +122,7 @@ class RedisQueues implements Queues {
   readonly greylist: Greylist
   readonly tallies: Tallies
   readonly bans: Bans
+  readonly questions: Questions
   readonly #settings: OpenQueuesSettings
   readonly #producer: Producer
   readonly #adder: JobAdder
@@ -140,6 +146,13 @@ class RedisQueues implements Queues {
     this.greylist = openGreylist(this.#producer, prefix, { tooFull: () => this.tooFull })
     this.tallies = openTallies(this.#producer, prefix)
     this.bans = openBans(this.#producer, prefix)
+    this.questions = openQuestions({
+      producer: this.#producer,
+      prefix,
+      connect: () => connectSubscriber({ address: endpoint.address, service: `${service}-answers`, log }),
+      add: (jobs) => this.add(jobs),
+      remove: (queue, jobId) => this.remove(queue, jobId),
+    })
   }
 
   include(names: readonly string[]): void {
@@ -253,6 +266,7 @@ class RedisQueues implements Queues {
   async hold(queue: string, jobId: string, reason: string): Promise<boolean> {
     const job = await this.job(queue, jobId)
     if (job === undefined || queue === heldQueue || job.state === 'active' || job.state === 'completed') return false
+    if (job.data.question !== undefined) return false
     const held = { queue, reason, at: Date.now(), starts: 0, crashes: 0 }
     await this.add([{ queue: heldQueue, jobId, data: { ...job.data, held } }])
     if (await this.remove(queue, jobId)) return true
@@ -302,6 +316,7 @@ class RedisQueues implements Queues {
   async close(): Promise<void> {
     await Promise.all([...this.#workers].map((worker) => worker.close()))
     this.#monitor.close()
+    await this.questions.close()
     await disconnect(this.#producer.redis)
   }
 }

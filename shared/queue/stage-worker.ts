@@ -129,7 +129,8 @@ export class BullStageWorker implements StageWorker {
 
   async #decide(running: Running): Promise<Conclusion> {
     const { job } = running
-    if (job.stalledCounter === 0) return this.#handle(running)
+    // A question is not looked at twice: its handler reads from `starts` that its worker died of it, or of something else.
+    if (job.stalledCounter === 0 || job.data.question !== undefined) return this.#handle(running)
     return this.#suspects.run(async () => {
       const starts = await this.#around.countSuspectStart(this.queue, jobIdOf(job))
       if (starts <= mostStarts) return this.#handle(running)
@@ -164,6 +165,7 @@ export class BullStageWorker implements StageWorker {
     if (running.abandoned) throw givenBack()
     switch (result.kind) {
       case 'done':
+        if (running.job.data.question !== undefined) running.job.opts.removeOnComplete = true
         return
       case 'later':
         return this.#later(running, result)

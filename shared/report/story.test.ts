@@ -59,6 +59,19 @@ test('the story of a filtered message reads from reception to delivery', () => {
   ])
 })
 
+test('the story tells that the filter was asked before acceptance, how long it took, and what came of it', () => {
+  assert.deepEqual(
+    told([
+      { at, event: 'judged', id, stage: 'filter', decision: 'pass', tookMs: 120 },
+      { at: at + 1, event: 'undecided', id, stage: 'filter', reason: 'nobody answered in time', tookMs: 8_000 },
+    ]),
+    [
+      '+0 plain filter asked before acceptance: pass, in 120 ms',
+      '+1 waiting filter asked before acceptance: no decision after 8 s (nobody answered in time)',
+    ],
+  )
+})
+
 test('a delay names the reply and the next attempt, a bounce the report that went out', () => {
   const attempt = { id, recipient: 'jane@example.org', stage: 'relay', remoteMta: 'mx.example.org[192.0.2.9]:25' }
   const lines = told([

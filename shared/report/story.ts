@@ -27,6 +27,7 @@ const tones = new Map<string, Tone>([
   ['delayed', 'waiting'],
   ['deferred', 'waiting'],
   ['held', 'waiting'],
+  ['undecided', 'waiting'],
   ['rejected', 'bad'],
   ['failed', 'bad'],
   ['expired', 'bad'],
@@ -47,6 +48,15 @@ const tellers = new Map<string, Teller>([
   ['routed', tellRouted],
   ['filtered', tellFiltered],
   ['signed', (f) => `signed for ${f.text('domain')}, selector ${f.text('selector')} (${f.text('algorithm')})`],
+  [
+    'judged',
+    (f) => `${f.text('stage')} asked before acceptance: ${f.text('decision')}${f.duration(', in ', 'tookMs')}`,
+  ],
+  [
+    'undecided',
+    (f) =>
+      `${f.text('stage')} asked before acceptance: no decision${f.duration(' after ', 'tookMs')} (${f.text('reason')})`,
+  ],
   ['passed', (f) => `${f.text('stage')} done${f.duration(' in ', 'tookMs')}, tag ${f.text('tag')} added`],
   ['delivered', (f) => `delivered to ${f.text('recipient')}${hop(f)}`],
   ['relayed', (f) => `relayed to ${f.text('recipient')}${hop(f)}`],
