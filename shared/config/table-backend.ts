@@ -44,6 +44,8 @@ export interface RedisBackend extends Timed {
   readonly username?: string
   readonly password?: string
   readonly tls: boolean
+  /** In PEM; absent: the well-known authorities. */
+  readonly ca?: string
   readonly commands: Asked<RedisCommand>
 }
 
@@ -135,13 +137,15 @@ function readHttp(file: SettingsFile, timeoutMs: number): HttpBackend {
 }
 
 function readRedis(file: SettingsFile, timeoutMs: number): RedisBackend {
+  const ca = file.content('ca_file')
   return {
     kind: 'redis',
     timeoutMs,
     place: placeOf(file, ['host', 'server', 'master'], 6379),
     database: file.number(0, 1_000_000, 'database', 'db') ?? 0,
     ...present({ username: file.text('username', 'user'), password: file.secret('password') }),
-    tls: file.choice(['yes', 'no'], 'tls') === 'yes',
+    tls: file.choice(['yes', 'no'], 'tls') === 'yes' || ca !== undefined,
+    ...present({ ca }),
     commands: readAsked(file, 'query', '', parseCommand),
   }
 }

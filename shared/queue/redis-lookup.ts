@@ -15,19 +15,21 @@ export interface RedisLookupOptions {
   readonly username?: string
   readonly password?: string
   readonly tls: boolean
+  /** In PEM; absent: the well-known authorities. */
+  readonly ca?: string
   /** To connect, and for one answer. */
   readonly timeoutMs: number
 }
 
 /** Connects at the first question, and again when the connection was lost. Questions share one connection, as they come. */
 export function openRedisLookup(options: RedisLookupOptions): RedisLookup {
-  const { place, database, username, password, tls, timeoutMs } = options
+  const { place, database, username, password, tls, ca, timeoutMs } = options
   const redis = new Redis({
     ...(place.kind === 'unix' ? { path: place.path } : { host: place.host, port: place.port }),
     db: database,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
-    ...(tls ? { tls: {} } : {}),
+    ...(tls ? { tls: ca === undefined ? {} : { ca } } : {}),
     lazyConnect: true,
     disableClientInfo: true,
     connectTimeout: timeoutMs,

@@ -16,15 +16,17 @@ const maxEntries = 1000
  */
 export function openLdapTable(backend: LdapBackend): KeyedSource {
   let bound: Promise<Client> | undefined
+  const ended = new WeakSet<Client>()
+  const isUsable = (client: Client | undefined): client is Client => client?.isConnected === true && !ended.has(client)
 
   /** A client that lost its connection would make a new one by itself, and search there as nobody. */
   async function connected(): Promise<Client> {
     const before = bound
     const known = await before?.catch(() => undefined)
-    if (known?.isConnected === true) return known
-    if (bound === before) bound = bind(backend)
+    if (isUsable(known)) return known
+    if (bound === before) bound = bind(backend, ended)
     const client = await bound
-    if (client?.isConnected !== true) throw new Error('the directory ended the connection')
+    if (!isUsable(client)) throw new Error('the directory ended the connection')
     return client
   }
 
@@ -60,13 +62,18 @@ export function openLdapTable(backend: LdapBackend): KeyedSource {
   }
 }
 
-async function bind({ url, timeoutMs, ca, startTls, bind }: LdapBackend): Promise<Client> {
+/** @param ended will have the client when its connection is gone */
+async function bind({ url, timeoutMs, ca, startTls, bind }: LdapBackend, ended: WeakSet<Client>): Promise<Client> {
   const host = new URL(url).hostname.replace(/^\[(.*)\]$/, '$1')
   const tlsOptions = { host, ...(isIP(host) === 0 ? { servername: host } : {}), ...(ca === undefined ? {} : { ca }) }
   const secure = url.startsWith('ldaps:') ? { tlsOptions } : {}
   const client = new Client({ url, timeout: timeoutMs, connectTimeout: timeoutMs, ...secure })
   try {
-    if (startTls) await client.startTLS(tlsOptions)
+    if (startTls) {
+      await client.startTLS(tlsOptions)
+      // It does not see by itself that such a connection ended.
+      client['socket']?.once('close', () => ended.add(client))
+    }
     await client.bind(bind?.dn ?? '', bind?.password ?? '')
     return client
   } catch (error) {

@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import type { TestContext } from 'node:test'
 
@@ -25,6 +25,9 @@ const packages = {
   msmtp: 'msmtp',
   mutt: 'mutt libsasl2-modules',
   python3: 'python3',
+  pg_ctl: 'postgresql',
+  mariadbd: 'mariadb-server',
+  slapd: 'slapd',
 } as const
 
 export type Peer = keyof typeof packages
@@ -32,7 +35,14 @@ export type Peer = keyof typeof packages
 /** The program's path, or `undefined` when this machine does not have it. */
 export function findPeer(peer: Peer): string | undefined {
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/bin', '/bin']
+  if (peer === 'pg_ctl') folders.push(...postgresFolders())
   return folders.map((folder) => join(folder, peer)).find(isExecutable)
+}
+
+/** Debian keeps the programs of each version of PostgreSQL apart. */
+function postgresFolders(): readonly string[] {
+  const versions = '/usr/lib/postgresql'
+  return existsSync(versions) ? readdirSync(versions).map((version) => join(versions, version, 'bin')) : []
 }
 
 /** For the `skip` option of a test: false when all are there, else what to install. */
