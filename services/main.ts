@@ -14,7 +14,7 @@ import type { Logger } from '../shared/log.ts'
 import { NoRedisError, ensureRedis } from '../shared/queue/ensure-redis.ts'
 import { describeAddress } from '../shared/queue/redis-address.ts'
 import { UnsuitableRedisError } from '../shared/queue/check-redis.ts'
-import { checkOpenRelay } from '../shared/restrictions/check-open-relay.ts'
+import { checkOpenDoors } from '../shared/restrictions/check-open-doors.ts'
 import type { RunningService, ServiceContext } from '../shared/service.ts'
 import { UsageError, readCommandLine, usage } from '../shared/start/command-line.ts'
 import type { StartOptions } from '../shared/start/command-line.ts'
@@ -57,7 +57,7 @@ async function main(): Promise<void> {
   const { configuration, warnings } = loaded
   for (const warning of warnings) process.stderr.write(`${renderDiagnostic(warning)}\n`)
   if (options.checkOnly) {
-    for (const warning of await checkOpenRelay(loaded)) process.stderr.write(`${renderDiagnostic(warning)}\n`)
+    for (const warning of await checkOpenDoors(loaded)) process.stderr.write(`${renderDiagnostic(warning)}\n`)
     process.stdout.write(`configuration OK (revision ${configuration.revision})\n`)
     return
   }

@@ -1,7 +1,7 @@
 import { ConfigurationError } from '../../shared/config/load.ts'
 import { renderDiagnostic } from '../../shared/config/diagnostic.ts'
 import { deadAfterMs, readHeartbeats } from '../../shared/heartbeat.ts'
-import { checkOpenRelay } from '../../shared/restrictions/check-open-relay.ts'
+import { checkOpenDoors } from '../../shared/restrictions/check-open-doors.ts'
 import { toJson } from '../../shared/config/to-json.ts'
 import { exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
@@ -90,7 +90,7 @@ async function checkConfiguration(invocation: Invocation): Promise<number> {
   const json = options.has('json')
   try {
     const { configuration, warnings: told, texts } = await loadPlace(invocation, operands[0])
-    const warnings = [...told, ...(await checkOpenRelay({ configuration, texts }))]
+    const warnings = [...told, ...(await checkOpenDoors({ configuration, texts }))]
     if (json) terminal.print(JSON.stringify({ revision: configuration.revision, diagnostics: warnings }, undefined, 2))
     else {
       for (const warning of warnings) terminal.warn(renderDiagnostic(warning))

@@ -7,7 +7,7 @@ import type { Service } from '../../shared/service.ts'
 import { followAcme } from './acme/follow-acme.ts'
 import { openInbound } from './open-inbound.ts'
 import { recipientResolver } from './recipient-resolver.ts'
-import { reportOpenRelay } from './report-open-relay.ts'
+import { reportOpenDoors } from './report-open-doors.ts'
 
 /** The MTA's way in: SMTP and submission listeners. */
 export default {
@@ -24,7 +24,7 @@ export default {
         monotonic: () => performance.now(),
         ticketFile: join(context.dataFolder, 'tls-tickets'),
       })
-      const unfollow = reportOpenRelay(context)
+      const unfollow = reportOpenDoors(context)
       const acme = followAcme(context, () => inbound.refreshCertificates())
       return {
         get listens() {

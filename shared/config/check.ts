@@ -6,7 +6,7 @@ import { findLoops } from './loops.ts'
 import { externalOf, returnListener } from './externals.ts'
 import { faultOfChoice } from './listener-choice.ts'
 import { isLoopback } from './loopback.ts'
-import type { Action, Configuration, ExternalFilter, Listener, Position } from './model.ts'
+import type { Action, Configuration, ExternalFilter, Listener, LocalAction, Position } from './model.ts'
 import type { PipelineDraft } from './pipeline-grammar.ts'
 import { queueOfHost } from './relay-url.ts'
 import { restrictionFaults } from './restriction-faults.ts'
@@ -60,9 +60,26 @@ export function checkConfiguration(
   }
   const { users } = configuration.pipeline
   const usersAt = pipeline.statedAt.get('users')
-  if (users.kind === 'sources' && users.verifiesMailbox && usersAt !== undefined && !deliversByLmtp(configuration)) {
+  if (
+    users.kind === 'sources' &&
+    users.verifiesMailbox &&
+    usersAt !== undefined &&
+    !deliversBy('lmtp', configuration)
+  ) {
     const message = '"verify-mailbox" asks the LMTP server of an action, and no action has one'
     found.push({ severity: 'warning', code: 'no-effect', message, span: usersAt, hint: 'remove it' })
+  }
+  if (usersAt !== undefined && acceptsWithoutMailbox(configuration)) {
+    const message =
+      'whom a table names and who has no mailbox is accepted here, and bounces to senders that may be forged'
+    const hint = 'write `verify-mailbox` behind the sources: the LMTP server is asked at RCPT'
+    found.push({ severity: 'warning', code: 'backscatter', message, span: usersAt, hint })
+  }
+  const mailboxesAt = pipeline.statedAt.get('mbox')
+  if (mailboxesAt !== undefined && !deliversBy('mbox', configuration)) {
+    const message = 'no action delivers by `mbox`'
+    const hint = 'remove it, or write `action "name" mbox` in smtpd.conf'
+    found.push({ severity: 'warning', code: 'no-effect', message, span: mailboxesAt, hint })
   }
   const daneAt = pipeline.statedAt.get('dane')
   const { dane, validatingResolvers } = configuration.pipeline
@@ -176,8 +193,23 @@ function protocolFault(protocols: string | undefined, { pipeline }: Configuratio
   return { code: 'conflict', message, hint: 'change `protocols` here, or `tls minimum` of pipeline.conf' }
 }
 
-function deliversByLmtp({ actions }: Configuration): boolean {
-  return [...actions.values()].some((action) => action.kind === 'local' && action.method.kind === 'lmtp')
+function deliversBy(method: LocalAction['method']['kind'], { actions }: Configuration): boolean {
+  return [...actions.values()].some((action) => action.kind === 'local' && action.method.kind === method)
+}
+
+/** A list written by hand says who there is, and the server that has the mailboxes is not asked. */
+function acceptsWithoutMailbox({ actions, pipeline: { users } }: Configuration): boolean {
+  if (users.kind === 'sources' && users.verifiesMailbox) return false
+  const sources = users.kind === 'sources' ? users.sources : [users]
+  const isList = sources.some(
+    (one) => one.kind === 'table' && (one.table.source.kind === 'inline' || one.table.source.kind === 'file'),
+  )
+  return (
+    isList &&
+    [...actions.values()].some(
+      (action) => action.kind === 'local' && action.method.kind === 'lmtp' && action.userbase === undefined,
+    )
+  )
 }
 
 function acceptsAnybody(action: Action): boolean {

@@ -46,6 +46,11 @@ export type DiagnosticCode =
   | 'unreachable'
   | 'restriction-order'
   | 'socket-mode'
+  | 'certificate'
+  | 'plaintext-auth'
+  | 'spam-threshold'
+  | 'backscatter'
+  | 'trusted-gateway'
   | 'loop'
   | 'next-start'
 

@@ -3,20 +3,28 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { once } from 'node:events'
 import { after, test } from 'node:test'
 
+import { selfSignedCertificate } from '../start/self-signed.ts'
+import { certificateLints } from './certificate-lints.ts'
 import { ConfigurationError, loadConfiguration } from './load.ts'
+import type { Configuration } from './model.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'lints-'))
 after(() => rmSync(folder, { recursive: true }))
 for (const name of ['x.cert', 'x.key']) writeFileSync(join(folder, name), 'x')
 
 async function lint(...lines: readonly string[]): Promise<readonly string[]> {
+  return lintBoth(lines, ['users from any'])
+}
+
+async function lintBoth(lines: readonly string[], pipeline: readonly string[]): Promise<readonly string[]> {
   const smtpdConf = join(folder, 'smtpd.conf')
   const pipelineConf = join(folder, 'pipeline.conf')
   writeFileSync(smtpdConf, lines.join('\n'))
-  writeFileSync(pipelineConf, 'users from any\n')
+  writeFileSync(pipelineConf, `${pipeline.join('\n')}\n`)
   const { warnings } = await loadConfiguration({ smtpdConf, pipelineConf, hostname: 'mail.example.org' })
   return warnings.map((one) => `${one.code}@${one.span.line}`)
 }
@@ -70,6 +78,79 @@ test('a certificate under another ending is suggested', async () => {
       error.diagnostics[0]?.code === 'missing-file' &&
       error.diagnostics[0].hint === 'there is x.cert in the same folder: did you mean that?',
   )
+})
+
+test('a certificate that nobody believes is named', async () => {
+  const listen = 'accept for any relay'
+  const { cert, key } = await selfSignedCertificate('mail.example.org')
+  writeFileSync(join(folder, 'own.pem'), cert)
+  writeFileSync(join(folder, 'own.key'), key)
+  assert.deepEqual(await lint('pki own certificate "own.pem" key "own.key"', listen), ['certificate@1'])
+  const issued = fileURLToPath(new URL('../../test/fixtures/tls/server', import.meta.url))
+  assert.deepEqual(await lint(`pki m certificate "${issued}.pem" key "${issued}.key"`, listen), [])
+  const pki = { name: 'x', cert: `${issued}.pem`, key: '', dhe: 'none', at: { file: 'f', line: 1, column: 1 } } as const
+  const says = (text: string) =>
+    certificateLints({ pkis: new Map([['x', pki]]), pipeline: {} } as unknown as Configuration, Date.parse(text)).map(
+      ({ fault }) => fault.message,
+    )
+  assert.deepEqual(says('2200-01-01'), ['the certificate of "x" has expired (2126-10-28)'])
+  assert.deepEqual(says('2126-10-25'), ['the certificate of "x" ends on 2126-10-28'])
+  assert.deepEqual(says('2020-01-01'), ['the certificate of "x" does not hold yet'])
+})
+
+test('a setting that counts once and is stated twice is named, in both grammars', async () => {
+  const relay = 'accept for any relay'
+  assert.deepEqual(await lint('expire 1d', 'expire 2d', 'max-message-size 1M', 'max-message-size 2M', relay), [
+    'duplicate@2',
+    'duplicate@4',
+  ])
+  const modern = ['action "a" relay', 'match for any action "a"']
+  assert.deepEqual(await lint('srs key "a"', 'srs key backup "b"', 'srs ttl 1d', 'queue ttl 1d', ...modern), [])
+  assert.deepEqual(await lint('queue ttl 1d', ...modern, 'queue ttl 2d'), ['duplicate@4'])
+  assert.deepEqual(await lint('listen on lo port 25', 'listen on lo port 25', ...modern), ['duplicate@2'])
+  assert.deepEqual(await lint('listen on lo port 25', 'listen on lo inet6 port 25', ...modern), [])
+})
+
+test('passwords in clear are named where they are taken', async () => {
+  const policy = (listen: string) => ['table u { a = b }', listen, 'action "a" relay', 'match for any action "a"']
+  const clear = ['auth without-tls on']
+  const issued = fileURLToPath(new URL('../../test/fixtures/tls/server', import.meta.url))
+  const pki = `pki m cert "${issued}.pem"\npki m key "${issued}.key"\n`
+  const open = `${pki}listen on eth0 port 25 tls pki m auth-optional <u>`
+  assert.deepEqual(await lintBoth(policy(open), clear), ['plaintext-auth@4'])
+  assert.deepEqual(await lintBoth(policy(open.replace('tls pki', 'tls-require pki')), clear), [])
+  assert.deepEqual(await lintBoth(policy(open.replace('eth0', 'lo')), clear), [])
+  assert.deepEqual(await lintBoth(policy(open), []), [])
+})
+
+test('a table of patterns needs no postmap', async () => {
+  writeFileSync(join(folder, 'access'), '/spam/ REJECT\n')
+  const policy = ['table p "regexp:./access"', 'action "a" relay', 'match for any action "a"']
+  assert.deepEqual(await lint(...policy), [])
+  writeFileSync(join(folder, 'access.db'), '')
+  assert.deepEqual(await lint(...policy), ['no-effect@1'])
+})
+
+test('a network of IPv6 as Postfix writes it is named: it matches nothing', async () => {
+  const policy = ['action "a" relay', 'match for any action "a"']
+  assert.deepEqual(await lint('table n { "10.0.0.0/8", "[2001:db8::]/32" }', ...policy), ['table-content@1'])
+  assert.deepEqual(await lint('table n { "10.0.0.0/8", "[2001:db8::/32]", "[2001:db8::1]" }', ...policy), [])
+})
+
+test('a folder of mailboxes that no action delivers to is named', async () => {
+  const policy = ['action "a" maildir', 'match for local action "a"']
+  assert.deepEqual(await lintBoth(policy, ['users from any', 'mbox "/var/mail"']), ['no-effect@2'])
+  const mbox = policy.map((line) => line.replace('maildir', 'mbox'))
+  assert.deepEqual(await lintBoth(mbox, ['users from any', 'mbox "/var/mail"']), [])
+})
+
+test('a score that good mail reaches is named', async () => {
+  const policy = ['action "a" relay', 'match for any action "a"']
+  assert.deepEqual(await lintBoth(policy, ['spam junk 2.0', 'spam for tag T reject 2.9']), [
+    'spam-threshold@1',
+    'spam-threshold@2',
+  ])
+  assert.deepEqual(await lintBoth(policy, ['spam junk 3 reject 15', 'spam for tag T junk never']), [])
 })
 
 test('AUTH without TLS is refused', async () => {

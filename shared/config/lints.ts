@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 
+import { certificateLints } from './certificate-lints.ts'
 import type { Diagnostic } from './diagnostic.ts'
 import type { Condition, Configuration, Position, Rule } from './model.ts'
 import { isLoopback } from './loopback.ts'
@@ -19,6 +20,11 @@ export function lintConfiguration(configuration: Configuration): readonly Lint[]
     ...unreachableRules(configuration.rules),
     ...deliveriesForAnyDomain(configuration),
     ...openSockets(configuration),
+    ...sameListeners(configuration),
+    ...plaintextLogins(configuration),
+    ...compiledPatterns(configuration),
+    ...masksOutside(configuration),
+    ...certificateLints(configuration),
     ...restrictionLints(configuration),
   ]
 }
@@ -77,6 +83,54 @@ function openSockets({ actions, pipeline }: Configuration): readonly Lint[] {
     const message = `every user of this machine may hand mail to the socket ${destination}`
     const hint = 'give it mode 0660 and the group of this process (Dovecot: unix_listener lmtp { mode = 0660 })'
     return [{ at: action.at, fault: { code: 'socket-mode' as const, message, hint } }]
+  })
+}
+
+/** The second one finds its port taken, and nothing starts. */
+function sameListeners({ listeners }: Configuration): readonly Lint[] {
+  const open = listeners.filter(({ on, port }) => on !== 'socket' && port !== 0)
+  return open.flatMap((listener, index) => {
+    const { on, port, family, at } = listener
+    const first = open.slice(0, index).find((one) => one.on === on && one.port === port && one.family === family)
+    if (first === undefined) return []
+    const message = `the listener in line ${first.at.line} has this address and port already`
+    return [{ at, fault: { code: 'duplicate' as const, message, hint: 'keep one of the two' } }]
+  })
+}
+
+/** Where somebody may listen between the client and us. */
+function plaintextLogins({ listeners, pipeline }: Configuration): readonly Lint[] {
+  if (!pipeline.auth.withoutTls) return []
+  const clear = listeners.filter(
+    ({ on, tls, auth }) => auth.kind !== 'none' && (tls === 'none' || tls === 'offered') && !isLoopback(on),
+  )
+  return clear.map(({ at }) => {
+    const message = 'passwords are taken here on connections that are not encrypted: `auth without-tls on`'
+    const hint = 'leave that out, or write `tls-require` or `smtps` here'
+    return { at, fault: { code: 'plaintext-auth' as const, message, hint } }
+  })
+}
+
+/** Postfix reads the text of these tables as well; what `postmap` made of it is of no use to anybody. */
+function compiledPatterns({ tables }: Configuration): readonly Lint[] {
+  return [...tables.values()].flatMap(({ source, at }) => {
+    if (source.kind !== 'patterns') return []
+    const compiled = `${source.path}.db`
+    if (statSync(compiled, { throwIfNoEntry: false }) === undefined) return []
+    const message = `${compiled} is not read: a table of patterns is its text, and edits of that hold at once`
+    return [{ at, fault: { code: 'no-effect' as const, message, hint: 'remove the file; postmap is not needed' } }]
+  })
+}
+
+/** As Postfix writes networks of IPv6; OpenSMTPD takes it for a text that no address is. */
+function masksOutside({ tables }: Configuration): readonly Lint[] {
+  return [...tables.values()].flatMap(({ source, at }) => {
+    const entries = source.kind === 'inline' ? (source.list ?? [...(source.map?.keys() ?? [])]) : []
+    const odd = entries.find((entry) => /^\[[0-9a-f:.]+\]\/\d+$/i.test(entry))
+    if (odd === undefined) return []
+    const message = `"${odd}" is no network: no address is in it`
+    const hint = `the mask stands inside the brackets: "${odd.replace(']', '')}]"`
+    return [{ at, fault: { code: 'table-content' as const, message, hint } }]
   })
 }
 

@@ -23,13 +23,26 @@ function parseSettings(draft: PipelineDraft): void {
   let spam = draft.settings.spam
   while (!reader.atEnd()) {
     const action = actions.find((one) => reader.accept(one))
-    if (action !== undefined) spam = { ...spam, [action]: scoreOf(reader) }
+    if (action !== undefined) spam = { ...spam, [action]: thresholdOf(reader) }
     else if (reader.at('engine')) spam = { ...spam, engines: withEngine(draft, spam.engines) }
     else if (reader.accept('subject')) spam = { ...spam, subject: reader.string('a text').text }
     else if (reader.accept('header')) spam = { ...spam, header: fieldNameOf(draft) }
     else reader.unexpected('a setting of spam', ['engine', ...actions, 'header', 'subject', 'clean', 'for', 'list'])
   }
   finish(draft, { spam })
+}
+
+/** What good mail now and then reaches: a list or a few words. */
+const lowThreshold = 3
+
+function thresholdOf(reader: TokenReader): number {
+  const { span } = reader.peek()
+  const score = scoreOf(reader)
+  if (score < lowThreshold) {
+    const message = `good mail reaches a score of ${score} now and then`
+    reader.warn('spam-threshold', message, span, '5 is usual; see what would be caught first: `sluicectl scan FILE`')
+  }
+  return score
 }
 
 const engineKinds = ['builtin', 'spamscanner', 'rspamd', 'spamassassin'] as const
@@ -122,7 +135,7 @@ function parsePolicy(draft: PipelineDraft): void {
   if (reader.atEnd()) reader.unexpected('what differs', [...actions, 'subject'])
   while (!reader.atEnd()) {
     const action = actions.find((one) => reader.accept(one))
-    if (action !== undefined) policy = { ...policy, [action]: reader.accept('never') ? 'never' : scoreOf(reader) }
+    if (action !== undefined) policy = { ...policy, [action]: reader.accept('never') ? 'never' : thresholdOf(reader) }
     else if (reader.accept('subject')) policy = { ...policy, subject: reader.string('a text').text }
     else reader.unexpected('a setting of this policy', [...actions, 'subject'])
   }

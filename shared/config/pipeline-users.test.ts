@@ -33,10 +33,13 @@ test('users come from one source, or from several in order', async () => {
   assert.deepEqual(await load('users from lmtp'), { kinds: ['lmtp'], ...sound })
   assert.deepEqual(await load('users from any'), { kinds: ['any'], ...sound })
   assert.deepEqual(await load('users passwd "passwd"'), { kinds: ['passwd'], ...sound })
-  assert.deepEqual(await load('users from <a>'), { kinds: ['table'], ...sound })
+  const unverified = { verifies: false, warnings: ['backscatter'] }
+  assert.deepEqual(await load('users from <a>'), { kinds: ['table'], ...unverified })
+  assert.deepEqual(await load('users from <a>', 'maildir'), { kinds: ['table'], ...sound })
+  assert.deepEqual(await load('users from <a>', 'lmtp "mail:24" userbase <b>'), { kinds: ['table'], ...sound })
   assert.deepEqual(await load('users from <a> <b> passwd "passwd" lmtp'), {
     kinds: ['table', 'table', 'passwd', 'lmtp'],
-    ...sound,
+    ...unverified,
   })
   assert.deepEqual(await load('users from <a> verify-mailbox'), { kinds: ['table'], verifies: true, warnings: [] })
 })

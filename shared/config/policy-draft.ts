@@ -55,6 +55,8 @@ export interface PolicyDraft {
   readonly rules: Rule[]
   /** A `match` was there but had a fault: "no rules" would mislead. */
   faultyRules: boolean
+  /** Where settings that count once were stated last. */
+  readonly stated: Map<string, Span>
   queueTtlMs: number
   maxMessageBytes: number
   maxRecipients: number
@@ -104,6 +106,7 @@ export function newPolicyDraft(
     sameActions: new Map(),
     rules: [],
     faultyRules: false,
+    stated: new Map(),
     queueTtlMs: 4 * 86_400_000,
     maxMessageBytes: 35 * 1024 * 1024,
     maxRecipients: 1000,

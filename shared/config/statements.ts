@@ -1,5 +1,6 @@
 import type { Token } from './lexer.ts'
 import type { PolicyDraft } from './policy-draft.ts'
+import { warnOfRepetition } from './repeated-settings.ts'
 import { StatementFault, type TokenReader } from './token-reader.ts'
 
 /** The statements of a grammar by their first word. */
@@ -72,6 +73,7 @@ function readStatement(draft: PolicyDraft, { statements, unknown, onStatement }:
       const parse = named && Object.hasOwn(statements, first.text) ? statements[first.text] : undefined
       if (parse === undefined) return unknown(draft)
       parse(draft)
+      warnOfRepetition(reader, reader.statement, draft.stated)
     }
     onStatement?.({ first, tokens: reader.statement })
   } catch (error) {

@@ -8,7 +8,7 @@ import type { Zone } from '../../../shared/restrictions/testing.ts'
 import type { Dialogue, RestrictedInbound } from './testing.ts'
 
 const smtpdConf = `
-table mynetworks { "192.168.1.0/24", "[2001:db8:1::]/48" }
+table mynetworks { "192.168.1.0/24", "[2001:db8:1::/48]" }
 table people { "tintin" }
 table logins { "tintin" = "$5$rounds=1000$testsalt$ostqQPLN6R9T.A/s7AkCrhncjxFX7jOkMWhCh1.OUm8" }
 pki mail cert "${fixturePath('../tls/server.pem')}"

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { createLiveConfiguration } from '../../shared/config/live-configuration.ts'
 import { silentLog } from '../../shared/log.ts'
 import { contextOf } from '../../shared/routing/routing-fixture.ts'
-import { reportOpenRelay } from './report-open-relay.ts'
+import { reportOpenDoors } from './report-open-doors.ts'
 
 const listener = 'listen on eth0 port 25\naction "out" relay\n'
 
@@ -28,7 +28,7 @@ test('an open relay is told at the start, and again when a reload opens one', as
     }
     const log = Object.assign(silentLog(), { error })
     const live = createLiveConfiguration(loaded(first), async () => loaded(next))
-    const stop = await reportOpenRelay({ configuration: first, live, tables, log, clock: { now: () => 0 } })
+    const stop = await reportOpenDoors({ configuration: first, live, tables, log, clock: { now: () => 0 } })
     assert.equal(told.length, tellings[0])
     await live.reload()
     if (tellings[1] > tellings[0]) await heard

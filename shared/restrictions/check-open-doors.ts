@@ -4,10 +4,10 @@ import { openTables } from '../config/tables.ts'
 import { silentLog } from '../log.ts'
 import { localAddresses } from '../system.ts'
 import { externalOpener } from '../table-host/open-external.ts'
-import { describeOpenRelay, findOpenRelays, openRelayHint } from './open-relay.ts'
+import { findOpenDoors } from './open-doors.ts'
 
-/** What `check` and `-n` say beside the warnings of the files: where a stranger could relay. */
-export async function checkOpenRelay({
+/** What `check` and `-n` say beside the warnings of the files: what a stranger could do here. */
+export async function checkOpenDoors({
   configuration,
   texts,
 }: Pick<LoadedConfiguration, 'configuration' | 'texts'>): Promise<readonly Diagnostic[]> {
@@ -16,18 +16,17 @@ export async function checkOpenRelay({
     external: externalOpener({ log: silentLog(), now: Date.now }),
   })
   try {
-    const found = await findOpenRelays({
+    const found = await findOpenDoors({
       configuration,
       tables,
       localAddresses: localAddresses(),
       nowAt: Date.now(),
     })
-    return found.map((relay) => {
-      const { file, line, column } = relay.at
+    return found.map(({ at, code, message, hint }) => {
+      const { file, line, column } = at
       const sourceLine = (texts.get(file)?.split('\n')[line - 1] ?? '').trimEnd()
       const span = { file, line, column, length: Math.max(1, sourceLine.length - column + 1), sourceLine }
-      const message = describeOpenRelay(relay)
-      return { severity: 'warning', code: 'open-relay', message, span, hint: openRelayHint }
+      return { severity: 'warning', code, message, span, hint }
     })
   } finally {
     await tables.close()

@@ -1,14 +1,14 @@
 import { onReload } from '../../shared/config/live-configuration.ts'
 import type { Configuration } from '../../shared/config/model.ts'
-import { describeOpenRelay, findOpenRelays, openRelayHint } from '../../shared/restrictions/open-relay.ts'
+import { findOpenDoors } from '../../shared/restrictions/open-doors.ts'
 import type { ServiceContext } from '../../shared/service.ts'
 import { localAddresses } from '../../shared/system.ts'
 
 /**
- * Tells at the start and after each reload, at level error, where strangers could relay. Mail goes on: whoever wrote such rules may
+ * Tells at the start and after each reload, at level error, what strangers could do here. Mail goes on: whoever wrote such rules may
  * have a firewall in front. Resolves when the first look is over.
  */
-export async function reportOpenRelay({
+export async function reportOpenDoors({
   configuration,
   live,
   tables,
@@ -18,12 +18,10 @@ export async function reportOpenRelay({
   async function report(current: Configuration): Promise<void> {
     try {
       const test = { configuration: current, tables, localAddresses: localAddresses(), nowAt: clock.now() }
-      for (const relay of await findOpenRelays(test)) {
-        const { file, line } = relay.at
-        log.error({ rule: `${file}:${line}`, hint: openRelayHint }, describeOpenRelay(relay))
-      }
+      for (const { at, message, hint } of await findOpenDoors(test))
+        log.error({ rule: `${at.file}:${at.line}`, hint }, message)
     } catch (error) {
-      log.error({ err: error }, 'whether strangers could relay is not known')
+      log.error({ err: error }, 'what strangers could do here is not known')
     }
   }
   const unfollow = onReload(live, (next) => void report(next))
