@@ -1,10 +1,14 @@
+import { schoolOf, teach } from '../../shared/classifier/teach.ts'
 import { createOperations } from '../../shared/operate/operations.ts'
-import type { Operations } from '../../shared/operate/operations.ts'
+import type { OperationParts, Operations } from '../../shared/operate/operations.ts'
+import { createSpoolLessons } from '../../shared/operate/spool-lessons.ts'
 import { workQueues } from '../../shared/report/read-queues.ts'
 import { plural } from '../../shared/report/units.ts'
+import type { ServiceContext } from '../../shared/service.ts'
 import { UsageError, exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
 import { messageFiles, messageIdOperand, operatorName, withQueues, withSystem } from './connect.ts'
+import type { Place } from './connect.ts'
 
 export const schedule: Command = {
   words: ['schedule'],
@@ -23,6 +27,7 @@ export const remove: Command = {
 export const release: Command = {
   words: ['release'],
   operands: [{ name: 'ID', required: true }],
+  options: [{ name: 'learn-ham', summary: 'teach the classifier that it is wanted mail' }],
   summary: 'let a held message go: into its queue, or on past the filter that kept it back',
   run: (invocation) => withOperations(invocation, (operations) => letGo(invocation, operations)),
 }
@@ -49,9 +54,18 @@ export const resume: Command = {
 }
 
 function withOperations(invocation: Invocation, use: (operations: Operations) => Promise<number>): Promise<number> {
-  return withSystem(invocation, (context, place) =>
-    use(createOperations({ ...context, messages: messageFiles(place) })),
-  )
+  return withSystem(invocation, (context, place) => use(createOperations(operationParts(context, place))))
+}
+
+function operationParts(context: ServiceContext, place: Place): OperationParts {
+  const { configuration, dataFolder } = context
+  const messages = messageFiles(place)
+  const school = schoolOf(configuration)
+  const lessons = createSpoolLessons({
+    messages,
+    teach: (content, lesson) => teach(dataFolder, content, lesson, school),
+  })
+  return { ...context, messages, lessons, delimiter: () => configuration.subAddressDelimiter }
 }
 
 async function runNow(invocation: Invocation, operations: Operations): Promise<number> {
@@ -72,6 +86,10 @@ async function drop(invocation: Invocation, operations: Operations): Promise<num
 
 async function letGo(invocation: Invocation, operations: Operations): Promise<number> {
   const id = messageIdOperand(invocation)
+  if (invocation.options.has('learn-ham')) {
+    const text = await operations.releaseAsHam(id, operatorName())
+    return done(invocation, { id, done: text }, `message ${id} is ${text}`)
+  }
   const released = await operations.release(id, operatorName())
   return done(invocation, { id, released }, `message ${id} is back in ${released.join(', ')}`)
 }

@@ -1,4 +1,5 @@
 import { banAdd, banList, banRemove } from './ban.ts'
+import { blockAdd, blockList, blockRemove } from './block.ts'
 import { hold, pause, release, remove, resume, schedule } from './change-queue.ts'
 import type { Command } from './command.ts'
 import { check, config } from './configuration.ts'
@@ -35,6 +36,9 @@ export const commands: readonly Command[] = [
   banList,
   banAdd,
   banRemove,
+  blockList,
+  blockAdd,
+  blockRemove,
   rebuild,
   reload,
   send,

@@ -5,135 +5,18 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { TestContext } from 'node:test'
 
-import { loadConfiguration } from '../../shared/config/load.ts'
-import { silentLog } from '../../shared/log.ts'
-import { parseMailbox } from '../../shared/mail/address.ts'
-import { pass, quarantine } from '../../shared/mail/disposition.ts'
+import { pass } from '../../shared/mail/disposition.ts'
 import { newMessageId } from '../../shared/mail/message-id.ts'
-import type { MessageId } from '../../shared/mail/message-id.ts'
 import { tag } from '../../shared/mail/tag.ts'
 import { expireQuarantine } from '../../shared/pipeline/expire-quarantine.ts'
 import { defineStage } from '../../shared/pipeline/stage.ts'
-import type { HandleMessage } from '../../shared/pipeline/stage.ts'
 import { connectOnce } from '../../shared/queue/connection.ts'
-import type { StageJob } from '../../shared/queue/job.ts'
-import type { JobResult } from '../../shared/queue/queues.ts'
-import { redisMissing, startTestRedis } from '../../shared/queue/testing.ts'
-import type { TestRedis } from '../../shared/queue/testing.ts'
+import { redisMissing } from '../../shared/queue/testing.ts'
 import type { JobView, MessageView, QueueView } from '../../shared/report/views.ts'
-import type { ServiceContext } from '../../shared/service.ts'
-import { openSystem } from '../../shared/system.ts'
-import { runControl } from './run.ts'
-import type { Terminal } from './terminal.ts'
+import { openBench, quarantineOnce, runPrinting, stageOnce, workOnce } from './testing.ts'
 
 const skip = await redisMissing()
-
-interface Printed {
-  readonly code: number
-  readonly out: string
-  readonly errors: string
-}
-
-interface Bench {
-  readonly redis: TestRedis
-  readonly context: ServiceContext
-  ctl(...args: readonly string[]): Promise<Printed>
-  /** Accepts a message; resolves when its job is in the queue `filter`. */
-  accept(): Promise<MessageId>
-}
-
-async function runPrinting(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<Printed> {
-  const out: string[] = []
-  const errors: string[] = []
-  const terminal: Terminal = {
-    print: (line) => void out.push(`${line}\n`),
-    warn: (line) => void errors.push(`${line}\n`),
-    write: async (bytes) => void out.push(bytes.toString('latin1')),
-    paint: (_colour, text) => text,
-    askSecret: async () => 'asked',
-  }
-  const code = await runControl(args, { terminal, environment })
-  return { code, out: out.join(''), errors: errors.join('') }
-}
-
-async function openBench(t: TestContext): Promise<Bench> {
-  const dataFolder = await mkdtemp(join(tmpdir(), 'sluice-ctl-'))
-  const smtpdConf = join(dataFolder, 'smtpd.conf')
-  await writeFile(
-    smtpdConf,
-    [
-      'listen on 127.0.0.1 port 2525',
-      'action "scan" relay host "queue://filter"',
-      `action "mailbox" maildir "${dataFolder}/mail/%{user.username}"`,
-      'match tag Filtered from local for local action "mailbox"',
-      'match from any for local action "scan"',
-      '',
-    ].join('\n'),
-  )
-  const { configuration } = await loadConfiguration({ smtpdConf, hostname: 'mx.example.org' })
-  const redis = await startTestRedis()
-  const system = await openSystem({
-    configuration,
-    dataFolder,
-    redis: redis.endpoint,
-    writer: 'test',
-    log: silentLog(),
-  })
-  const { context } = system
-  t.after(async () => {
-    await system.close()
-    await redis.close()
-    await rm(dataFolder, { recursive: true })
-  })
-  assert.ok(await context.queues.ready(30_000))
-  const environment = {
-    SMTPD_CONF: smtpdConf,
-    SLUICE_DATA: dataFolder,
-    REDIS_URL: redis.url,
-    SMTPD_HOSTNAME: 'mx.example.org',
-  }
-  return {
-    redis,
-    context,
-    ctl: (...args) => runPrinting(args, environment),
-    async accept() {
-      const id = newMessageId(Date.now())
-      const to = parseMailbox('jane@localhost')
-      const from = parseMailbox('joe@example.net')
-      if (to === undefined || from === undefined) throw new TypeError('address')
-      const content = Buffer.from('Subject: hello\r\nFrom: joe@example.net\r\n\r\nHello Jane.\r\n')
-      const origin = { kind: 'smtp', address: '192.0.2.1', listener: '127.0.0.1:2525', helo: 'mx.example.net' } as const
-      const envelope = {
-        id,
-        reversePath: from,
-        recipients: [{ mailbox: to }],
-        tags: [],
-        origin,
-        receivedAt: Date.now(),
-      }
-      const received = 'Received: from mx.example.net by mx.example.org; now\r\n'
-      await context.pipeline.submit(envelope, content, [{ kind: 'prepend', fields: received }])
-      context.events.received({ id, from, to: [to], sizeBytes: content.length })
-      while ((await context.queues.jobsOf(id)).length === 0) await new Promise((resolve) => setImmediate(resolve))
-      return id
-    },
-  }
-}
-
-/** Runs the queue `filter` until one job is done as `result` says. */
-async function workOnce(context: ServiceContext, result: (data: StageJob) => JobResult): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const worker = context.queues.work('filter', {
-      concurrency: 1,
-      handler: async (data) => {
-        setImmediate(() => void worker.close().then(resolve))
-        return result(data)
-      },
-    })
-  })
-}
 
 test('show queue tells the numbers and each message', { skip }, async (t) => {
   const { ctl, accept } = await openBench(t)
@@ -227,25 +110,6 @@ test('a held message is released into its queue', { skip }, async (t) => {
   assert.equal(shown.recipients[0]?.state, 'waiting')
   assert.equal((await ctl('release', id)).code, 1)
 })
-
-/** Lets the queue `filter` keep messages back as a filter does, until one is. */
-async function quarantineOnce(context: ServiceContext): Promise<void> {
-  await stageOnce(context, async () => quarantine('virus', 'virus: Test-Signature'))
-}
-
-/** Runs a stage on the queue `filter` for one message. */
-async function stageOnce(context: ServiceContext, handle: HandleMessage): Promise<void> {
-  await new Promise<void>((resolve, refuse) => {
-    const stage = defineStage({
-      name: 'filter',
-      handle: async (message, stageContext) => {
-        setImmediate(() => void running.then((one) => one.close()).then(resolve, refuse))
-        return handle(message, stageContext)
-      },
-    })
-    const running = stage.start(context)
-  })
-}
 
 test(
   'what a filter keeps back is listed with its reason, and a release takes it past the filter',

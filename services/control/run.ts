@@ -1,5 +1,5 @@
 import { ConfigurationError } from '../../shared/config/load.ts'
-import { OperationError } from '../../shared/operate/operations.ts'
+import { OperationError } from '../../shared/operate/operation-error.ts'
 import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
 import { SpoolKeyError } from '../../shared/spool/keyring.ts'
 import { SpoolFullError, SpoolReadError } from '../../shared/spool/spool.ts'

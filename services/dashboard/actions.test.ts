@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 
 import { shaCrypt } from '../../shared/crypt/sha-crypt.ts'
-import { OperationError } from '../../shared/operate/operations.ts'
+import { OperationError } from '../../shared/operate/operation-error.ts'
 import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
 import { sampleId, sampleJob, sampleMessage, sampleOverview, sampleQueue, sampleSource } from './sample-source.ts'
 import { failingOperations, openTestApp, TestBrowser, tokenIn } from './testing.ts'
@@ -19,7 +19,7 @@ const actions = [
   '/queues/relay/pause',
   '/queues/relay/resume',
   '/queues/relay/schedule',
-  ...['schedule', 'hold', 'release', 'remove'].map((what) => `/messages/${sampleId}/${what}`),
+  ...['schedule', 'hold', 'release', 'release-ham', 'block', 'remove'].map((what) => `/messages/${sampleId}/${what}`),
 ]
 
 function open(t: TestContext, options: TestAppOptions = {}) {
@@ -41,7 +41,7 @@ test('an operator pauses and resumes a queue, and holds, releases, hurries and r
   for (const path of actions) {
     const reply = await olga.post(path, { token })
     assert.equal(reply.statusCode, 303, path)
-    const [, page, what] = /^(.*)\/(\w+)$/.exec(path) ?? []
+    const [, page, what] = /^(.*)\/([\w-]+)$/.exec(path) ?? []
     assert.equal(reply.headers.location, `${page}?done=${what}`)
     assert.match((await olga.get(reply.headers.location)).body, /<strong>Done\.<\/strong>/)
   }
@@ -52,6 +52,8 @@ test('an operator pauses and resumes a queue, and holds, releases, hurries and r
     `schedule ${sampleId} olga (dashboard)`,
     `hold ${sampleId} olga (dashboard)`,
     `release ${sampleId} olga (dashboard)`,
+    `release-ham ${sampleId} olga (dashboard)`,
+    `block ${sampleId} olga (dashboard)`,
     `remove ${sampleId} olga (dashboard)`,
   ])
   const [last] = await audit.last(1)
@@ -116,7 +118,12 @@ test('a page offers what can be done as things are', async (t) => {
   assert.deepEqual(await offered([{ state: 'delayed' }], url), ['Preview', 'Try now', 'Hold', 'Remove…'])
   assert.deepEqual(await offered([{ state: 'waiting' }], url), ['Preview', 'Hold', 'Remove…'])
   assert.deepEqual(await offered([{ state: 'held', reason: 'held by ada' }], url), ['Preview', 'Release', 'Remove…'])
-  assert.deepEqual(await offered([{ state: 'held', quarantine: 'virus' }], url), ['Preview', 'Release…', 'Remove…'])
+  assert.deepEqual(await offered([{ state: 'held', quarantine: 'virus' }], url), [
+    'Preview',
+    'Release…',
+    'Block sender',
+    'Remove…',
+  ])
   assert.deepEqual(await offered([{ state: 'done' }], url), [])
   assert.deepEqual(await offered([], '/queues/relay'), ['Pause', 'Try all delayed now'])
   assert.deepEqual(await offered([], '/queues/filter'), ['Resume'])

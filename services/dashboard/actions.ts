@@ -4,7 +4,7 @@ import type { Audit } from '../../shared/audit.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
-import { OperationError } from '../../shared/operate/operations.ts'
+import { OperationError } from '../../shared/operate/operation-error.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
 import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
 import { plural } from '../../shared/report/units.ts'
@@ -66,6 +66,12 @@ export function messageActions(operations: Operations): readonly Action<MessageI
       name: 'release message',
       run: async (id, by) => `back in ${(await operations.release(id, by)).join(', ')}`,
     },
+    {
+      path: 'release-ham',
+      name: 'release message and learn it as ham',
+      run: (id, by) => operations.releaseAsHam(id, by),
+    },
+    { path: 'block', name: 'block sender', run: (id, by) => operations.block(id, by) },
     {
       path: 'remove',
       name: 'remove message',

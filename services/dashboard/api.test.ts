@@ -7,7 +7,7 @@ import type { FastifyInstance } from 'fastify'
 import { makeToken } from '../../shared/config/api-tokens.ts'
 import type { Scope } from '../../shared/config/api-tokens.ts'
 import { shaCrypt } from '../../shared/crypt/sha-crypt.ts'
-import { OperationError } from '../../shared/operate/operations.ts'
+import { OperationError } from '../../shared/operate/operation-error.ts'
 import { destinationsOf } from '../../shared/report/destinations.ts'
 import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
 import { sampleId, sampleJob, sampleMessage, sampleOverview, sampleQueue, sampleSource } from './sample-source.ts'
@@ -26,7 +26,9 @@ const operators = { ada: `admin:${shaCrypt('notes', '$6$rounds=1000$abcdefgh')}`
 
 const changes = [
   ...['pause', 'resume', 'schedule'].map((what) => `/api/v1/queues/relay/${what}`),
-  ...['schedule', 'hold', 'release', 'remove'].map((what) => `/api/v1/messages/${sampleId}/${what}`),
+  ...['schedule', 'hold', 'release', 'release-ham', 'block', 'remove'].map(
+    (what) => `/api/v1/messages/${sampleId}/${what}`,
+  ),
 ]
 const questions = [
   'queues',
@@ -215,7 +217,7 @@ test('the OpenAPI document describes each route, and no other', async (t) => {
   )
   const routes = routesOf(app).filter((one) => one.includes('/api/v1/') && !one.endsWith('openapi.json'))
   assert.deepEqual(described.toSorted(), routes.toSorted())
-  assert.equal(routes.length, 17)
+  assert.equal(routes.length, 19)
   for (const route of routes) {
     const [method = '', path = ''] = route.split(' ')
     const url = path.replace('{name}', 'relay').replace('{id}', sampleId)

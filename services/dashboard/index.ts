@@ -11,6 +11,7 @@ import { createPasswordVerifier } from '../../shared/crypt/verify-password.ts'
 import { storyOf } from '../../shared/journal.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import { createOperations } from '../../shared/operate/operations.ts'
+import { createSpoolLessons } from '../../shared/operate/spool-lessons.ts'
 import type { RunningService, Service, ServiceContext } from '../../shared/service.ts'
 import { StartError } from '../../shared/start/start-error.ts'
 import { findMessage } from '../../shared/spool/list-messages.ts'
@@ -55,9 +56,14 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
   const settings = () => context.configuration.pipeline.dashboard
   const { dashboard: place, metrics: elsewhere } = context.configuration.pipeline
   const teacher = createTeacher({ dataFolder, school: () => schoolOf(context.configuration), log })
+  const lessons = createSpoolLessons({
+    messages: { find: messages.find, story: (id) => storyOf(events, id) },
+    teach: (content, lesson) => teacher.teach(content, lesson),
+  })
+  const delimiter = (): string => context.configuration.subAddressDelimiter
   const app = createApp({
     source,
-    operations: createOperations({ ...context, messages }),
+    operations: createOperations({ ...context, messages, lessons, delimiter }),
     teacher,
     access: {
       settings,

@@ -1,6 +1,7 @@
 import type { Teacher } from '../../shared/classifier/teacher.ts'
 import type { Lesson } from '../../shared/classifier/teach.ts'
-import { OperationError } from '../../shared/operate/operations.ts'
+import { OperationError } from '../../shared/operate/operation-error.ts'
+import { describeLesson } from '../../shared/operate/spool-lessons.ts'
 import type { Action } from './actions.ts'
 
 /** What a program may teach the classifier by a message that it sends along. */
@@ -17,12 +18,7 @@ export function learnActions(teacher: Pick<Teacher, 'teach' | 'forget'>): readon
 }
 
 async function learnAs(teacher: Pick<Teacher, 'teach'>, mail: Buffer, lesson: Lesson): Promise<string> {
-  switch (await teacher.teach(mail, lesson)) {
-    case 'learned':
-      return `learned as ${lesson}`
-    case 'known':
-      return `known as ${lesson} already`
-    case 'forged':
-      throw new OperationError('nothing is learned of a message that failed authentication when it came in')
-  }
+  const taught = await teacher.teach(mail, lesson)
+  if (taught === 'forged') throw new OperationError(describeLesson(taught, lesson))
+  return describeLesson(taught, lesson)
 }

@@ -104,6 +104,14 @@ function sampleOperations(done: string[]): Operations {
       done.push(`release ${id} ${by}`)
       return ['relay']
     },
+    async releaseAsHam(id, by) {
+      done.push(`release-ham ${id} ${by}`)
+      return 'back in relay; learned as ham'
+    },
+    async block(id, by) {
+      done.push(`block ${id} ${by}`)
+      return 'blocked'
+    },
     remove: async (id, by) => done.push(`remove ${id} ${by}`),
     setPaused: async (queue, paused) => void done.push(`${paused ? 'pause' : 'resume'} ${queue}`),
   }
@@ -135,6 +143,8 @@ export function failingOperations(failure: Error): Operations {
     scheduleMessage: fail,
     hold: fail,
     release: fail,
+    releaseAsHam: fail,
+    block: fail,
     remove: fail,
     setPaused: fail,
   }

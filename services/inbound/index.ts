@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 
+import { openBlockedSenders } from '../../shared/blocked-senders.ts'
 import { createPasswordVerifier } from '../../shared/crypt/verify-password.ts'
 import { flushDestination } from '../../shared/pipeline/flush-destination.ts'
 import type { Service } from '../../shared/service.ts'
@@ -14,10 +15,11 @@ export default {
   name: 'inbound',
   async start(context) {
     const verifier = createPasswordVerifier()
+    const blocked = openBlockedSenders(context.dataFolder, () => context.clock.now())
     try {
       const inbound = await openInbound({
         ...context,
-        recipientResolver: (configuration) => recipientResolver(configuration, context.tables),
+        recipientResolver: (configuration) => recipientResolver(configuration, context.tables, blocked),
         greylist: context.queues.greylist,
         flush: (destination) => flushDestination(context.queues, destination, context.clock),
         verifier,

@@ -1,7 +1,9 @@
 import type { Configuration } from '../../shared/config/model.ts'
+import type { BlockedSenders } from '../../shared/blocked-senders.ts'
 import { settle } from '../../shared/config/settle.ts'
-import type { Mailbox } from '../../shared/mail/address.ts'
+import type { Mailbox, ReversePath } from '../../shared/mail/address.ts'
 import type { Envelope } from '../../shared/mail/envelope.ts'
+import { replies } from '../../shared/mail/reply.ts'
 import { resolveForwardPath } from '../../shared/routing/forward-path.ts'
 import { journeyOf } from '../../shared/routing/journey.ts'
 import { expandedHere, peerOf } from '../../shared/routing/transaction.ts'
@@ -10,17 +12,37 @@ import type { ServiceContext } from '../../shared/service.ts'
 import { localAddresses } from '../../shared/system.ts'
 import type { Resolution, ResolveRecipient } from './reception.ts'
 
-/** Asks the rules about a forward-path, looking ahead through our queues. Local is what an address of this host says, as of now. */
-export function recipientResolver(configuration: Configuration, tables: ServiceContext['tables']): ResolveRecipient {
+/**
+ * Asks the rules about a forward-path, looking ahead through our queues. Local is what an address of this host says, as of now. Who has
+ * blocked the sender is not reached by him.
+ */
+export function recipientResolver(
+  configuration: Configuration,
+  tables: ServiceContext['tables'],
+  blocked?: BlockedSenders,
+): ResolveRecipient {
   const local = localAddresses()
   return async (envelope, mailbox) => {
     const asked = { configuration, localAddresses: local, transaction: transactionOf(envelope) }
     return settle(tables, (settled) => {
       const context = { ...asked, tables: settled }
       const resolution = resolveForwardPath(context, mailbox, envelope.receivedAt)
+      if (blocked !== undefined && isUnwanted(blocked, envelope.reversePath, resolution, configuration))
+        return { kind: 'rejected', reply: replies.senderBlocked }
       return configuration.pipeline.quotaStatus === undefined ? resolution : withMailbox(context, mailbox, resolution)
     })
   }
+}
+
+/** Of a list of many, all must have blocked him: the others want their copy. */
+function isUnwanted(
+  blocked: BlockedSenders,
+  sender: ReversePath,
+  resolution: Resolution,
+  { subAddressDelimiter }: Configuration,
+): boolean {
+  if (sender === null || resolution.kind === 'rejected' || resolution.recipients.length === 0) return false
+  return resolution.recipients.every(({ mailbox }) => blocked.isBlocked(mailbox, sender, subAddressDelimiter))
 }
 
 /** An alias for one mailbox is asked for as the mailbox, a list of many is not. */

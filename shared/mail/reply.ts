@@ -42,6 +42,7 @@ export const replies = {
   tooManyRecipients: reply(452, '4.5.3', 'Too many recipients'),
   messageTooBig: reply(552, '5.3.4', 'Message size exceeds the limit'),
   invalidRecipient: reply(550, '5.1.1', 'Invalid recipient'),
+  senderBlocked: reply(550, '5.7.1', 'The recipient does not take mail from you'),
   relayDenied: reply(550, '5.7.1', 'Relaying denied'),
   routingLoop: reply(554, '5.4.6', 'Routing loop detected'),
   expired: reply(554, '5.4.7', 'Delivery time expired'),

@@ -7,6 +7,10 @@ import type { JobSummary, Queues } from '../queue/queues.ts'
 import type { MessageSources } from '../report/message-view.ts'
 import { workQueues } from '../report/read-queues.ts'
 import type { FileSpool } from '../spool/file-spool.ts'
+import { OperationError } from './operation-error.ts'
+import { blockFor } from './quarantine.ts'
+import { describeLesson } from './spool-lessons.ts'
+import type { SpoolLessons } from './spool-lessons.ts'
 import { isFinal } from '../spool/spool.ts'
 import type { OutcomeRecord } from '../spool/spool.ts'
 
@@ -20,15 +24,14 @@ export interface Operations {
   hold(id: MessageId, by: string): Promise<readonly string[]>
   /** Lets a held message go: into its queue, or on past the filter that kept it back. @returns the queues */
   release(id: MessageId, by: string): Promise<readonly string[]>
+  /** As `release`, and teaches the classifier that it is wanted. @returns what came of it, one sentence */
+  releaseAsHam(id: MessageId, by: string): Promise<string>
+  /** Refuses mail from its sender to its recipients from now on; the message itself stays. @returns one sentence */
+  block(id: MessageId, by: string): Promise<string>
   /** Drops a message for good, unreported. @returns for how many recipients */
   remove(id: MessageId, by: string): Promise<number>
   /** @throws OperationError when there is no such queue */
   setPaused(queue: string, paused: boolean): Promise<void>
-}
-
-/** It cannot be done as things are; nothing is broken. One sentence. */
-export class OperationError extends Error {
-  override readonly name = 'OperationError'
 }
 
 export interface OperationParts {
@@ -37,6 +40,10 @@ export interface OperationParts {
   readonly events: Pick<Events, 'scheduled' | 'removed' | 'released' | 'held'>
   readonly clock: Clock
   readonly messages: Pick<MessageSources, 'find' | 'outcomesOf'>
+  readonly lessons: SpoolLessons
+  readonly dataFolder: string
+  /** `smtp sub-addr-delim` in force. */
+  delimiter(): string
 }
 
 /** Every method throws OperationError, or QueueUnavailableError while Redis is away. */
@@ -52,6 +59,11 @@ export function createOperations(parts: OperationParts): Operations {
     scheduleMessage: (id, by) => runNow(parts, id, by),
     hold: (id, by) => keepBack(parts, id, by),
     release: (id, by) => letGo(parts, id, by),
+    async releaseAsHam(id, by) {
+      const queues = await letGo(parts, id, by)
+      return `back in ${queues.join(', ')}; ${describeLesson(await parts.lessons.learn(id, 'ham'), 'ham')}`
+    },
+    block: (id, by) => blockSenderOf(parts, id, by),
     remove: (id, by) => drop(parts, id, by),
     async setPaused(queue, paused) {
       const name = knownQueue(queues, queue)
@@ -115,6 +127,17 @@ async function letGo(parts: OperationParts, id: MessageId, by: string): Promise<
     events.released({ id, stage, by })
   }
   return held.map((job) => job.data.held?.queue ?? heldQueue)
+}
+
+async function blockSenderOf(parts: OperationParts, id: MessageId, by: string): Promise<string> {
+  const { messages, dataFolder, clock } = parts
+  const stored = await messages.find(id)
+  if (stored === undefined) throw new OperationError(`message ${id} is not in the spool any more`)
+  const { reversePath: from, recipients } = stored.envelope
+  const mailboxes = recipients.map(({ mailbox }) => mailbox)
+  const delimiter = parts.delimiter()
+  const sender = await blockFor({ dataFolder, from, recipients: mailboxes, delimiter, at: clock.now(), by })
+  return `mail from ${sender} to ${mailboxes.join(', ')} is refused from now on`
 }
 
 function quarantineOf({ held }: StageJob): Pick<OutcomeRecord, 'quarantine'> {

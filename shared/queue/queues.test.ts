@@ -5,6 +5,7 @@ import { silentLog } from '../log.ts'
 import { newMessageId } from '../mail/message-id.ts'
 import { connectOnce } from './connection.ts'
 import { heldQueue, openQueues } from './queues.ts'
+import type { StageJob } from './job.ts'
 import type { Queues } from './queues.ts'
 import { redisMissing, signalOf, startTestRedis, testJob } from './testing.ts'
 import type { TestRedis } from './testing.ts'
@@ -200,3 +201,32 @@ async function flush(): Promise<void> {
   await client.flushall()
   client.disconnect()
 }
+
+test('one recipient of a held job is let go or taken out, and the others stay held', { skip }, async () => {
+  const to = ['a@x.test', 'b@x.test', 'c@x.test', 'd@x.test'] as readonly string[] as StageJob['to']
+  const job = testJob('filter', { rcpt: [0, 2, 3, 5], to })
+  await queues.add([job])
+  assert.ok(await queues.hold('filter', job.jobId, 'spam'))
+  const held = async () => (await queues.job(heldQueue, job.jobId))?.data
+
+  assert.equal(await queues.releaseOne(job.jobId, 2), true)
+  assert.equal(await queues.releaseOne(job.jobId, 2), false)
+  assert.deepEqual(
+    [(await held())?.rcpt, (await held())?.to],
+    [
+      [0, 3, 5],
+      [to[0], to[2], to[3]],
+    ],
+  )
+  const [freed] = await queues.list('filter', ['waiting'], 0, 9)
+  assert.deepEqual([freed?.data.rcpt, freed?.data.to, freed?.data.recheck], [[2], [to[1]], true])
+  assert.equal(freed?.data.held, undefined)
+
+  assert.deepEqual(await Promise.all([0, 5].map((one) => queues.removeOne(job.jobId, one))), [true, true])
+  assert.deepEqual((await held())?.rcpt, [3])
+  assert.equal(await queues.removeOne(job.jobId, 4), false)
+  assert.equal(await queues.releaseOne(job.jobId, 3), true)
+  assert.equal(await held(), undefined)
+  assert.equal((await queues.counts()).get('filter')?.waiting, 2)
+  assert.equal(await queues.removeOne(job.jobId, 3), false)
+})

@@ -98,6 +98,14 @@ export interface Queues {
   /** Puts a held job back into its queue, with `change` applied; false when it is not held. */
   release(jobId: string, change?: (data: StageJob) => StageJob): Promise<boolean>
 
+  /**
+   * Puts the copy of one recipient of a held job back into its queue; the others stay held. False when it is not held for him. What
+   * stops in between leaves one too many, never none.
+   */
+  releaseOne(jobId: string, recipient: number): Promise<boolean>
+  /** Takes one recipient out of a held job, and the job with the last one; false when it is not held for him. */
+  removeOne(jobId: string, recipient: number): Promise<boolean>
+
   /** Marks Redis as filled by us and remembers the mark; call before the first jobs and after a rebuild. */
   ensureEpoch(): Promise<string>
   epoch(): Promise<string | undefined>
@@ -286,6 +294,34 @@ class RedisQueues implements Queues {
     return true
   }
 
+  async releaseOne(jobId: string, recipient: number): Promise<boolean> {
+    const job = await this.job(heldQueue, jobId)
+    if (job?.data.held === undefined || !job.data.rcpt.includes(recipient)) return false
+    if (job.data.rcpt.length === 1) return this.release(jobId)
+    const { held, ...data } = only(job.data, recipient)
+    await this.add([
+      { queue: held?.queue ?? heldQueue, jobId: `${jobId}-${recipient}`, data: { ...data, recheck: true } },
+    ])
+    await this.removeOne(jobId, recipient)
+    return true
+  }
+
+  removeOne(jobId: string, recipient: number): Promise<boolean> {
+    const key = this.#producer.key(heldQueue, jobId)
+    return reach(async () => {
+      for (;;) {
+        const redis = await this.#producer.ready()
+        const text = await redis.hget(key, 'data')
+        const data = text === null ? undefined : (JSON.parse(text) as StageJob)
+        if (text === null || data?.rcpt.includes(recipient) !== true) return false
+        if (data.rcpt.length === 1) return this.remove(heldQueue, jobId)
+        const next = JSON.stringify(without(data, recipient))
+        // Again when another was taken out of it in this moment.
+        if ((await redis.eval(replaceData, 1, key, text, next)) === 1) return true
+      }
+    })
+  }
+
   ensureEpoch(): Promise<string> {
     return reach(() => this.#epoch.ensure())
   }
@@ -319,4 +355,18 @@ class RedisQueues implements Queues {
     await this.questions.close()
     await disconnect(this.#producer.redis)
   }
+}
+
+const replaceData = `
+if redis.call('HGET', KEYS[1], 'data') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'data', ARGV[2])
+return 1`
+
+function only(job: StageJob, recipient: number): StageJob {
+  return { ...job, rcpt: [recipient], to: job.to.slice(job.rcpt.indexOf(recipient)).slice(0, 1) }
+}
+
+function without(job: StageJob, recipient: number): StageJob {
+  const place = job.rcpt.indexOf(recipient)
+  return { ...job, rcpt: job.rcpt.toSpliced(place, 1), to: job.to.toSpliced(place, 1) }
 }

@@ -23,6 +23,7 @@ ${open.some((job) => job.state === 'delayed') && button(`${path}/schedule`, 'Try
 ${isHeld && !isQuarantined && button(`${path}/release`, 'Release', visitor)}
 ${isQuarantined && html`<a class="button" href="${path}/release">Release…</a>`}
 ${open.some((job) => job.state !== 'held') && button(`${path}/hold`, 'Hold', visitor)}
+${isQuarantined && message.from !== null && button(`${path}/block`, 'Block sender', visitor)}
 <a class="button" data-tone="bad" href="${path}/remove">Remove…</a>
 </div>`
 }
@@ -46,6 +47,8 @@ const doneTexts: ReadonlyMap<string, string> = new Map([
   ['schedule', 'What was delayed is tried now.'],
   ['hold', 'The message is held until somebody releases it.'],
   ['release', 'The message is on its way again.'],
+  ['release-ham', 'The message is on its way again; the audit log tells whether it was learned.'],
+  ['block', 'Mail from its sender to its recipients is refused from now on.'],
   ['remove', 'The message is removed.'],
 ])
 
@@ -70,6 +73,7 @@ export function confirmPage(message: MessageView, kind: 'remove' | 'release', vi
 <div><dt>To</dt><dd>${message.recipients.map(({ mailbox }) => html`<span class="address">${mailbox}</span> `)}</dd></div>
 ${reasons.length > 0 && html`<div><dt>Held because</dt><dd>${reasons.join('; ')}</dd></div>`}</dl>
 <div class="actions"><form action="${path}/${kind}" method="post">${formTokenField(visitor)}<button class="primary"${kind === 'remove' && html` data-tone="bad"`}>${kind === 'remove' ? 'Remove' : 'Release'}</button></form>
+${kind === 'release' && html`<form action="${path}/release-ham" method="post">${formTokenField(visitor)}<button>Release and learn as wanted</button></form>`}
 <a class="button" href="${path}">Cancel</a></div>`
   return { title: kind === 'remove' ? 'Remove a message' : 'Release a message', section: 'none', at, main, still: true }
 }
