@@ -1,6 +1,7 @@
 import { noAnswers, PendingLookup, TableError } from './external-table.ts'
 import type { ExternalTable, KnownAnswers, OpenExternal, Question, TableAnswer } from './external-table.ts'
 import type { Table } from './model.ts'
+import { SilentTables } from './silent-tables.ts'
 
 export interface ExternalTablesOptions {
   readonly open: OpenExternal
@@ -29,11 +30,13 @@ export class ExternalTables {
   readonly #ids = new WeakMap<Table, string>()
   readonly #kept = new Map<string, Kept>()
   readonly #asked = new Map<string, Promise<TableAnswer>>()
+  readonly #silent: SilentTables
   /** Grows when what is kept must not be believed any more, nor what is on its way. */
   #age = 0
 
   constructor(options: ExternalTablesOptions) {
     this.#options = { foundMs: 10_000, notFoundMs: 5_000, maxAnswers: 20_000, ...options }
+    this.#silent = new SilentTables(options.now)
   }
 
   /** @throws PendingLookup when nobody knows yet */
@@ -76,19 +79,21 @@ export class ExternalTables {
     const asked = question.ask === 'fetch' ? undefined : this.#asked.get(id)
     if (asked !== undefined) return asked
     const age = this.#age
-    const answer = this.#put(table, question).then(
-      (given) => {
-        if (this.#asked.get(id) === answer) this.#asked.delete(id)
-        if (question.ask !== 'fetch' && age === this.#age) this.#keep(id, given)
-        return given
-      },
-      (error: unknown) => {
-        if (this.#asked.get(id) === answer) this.#asked.delete(id)
-        throw error instanceof TableError
-          ? error
-          : new TableError(`table "${table.name}": ${reasonOf(error)}`, { cause: error })
-      },
-    )
+    const answer = this.#silent
+      .ask(this.#idOf(table), () => this.#put(table, question))
+      .then(
+        (given) => {
+          if (this.#asked.get(id) === answer) this.#asked.delete(id)
+          if (question.ask !== 'fetch' && age === this.#age) this.#keep(id, given)
+          return given
+        },
+        (error: unknown) => {
+          if (this.#asked.get(id) === answer) this.#asked.delete(id)
+          throw error instanceof TableError
+            ? error
+            : new TableError(`table "${table.name}": ${reasonOf(error)}`, { cause: error })
+        },
+      )
     // Whoever threw PendingLookup may not wait for it.
     answer.catch(() => undefined)
     if (question.ask !== 'fetch') this.#asked.set(id, answer)
@@ -139,6 +144,7 @@ export class ExternalTables {
     this.#age += 1
     this.#kept.clear()
     this.#asked.clear()
+    this.#silent.clear()
   }
 }
 
