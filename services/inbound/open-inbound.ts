@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { Configuration, Listener, Pki, Table } from '../../shared/config/model.ts'
 import { isLoopback } from '../../shared/config/loopback.ts'
 import { compileNetworks } from '../../shared/config/network.ts'
-import { sessionSettings } from '../../shared/config/session-rules.ts'
+import { clientHelloWaitMs, sessionSettings } from '../../shared/config/session-rules.ts'
 import type { SessionSettings } from '../../shared/config/session-rules.ts'
 import { mechanismsOf } from '../../shared/config/login-faults.ts'
 import { settle } from '../../shared/config/settle.ts'
@@ -342,8 +342,10 @@ async function openListener(
     for (const host of addresses) {
       const key = freeKey(endpoint(host, listener.port), places)
       const door = doors.get(key) ?? (await Door.open(host, listener.port))
-      const server = new InboundServer(receptionOf(listener, host, surroundings), certificates)
-      places.push({ key, door, server, certificates, text: describe(listener, door.address) })
+      const reception = receptionOf(listener, host, surroundings)
+      const server = new InboundServer(reception, certificates)
+      const text = describe(listener, door.address, reception.clientHelloMs !== undefined)
+      places.push({ key, door, server, certificates, text })
     }
   } catch (error) {
     const { file, line } = listener.at
@@ -367,6 +369,7 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
   const { tables, pipeline, resolver, events, log, clock, monotonic } = parts
   const { knownClients, guard, loginBackends, decoyKey } = lasting
   const settings = sessionSettings(configuration.pipeline.sessions, listener)
+  const clientHelloMs = clientHelloWaitMs(listener, settings)
   const { table } = listener.auth
   const logins = table === undefined ? configuration.pipeline.login : [{ kind: 'table', table } as const]
   const { interfaces, trustedProxies, extensions } = configuration.pipeline
@@ -425,6 +428,7 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
     knownClients,
     limits: statedLimits(lasting.limits, settings),
     manners: mannersOf(settings),
+    ...(clientHelloMs === undefined ? {} : { clientHelloMs }),
     ...(watch === undefined ? {} : { watch }),
   }
 }
@@ -511,10 +515,10 @@ function pkisOf(listener: Listener, configuration: Configuration): readonly Pki[
   return pkis
 }
 
-function describe(listener: Listener, { address, port }: AddressInfo): string {
+function describe(listener: Listener, { address, port }: AddressInfo, eitherTls: boolean): string {
   const words = []
   if (listener.tls === 'offered') words.push('STARTTLS')
-  if (listener.tls === 'required') words.push('STARTTLS required')
+  if (listener.tls === 'required') words.push(eitherTls ? 'STARTTLS or TLS required' : 'STARTTLS required')
   if (listener.auth.kind === 'required') words.push('AUTH required')
   if (listener.auth.kind === 'optional') words.push('AUTH')
   if (listener.tag !== undefined) words.push(`tag ${listener.tag}`)

@@ -9,6 +9,7 @@ import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
 import { formatReply } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import type { Certificates } from './certificates.ts'
+import { firstOctet, handshakeOctet } from './first-octet.ts'
 import { ProxyHeaderError, readProxyHeader } from './proxy-header.ts'
 import type { Reception } from './reception.ts'
 import { InboundSession } from './session.ts'
@@ -62,7 +63,32 @@ export class InboundServer extends SMTPServer {
   /** A client that came in by the door. */
   accept(socket: Socket): void {
     this.#sweep ??= setInterval(() => this.#checkTimes(), this.reception.limits.sweepMs).unref()
-    this.server.emit('connection', socket)
+    const { clientHelloMs } = this.reception
+    if (clientHelloMs === undefined) this.server.emit('connection', socket)
+    else void this.#acceptEither(socket, clientHelloMs)
+  }
+
+  /** Whoever begins with a ClientHello is in TLS from the start; who waits is greeted, for STARTTLS. */
+  async #acceptEither(socket: Socket, clientHelloMs: number): Promise<void> {
+    const release = this._acceptSocket(socket, false)
+    if (release === false) return
+    const options = await new Promise<SMTPConnectionOptions | undefined>((resolve) =>
+      this._handleProxy(socket, (error, found) => resolve(error === null ? found : undefined)),
+    )
+    const octet = options === undefined ? undefined : await firstOctet(socket, clientHelloMs)
+    if (options === undefined || socket.destroyed) return release()
+    if (octet === handshakeOctet) return this.#startTls(socket, options, release)
+    release()
+    this.connect(socket, options)
+  }
+
+  #startTls(socket: Socket, options: SMTPConnectionOptions, release: () => void): void {
+    this._upgrade(socket, (error, tlsSocket) => {
+      release()
+      if (tlsSocket !== undefined && !error) return this.connect(tlsSocket, options)
+      socket.destroy()
+      this._onError(error ?? new Error('the handshake failed'))
+    })
   }
 
   /** Gets no more clients. Resolves when those it has are gone. */
@@ -131,7 +157,8 @@ export class InboundServer extends SMTPServer {
       this.#turnAway(socket, address, refusal, handshake)
       return false
     }
-    return super._acceptSocket(socket, handshake)
+    // Where a ClientHello may come, a time limit is due until the session has its own.
+    return super._acceptSocket(socket, handshake || this.reception.clientHelloMs !== undefined)
   }
 
   /** Whose connections are not wanted, whatever they would say. */

@@ -129,6 +129,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     super(server, socket, options)
     this.#reception = server.reception
     this.#accepted = socket
+    this.secure = this.session.secure = socket instanceof TLSSocket
     this.hostname = server.reception.hostname
     this.#ask()
     this.#transactions = new MailTransactions(server.reception, this)

@@ -9,6 +9,7 @@ import { isLoopback } from './loopback.ts'
 import type { Action, Configuration, ExternalFilter, Listener, LocalAction, Position } from './model.ts'
 import type { PipelineDraft } from './pipeline-grammar.ts'
 import { queueOfHost } from './relay-url.ts'
+import { uselessSetting } from './session-rules.ts'
 import { restrictionFaults } from './restriction-faults.ts'
 import { tlsVersions } from './tls-words.ts'
 
@@ -103,6 +104,10 @@ export function checkConfiguration(
   for (const rule of [...sessions, ...rates, ...bans, ...headerRules, ...mimeHeader, ...nestedHeader, ...body]) {
     const fault = faultOfChoice(rule.for, configuration.listeners)
     if (fault !== undefined) say('error', rule.at, fault)
+  }
+  for (const rule of sessions) {
+    const fault = uselessSetting(rule, configuration.listeners)
+    if (fault !== undefined) say('warning', rule.at, fault)
   }
   for (const { at, fault } of restrictionFaults(configuration)) say('error', at, fault)
   for (const { at, fault } of [...findLoops(configuration), ...lintConfiguration(configuration)])

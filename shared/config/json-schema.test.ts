@@ -83,6 +83,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'rate on 127.0.0.1 user 500/1d recipients',
       'ban after 10 auth-failures in 10m for 1h except { 10.0.0.0/8 }',
       'greeting wait off',
+      'client-hello wait 2s',
       'banner on 127.0.0.1 "%{hostname} ESMTP"',
       'helo required off',
       'vrfy off',

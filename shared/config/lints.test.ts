@@ -29,11 +29,26 @@ async function lintBoth(lines: readonly string[], pipeline: readonly string[]): 
   return warnings.map((one) => `${one.code}@${one.span.line}`)
 }
 
-test('port 465 with tls-require speaks STARTTLS, which clients do not expect', async () => {
+test('port 465 with tls-require is told: who begins with TLS is served, and others wait for it', async () => {
   const pki = 'pki x certificate "x.cert" key "x.key"'
   const listen = 'listen on lo port 465 tls-require pki x'
   assert.deepEqual(await lint(pki, listen, 'accept for any relay'), ['starttls-on-smtps-port@2'])
   assert.deepEqual(await lint(pki, listen.replace('tls-require', 'smtps'), 'accept for any relay'), [])
+})
+
+test('a wait for TLS from the start is told where no listener begins with it', async () => {
+  const texts = [
+    'pki x certificate "x.cert" key "x.key"\nlisten on lo port 465 tls-require pki x\nlisten on lo port 25\naccept for any relay',
+    'client-hello wait 2s\nclient-hello on "lo:25" wait 3s\n',
+  ] as const
+  const [smtpdConf, pipelineConf] = [join(folder, 'smtpd.conf'), join(folder, 'pipeline.conf')]
+  writeFileSync(smtpdConf, texts[0])
+  writeFileSync(pipelineConf, texts[1])
+  const { warnings } = await loadConfiguration({ smtpdConf, pipelineConf, hostname: 'mail.example.org' })
+  assert.deepEqual(warnings.map((one) => `${one.code}@${one.span.line}`).toSorted(), [
+    'no-effect@2',
+    'starttls-on-smtps-port@2',
+  ])
 })
 
 test('a rule order that loops is named', async () => {

@@ -212,8 +212,9 @@ function checkListener(draft: PolicyDraft, listener: Listener, start: Token, onc
     reader.report('incomplete', 'TLS needs a pki on the same listener', once.spanOf('TLS mode') ?? start.span, hint)
   }
   if (tls === 'required' && listener.port === 465) {
-    const hint = 'write `smtps` instead of `tls-require`'
-    const message = 'this port 465 speaks STARTTLS, and clients expect TLS from the start'
+    const hint = 'write `smtps` instead of `tls-require`: then nobody waits'
+    const message =
+      'port 465 is for TLS from the start: who begins with it is served, and who waits 1s (`client-hello wait` of pipeline.conf) gets STARTTLS'
     reader.warn('starttls-on-smtps-port', message, once.spanOf('TLS mode') ?? start.span, hint)
   }
 }

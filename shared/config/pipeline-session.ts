@@ -16,6 +16,10 @@ export const sessionStatements: Readonly<Record<string, ParseStatement>> = {
     reader.expect('wait', 'behind "greeting"')
     return { greetingWaitMs: reader.accept('off') ? 0 : waitOf(reader) }
   }),
+  'client-hello': statement(({ reader }) => {
+    reader.expect('wait', 'behind "client-hello"')
+    return { clientHelloMs: reader.accept('off') ? 0 : waitOf(reader) }
+  }),
   banner: statement(({ reader }) => ({ banner: bannerOf(reader) })),
   helo: statement(({ reader }) => {
     reader.expect('required', 'behind "helo"')

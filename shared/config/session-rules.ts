@@ -2,7 +2,7 @@ import { isChosen } from './listener-choice.ts'
 import type { ListenerChoice } from './listener-choice.ts'
 import type { Listener, Position, Table } from './model.ts'
 
-/** What `limit`, `greeting`, `banner`, `helo`, `vrfy` and `bare-line-ends` say; what is not written is absent, and as services/inbound/limits.ts has it. */
+/** What `limit`, `greeting`, `client-hello`, `banner`, `helo`, `vrfy` and `bare-line-ends` say; what is not written is absent, and as services/inbound/limits.ts has it. */
 export interface SessionSettings {
   /** At a time, of one process: all together, of one client (an IPv4 address, an IPv6 /64), of one network (/24, /48). */
   readonly connections?: number
@@ -35,6 +35,8 @@ export interface SessionSettings {
   readonly dataRate?: DataRate
   /** Before the greeting, for a client that is not known to wait for it; 0: at once. */
   readonly greetingWaitMs?: number
+  /** Where STARTTLS is required: how long TLS from the start may be begun instead; 0: it may not. */
+  readonly clientHelloMs?: number
   /** Behind 220; `%{hostname}` is our name. */
   readonly banner?: string
   /** MAIL needs EHLO or HELO before it. */
@@ -63,6 +65,35 @@ export interface SessionRule {
 /** What holds for a listener: what is said of it wins over what is said of all. */
 export function sessionSettings(rules: readonly SessionRule[], listener: Listener): SessionSettings {
   return { ...generalSettings(rules), ...chosenSettings(rules, listener) }
+}
+
+/**
+ * How long a listener awaits a ClientHello before its greeting: clients expect TLS from the start on port 465, whatever smtpd.conf says
+ * of it. `undefined`: TLS begins in one way there.
+ */
+export function clientHelloWaitMs(
+  { port, tls }: Pick<Listener, 'port' | 'tls'>,
+  { clientHelloMs = port === 465 ? 1_000 : 0 }: SessionSettings,
+): number | undefined {
+  return tls === 'required' && clientHelloMs > 0 ? clientHelloMs : undefined
+}
+
+/** What a rule says to no purpose. */
+export function uselessSetting(
+  { for: choice, settings }: SessionRule,
+  listeners: readonly Listener[],
+): Fault | undefined {
+  if (settings.clientHelloMs === undefined) return undefined
+  const chosen = choice === undefined ? listeners : listeners.filter((listener) => isChosen(choice, listener))
+  if (chosen.some(({ tls }) => tls === 'required')) return undefined
+  const message = '"client-hello" is for listeners with `tls-require`, and this is none'
+  return { code: 'no-effect', message, hint: 'remove it' }
+}
+
+interface Fault {
+  readonly code: 'no-effect'
+  readonly message: string
+  readonly hint: string
 }
 
 /** What is said of all listeners. */

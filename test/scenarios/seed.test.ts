@@ -10,6 +10,7 @@ import { machineAddress, place, runAsStranger, testOnPrivateMachine } from '../s
 import { run } from '../support/process.ts'
 import { seedConf, startSeed, startSeedWorld, visits } from '../support/seed-world.ts'
 import { SmtpClient } from '../support/smtp-client.ts'
+import { swaks } from '../support/swaks.ts'
 
 const account =
   'login from { "joe" = "$6$sluicetest$E.NOmAGW08yHCFRGemQuvnUtuYnLnnJExoG1USku5XgvKUSzMwLWtj/YEbHvAHcEJRKf3mkIUf.IGV.BHRoDd1" }\n'
@@ -66,6 +67,20 @@ testOnPrivateMachine(import.meta.filename, ['dovecot', 'swaks', 'dkimverify'], (
     assert.equal(verdict.valid, true)
     // mask-source: who sent it from where is not told.
     assert.doesNotMatch(message.header, /Received: from /)
+  })
+
+  test("the seed's port 465 serves clients that expect TLS from the start, and those that send STARTTLS there", async (t) => {
+    await startSeedWorld(t)
+    await startSeed(t, `${account}users from any\n`)
+    const login = ['--auth', 'PLAIN', '--auth-user', 'joe', '--auth-password', passwords.joe]
+    for (const how of ['--tls-on-connect', '--tls']) {
+      const args = ['--server', `${machineAddress}:465`, '--from', 'joe@exem.pl', '--to', 'b@far.example', how]
+      const sent = await swaks([...args, ...login])
+      assert.equal(sent.code, 0, sent.stdout)
+    }
+    const plain = await SmtpClient.ready({ port: 465, host: machineAddress })
+    assert.equal((await plain.command('MAIL FROM:<joe@exem.pl>')).code, 530)
+    plain.destroy()
   })
 
   test('in the wrong order the rules go round, and check says which', async (t) => {
