@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 
+import { ConfigurationFiles } from './configuration-files.ts'
+import { createLiveConfiguration } from './live-configuration.ts'
 import { ConfigurationError, loadConfiguration } from './load.ts'
 import { toJson } from './to-json.ts'
 
@@ -67,6 +69,35 @@ test('a mistake is named by its place in the model; the checks of the files hold
   ] as const)
     assert.match(await refusal(text), message)
   assert.match(await refusal(json, at('pipeline.conf')), /has the settings of pipeline\.conf in it/)
+})
+
+test('what the files of the configuration must have, the model must have: files that are there, a host name, keys', async () => {
+  writeFileSync(at('cert'), '')
+  const json = await printed(`pki x cert "${at('cert')}" key "${at('cert')}"\nca own cert "${at('cert')}"\n${conf}`)
+  const { configuration } = await loaded(json)
+  assert.equal(configuration.pkis.get('x')?.cert, at('cert'))
+  const file = JSON.stringify(at('cert'))
+  for (const [text, message] of [
+    [json.replace(`"cert": ${file}`, '"cert": "/gone"'), /configuration\.pkis\.x\.cert, \/gone, is not there/],
+    [json.replace(`"own": ${file}`, '"own": "/gone"'), /configuration\.cas\.own, \/gone, is not there/],
+    [json.replace('"mtaSts"', '"tlsCa": "/gone", "mtaSts"'), /configuration\.pipeline\.tlsCa, \/gone, is not there/],
+    [json.replace('"mail.example.org"', '"mail example"'), /"mail example" is not a host name/],
+    [json.replace('"encryption": false', '"encryption": true'), /encryption needs a key/],
+  ] as const)
+    assert.match(await refusal(text), message)
+})
+
+test('a changed model is in force after a reload; a wrong one leaves the last in force', async () => {
+  const json = await printed(conf)
+  writeFileSync(at('model.json'), json)
+  const files = new ConfigurationFiles({ smtpdConf: at('model.json') })
+  const live = createLiveConfiguration(await files.load(), () => files.load())
+  writeFileSync(at('model.json'), json.replaceAll('"example.org"', '"example.net"'))
+  assert.equal((await live.reload()).kind, 'replaced')
+  assert.match(JSON.stringify(toJson(live.current)), /example\.net/)
+  writeFileSync(at('model.json'), '{"rules": []}')
+  assert.equal((await live.reload()).kind, 'refused')
+  assert.match(JSON.stringify(toJson(live.current)), /example\.net/)
 })
 
 test('hidden values are asked for, never used', async () => {

@@ -55,6 +55,34 @@ function hiddenFault(value: Json, path: string): string | undefined {
   return undefined
 }
 
+/** Files that a model names and that must be there, by their places in it. Those that ACME makes are none of them. */
+export function namedFiles(model: Configuration): readonly NamedPlace[] {
+  const { acme, ...pipeline } = model.pipeline
+  const all = [
+    ...[...model.pkis].flatMap(([name, { cert, key }]): NamedPlace[] => [
+      [`configuration.pkis.${name}.cert`, cert],
+      [`configuration.pkis.${name}.key`, key],
+    ]),
+    ...[...model.cas].map(([name, file]): NamedPlace => [`configuration.cas.${name}`, file]),
+    ...filesIn(pipeline, 'configuration.pipeline'),
+    ...filesIn(acme?.challenge, 'configuration.pipeline.acme.challenge'),
+  ]
+  return all.filter(([, file]) => file !== acme?.certFile && file !== acme?.keyFile)
+}
+
+type NamedPlace = readonly [place: string, file: string]
+
+function filesIn(value: unknown, place: string): readonly NamedPlace[] {
+  if (value === null || typeof value !== 'object') return []
+  const held: readonly (readonly [string, unknown])[] = Object.entries(value)
+  const file = 'kind' in value && value.kind === 'passwd' ? 'file' : undefined
+  return held.flatMap(([key, one]) =>
+    typeof one === 'string' && (key === file || /File$|^tlsCa$|^hook$/.test(key))
+      ? [[`${place}.${key}`, one] as const]
+      : filesIn(one, `${place}.${key}`),
+  )
+}
+
 function isStatic(value: object): boolean {
   return 'kind' in value && value.kind === 'static'
 }

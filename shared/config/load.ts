@@ -10,7 +10,7 @@ import { closest, ConfigurationError, fileSpan, type Diagnostic, type Span } fro
 import { grammarOfFile } from './grammar-choice.ts'
 import { findHostname } from './hostname.ts'
 import { modernKeywords, oldKeywords, pipelineKeywords } from './keywords.ts'
-import { isJsonModel, JsonModelError, parseJsonModel } from './json-model.ts'
+import { isJsonModel, JsonModelError, namedFiles, parseJsonModel } from './json-model.ts'
 import { Lexer, type ReadText } from './lexer.ts'
 import { parseModern } from './modern-grammar.ts'
 import type { Configuration } from './model.ts'
@@ -127,16 +127,24 @@ function loadModel(
   const diagnostics: Diagnostic[] = []
   if (pipelineConf !== undefined) {
     const message = 'a model in JSON has the settings of pipeline.conf in it'
-    const span = fileSpan(resolve(pipelineConf))
-    diagnostics.push({ severity: 'error', code: 'value', message, span, hint: 'leave -p out' })
+    const at = fileSpan(resolve(pipelineConf))
+    diagnostics.push({ severity: 'error', code: 'value', message, span: at, hint: 'leave -p out' })
   }
+  const span = fileSpan(resolve(smtpdConf))
+  const wrong = (message: string, hint: string): void => {
+    diagnostics.push({ severity: 'error', code: 'value', message, span, hint })
+  }
+  if (!isDomain(hostname)) wrong(`configuration.hostname: "${hostname}" is not a host name`, '"mail.example.org"')
+  if (model.atRest.encryption && model.atRest.key === undefined && model.pipeline.spool?.keyFile === undefined)
+    wrong('configuration.atRest: encryption needs a key', 'name its file in configuration.pipeline.spool.keyFile')
+  diagnostics.push(...missingFiles(namedFiles(model).map(([what, path]) => ({ path, what, span }))))
   const configuration = { ...model, hostname: hostname.toLowerCase(), revision: revisionOf(texts, options) }
   const policy = parsers.modern(new TokenReader(emptyLexer(new Map())))
   const pipeline = parsePipeline(new TokenReader(emptyLexer(new Map())), policy)
   pipeline.stated.add('users')
   diagnostics.push(...checkConfiguration(configuration, pipeline, () => ''))
   if (diagnostics.some(({ severity }) => severity === 'error')) throw new ConfigurationError(diagnostics)
-  const statedAt = new Map([['redis', fileSpan(resolve(smtpdConf))]])
+  const statedAt = new Map([...pipelineKeywords].map((word) => [word, span]))
   return { configuration: deepFreeze(configuration), warnings: diagnostics, statedAt, texts }
 }
 
