@@ -4,8 +4,8 @@ import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 export interface ForgedFieldsOptions {
   /** Names under which we write Authentication-Results. */
   readonly ownIds: readonly string[]
-  /** `X-Spam`: fields of that name or beginning with it and a hyphen are a filter's to write; absent: leave them. */
-  readonly spamPrefix?: string
+  /** `X-Spam`, `X-Virus`: fields of that name or beginning with it and a hyphen are a filter's to write; empty: leave them. */
+  readonly prefixes: readonly string[]
 }
 
 /** So many single fields are removed one by one; a message with more of them loses all of the name. */
@@ -15,7 +15,7 @@ const maxOtherNames = 24
 
 /**
  * Edits that remove what a stranger wrote in our name: Authentication-Results with our authserv-id (RFC 8601 §5), and
- * spam headers.
+ * what a filter says of spam and viruses.
  */
 export function forgedFieldEdits(header: Buffer, options: ForgedFieldsOptions): HeaderEdit[] {
   const fields = headerFields(header)
@@ -30,23 +30,19 @@ export function forgedFieldEdits(header: Buffer, options: ForgedFieldsOptions): 
     forged.size > maxSingle
       ? [{ kind: 'remove', name: 'Authentication-Results' }]
       : [...forged].map((value) => ({ kind: 'remove', name: 'Authentication-Results', value }))
-  const { spamPrefix } = options
-  if (spamPrefix === undefined) return results
-  const names = spamNames(
-    fields.map((field) => field.name),
-    spamPrefix.toLowerCase(),
-  )
+  const all = fields.map((field) => field.name)
+  const names = options.prefixes.flatMap((prefix) => namesBehind(all, prefix.toLowerCase()))
   return [...results, ...names.map((name) => ({ kind: 'remove' as const, name }))]
 }
 
-function spamNames(names: readonly string[], prefix: string): readonly string[] {
+function namesBehind(names: readonly string[], prefix: string): readonly string[] {
   const found = new Set(names.filter((name) => name === prefix || name.startsWith(`${prefix}-`)))
   const known = [prefix, ...readByRules.map((suffix) => `${prefix}-${suffix}`)].filter((name) => found.delete(name))
   return [...known, ...[...found].slice(0, maxOtherNames)]
 }
 
 /** What Sieve rules and mail programs look at. */
-const readByRules = ['flag', 'status', 'score', 'level', 'report', 'bar', 'checker-version', 'result', 'action']
+const readByRules = 'flag status score level report bar checker-version result action scanned'.split(' ')
 
 /** The authserv-id: first word behind comments and blanks, quoted or not, in lower case (RFC 8601 §2.2). */
 function authservId(value: string): string {

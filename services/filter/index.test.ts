@@ -166,12 +166,14 @@ test('results and spam headers that a stranger wrote in our name are removed, th
     'X-Spam: No',
     'X-SPAM-Status: No, score=-100',
     'X-Spam-Anything: x',
+    'X-Virus-Status: Clean',
+    'X-Virus-Scanned: by bank.example',
   ]
-  const kept = ['Authentication-Results: other.example; spf=pass', 'X-Spamminess: kept']
+  const kept = ['Authentication-Results: other.example; spf=pass', 'X-Spamminess: kept', 'X-Viruses: kept']
   const { header } = await run(`${[...forged, ...kept].join('\r\n')}\r\n${plain}`)
   for (const line of kept) assert.ok(header.includes(`${line}\r\n`), line)
   assert.equal(header.match(/sluice\.example/gi)?.length, 1)
-  assert.doesNotMatch(header, /bank\.example|score=-100|X-Spam-Anything|X-Spam: No/)
+  assert.doesNotMatch(header, /bank\.example|score=-100|X-Spam-Anything|X-Spam: No|X-Virus-/)
 })
 
 test('a signed-in user keeps X-Spam headers but not results in our name', async () => {

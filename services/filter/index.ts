@@ -25,7 +25,7 @@ import { rulesFor, trustOf } from './spam-policy.ts'
 import type { SpamRules, Trust } from './spam-policy.ts'
 import { judge } from './verdict.ts'
 import type { Verdict } from './verdict.ts'
-import { virusEdits } from './virus-fields.ts'
+import { virusEdits, virusPrefix } from './virus-fields.ts'
 
 /** Judges a message by its engines, says so in its header, and sends it on with the queue's tag. Same message, same result. */
 export default defineStage({ name: 'filter', queue: 'filter', open: (context) => openFilter(context) })
@@ -160,7 +160,7 @@ function decide(
   const edits: HeaderEdit[] = [
     ...forgedFieldEdits(header, {
       ownIds: [configuration.authservId, configuration.hostname],
-      ...(stranger ? { spamPrefix: rules.header } : {}),
+      prefixes: stranger ? [rules.header, virusPrefix] : [],
     }),
     ...(isJudged || verdict.action === 'junk' ? spamEdits(verdict, rules, header) : []),
     ...virusEdits(runs),

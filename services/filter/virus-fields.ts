@@ -1,7 +1,9 @@
 import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import type { EngineRun } from './run-engines.ts'
 
-const name = 'X-Virus-Status'
+/** What a scanner for viruses writes begins with it. */
+export const virusPrefix = 'X-Virus'
+const name = `${virusPrefix}-Status`
 
 /** `X-Virus-Status: Clean`, `Infected (NAME)` or `Not scanned (why)`; nothing, and nothing removed, where no scanner is asked. */
 export function virusEdits(runs: readonly EngineRun[]): HeaderEdit[] {

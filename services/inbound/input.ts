@@ -18,6 +18,8 @@ export interface InputHandler {
   refuseLine(fault: 'bare line feed' | 'too long', done: () => void): void
   /** The client sends no line end at all. */
   giveUp(): void
+  /** The client has said all it will, and all of it is answered but what was cut off in the middle. */
+  ended(): void
 }
 
 /** RFC 4954 §4 asks for 12,288 octets of base64 behind AUTH. */
@@ -70,6 +72,11 @@ export class SessionInput extends SMTPStream {
     this.#chunkOctets = chunk.length
     this.#next = next
     this.#run()
+  }
+
+  override _final(done: () => void): void {
+    if (!this.isClosed) this.#handler.ended()
+    done()
   }
 
   /** A line that the end of the connection cut off is not a command. */

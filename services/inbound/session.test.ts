@@ -1,36 +1,16 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { test } from 'node:test'
-import type { TestContext } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { connect as connectTls } from 'node:tls'
 
 import { SmtpClient, plain } from '../../test/support/smtp-client.ts'
 import { SpoolFullError } from '../../shared/spool/spool.ts'
 import { credentials, inlineMap, startInbound } from './testing.ts'
-import type { TestInbound, TestInboundOptions } from './testing.ts'
+import { connected, dialogue, start } from './testing-session.ts'
 
 const message = 'From: a@example.net\r\nSubject: x\r\n\r\nHello\r\n'
 const submission = { tls: 'offered', auth: { kind: 'required', table: credentials } } as const
-
-async function start(t: TestContext, options: TestInboundOptions = {}): Promise<TestInbound> {
-  const inbound = await startInbound(options)
-  t.after(() => inbound.close())
-  return inbound
-}
-
-async function connected(t: TestContext, inbound: TestInbound, options = {}): Promise<SmtpClient> {
-  const client = await SmtpClient.ready({ port: inbound.port, timeoutMs: 60_000, ...options })
-  t.after(() => client.destroy())
-  return client
-}
-
-/** Each line is sent, its reply must begin as written beside it. */
-async function dialogue(client: SmtpClient, lines: readonly (readonly [line: string, reply: string])[]): Promise<void> {
-  for (const [line, expected] of lines) {
-    const { raw } = await client.command(line)
-    assert.ok(raw.startsWith(expected), `${line}\n  expected ${expected}\n  got      ${raw}`)
-  }
-}
 
 const mail = ['MAIL FROM:<a@example.net>', '250 2.1.0'] as const
 const rcpt = ['RCPT TO:<jane@example.org>', '250 2.1.5'] as const
@@ -387,6 +367,29 @@ test('a full disk is answered 452, other trouble 451, and nothing stays', async 
     assert.equal(reply.raw.slice(0, 9), expected)
     assert.equal(inbound.aborted(), 1)
     await dialogue(client, [['NOOP', '250']])
+  }
+})
+
+test('a client that has said all and closes its side gets the replies, in the clear and in TLS', async (t) => {
+  for (const tls of ['none', 'implicit'] as const) {
+    const inbound = await start(t, {
+      listener: { tls, pkis: tls === 'none' ? [] : ['server'] },
+      accept: async () => {
+        for (let turn = 0; turn < 50; turn += 1) await nextTurn()
+        return { segment: 'memory', offset: 0 } as never
+      },
+    })
+    const target = { port: inbound.port, host: '127.0.0.1' }
+    const socket = tls === 'none' ? connect(target) : connectTls({ ...target, rejectUnauthorized: false })
+    t.after(() => socket.destroy())
+    let text = ''
+    for await (const chunk of socket) {
+      if (text === '') socket.write(`EHLO x\r\n${mail[0]}\r\n${rcpt[0]}\r\nDATA\r\n`)
+      text += String(chunk)
+      if (text.endsWith('<CR><LF>\r\n')) socket.end(`Subject: x\r\n\r\nHello\r\n.\r\n${mail[0]}\r\nNOO`)
+    }
+    assert.match(text, /^250 2\.0\.0 Ok: queued as \w+\r\n250 2\.1\.0 Ok\r\n$/m)
+    assert.equal(inbound.accepted.length, 1)
   }
 })
 

@@ -195,6 +195,8 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
 
   /** Without smtp-server's wait of 100 ms, but for clients on their first visit. */
   override init(): void {
+    // Who has said all and only listens now still gets the replies.
+    this._socket.allowHalfOpen = true
     this._setListeners(() => {
       const { knownClients, limits, monotonic } = this.#reception
       // Who begins with a handshake has shown that he waits.
@@ -333,6 +335,10 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   giveUp(): void {
     this.offend('protocol-errors')
     this.cutOff({ ...answers.lineTooLong, code: 421, enhanced: '4.7.0' })
+  }
+
+  ended(): void {
+    this.close()
   }
 
   answer(answer: Reply, next: () => void, told?: () => void): void {
@@ -585,9 +591,12 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   #upgrade(): void {
     this.#reply(answers.tlsReady)
     this.#flush()
+    // A handshake that the client breaks off is over at once.
+    this._socket.allowHalfOpen = false
     this.upgrade(
       () => this.#next(),
       () => {
+        this._socket.allowHalfOpen = true
         this.#noteTls()
         this.#reportTls()
       },
