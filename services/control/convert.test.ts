@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 
-import { runControl } from './run.ts'
+import { runTrimmed } from './testing.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'convert-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -20,21 +20,7 @@ writeFileSync(
   ].join('\n'),
 )
 
-async function control(...args: readonly string[]) {
-  const out: string[] = []
-  const errors: string[] = []
-  const code = await runControl(args, {
-    terminal: {
-      print: (line) => void out.push(line),
-      warn: (line) => void errors.push(line),
-      write: async () => {},
-      paint: (_colour, text) => text,
-      askSecret: async () => '',
-    },
-    environment: { SMTPD_HOSTNAME: 'mail.x.org' },
-  })
-  return { code, out: out.join('\n'), errors: errors.join('\n') }
-}
+const control = (...args: readonly string[]) => runTrimmed(args, { SMTPD_HOSTNAME: 'mail.x.org' })
 
 test('convert prints the file in the modern grammar, and check takes both', async () => {
   const converted = await control('convert', old)

@@ -8,11 +8,12 @@ import type { TestContext } from 'node:test'
 
 import { exampleMail } from '../../shared/classifier/testing.ts'
 import { mailsAt } from './mail-files.ts'
-import { runControl } from './run.ts'
+import { runTrimmed } from './testing.ts'
+import type { Printed } from './testing.ts'
 
 interface Bench {
   readonly folder: string
-  ctl(...args: readonly string[]): Promise<{ readonly code: number; readonly out: string; readonly errors: string }>
+  ctl(...args: readonly string[]): Promise<Printed>
 }
 
 function bench(t: TestContext): Bench {
@@ -25,25 +26,12 @@ function bench(t: TestContext): Bench {
   writeFileSync(join(folder, 'pipeline.conf'), 'spam subject "[SPAM]"\n')
   return {
     folder,
-    async ctl(...args) {
-      const out: string[] = []
-      const errors: string[] = []
-      const code = await runControl([...args, '-d', folder], {
-        terminal: {
-          print: (line) => void out.push(line),
-          warn: (line) => void errors.push(line),
-          write: async () => {},
-          paint: (_colour, text) => text,
-          askSecret: async () => '',
-        },
-        environment: {
-          SMTPD_HOSTNAME: 'mx.example.org',
-          SMTPD_CONF: join(folder, 'smtpd.conf'),
-          PIPELINE_CONF: join(folder, 'pipeline.conf'),
-        },
-      })
-      return { code, out: out.join('\n'), errors: errors.join('\n') }
-    },
+    ctl: (...args) =>
+      runTrimmed([...args, '-d', folder], {
+        SMTPD_HOSTNAME: 'mx.example.org',
+        SMTPD_CONF: join(folder, 'smtpd.conf'),
+        PIPELINE_CONF: join(folder, 'pipeline.conf'),
+      }),
   }
 }
 

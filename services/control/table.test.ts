@@ -6,28 +6,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 
-import { runControl } from './run.ts'
+import { runTrimmed } from './testing.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'table-'))
 after(() => rmSync(folder, { recursive: true }))
 writeFileSync(join(folder, 'aliases'), 'root: joe,\n  ann\n')
 writeFileSync(join(folder, 'moved'), '/^(.*)@old\\.org$/ $1@new.org\n')
 
-async function control(...args: readonly string[]) {
-  const out: string[] = []
-  const errors: string[] = []
-  const code = await runControl([...args, '-f', join(folder, 'smtpd.conf'), '-d', folder], {
-    terminal: {
-      print: (line) => void out.push(line),
-      warn: (line) => void errors.push(line),
-      write: async () => {},
-      paint: (_colour, text) => text,
-      askSecret: async () => '',
-    },
-    environment: { SMTPD_HOSTNAME: 'mail.x.org', MAIL_JOE: 'ann' },
+const control = (...args: readonly string[]) =>
+  runTrimmed([...args, '-f', join(folder, 'smtpd.conf'), '-d', folder], {
+    SMTPD_HOSTNAME: 'mail.x.org',
+    MAIL_JOE: 'ann',
   })
-  return { code, out: out.join('\n'), errors: errors.join('\n') }
-}
 
 /** Knows `joe`, and ends the connection when it is asked for `broken`. */
 async function tcpServer(): Promise<{ readonly port: number; close(): Promise<void> }> {

@@ -37,6 +37,7 @@ export interface Bench {
   accept(to?: readonly string[]): Promise<MessageId>
 }
 
+/** Runs `sluicectl`, and keeps what it prints. */
 export async function runPrinting(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<Printed> {
   const out: string[] = []
   const errors: string[] = []
@@ -49,6 +50,12 @@ export async function runPrinting(args: readonly string[], environment: NodeJS.P
   }
   const code = await runControl(args, { terminal, environment })
   return { code, out: out.join(''), errors: errors.join('') }
+}
+
+/** The same without the last line ends. */
+export async function runTrimmed(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<Printed> {
+  const { code, out, errors } = await runPrinting(args, environment)
+  return { code, out: out.trimEnd(), errors: errors.trimEnd() }
 }
 
 export async function openBench(t: TestContext): Promise<Bench> {

@@ -1,3 +1,4 @@
+import { beginningOf } from '../../shared/beginning-of.ts'
 import { readMail } from '../../shared/classifier/readable-mail.ts'
 import type { SpooledMessage } from '../../shared/spool/spool.ts'
 
@@ -24,7 +25,7 @@ const mostTextLength = 20_000
 
 /** Reads the beginning of the content as it was received. */
 export async function previewOf(stored: Pick<SpooledMessage, 'envelope' | 'locator' | 'stream'>): Promise<Preview> {
-  const content = await beginningOf(stored)
+  const content = await beginningOf(stored.stream(), mostBytes)
   const { fields, texts, parts } = readMail(content)
   const known = shownFields.flatMap((name) =>
     fields.filter((field) => field.name === name.toLowerCase()).map(({ value }) => ({ name, value })),
@@ -40,15 +41,4 @@ export async function previewOf(stored: Pick<SpooledMessage, 'envelope' | 'locat
       .map(({ type, extension }) => (extension === '' ? type : `${type} (${extension})`)),
     cut: stored.locator.sizeBytes > content.length || texts.some(({ text }) => text.trim().length > mostTextLength),
   }
-}
-
-async function beginningOf(stored: Pick<SpooledMessage, 'stream'>): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of stored.stream() as AsyncIterable<Buffer>) {
-    chunks.push(chunk)
-    length += chunk.length
-    if (length >= mostBytes) break
-  }
-  return Buffer.concat(chunks).subarray(0, mostBytes)
 }

@@ -1,5 +1,4 @@
-import type { Readable } from 'node:stream'
-
+import { beginningOf } from '../beginning-of.ts'
 import { mostReadBytes } from '../classifier/readable-mail.ts'
 import { failsAuthentication } from '../classifier/teach.ts'
 import type { Lesson, Taught } from '../classifier/teach.ts'
@@ -26,7 +25,7 @@ export function createSpoolLessons({ messages, teach }: SpoolLessonParts): Spool
       const verdicts = (await messages.story(id)).filter(({ event }) => event === 'filtered')
       if (verdicts.some(({ authentication: results }) => typeof results === 'string' && failsAuthentication(results)))
         return 'forged'
-      return teach(await beginningOf(stored.stream()), lesson)
+      return teach(await beginningOf(stored.stream(), mostReadBytes), lesson)
     },
   }
 }
@@ -43,15 +42,4 @@ export function describeLesson(taught: Taught | 'gone', lesson: Lesson): string 
     case 'gone':
       return 'not learned: it is not in the spool any more'
   }
-}
-
-async function beginningOf(stream: Readable): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    chunks.push(chunk)
-    length += chunk.length
-    if (length >= mostReadBytes) break
-  }
-  return Buffer.concat(chunks).subarray(0, mostReadBytes)
 }

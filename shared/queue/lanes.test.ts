@@ -3,7 +3,6 @@ import { after, before, beforeEach, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { silentLog } from '../log.ts'
-import { connectOnce } from './connection.ts'
 import { openQueues } from './queues.ts'
 import type { Queues } from './queues.ts'
 import { redisMissing, signalOf, startTestRedis, testJob } from './testing.ts'
@@ -20,9 +19,7 @@ before(async () => {
 })
 beforeEach(async () => {
   if (skip) return
-  const client = await connectOnce(redis.address, 'test', 2000)
-  await client.flushall()
-  client.disconnect()
+  await redis.empty()
 })
 after(async () => {
   if (skip) return

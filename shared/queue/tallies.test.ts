@@ -20,9 +20,7 @@ before(async () => {
 })
 beforeEach(async () => {
   if (skip) return
-  const client = await connectOnce(redis.address, 'test', 30_000)
-  await client.flushall()
-  client.disconnect()
+  await redis.empty()
 })
 after(async () => {
   if (skip) return

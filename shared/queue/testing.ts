@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Mailbox } from '../mail/address.ts'
 import { newMessageId } from '../mail/message-id.ts'
 import type { NewJob, StageJob } from './job.ts'
+import { connectOnce } from './connection.ts'
 import type { RedisAddress } from './redis-address.ts'
 import { findInPath } from './redis-engine.ts'
 import type { ServerProgram } from './redis-server.ts'
@@ -27,6 +28,8 @@ export interface TestRedis {
   restart(): Promise<void>
   /** SIGKILL. */
   kill(): Promise<void>
+  /** FLUSHALL: as if it had lost all it held. */
+  empty(): Promise<void>
   /** Ends it and removes the folder. */
   close(): Promise<void>
 }
@@ -82,6 +85,12 @@ class TestServer implements TestRedis {
 
   async kill(): Promise<void> {
     await end(this.#pid, 'SIGKILL')
+  }
+
+  async empty(): Promise<void> {
+    const client = await connectOnce(this.address, 'test', 30_000)
+    await client.flushall()
+    client.disconnect()
   }
 
   async restart(): Promise<void> {
