@@ -1,6 +1,9 @@
 import { Resolver as DnsResolver } from 'node:dns/promises'
 import { isDeepStrictEqual } from 'node:util'
 
+import { createValidatingResolver } from './dns/validating-resolver.ts'
+import type { Validated } from './dns/validating-resolver.ts'
+
 /** `absent`: the name or the record type does not exist, authoritatively. `failed`: nobody knows now (SERVFAIL, time-out); never treat it as absent. */
 export type LookUp<T> =
   | { readonly kind: 'found'; readonly records: readonly T[] }
@@ -51,6 +54,8 @@ export function createResolver(options: ResolverOptions): ProcessResolver {
   const { timeoutMs = 5_000, tries = 2, foundForMs = 300_000, absentForMs = 60_000, maxEntries = 50_000 } = options
   let { servers } = options
   let dns = open()
+  /** For names with characters that c-ares asks nobody about, as macros of SPF make them: `jane+list.example.org`. */
+  const odd = createValidatingResolver({ timeoutMs })
   const cache = new Map<string, Entry>()
 
   function open(): DnsResolver {
@@ -59,10 +64,10 @@ export function createResolver(options: ResolverOptions): ProcessResolver {
     return opened
   }
 
-  function cached<T>(key: string, ask: () => Promise<readonly T[]>): Promise<LookUp<T>> {
+  function cached<T>(key: string, ask: () => Promise<LookUp<T>>): Promise<LookUp<T>> {
     const known = cache.get(key)
     if (known !== undefined && known.expiresAt > Date.now()) return known.answer as Promise<LookUp<T>>
-    const answer = lookUp(ask)
+    const answer = ask()
     const entry: Entry = { answer, expiresAt: Number.POSITIVE_INFINITY }
     cache.delete(key)
     cache.set(key, entry)
@@ -73,31 +78,98 @@ export function createResolver(options: ResolverOptions): ProcessResolver {
     return answer
   }
 
+  function byName<T>(
+    type: string,
+    name: string,
+    ask: () => Promise<readonly T[]>,
+    askOdd: () => Promise<Validated<T>>,
+  ): Promise<LookUp<T>> {
+    return cached(`${type} ${name}`, async () => {
+      const answer = await lookUp(ask)
+      if (answer !== 'refused') return answer
+      if (!isPossible(name)) return { kind: 'absent', name: true }
+      odd.useServers(dns.getServers())
+      return unvalidated(await askOdd())
+    })
+  }
+
+  const texts = async (name: string): Promise<string[]> =>
+    (await dns.resolveTxt(name)).map((strings) => strings.join(''))
+
   return {
-    mx: (name) => cached(`mx ${name}`, () => dns.resolveMx(name)),
-    a: (name) => cached(`a ${name}`, () => dns.resolve4(name)),
-    aaaa: (name) => cached(`aaaa ${name}`, () => dns.resolve6(name)),
-    txt: (name) => cached(`txt ${name}`, async () => (await dns.resolveTxt(name)).map((strings) => strings.join(''))),
-    ptr: (address) => cached(`ptr ${address}`, () => dns.reverse(address)),
+    mx: (name) =>
+      byName(
+        'mx',
+        name,
+        () => dns.resolveMx(name),
+        () => odd.mx(name),
+      ),
+    a: (name) =>
+      byName(
+        'a',
+        name,
+        () => dns.resolve4(name),
+        () => odd.a(name),
+      ),
+    aaaa: (name) =>
+      byName(
+        'aaaa',
+        name,
+        () => dns.resolve6(name),
+        () => odd.aaaa(name),
+      ),
+    txt: (name) =>
+      byName(
+        'txt',
+        name,
+        () => texts(name),
+        () => odd.txt(name),
+      ),
+    ptr: (address) =>
+      cached(`ptr ${address}`, async () => {
+        const answer = await lookUp(() => dns.reverse(address))
+        return answer === 'refused' ? { kind: 'absent', name: true } : answer
+      }),
     useServers(next) {
       if (isDeepStrictEqual(next, servers)) return
       servers = next
       dns = open()
       cache.clear()
     },
-    close: () => dns.cancel(),
+    close() {
+      dns.cancel()
+      odd.close()
+    },
   }
 }
 
-async function lookUp<T>(ask: () => Promise<readonly T[]>): Promise<LookUp<T>> {
+/** `refused`: c-ares does not ask about such a name. */
+async function lookUp<T>(ask: () => Promise<readonly T[]>): Promise<LookUp<T> | 'refused'> {
   try {
     const records = await ask()
     return records.length > 0 ? { kind: 'found', records } : { kind: 'absent', name: false }
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? ''
+    if (code === 'EBADNAME') return 'refused'
     if (absentCodes.has(code)) return { kind: 'absent', name: code !== 'ENODATA' }
     return { kind: 'failed', error: error as Error }
   }
+}
+
+function unvalidated<T>(answer: Validated<T>): LookUp<T> {
+  switch (answer.kind) {
+    case 'found':
+      return { kind: 'found', records: answer.records }
+    case 'absent':
+      return { kind: 'absent', name: answer.name }
+    case 'failed':
+      return { kind: 'failed', error: answer.error }
+  }
+}
+
+/** Whatever stands in them, labels have 1 to 63 octets and a name 253 at most (RFC 1035 §2.3.4): others do not exist. */
+function isPossible(name: string): boolean {
+  return name.length <= 253 && /^[^.]{1,63}(?:\.[^.]{1,63})*\.?$/s.test(name)
 }
 
 function forgetOldest(cache: Map<string, Entry>): void {

@@ -1,5 +1,5 @@
 /** Record types of the questions that we ask ourselves (RFC 1035 §3.2.2, RFC 3596, RFC 6698 §7.1). */
-export const recordTypes = { A: 1, MX: 15, AAAA: 28, TLSA: 52 } as const
+export const recordTypes = { A: 1, MX: 15, TXT: 16, AAAA: 28, TLSA: 52 } as const
 
 export type RecordType = keyof typeof recordTypes
 
@@ -45,6 +45,19 @@ export function decodeAnswer(message: Buffer): DnsAnswer | undefined {
     if (error instanceof RangeError) return undefined
     throw error
   }
+}
+
+/** The strings of a TXT record in one, octets as latin1 (RFC 1035 §3.3.14). Undefined when they do not fill it. */
+export function joinTexts(data: Buffer): string | undefined {
+  let text = ''
+  let place = 0
+  while (place < data.length) {
+    const end = place + 1 + data.readUInt8(place)
+    if (end > data.length) return undefined
+    text += data.toString('latin1', place + 1, end)
+    place = end
+  }
+  return text
 }
 
 /** A name at a place of the message, in lower case and without final dot. @throws RangeError */

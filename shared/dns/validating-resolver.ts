@@ -2,7 +2,7 @@ import { withDeadline } from '../deadline.ts'
 import { asciiDomain } from '../mail/ascii-domain.ts'
 import type { LookUp, MxRecord } from '../resolver.ts'
 import { dnsPlace, exchange } from './exchange.ts'
-import { readName, recordTypes } from './message.ts'
+import { joinTexts, readName, recordTypes } from './message.ts'
 import type { DnsAnswer, DnsRecord, RecordType } from './message.ts'
 import { parseTlsa } from './tlsa.ts'
 import type { TlsaRecord } from './tlsa.ts'
@@ -19,6 +19,7 @@ export interface ValidatingResolver {
   mx(name: string): Promise<Validated<MxRecord>>
   a(name: string): Promise<Validated<string>>
   aaaa(name: string): Promise<Validated<string>>
+  txt(name: string): Promise<Validated<string>>
   tlsa(name: string): Promise<Validated<TlsaRecord>>
   /** Asks other servers from now on, and forgets what it knows when they are others. */
   useServers(servers: readonly string[]): void
@@ -87,6 +88,7 @@ export function createValidatingResolver(options: ValidatingOptions = {}): Valid
     mx: (name) => cached(name, 'MX', readMx),
     a: (name) => cached(name, 'A', ({ data }) => (data.length === 4 ? data.join('.') : undefined)),
     aaaa: (name) => cached(name, 'AAAA', ({ data }) => (data.length === 16 ? groups(data) : undefined)),
+    txt: (name) => cached(name, 'TXT', ({ data }) => joinTexts(data)),
     tlsa: (name) => cached(name, 'TLSA', ({ data }) => parseTlsa(data)),
     useServers(next) {
       if (next.join() === servers.join()) return
