@@ -40,7 +40,7 @@ export type ParsedSignature =
 export function parseSignature(raw: string): ParsedSignature {
   const tags = parseTagList(rawValue(raw))
   if (tags === undefined) return { kind: 'void', reason: 'signature has syntax errors' }
-  if (tags.get('v') !== '1') return voided(tags, 'unknown version of signature')
+  if (!versions.has(tags.get('v'))) return voided(tags, 'unknown version of signature')
   const parsed = parseCommon(tags)
   if (parsed.kind === 'void') return parsed
   const { signedNames, identity, domain } = parsed.tags
@@ -50,11 +50,14 @@ export function parseSignature(raw: string): ParsedSignature {
   return parsed
 }
 
+/** 1; signers of the drafts say 0.5 or nothing, and what they sign verifies in the same way. */
+const versions: ReadonlySet<string | undefined> = new Set(['1', '0.5', undefined])
+
 /** Reads an ARC-Message-Signature: as DKIM, but for v= and i= (RFC 8617 §4.1.2). */
 export function parseArcSignature(raw: string): ParsedSignature {
   const tags = parseTagList(rawValue(raw))
   if (tags === undefined) return { kind: 'void', reason: 'signature has syntax errors' }
-  return parseCommon(new Map([...tags].filter(([name]) => name !== 'i')), 'relaxed/relaxed')
+  return parseCommon(new Map([...tags].filter(([name]) => name !== 'i')))
 }
 
 /** `rsa-sha256` and its like; `undefined` for what neither RFC 6376 nor RFC 8463 knows. */
@@ -71,15 +74,15 @@ export function parseAlgorithm(text: string): { readonly keyType: KeyType; reado
   }
 }
 
-function parseCommon(tags: ReadonlyMap<string, string>, defaultForm = 'simple/simple'): ParsedSignature {
+function parseCommon(tags: ReadonlyMap<string, string>): ParsedSignature {
   const domain = asciiDomain(tags.get('d') ?? '')
   const selector = tags.get('s') ?? ''
   if (!isDnsName(domain) || !isDnsName(selector)) return voided(tags, 'd= or s= is missing or no name')
   const algorithm = parseAlgorithm(tags.get('a') ?? '')
   if (algorithm === undefined) return voided(tags, 'unknown algorithm')
-  const form = parseForm(tags.get('c') ?? defaultForm)
+  const form = parseForm(tags.get('c') ?? 'simple/simple')
   if (form === undefined) return voided(tags, 'unknown canonicalization')
-  if (!(tags.get('q') ?? 'dns/txt').split(':').some((method) => method.trim().startsWith('dns')))
+  if (!(tags.get('q') ?? 'dns/txt').split(':').some((method) => queryMethods.has(method.trim().toLowerCase())))
     return voided(tags, 'unknown query method')
   const signedNames = (tags.get('h') ?? '').split(':').map((name) => name.trim().toLowerCase())
   if (signedNames.every((name) => name === '')) return voided(tags, 'h= is missing')
@@ -98,10 +101,20 @@ function parseCommon(tags: ReadonlyMap<string, string>, defaultForm = 'simple/si
       signedNames,
       bodyHash: bodyDigest.toString('base64'),
       signature: signature.toString('base64'),
-      identity: tags.get('i') ?? `@${domain}`,
+      identity: unquoted(tags.get('i') ?? `@${domain}`),
       ...numbers,
     },
   }
+}
+
+/** `dns` alone is what signers of the drafts write. */
+const queryMethods: ReadonlySet<string> = new Set(['dns/txt', 'dns'])
+
+/** dkim-quoted-printable (RFC 6376 §2.11), as i= is written; octets as latin1. */
+function unquoted(text: string): string {
+  return text
+    .replaceAll(/[ \t]/g, '')
+    .replaceAll(/=([0-9A-F]{2})/g, (_, octet: string) => String.fromCharCode(Number.parseInt(octet, 16)))
 }
 
 function parseForm(text: string): { readonly header: Canonicalization; readonly body: Canonicalization } | undefined {

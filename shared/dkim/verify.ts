@@ -27,7 +27,7 @@ export interface VerifyOptions {
   readonly txt: (name: string) => Promise<LookUp<string>>
   /** Epoch ms that x= is compared with: the time of acceptance, so that waiting in a queue changes no verdict. */
   readonly atMs: number
-  /** RSA keys shorter than this give `policy` (RFC 8301 §3.2); 1024 when left out. */
+  /** What verifies with a shorter RSA key is `policy` (RFC 8301 §3.2, RFC 8601 §2.7.1); 1024 when left out. */
   readonly minKeyBits?: number
 }
 
@@ -77,8 +77,8 @@ function check(prepared: Extract<Prepared, { kind: 'prepared' }>, key: PublicKey
   const { tags } = prepared
   const restriction = restrictionOf(key, tags)
   if (restriction !== undefined) return { result: 'permerror', reason: restriction }
-  if (key.type === 'rsa' && key.bits < (options.minKeyBits ?? 1024)) return { result: 'policy', reason: 'weak key' }
   if (!isGenuine(tags, prepared.signed, key)) return { result: 'fail', reason: 'signature did not verify' }
+  if (key.type === 'rsa' && key.bits < (options.minKeyBits ?? 1024)) return { result: 'policy', reason: 'weak key' }
   const { signedAt, expiresAt } = tags
   if (expiresAt === undefined) return { result: 'pass' }
   if (signedAt !== undefined && expiresAt < signedAt) return { result: 'neutral', reason: 'x= is before t=' }
