@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import type { SignatureResult } from '../../../shared/dkim/verify.ts'
+import type { SpfVerdict } from '../../../shared/spf/check-host.ts'
 import { zoneResolver } from '../testing.ts'
 import type { Zone } from '../testing.ts'
 import { checkDmarc, parseDmarc } from './dmarc.ts'
 import type { DmarcResult } from './dmarc.ts'
 import { organisationalDomain } from './organisational-domain.ts'
-import type { SpfVerdict } from '../../../shared/spf/spf-check.ts'
 
 interface Given {
   readonly author?: string

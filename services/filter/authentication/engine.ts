@@ -23,6 +23,8 @@ export interface AuthenticationOptions {
   readonly hostname: string
   /** What DNS has not answered by then counts as temperror (RFC 7208 §4.6.4: 20 s at least). */
   readonly dnsMs?: number
+  /** Shortest RSA key that proves something; 1024 when left out (RFC 8301 §3.2). */
+  readonly minKeyBits?: number
   /** One for each core when left out. */
   readonly threads?: number
 }
@@ -89,13 +91,13 @@ function demandOf({ dmarc }: Authentication): Pick<EngineResult, 'demand'> {
 async function runChecks(
   message: ScanMessage,
   signal: AbortSignal,
-  { resolver, spf: spfCheck, pool }: Parts,
+  { resolver, spf: spfCheck, pool, minKeyBits }: Parts,
   deadline: Deadline,
 ): Promise<Authentication> {
   const { envelope } = message
   const txt = (name: string): ReturnType<Resolver['txt']> =>
     deadline.or(resolver.txt(name), { kind: 'failed', error: new Error('no answer in time') })
-  const options = { txt, atMs: envelope.receivedAt }
+  const options = { txt, atMs: envelope.receivedAt, ...(minKeyBits === undefined ? {} : { minKeyBits }) }
   const spfRunning = spfCheck.check(envelope)
   spfRunning.catch(() => {})
   const inspection = await inspectMessage(message, signal, pool)

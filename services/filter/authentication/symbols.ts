@@ -1,3 +1,4 @@
+import type { SpfResult } from '../../../shared/spf/spf-check.ts'
 import type { ScanSymbol } from '../engine.ts'
 import type { Authentication } from './findings.ts'
 
@@ -40,7 +41,7 @@ export function symbolsOf({ spf, dkim, dmarc, arc }: Authentication): readonly S
     symbols.push({ name, score: authenticationScores[name], text })
   }
 
-  if (spf.result === 'fail') add('SPF_FAIL', `${spf.domain} does not send from this client`)
+  if (spf.result === 'fail') add('SPF_FAIL', `${spf.domain} does not send from this client${inItsWords(spf)}`)
   if (spf.result === 'softfail') add('SPF_SOFTFAIL', `${spf.domain} hardly sends from this client`)
   if (spf.result === 'permerror') add('SPF_PERMERROR', `the SPF record of ${spf.domain} is broken`)
 
@@ -58,6 +59,14 @@ export function symbolsOf({ spf, dkim, dmarc, arc }: Authentication): readonly S
 
   if (arc.result === 'fail') add('ARC_INVALID', arc.reason ?? 'ARC chain is broken')
   return symbols
+}
+
+const maxExplanation = 200
+
+/** What the domain says about its fail (RFC 7208 §6.2): the word of a stranger, so short and printable. */
+function inItsWords({ explanation }: SpfResult): string {
+  if (explanation === undefined || explanation === '') return ''
+  return `: ${explanation.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, maxExplanation)}`
 }
 
 const dmarcSymbols = { none: 'DMARC_FAIL', quarantine: 'DMARC_QUARANTINE', reject: 'DMARC_REJECT' } as const

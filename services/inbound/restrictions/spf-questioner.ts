@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Clock } from '../../../shared/clock.ts'
 import type { Means } from '../../../shared/restrictions/question.ts'
 import type { Resolver } from '../../../shared/resolver.ts'
-import type { SpfCheck } from '../../../shared/spf/spf-check.ts'
+import { createSpfCheck } from '../../../shared/spf/spf-check.ts'
 
 export interface SpfQuestionerParts extends Pick<Means, 'log'> {
   readonly resolver: Omit<Resolver, 'close'>
@@ -13,19 +13,16 @@ export interface SpfQuestionerParts extends Pick<Means, 'log'> {
   readonly limitMs?: number
 }
 
-/** Asks SPF for restrictions. The library behind it is read with the first question: most listeners never have one. */
+/** Asks SPF for restrictions. */
 export function spfQuestioner({ limitMs = 10_000, log, ...parts }: SpfQuestionerParts): Means['spfPasses'] {
-  let opened: Promise<SpfCheck> | undefined
-  const open = (): Promise<SpfCheck> =>
-    (opened ??= import('../../../shared/spf/spf-check.ts').then(({ createSpfCheck }) => createSpfCheck(parts)))
+  const spf = createSpfCheck(parts)
 
   return async ({ client, helo, sender }) => {
     if (sender === undefined) return false
     const origin = { address: client.address, ...(helo === undefined ? {} : { helo }) }
     const answered = new AbortController()
     try {
-      const check = await open()
-      const asked = check.check({ origin, reversePath: sender.mailbox })
+      const asked = spf.check({ origin, reversePath: sender.mailbox })
       const late = wait(limitMs, undefined, { signal: answered.signal, ref: false }).catch(() => undefined)
       return (await Promise.race([asked, late]))?.result === 'pass'
     } catch (error) {
