@@ -67,8 +67,8 @@ export async function open(): Promise<(task: CheckTask) => Promise<CheckResult>>
   const fence = buildFence()
   const [scanner, parse] = await load()
   const check = async ({ content, address, clientName }: CheckTask): Promise<CheckResult> => {
-    const mail = await parse(Buffer.from(content.buffer, content.byteOffset, content.byteLength), parseOptions)
-    if ((mail.text ?? '').length + (mail.html || '').length > mostText) return { kind: 'too long' }
+    const mail = await parseShort(parse, Buffer.from(content.buffer, content.byteOffset, content.byteLength))
+    if (mail === undefined) return { kind: 'too long' }
     const [executables, macros, arbitrary] = await Promise.all([
       scanner.getExecutableResults(mail),
       scanner.getMacroResults(mail),
@@ -84,11 +84,11 @@ export async function open(): Promise<(task: CheckTask) => Promise<CheckResult>>
       points: judged?.score ?? 0,
       reasons: (judged?.reasons ?? []).slice(0, mostReasons),
       files: [...executables, ...macros].flatMap((hit) => fileOf(hit) ?? []).slice(0, mostFiles),
-      attempts: [...fence.attempts],
+      attempts: fence.takeAttempts(),
     }
   }
   // What is loaded when it is first needed is needed now.
-  await check({ content: specimen })
+  for (const charset of charsets) await check({ content: specimen(charset) })
   fence.close()
   return check
 }
@@ -116,30 +116,39 @@ const parseOptions = {
   maxHtmlLengthToParse: mostText,
 }
 
-const specimen = Buffer.from(
-  [
-    'From: "J\u00e4ne" <jane@example.org>',
-    'Subject: =?iso-8859-2?q?caf=E9?=',
-    'Content-Type: multipart/mixed; boundary=b',
-    '',
-    '--b',
-    'Content-Type: text/html; charset=koi8-r',
-    'Content-Transfer-Encoding: quoted-printable',
-    '',
-    '<p>caf=C1 <a href="http://192.0.2.1/">http://example.org/</a></p>',
-    '--b',
-    'Content-Type: text/plain; charset=iso-2022-jp',
-    '',
-    'text',
-    '--b',
-    'Content-Type: application/zip; name=a.zip',
-    'Content-Transfer-Encoding: base64',
-    '',
-    'UEsDBBQAAAAIAAAAIQAAAAAAAAAAAAAAAAABAAAAYQ==',
-    '--b--',
-    '',
-  ].join('\r\n'),
-)
+/** Undefined when there is too much text. */
+async function parseShort(parse: ParseMail, content: Buffer): Promise<ParsedMail | undefined> {
+  try {
+    const mail = await parse(content, parseOptions)
+    return (mail.text ?? '').length + (mail.html || '').length > mostText ? undefined : mail
+  } catch (error) {
+    if ((error as Error).message.startsWith('HTML too long')) return undefined
+    throw error
+  }
+}
+
+/** One for each table and decoder of iconv-lite. */
+const charsets =
+  'utf-8 iso-8859-2 shift_jis euc-jp iso-2022-jp gb2312 gbk gb18030 euc-kr cp949 big5 cp950 big5-hkscs utf-7 utf-16 utf-32 x-unknown'.split(
+    ' ',
+  )
+
+/** Text, markup, names and an attachment, all of it in this charset. */
+function specimen(charset: string): Buffer {
+  const word = `=?${charset}?q?caf=C1=A1?=`
+  const part = (type: string, body: string): string =>
+    `--b\r\nContent-Type: ${type}\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n${body}\r\n`
+  return Buffer.from(
+    [
+      `From: "${word}" <jane@example.org>\r\nSubject: ${word}\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n`,
+      part(`text/html; charset=${charset}`, '<p>caf=C1=A1 <a href=3D"http://192.0.2.1/">http://example.org/</a></p>'),
+      part(`text/plain; charset=${charset}; format=flowed`, 'caf=C1=A1 '),
+      part(`application/zip; name="${word}.zip"`, 'PK=03=04=14=00=00=00=08=00=00=00'),
+      part('message/rfc822', `Subject: ${word}\r\n\r\ntext`),
+      '--b--\r\n',
+    ].join(''),
+  )
+}
 
 const kinds: Readonly<Record<string, FoundFile['kind']>> = {
   script: 'script',

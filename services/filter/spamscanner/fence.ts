@@ -4,8 +4,8 @@ import { createRequire, syncBuiltinESMExports } from 'node:module'
 export interface Fence {
   /** From now on whatever is listed below throws; for good. */
   close(): void
-  /** What was tried since, `net.connect`, the first of them. */
-  readonly attempts: readonly string[]
+  /** What was tried since it was closed, or since it was asked last: `net.connect`, the first of them. */
+  takeAttempts(): readonly string[]
 }
 
 type Holder = Record<string, unknown>
@@ -70,7 +70,7 @@ export function buildFence(): Fence {
   for (const key of ['binding', 'dlopen', 'chdir', 'kill']) gate(process as unknown as Holder, key, `process.${key}`)
   syncBuiltinESMExports()
   return {
-    attempts,
+    takeAttempts: () => attempts.splice(0),
     close() {
       isClosed = true
     },

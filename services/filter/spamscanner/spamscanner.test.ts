@@ -88,6 +88,29 @@ test('the test text is found in base64 too', async () => {
   assert.ok(result !== undefined && result.score > 900 && namesOf(result).includes('SPAMSCANNER_GTUBE'))
 })
 
+test('mail in any charset is read with what was loaded before the fence was closed', async () => {
+  const charsets =
+    'Shift_JIS EUC-JP ISO-2022-JP GB2312 GBK GB18030 EUC-KR ks_c_5601-1987 Big5 Big5-HKSCS KOI8-R windows-1255 UTF-7'
+  const results = await scanAll(
+    charsets
+      .split(' ')
+      .map((charset) =>
+        Buffer.from(
+          `From: =?${charset}?b?xeTF5A==?= <a@example.org>\r\nContent-Type: text/html; charset=${charset}\r\n\r\n<p>\u00c5\u00e4`,
+          'latin1',
+        ),
+      ),
+  )
+  for (const { status, reason } of results) assert.equal(status, 'ok', reason)
+})
+
+test('markup that is too long for its parser is named, not a failure', async () => {
+  const [result] = await scanAll([
+    Buffer.from(`${letter}Content-Type: text/html\r\n\r\n${'<p>word</p>'.repeat(20_000)}`),
+  ])
+  assert.deepEqual([result?.status, result?.reason], ['unable', 'more text than it is fit for'])
+})
+
 const hard: readonly (readonly [string, string])[] = [
   ['nothing at all', ''],
   ['100,000 blanks', `${letter}\r\n${' '.repeat(99_000)}`],

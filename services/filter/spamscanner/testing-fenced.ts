@@ -65,6 +65,6 @@ export async function open(): Promise<(file: string) => Promise<Tried>> {
         else done.push(`${name}: ${String(error)}`)
       }
     }
-    return { refused, done, attempts: fence.attempts, environment: Object.keys(process.env) }
+    return { refused, done, attempts: fence.takeAttempts(), environment: Object.keys(process.env) }
   }
 }
