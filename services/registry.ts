@@ -1,3 +1,4 @@
+import type { OpenOfflineFilter } from '../shared/pipeline/offline-filter.ts'
 import type { Service } from '../shared/service.ts'
 
 /** The one list of services, in the order they start: what takes work before what brings it. */
@@ -10,3 +11,8 @@ export const registry: ReadonlyMap<string, () => Promise<{ readonly default: Ser
   ['dashboard', () => import('./dashboard/index.ts')],
   ['inbound', () => import('./inbound/index.ts')],
 ])
+
+/** What the filter says of mail in files, for who is no service. */
+export async function offlineFilter(): Promise<OpenOfflineFilter> {
+  return (await import('./filter/offline.ts')).openOfflineFilter
+}

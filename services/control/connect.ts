@@ -47,15 +47,20 @@ const localPipelineConf = fileURLToPath(new URL('../../deploy/local/pipeline.con
 const redisLimitMs = 3_000
 
 /**
- * Reads the configuration; makes the local identity when the configuration that ships with Sluice is used and it is missing.
+ * Reads the configuration, or one with other files in their places; makes the local identity when the configuration that ships with Sluice is used and it is missing.
  * @throws ConfigurationError, StartError
  */
-export async function loadPlace(invocation: Invocation, smtpdConf?: string): Promise<Place> {
+export async function loadPlace(
+  invocation: Invocation,
+  smtpdConf?: string,
+  otherPipelineConf?: string,
+): Promise<Place> {
   const options = startOptions(invocation)
   const file = smtpdConf ?? options.smtpdConf
   const dataFolder = resolve(options.dataFolder)
   const local = file === undefined ? await prepareLocalIdentity(await openDataFolder(dataFolder)) : undefined
-  const pipelineConf = options.pipelineConf ?? (local === undefined ? undefined : localPipelineConf)
+  const pipelineConf =
+    otherPipelineConf ?? options.pipelineConf ?? (local === undefined ? undefined : localPipelineConf)
   const hostname = invocation.environment['SMTPD_HOSTNAME']
   const { configuration, warnings, texts } = await loadConfiguration({
     smtpdConf: file ?? localSmtpdConf,

@@ -1,9 +1,7 @@
 import type { Configuration, Listener } from '../../shared/config/model.ts'
 import { settle } from '../../shared/config/settle.ts'
 import { openTables } from '../../shared/config/tables.ts'
-import { parseMailbox } from '../../shared/mail/address.ts'
 import type { Mailbox, ReversePath } from '../../shared/mail/address.ts'
-import { tag } from '../../shared/mail/tag.ts'
 import { createResolver } from '../../shared/resolver.ts'
 import { explainRestrictions, renderRestrictions } from '../../shared/restrictions/explain.ts'
 import type { RestrictionExplanation } from '../../shared/restrictions/explain.ts'
@@ -16,6 +14,7 @@ import { localAddresses } from '../../shared/system.ts'
 import { UsageError, exitCodes } from './command.ts'
 import type { Command, Invocation, OptionValues } from './command.ts'
 import { loadPlace } from './connect.ts'
+import { mailboxOf, tagOf } from './operands.ts'
 
 export const explainCommand: Command = {
   words: ['explain'],
@@ -93,7 +92,7 @@ function recipientOf(operand: string | undefined, option: string | undefined): M
   if (stated === undefined) throw new UsageError('explain needs a recipient: explain jane@example.org')
   if (operand !== undefined && option !== undefined)
     throw new UsageError('one recipient at a time: RECIPIENT or --rcpt')
-  return mailbox(stated)
+  return mailboxOf(stated)
 }
 
 function transactionOf(options: OptionValues): Transaction {
@@ -111,19 +110,5 @@ function transactionOf(options: OptionValues): Transaction {
 }
 
 function reversePath(text: string | undefined): ReversePath {
-  return text === undefined || text === '' || text === '<>' ? null : mailbox(text)
-}
-
-function mailbox(text: string): Mailbox {
-  const parsed = parseMailbox(text)
-  if (parsed === undefined) throw new UsageError(`'${text}' is not an address like jane@example.org`)
-  return parsed
-}
-
-function tagOf(word: string) {
-  try {
-    return tag(word)
-  } catch (error) {
-    throw new UsageError((error as Error).message, { cause: error })
-  }
+  return text === undefined || text === '' || text === '<>' ? null : mailboxOf(text)
 }

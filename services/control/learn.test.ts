@@ -11,6 +11,9 @@ import { mailsAt } from './mail-files.ts'
 import { runTrimmed } from './testing.ts'
 import type { Printed } from './testing.ts'
 
+/** The test text of all spam filters, in two parts so that this file is none. */
+const gtube = ['XJS*C4JDBQADN1.NSBN3*2IDNEN*', 'GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X'].join('')
+
 interface Bench {
   readonly folder: string
   ctl(...args: readonly string[]): Promise<Printed>
@@ -95,18 +98,64 @@ test('scan tells what the model thinks of each message, and why', async (t) => {
     await ctl('learn', kind, join(folder, kind))
   }
   const { out } = await ctl('scan', join(folder, 'spam'))
-  assert.match(out, /120 messages, 120 with 5 points or more, by site-[0-9a-f]{8}$/)
-  assert.match((await ctl('scan', join(folder, 'ham'))).out, /120 messages, 0 with 5 points or more/)
+  assert.match(out, /\njunk +120  100.0 %\n120 messages, judged with site-[0-9a-f]{8}\nnot asked: DNS$/)
+  assert.match((await ctl('scan', join(folder, 'ham'))).out, /\nclean +120  100.0 %\n120 messages, judged with site-/)
   writeFileSync(join(folder, 'one'), exampleMail(500, 'spam'))
   const [line = ''] = (await ctl('scan', join(folder, 'one'), '--why', '--json')).out.split('\n')
-  const { junk, reasons } = JSON.parse(line) as {
-    junk: boolean
+  const { verdict, symbols, reasons } = JSON.parse(line) as {
+    verdict: string
+    symbols: readonly { name: string }[]
     reasons: readonly { feature: string; logOdds: number }[]
   }
-  assert.ok(junk)
+  assert.equal(verdict, 'junk')
+  assert.deepEqual(
+    symbols.map(({ name }) => name),
+    ['CLASSIFIER'],
+  )
   assert.ok(
     reasons.some(({ feature, logOdds }) => /casino|prize|lottery|bonus|pills|urgent/.test(feature) && logOdds > 0),
   )
+})
+
+test('scan --compare shows only what another configuration judges otherwise, and how many that are', async (t) => {
+  const { folder, ctl } = bench(t)
+  const mail = (subject: string, body: string): string =>
+    `From x Sat Nov 21 10:00:00 2026\nFrom: jane@example.org\nSubject: ${subject}\n\n${body}\n\n`
+  writeFileSync(join(folder, 'mbox'), mail('Minutes', 'Hello') + mail('Try\u001b[2J', gtube) + mail('Again', gtube))
+  writeFileSync(
+    join(folder, 'other.conf'),
+    'spam junk 5 discard 900\nspam for tag Lists discard never\nspam engine rspamd "http://h:1" engine builtin\nvirus clamd "h:1"\n',
+  )
+  const compare = ['scan', join(folder, 'mbox'), '--compare', join(folder, 'other.conf')]
+  const { code, out, errors } = await ctl(...compare)
+  assert.deepEqual([code, errors], [0, ''])
+  assert.match(
+    out,
+    new RegExp(
+      [
+        '^ *\\d+\\.\\d junk +-> *\\d+\\.\\d discard     Try\\\\u\\{1b\\}\\[2J',
+        '.*discard     Again',
+        '',
+        'verdict  now          then *',
+        'clean      1  33.3 %     1  33.3 %',
+        'junk       2  66.7 %     0   0.0 %',
+        'discard    0   0.0 %     2  66.7 %',
+        '2 of 3 messages change',
+        '  junk -> discard: 2',
+        '3 messages, judged with starter-[0-9a-f]{8}',
+        'not asked: DNS, clamd, rspamd$',
+      ].join('\n'),
+    ),
+  )
+  const lines = (await ctl(...compare, '--json')).out.split('\n').map((line) => JSON.parse(line) as object)
+  assert.equal(lines.length, 3)
+  assert.deepEqual(lines[2], {
+    messages: 3,
+    before: { clean: 1, junk: 2 },
+    after: { clean: 1, discard: 2 },
+    changes: { 'junk -> discard': 2 },
+  })
+  assert.match((await ctl(...compare, '--tag', 'Lists')).out, /^\n[^]*0 of 3 messages change/)
 })
 
 test('a file that is not there is told, with its name', async (t) => {

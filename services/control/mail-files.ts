@@ -32,6 +32,18 @@ export async function* mailsAt(path: string, stdin: Readable): AsyncGenerator<Bu
   for (const file of await filesIn(path)) yield* mailsIn(createReadStream(file))
 }
 
+/** Of all that `mailsAt` would read, as it lies there; undefined for standard input. @throws ControlError */
+export async function mailBytesAt(path: string): Promise<number | undefined> {
+  if (path === '-') return undefined
+  const state = await stat(path).catch((error: Error) => {
+    throw new ControlError(`cannot read ${path}: ${error.message}`, exitCodes.failed, { cause: error })
+  })
+  if (!state.isDirectory()) return state.size
+  let bytes = 0
+  for (const file of await filesIn(path)) bytes += (await stat(file)).size
+  return bytes
+}
+
 /** Of a Maildir those in `cur` and `new`, not those of the folders in it; of other folders all but hidden ones. */
 async function filesIn(folder: string): Promise<readonly string[]> {
   const entries = await readdir(folder, { withFileTypes: true })

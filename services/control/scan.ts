@@ -1,21 +1,43 @@
-import { stdin } from 'node:process'
+import { stderr, stdin } from 'node:process'
 
 import { openClassifier } from '../../shared/classifier/classifier.ts'
+import type { Classifier } from '../../shared/classifier/classifier.ts'
 import { featuresOfMail, namedFeatures } from '../../shared/classifier/features.ts'
 import type { Model } from '../../shared/classifier/model.ts'
 import { readMail } from '../../shared/classifier/readable-mail.ts'
 import type { ReadableMail } from '../../shared/classifier/readable-mail.ts'
+import { openTables } from '../../shared/config/tables.ts'
+import type { TableSet } from '../../shared/config/tables.ts'
+import { silentLog } from '../../shared/log.ts'
+import type { OfflineEnvelope, OfflineFilter, OfflineVerdict } from '../../shared/pipeline/offline-filter.ts'
+import { externalOpener } from '../../shared/table-host/open-external.ts'
+import { offlineFilter } from '../registry.ts'
 import { exitCodes } from './command.ts'
-import type { Command, Invocation } from './command.ts'
+import type { Command, Invocation, OptionValues } from './command.ts'
 import { loadPlace } from './connect.ts'
-import { readMails } from './mail-files.ts'
+import type { Place } from './connect.ts'
+import { mailBytesAt, readMails } from './mail-files.ts'
+import { mailboxOf, tagOf } from './operands.ts'
+import { createProgress } from './progress.ts'
+import { scanSummary } from './scan-summary.ts'
 import { visible } from './terminal.ts'
+import type { Terminal } from './terminal.ts'
 
 export const scan: Command = {
   words: ['scan'],
   operands: [{ name: 'FILE|MAILDIR|MBOX|-', required: true }],
-  options: [{ name: 'why', summary: 'show what counts most, for and against' }],
-  summary: 'how the classifier judges these messages',
+  options: [
+    { name: 'compare', value: 'FILE', summary: 'another pipeline.conf: show only the messages it judges otherwise' },
+    { name: 'why', summary: 'show the findings, and what counts most for the classifier' },
+    {
+      name: 'rcpt',
+      value: 'ADDRESS',
+      multiple: true,
+      summary: 'as if sent to this recipient: for policies of domains',
+    },
+    { name: 'tag', value: 'TAG', multiple: true, summary: 'as if it came in with this tag: for policies of tags' },
+  ],
+  summary: 'how the filter judges these messages, without asking a network',
   run,
 }
 
@@ -26,42 +48,139 @@ interface Reason {
   readonly logOdds: number
 }
 
+interface Scanned {
+  readonly subject: string
+  readonly verdict: OfflineVerdict
+  /** Under the configuration that is compared with. */
+  readonly other?: OfflineVerdict
+  readonly mail: ReadableMail
+}
+
 async function run(invocation: Invocation): Promise<number> {
+  const { options, operands, terminal } = invocation
+  const envelope = envelopeOf(options)
+  const place = await loadPlace(invocation)
+  const compared = options.text('compare')
+  const otherPlace = compared === undefined ? undefined : await loadPlace(invocation, undefined, compared)
+  const totalBytes = await mailBytesAt(operands[0] ?? '-')
+  const tables = openTables({
+    delimiter: place.configuration.subAddressDelimiter,
+    onWarning: (message) => terminal.warn(message),
+    external: externalOpener({ log: silentLog(), now: Date.now }),
+  })
+  const filter = await openAt(place, tables)
+  const other = otherPlace === undefined ? undefined : await openAt(otherPlace, tables)
+  try {
+    await scanAll(invocation, {
+      filter,
+      other,
+      envelope,
+      totalBytes,
+      classifier: openClassifier(place.dataFolder, Date.now),
+    })
+  } finally {
+    await Promise.all([filter.close(), other?.close()])
+    await tables.close()
+  }
+  return exitCodes.done
+}
+
+async function openAt({ configuration, dataFolder }: Place, tables: TableSet): Promise<OfflineFilter> {
+  return (await offlineFilter())({ configuration, dataFolder, tables })
+}
+
+interface ScanParts {
+  readonly filter: OfflineFilter
+  readonly other: OfflineFilter | undefined
+  readonly envelope: OfflineEnvelope
+  readonly totalBytes: number | undefined
+  readonly classifier: Classifier
+}
+
+async function scanAll(invocation: Invocation, parts: ScanParts): Promise<void> {
   const { terminal, options } = invocation
-  const { configuration, dataFolder } = await loadPlace(invocation)
-  const junk = configuration.pipeline.spam.junk ?? Number.POSITIVE_INFINITY
-  const classifier = openClassifier(dataFolder, Date.now)
-  let [messages, spam] = [0, 0]
+  const { filter, other, envelope, totalBytes, classifier } = parts
+  const progress = createProgress(stderr, totalBytes)
+  const summary = scanSummary()
+  let doneBytes = 0
   for await (const content of readMails(invocation, stdin)) {
     const mail = readMail(content)
-    const { logOdds, points } = classifier.judge(featuresOfMail(mail))
-    const score = Math.round(points * 10) / 10
-    messages += 1
-    if (score >= junk) spam += 1
-    const reasons = options.has('why') ? reasonsOf(mail, classifier.model) : []
-    const subject = mail.fields.find(({ name }) => name === 'subject')?.value ?? ''
-    if (options.has('json')) {
-      const { version: model } = classifier.model
-      terminal.print(
-        JSON.stringify({
-          score,
-          logOdds: Number(logOdds.toFixed(3)),
-          junk: score >= junk,
-          model,
-          subject,
-          ...(options.has('why') && { reasons }),
-        }),
-      )
-      continue
+    const scanned: Scanned = {
+      mail,
+      subject: mail.fields.find(({ name }) => name === 'subject')?.value ?? '',
+      verdict: await filter.judge(content, envelope),
+      ...(other === undefined ? {} : { other: await other.judge(content, envelope) }),
     }
-    const text = score.toFixed(1).padStart(5)
-    terminal.print(`${score >= junk ? terminal.paint('red', text) : text}  ${visible(subject)}`)
-    for (const { feature, logOdds } of reasons)
-      terminal.print(`       ${logOdds.toFixed(2).padStart(6)}  ${visible(feature)}`)
+    summary.add(scanned.verdict.action, scanned.other?.action)
+    doneBytes += content.length
+    if (isWorthALine(scanned)) {
+      progress.clear()
+      if (options.has('json')) terminal.print(JSON.stringify(recordOf(scanned, classifier, options)))
+      else for (const line of linesOf(scanned, classifier, terminal, options)) terminal.print(line)
+    }
+    progress.show(doneBytes, `${summary.messages} messages`)
   }
-  if (!options.has('json'))
-    terminal.print(`${messages} messages, ${spam} with ${junk} points or more, by ${classifier.model.version}`)
-  return exitCodes.done
+  progress.clear()
+  if (options.has('json')) {
+    if (other !== undefined) terminal.print(JSON.stringify(summary.record()))
+    return
+  }
+  for (const line of summary.lines(classifier.model.version)) terminal.print(line)
+  const notAsked = [...new Set([...filter.notAsked, ...(other?.notAsked ?? [])])]
+  terminal.print(`not asked: ${['DNS', ...notAsked].join(', ')}`)
+}
+
+/** Compared, only what changes is. */
+function isWorthALine({ verdict, other }: Scanned): boolean {
+  return other === undefined || other.action !== verdict.action
+}
+
+function recordOf(
+  { subject, verdict, other, mail }: Scanned,
+  { model, judge }: Classifier,
+  options: OptionValues,
+): object {
+  if (other !== undefined) return { subject, before: recordOfVerdict(verdict), after: recordOfVerdict(other) }
+  return {
+    ...recordOfVerdict(verdict),
+    logOdds: Number(judge(featuresOfMail(mail)).logOdds.toFixed(3)),
+    model: model.version,
+    subject,
+    ...(options.has('why') && { symbols: verdict.symbols, reasons: reasonsOf(mail, model) }),
+  }
+}
+
+function recordOfVerdict({ action, score, reason }: OfflineVerdict): object {
+  return { verdict: action, score, ...(reason === '' ? {} : { reason }) }
+}
+
+function linesOf(
+  { subject, verdict, other, mail }: Scanned,
+  { model }: Classifier,
+  terminal: Terminal,
+  options: OptionValues,
+): readonly string[] {
+  const shown = [verdict, ...(other === undefined ? [] : [other])].map((one) => verdictText(one, terminal))
+  const why = options.has('why')
+  return [
+    `${shown.join(' -> ')}  ${visible(subject)}`,
+    ...(why
+      ? (other ?? verdict).symbols.map((symbol) => reasonLine(symbol.score, `${symbol.name} ${symbol.text}`))
+      : []),
+    ...(why && other === undefined
+      ? reasonsOf(mail, model).map(({ feature, logOdds }) => reasonLine(logOdds, `word: ${feature}`))
+      : []),
+  ]
+}
+
+/** `  7.3 junk      ` */
+function verdictText({ action, score }: OfflineVerdict, terminal: Terminal): string {
+  const text = `${score.toFixed(1).padStart(6)} ${action.padEnd('quarantine'.length)}`
+  return action === 'clean' ? text : terminal.paint('red', text)
+}
+
+function reasonLine(score: number, text: string): string {
+  return `         ${score.toFixed(2).padStart(6)}  ${visible(text)}`
 }
 
 /** What a message has that its model knows, the heaviest first. */
@@ -74,4 +193,8 @@ function reasonsOf(mail: ReadableMail, { weights }: Model): readonly Reason[] {
   }))
   const heaviest = reasons.toSorted((one, other) => Math.abs(other.logOdds) - Math.abs(one.logOdds))
   return heaviest.filter(({ logOdds }) => logOdds !== 0).slice(0, mostReasons)
+}
+
+function envelopeOf(options: OptionValues): OfflineEnvelope {
+  return { recipients: options.texts('rcpt').map(mailboxOf), tags: options.texts('tag').map(tagOf) }
 }

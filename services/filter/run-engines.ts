@@ -35,7 +35,7 @@ export class EngineFailure extends Error {
 export interface RunParts {
   readonly signal: AbortSignal
   readonly log: Logger
-  readonly metrics: Pick<Metrics, 'engineSeconds'>
+  readonly metrics: { readonly engineSeconds: Pick<Metrics['engineSeconds'], 'observe'> }
   /** Why an engine's last message went without it, by its name. */
   readonly troubles?: Map<string, string>
 }
