@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 
 import { scramAnswer, scramHello } from '../../shared/login/testing.ts'
@@ -64,6 +66,56 @@ test(
       system.log.filter(({ event }) => event === 'authenticated').map(({ user }) => user),
       Array.from({ length: 6 }, () => 'jane'),
       'the name is the one Dovecot knows',
+    )
+  },
+)
+
+test(
+  'tokens of OAuth 2 are judged by Dovecot, who asks the server that gave them out',
+  { skip: missingPeers('dovecot') },
+  async (t) => {
+    const issuer = createServer((request, response) => {
+      let asked = ''
+      request.on('data', (chunk: Buffer) => (asked += chunk.toString()))
+      request.on('end', () => {
+        const good = new URLSearchParams(asked).get('token') === 'good'
+        response.setHeader('content-type', 'application/json')
+        response.end(JSON.stringify(good ? { active: true, username: 'jane' } : { active: false }))
+      })
+    })
+    await new Promise<void>((resolve) => issuer.listen(0, '127.0.0.1', resolve))
+    atEnd(t, () => issuer.closeAllConnections())
+    atEnd(t, () => issuer.close())
+    const introspectUrl = `http://127.0.0.1:${(issuer.address() as AddressInfo).port}/introspect`
+    const dovecot = await startDovecot({ users: { jane: 'secret' }, introspectUrl })
+    atEnd(t, () => dovecot.stop())
+    const system = await MailSystem.start({
+      conf: standardConf().replaceAll('auth <accounts>', 'auth'),
+      pipeline: `login dovecot "127.0.0.1:${dovecot.authPort}"\nauth mechanisms plain oauthbearer xoauth2\n`,
+    })
+    atEnd(t, () => system.stop())
+    const said = {
+      OAUTHBEARER: (user: string, token: string) =>
+        `n,a=${user},\x01host=mx.sluice.test\x01port=465\x01auth=Bearer ${token}\x01\x01`,
+      XOAUTH2: (user: string, token: string) => `user=${user}\x01auth=Bearer ${token}\x01\x01`,
+    }
+    for (const [mechanism, message] of Object.entries(said)) {
+      for (const [user, token, reply] of [
+        ['jane', 'good', '235 2.7.0'],
+        ['jane', 'bad', '535 5.7.8'],
+        ['joe', 'good', '535 5.7.8'],
+      ] as const) {
+        const client = await SmtpClient.ready({ port: system.port('smtps'), implicitTls: true })
+        const claim = Buffer.from(message(user, token)).toString('base64')
+        const first = await client.command(`AUTH ${mechanism} ${claim}`)
+        const last = first.code === 334 ? await client.command('AQ==') : first
+        assert.equal(last.raw.slice(0, 9), reply, `${mechanism} ${user} ${token}`)
+        client.destroy()
+      }
+    }
+    assert.deepEqual(
+      system.log.filter(({ event }) => event === 'authenticated').map(({ user }) => user),
+      ['jane', 'jane'],
     )
   },
 )

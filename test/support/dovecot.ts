@@ -14,6 +14,8 @@ export interface DovecotOptions {
   /** Users whose mailbox takes nothing: LMTP answers 552 (`full`) or 452 (`fullTemporary`) at RCPT. */
   readonly full?: readonly string[]
   readonly fullTemporarily?: boolean
+  /** Where it asks about tokens of OAuth 2 (RFC 7662): then it offers OAUTHBEARER and XOAUTH2, too. */
+  readonly introspectUrl?: string
   /** deploy/dovecot is in use: what users move into Junk or out of it is told the dashboard at this URL. */
   readonly learning?: { readonly url: string; readonly token: string }
 }
@@ -49,6 +51,11 @@ export async function startDovecot(options: DovecotOptions): Promise<Dovecot> {
     configuration(folder.path, { lmtpPort, imapPort, authPort, quotaPort }, owner, options),
   )
   if (options.learning !== undefined) await installLearning(folder.path, options.learning)
+  if (options.introspectUrl !== undefined)
+    await writeFile(
+      at('oauth2'),
+      `introspection_url = ${options.introspectUrl}\nintrospection_mode = post\nusername_attribute = username\nactive_attribute = active\nactive_value = true\n`,
+    )
   const places = [
     { port: lmtpPort },
     { port: authPort },
@@ -148,6 +155,10 @@ function configuration(
   const isRoot = process.getuid?.() === 0
   const unprivileged = isRoot ? '' : `default_internal_user = ${owner.name}\ndefault_login_user = ${owner.name}\n`
   const chroot = isRoot ? '' : '  chroot =\n'
+  const tokens =
+    options.introspectUrl === undefined
+      ? ''
+      : `passdb {\n  driver = oauth2\n  mechanisms = oauthbearer xoauth2\n  args = ${folder}/oauth2\n}\n`
   return `base_dir = ${folder}/run
 state_dir = ${folder}/state
 log_path = ${folder}/log
@@ -156,7 +167,7 @@ protocols = imap lmtp
 ${unprivileged}default_internal_group = ${isRoot ? 'dovecot' : owner.group}
 ssl = no
 disable_plaintext_auth = no
-auth_mechanisms = plain login scram-sha-256
+auth_mechanisms = plain login scram-sha-256${options.introspectUrl === undefined ? '' : ' oauthbearer xoauth2'}
 auth_failure_delay = 0
 first_valid_uid = 0
 last_valid_uid = 0
@@ -169,7 +180,7 @@ postmaster_address = postmaster@sluice.test
 lmtp_rcpt_check_quota = yes
 quota_full_tempfail = ${options.fullTemporarily === true ? 'yes' : 'no'}
 lda_mailbox_autocreate = yes
-passdb {
+${tokens}passdb {
   driver = passwd-file
   args = ${folder}/users
 }
