@@ -44,6 +44,7 @@ export interface Events {
       readonly resumed: boolean
       readonly servername?: string
       readonly clientSubject?: string
+      readonly clientFingerprint?: string
     },
   ): void
   disconnected(fields: SessionFields & { readonly tookMs: number }): void

@@ -13,13 +13,15 @@ export interface CertificateOptions {
   readonly tls: Pick<SecureContextOptions, 'minVersion' | 'maxVersion' | 'ciphers'>
   /** File of the authorities that client certificates are checked against. */
   readonly clientCa?: string
-  /** Clients must prove a certificate. */
-  readonly verifyClient: boolean
+  readonly client: ClientProof
   /** Seals session tickets. */
   readonly tickets: Pick<TicketKeys, 'current'>
   /** Told when changed files cannot be used and the old certificate stays. */
   readonly onWarning: (message: string) => void
 }
+
+/** What clients must show of themselves: a certificate, one if they have it, nothing. */
+export type ClientProof = 'demanded' | 'asked' | 'none'
 
 interface Loaded {
   readonly names: readonly string[]
@@ -97,14 +99,14 @@ async function read(owner: string, path: string): Promise<string> {
   }
 }
 
-function load({ name, cert, key, ca, dhe, ticketKey }: PkiFiles, { tls, verifyClient }: CertificateOptions): Loaded {
+function load({ name, cert, key, ca, dhe, ticketKey }: PkiFiles, { tls, client }: CertificateOptions): Loaded {
   try {
     const context = createSecureContext({
       cert,
       key,
       ...tls,
       honorCipherOrder: true,
-      sessionIdContext: sessionsOf(verifyClient, ca),
+      sessionIdContext: sessionsOf(client, ca),
       ticketKeys: Buffer.from(ticketKey, 'base64'),
       ...(dhe === 'auto' ? { dhparam: 'auto' } : {}),
       ...(ca === undefined ? {} : { ca }),
@@ -115,11 +117,11 @@ function load({ name, cert, key, ca, dhe, ticketKey }: PkiFiles, { tls, verifyCl
   }
 }
 
-/** What a client proved to one listener, a session that it resumes proves to others of the same name only. */
-function sessionsOf(verifyClient: boolean, ca: string | undefined): string {
-  if (!verifyClient) return 'sluice'
+/** What a client proved to one listener, a session that it resumes proves to others of the same name only: one without a certificate counts as proved. */
+function sessionsOf(client: ClientProof, ca: string | undefined): string {
+  if (client === 'none') return 'sluice'
   return createHash('sha256')
-    .update(ca ?? '')
+    .update(`${client} ${ca ?? ''}`)
     .digest('hex')
     .slice(0, 32)
 }

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { Configuration, Listener, Pki, Table } from '../../shared/config/model.ts'
 import { isLoopback } from '../../shared/config/loopback.ts'
 import { compileNetworks } from '../../shared/config/network.ts'
-import { clientHelloWaitMs, sessionSettings } from '../../shared/config/session-rules.ts'
+import { asksForCertificate, clientHelloWaitMs, sessionSettings } from '../../shared/config/session-rules.ts'
 import type { SessionSettings } from '../../shared/config/session-rules.ts'
 import { mechanismsOf } from '../../shared/config/login-faults.ts'
 import { settle } from '../../shared/config/settle.ts'
@@ -25,6 +25,7 @@ import { admissionOf } from './admission.ts'
 import type { Admits } from './admission.ts'
 import { bindAddresses } from './bind-addresses.ts'
 import { Certificates } from './certificates.ts'
+import type { ClientProof } from './certificates.ts'
 import { createFilterHost } from '../../shared/filter-host/filter-host.ts'
 import type { FilterHost, FilterLease } from '../../shared/filter-host/filter-host.ts'
 import type { FilterSettings } from '../../shared/filter-host/settings.ts'
@@ -428,6 +429,7 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
     knownClients,
     limits: statedLimits(lasting.limits, settings),
     manners: mannersOf(settings),
+    asksCertificate: asksForCertificate(listener, settings),
     ...(clientHelloMs === undefined ? {} : { clientHelloMs }),
     ...(watch === undefined ? {} : { watch }),
   }
@@ -496,11 +498,16 @@ async function certificatesOf(
   return Certificates.open({
     pkis: pkisOf(listener, configuration),
     tls: { ...versions, ...(ciphers === undefined ? {} : { ciphers }) },
-    verifyClient: listener.verifyClient,
+    client: clientProof(listener, sessionSettings(configuration.pipeline.sessions, listener)),
     tickets: lasting.tickets,
     onWarning: (message) => parts.log.warn({ listener: listener.on }, message),
     ...(clientCa === undefined ? {} : { clientCa }),
   })
+}
+
+function clientProof(listener: Listener, settings: SessionSettings): ClientProof {
+  if (listener.verifyClient) return 'demanded'
+  return asksForCertificate(listener, settings) ? 'asked' : 'none'
 }
 
 /** Those the listener names; without any, all there are. */

@@ -58,6 +58,8 @@ export interface Reception {
   readonly thisHost?: true
   /** Absent: whoever reaches the address may connect. */
   readonly admits?: Admits
+  /** In each handshake. */
+  readonly asksCertificate: boolean
   /** Behind STARTTLS alone; present: TLS from the start is served too, whose first octet is awaited so long. */
   readonly clientHelloMs?: number
   /** Absent: no PROXY header is awaited. Believes the header of these addresses. */

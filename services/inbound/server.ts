@@ -51,7 +51,7 @@ export class InboundServer extends SMTPServer {
       noDelay: true,
       ...(listener.tls === 'none' ? { disabledCommands: ['STARTTLS'], hideSTARTTLS: true } : {}),
       ...(certificates === undefined ? {} : { SNICallback: (name, done) => done(null, certificates.contextFor(name)) }),
-      ...(listener.verifyClient ? { requestCert: true, rejectUnauthorized: true } : {}),
+      ...(reception.asksCertificate ? { requestCert: true, rejectUnauthorized: listener.verifyClient } : {}),
     })
     this.reception = reception
     if (certificates !== undefined) {

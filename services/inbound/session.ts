@@ -13,6 +13,8 @@ import type { Claim } from './auth-dialogue.ts'
 import { ChunkReceiver, parseChunk } from './chunk.ts'
 import type { Chunk } from './chunk.ts'
 import type { Offence } from '../../shared/config/rate-rules.ts'
+import type { ClientCertificate } from '../../shared/restrictions/question.ts'
+import { clientCertificateOf } from './client-certificate.ts'
 import { banned } from './client-watch.ts'
 import { offeredExtensions } from './extensions.ts'
 import { heloArgument } from './helo-argument.ts'
@@ -174,6 +176,11 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     if (this.#tls !== undefined || !(this._socket instanceof TLSSocket)) return this.#tls
     this.#tls = { version: this._socket.getProtocol() ?? 'TLS', cipher: this._socket.getCipher().standardName }
     return this.#tls
+  }
+
+  /** That of a trusted one who speaks for others is not theirs. */
+  get certificate(): ClientCertificate | undefined {
+    return this.forwarded || !(this._socket instanceof TLSSocket) ? undefined : clientCertificateOf(this._socket)
   }
 
   verifiedName(): Promise<string | undefined> {

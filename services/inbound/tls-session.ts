@@ -1,5 +1,7 @@
 import type { TLSSocket } from 'node:tls'
 
+import { clientCertificateOf } from './client-certificate.ts'
+
 /** What is known of a connection after its handshake. */
 export interface TlsSession {
   readonly version: string
@@ -10,21 +12,19 @@ export interface TlsSession {
   readonly servername?: string
   /** Of the certificate it proved to have: `CN=client.example.org, O=Example`. */
   readonly clientSubject?: string
+  /** SHA-256 of that certificate, whoever signed it. */
+  readonly clientFingerprint?: string
 }
 
 export function tlsSessionOf(socket: TLSSocket): TlsSession {
   const { servername } = socket as TLSSocket & { readonly servername?: string | false }
-  const clientSubject = socket.authorized ? subjectOf(socket) : undefined
+  const certificate = clientCertificateOf(socket)
   return {
     version: socket.getProtocol() ?? 'TLS',
     cipher: socket.getCipher().standardName,
     resumed: socket.isSessionReused(),
     ...(typeof servername === 'string' && servername !== '' ? { servername: servername.slice(0, 255) } : {}),
-    ...(clientSubject === undefined ? {} : { clientSubject }),
+    ...(certificate?.verified === true ? { clientSubject: certificate.subject } : {}),
+    ...(certificate === undefined ? {} : { clientFingerprint: certificate.fingerprint }),
   }
-}
-
-function subjectOf(socket: TLSSocket): string | undefined {
-  const subject = socket.getPeerX509Certificate()?.subject
-  return subject?.split('\n').toReversed().join(', ')
 }

@@ -548,6 +548,10 @@ export interface GreylistRule {
 
 export type RestrictionCondition =
   | { readonly kind: 'authenticated' | 'own-addresses' }
+  /** The client proved a certificate that an authority signed. */
+  | { readonly kind: 'certificate' }
+  /** One with this fingerprint (SHA-256), or one that an authority signed and that has such a name. */
+  | { readonly kind: 'certificate-table'; readonly part: 'fingerprint' | 'name'; readonly table: Table }
   | { readonly kind: 'table'; readonly subject: RestrictionSubject; readonly table: Table }
 
 export interface ExternalFilter {

@@ -31,6 +31,8 @@ test('each rule is read as it is written, with its place and its text', () => {
     ['permit', { kind: 'permit' }],
     ['permit authenticated', { kind: 'permit', when: { kind: 'authenticated' } }],
     ['permit own-addresses', { kind: 'permit', when: { kind: 'own-addresses' } }],
+    ['permit certificate verified', { kind: 'permit', when: { kind: 'certificate' } }],
+    ['permit when certificate verified', { kind: 'permit', when: { kind: 'certificate' } }],
     ['reject', { kind: 'reply', reply: '554 5.7.1 Access denied' }],
     ['reject "550 No"', { kind: 'reply', reply: '550 No' }],
     ['reject when authenticated', { kind: 'reply', reply: '554 5.7.1 Access denied', when: { kind: 'authenticated' } }],

@@ -37,7 +37,7 @@ const rejections = [
   'plaintext',
   'when',
 ] as const
-const conditions = ['from', 'helo', 'sender', 'recipient', 'authenticated', 'own-addresses'] as const
+const conditions = ['from', 'helo', 'sender', 'recipient', 'authenticated', 'own-addresses', 'certificate'] as const
 const defaultReject = '554 5.7.1 Access denied'
 const defaultDefer = '450 4.7.1 Access denied for now, try again later'
 /** A session that does nothing for longer is taken for a dead one. */
@@ -134,10 +134,28 @@ function conditionOf(draft: PipelineDraft, stage: RestrictionStage): Restriction
   const { reader } = draft
   const kind = choiceOf(reader, conditions, 'a condition')
   if (kind === 'authenticated' || kind === 'own-addresses') return { kind }
+  if (kind === 'certificate') return certificateOf(draft)
   const subject = kind === 'from' ? 'client' : kind
   fitsStage(reader, subject, stage)
   return { kind: 'table', subject, table: parseTables(draft.policy, 'either', `"${kind}"`) }
 }
+
+/** `certificate verified`, `certificate fingerprint <table>`, `certificate name <table>`. */
+function certificateOf(draft: PipelineDraft): RestrictionCondition {
+  const { reader, policy } = draft
+  const part = choiceOf(reader, ['verified', 'fingerprint', 'name'] as const, 'what is asked of it')
+  if (part === 'verified') return { kind: 'certificate' }
+  const first = reader.peek()
+  const table = parseTables(policy, 'either', `"certificate ${part}"`)
+  const { source } = table
+  const written = source.kind === 'inline' ? [...(source.map?.keys() ?? source.list ?? [])] : []
+  const wrong = part === 'fingerprint' ? written.find((one) => !fingerprint.test(one)) : undefined
+  if (wrong === undefined) return { kind: 'certificate-table', part, table }
+  const hint = 'openssl x509 -in client.pem -noout -fingerprint -sha256'
+  return reader.fail('value', `"${wrong}" is not the SHA-256 of a certificate`, spanOf(first, reader.last), hint)
+}
+
+const fingerprint = /^[0-9A-F]{2}(?::?[0-9A-F]{2}){31}$/i
 
 /** What its values say now is read; a file that changes is read again by those who ask it. */
 function accessTableOf(draft: PipelineDraft, subject: RestrictionSubject): Table {

@@ -20,6 +20,9 @@ export const sessionStatements: Readonly<Record<string, ParseStatement>> = {
     reader.expect('wait', 'behind "client-hello"')
     return { clientHelloMs: reader.accept('off') ? 0 : waitOf(reader) }
   }),
+  'client-certificate': statement(({ reader }) => ({
+    asksCertificate: choiceOf(reader, ['ask', 'off'] as const, 'ask or off') === 'ask',
+  })),
   banner: statement(({ reader }) => ({ banner: bannerOf(reader) })),
   helo: statement(({ reader }) => {
     reader.expect('required', 'behind "helo"')

@@ -68,6 +68,12 @@ test('what stands behind the end of a list is named', async () => {
   assert.deepEqual(await told('rcpt reject when authenticated', 'mail reject', 'rcpt permit'), [])
 })
 
+test('a certificate that nobody is asked for is named', async () => {
+  const hint = 'write `client-certificate ask` here, or `verify` at the listener in smtpd.conf'
+  assert.deepEqual(await told('rcpt permit certificate verified'), [`no-effect@1: ${hint}`])
+  assert.deepEqual(await told('rcpt reject when certificate name { "a.example" }'), [`no-effect@1: ${hint}`])
+})
+
 test('pipelining anywhere but at DATA is named', async () => {
   const hint = 'write `restrict data reject pipelining`'
   assert.deepEqual(await told('connect reject pipelining'), [`restriction-order@1: ${hint}`])

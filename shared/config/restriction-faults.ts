@@ -1,7 +1,9 @@
-import { faultOfChoice } from './listener-choice.ts'
+import { faultOfChoice, isChosen } from './listener-choice.ts'
 import type { ListenerChoice } from './listener-choice.ts'
 import type { Lint } from './lints.ts'
 import { subjectsOf } from './restriction-subjects.ts'
+import { asksForCertificate, sessionSettings } from './session-rules.ts'
+import type { SessionRule } from './session-rules.ts'
 import type { Configuration, Listener, Restriction, RestrictionStage } from './model.ts'
 
 const stages: readonly RestrictionStage[] = ['connect', 'helo', 'mail', 'rcpt', 'data']
@@ -17,7 +19,7 @@ export function restrictionFaults({ pipeline, listeners }: Configuration): reado
 }
 
 /** What is carried out, and seldom what was meant. */
-export function restrictionLints({ pipeline }: Configuration): readonly Lint[] {
+export function restrictionLints({ pipeline, listeners }: Configuration): readonly Lint[] {
   const early = pipeline.delayRefusals ? [] : pipeline.restrictions.flatMap((one) => beforeLogin(one))
   const inLists = stages.flatMap((stage) => {
     const list = pipeline.restrictions.filter((one) => one.stage === stage)
@@ -28,7 +30,22 @@ export function restrictionLints({ pipeline }: Configuration): readonly Lint[] {
       ...idleScore(restriction, list, index),
     ])
   })
-  return [...early, ...inLists]
+  const unasked = pipeline.restrictions.flatMap((one) => withoutCertificate(one, listeners, pipeline.sessions))
+  return [...early, ...unasked, ...inLists]
+}
+
+/** Nobody shows a certificate who is not asked for one. */
+function withoutCertificate(
+  { rule, for: choice, at }: Restriction,
+  listeners: readonly Listener[],
+  sessions: readonly SessionRule[],
+): readonly Lint[] {
+  const when = rule.kind === 'permit' || rule.kind === 'reply' ? rule.when : undefined
+  if (when?.kind !== 'certificate' && when?.kind !== 'certificate-table') return []
+  const chosen = listeners.filter((listener) => choice === undefined || isChosen(choice, listener))
+  if (chosen.some((listener) => asksForCertificate(listener, sessionSettings(sessions, listener)))) return []
+  const hint = 'write `client-certificate ask` here, or `verify` at the listener in smtpd.conf'
+  return [{ at, fault: { code: 'no-effect', message: 'no listener of it asks clients for a certificate', hint } }]
 }
 
 /** Without delay, the list of connect is asked before anybody can log in. */

@@ -2,7 +2,7 @@ import { isChosen } from './listener-choice.ts'
 import type { ListenerChoice } from './listener-choice.ts'
 import type { Listener, Position, Table } from './model.ts'
 
-/** What `limit`, `greeting`, `client-hello`, `banner`, `helo`, `vrfy` and `bare-line-ends` say; what is not written is absent, and as services/inbound/limits.ts has it. */
+/** What `limit`, `greeting`, `client-hello`, `client-certificate`, `banner`, `helo`, `vrfy` and `bare-line-ends` say; what is not written is absent, and as services/inbound/limits.ts has it. */
 export interface SessionSettings {
   /** At a time, of one process: all together, of one client (an IPv4 address, an IPv6 /64), of one network (/24, /48). */
   readonly connections?: number
@@ -37,6 +37,8 @@ export interface SessionSettings {
   readonly greetingWaitMs?: number
   /** Where STARTTLS is required: how long TLS from the start may be begun instead; 0: it may not. */
   readonly clientHelloMs?: number
+  /** In the handshake; a client without one is served as well. */
+  readonly asksCertificate?: boolean
   /** Behind 220; `%{hostname}` is our name. */
   readonly banner?: string
   /** MAIL needs EHLO or HELO before it. */
@@ -67,6 +69,14 @@ export function sessionSettings(rules: readonly SessionRule[], listener: Listene
   return { ...generalSettings(rules), ...chosenSettings(rules, listener) }
 }
 
+/** Whether clients are asked for a certificate; with `verify` in smtpd.conf they must have one. */
+export function asksForCertificate(
+  { tls, verifyClient }: Pick<Listener, 'tls' | 'verifyClient'>,
+  { asksCertificate = false }: SessionSettings,
+): boolean {
+  return tls !== 'none' && (verifyClient || asksCertificate)
+}
+
 /**
  * How long a listener awaits a ClientHello before its greeting: clients expect TLS from the start on port 465, whatever smtpd.conf says
  * of it. `undefined`: TLS begins in one way there.
@@ -83,11 +93,13 @@ export function uselessSetting(
   { for: choice, settings }: SessionRule,
   listeners: readonly Listener[],
 ): Fault | undefined {
-  if (settings.clientHelloMs === undefined) return undefined
   const chosen = choice === undefined ? listeners : listeners.filter((listener) => isChosen(choice, listener))
-  if (chosen.some(({ tls }) => tls === 'required')) return undefined
-  const message = '"client-hello" is for listeners with `tls-require`, and this is none'
-  return { code: 'no-effect', message, hint: 'remove it' }
+  const useless = (message: string): Fault => ({ code: 'no-effect', message, hint: 'remove it' })
+  if (settings.clientHelloMs !== undefined && !chosen.some(({ tls }) => tls === 'required'))
+    return useless('"client-hello" is for listeners with `tls-require`, and this is none')
+  if (settings.asksCertificate === true && !chosen.some(({ tls, verifyClient }) => tls !== 'none' && !verifyClient))
+    return useless('"client-certificate" is for listeners with TLS and without `verify`, and this is none')
+  return undefined
 }
 
 interface Fault {

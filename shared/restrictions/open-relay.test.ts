@@ -91,6 +91,8 @@ test('what a restriction refuses is not open, what it lets through is', async ()
   const rules = ['match from any for any action "out"']
   const refusing = restricting('restrict rcpt permit from 10.0.0.0/8', 'restrict rcpt reject "554 5.7.1 no"')
   assert.deepEqual(await openRules(rules, refusing), [])
+  const partners = restricting('restrict rcpt permit certificate verified', 'restrict rcpt reject')
+  assert.deepEqual(await openRules(rules, partners), [])
   const passing = restricting('restrict rcpt reject sender unknown-domain', 'restrict rcpt reject dnsbl "bl.example"')
   assert.deepEqual(await openRules(rules, passing), [1])
 })

@@ -20,6 +20,19 @@ export interface SaidPath {
 /** What the rules say to a recipient. */
 export type Resolution = { readonly kind: 'accepted' } | { readonly kind: 'rejected'; readonly reply: Reply }
 
+/** A certificate that a client has proved to be his. */
+export interface ClientCertificate {
+  /** SHA-256, `AB:CD:...`. */
+  readonly fingerprint: string
+  /** An authority that the listener trusts signed it; names count only then. */
+  readonly verified: boolean
+  /** `CN=client.example.org, O=Example`. */
+  readonly subject: string
+  /** The common name and the names of hosts. */
+  readonly hosts: readonly string[]
+  readonly mailboxes: readonly string[]
+}
+
 /** All that a restriction may look at. What is not known yet at its stage is absent. */
 export interface Question {
   readonly client: {
@@ -32,6 +45,7 @@ export interface Question {
   readonly helo?: string
   readonly user?: string
   readonly secure: boolean
+  readonly certificate?: ClientCertificate
   /** The client did not wait for a reply where it has to. */
   readonly pipelined: boolean
   readonly sender?: SaidPath

@@ -18,6 +18,8 @@ export interface ClientOptions {
   readonly implicitTls?: boolean
   /** Sent before anything else, the TLS handshake included. */
   readonly preamble?: Buffer
+  /** Shown in the handshake when the server asks for one. */
+  readonly certificate?: { readonly cert: Buffer; readonly key: Buffer }
   readonly timeoutMs?: number
 }
 
@@ -28,13 +30,15 @@ export interface ClientOptions {
 export class SmtpClient {
   #socket: Socket
   readonly #timeoutMs: number
+  readonly #certificate: ClientOptions['certificate']
   readonly #changes = new Changes()
   #input = ''
   #closed = false
 
-  private constructor(socket: Socket, timeoutMs: number) {
+  private constructor(socket: Socket, { timeoutMs = 120_000, certificate }: ClientOptions) {
     this.#socket = socket
     this.#timeoutMs = timeoutMs
+    this.#certificate = certificate
     this.#listen()
   }
 
@@ -45,10 +49,12 @@ export class SmtpClient {
     const plainSocket = connectTcp(target)
     await once(plainSocket, 'connect')
     if (options.preamble !== undefined) plainSocket.write(options.preamble)
-    const socket = secure ? connectTls({ socket: plainSocket, rejectUnauthorized: false }) : plainSocket
+    const socket = secure
+      ? connectTls({ socket: plainSocket, rejectUnauthorized: false, ...options.certificate })
+      : plainSocket
     if (secure) await once(socket, 'secureConnect')
     socket.setNoDelay(true)
-    return new SmtpClient(socket, options.timeoutMs ?? 120_000)
+    return new SmtpClient(socket, options)
   }
 
   /** Connected, greeted, EHLO done; STARTTLS and AUTH PLAIN when asked for. @throws Error at any refusal. */
@@ -118,7 +124,7 @@ export class SmtpClient {
   /** The TLS handshake alone, for after a STARTTLS that was written by hand. */
   async handshake(): Promise<void> {
     this.#socket.removeAllListeners('data')
-    const secured = connectTls({ socket: this.#socket, rejectUnauthorized: false })
+    const secured = connectTls({ socket: this.#socket, rejectUnauthorized: false, ...this.#certificate })
     await once(secured, 'secureConnect')
     this.#socket = secured
     this.#listen()

@@ -35,6 +35,7 @@ function open(...rules: readonly RestrictionRule[]): SessionRestrictions {
       helo: 'mail.example.org',
       user: undefined,
       tls: undefined,
+      certificate: undefined,
       clientName: () => Promise.resolve({ forward: 'fail' }),
     },
   )

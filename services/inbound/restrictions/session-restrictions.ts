@@ -5,7 +5,7 @@ import type { ClientName } from '../../../shared/client-name.ts'
 import type { Resolution } from '../reception.ts'
 import { evaluate } from '../../../shared/restrictions/evaluate.ts'
 import type { Verdict } from '../../../shared/restrictions/evaluate.ts'
-import type { Means, Question, SaidPath } from '../../../shared/restrictions/question.ts'
+import type { ClientCertificate, Means, Question, SaidPath } from '../../../shared/restrictions/question.ts'
 import { asksForRecipient } from '../../../shared/restrictions/restriction-lists.ts'
 import type { RestrictionLists } from '../../../shared/restrictions/restriction-lists.ts'
 
@@ -17,6 +17,8 @@ export interface RestrictedSession {
   readonly helo: string
   readonly user: string | undefined
   readonly tls: object | undefined
+  /** Absent: it has proved none, or another one speaks for it. */
+  readonly certificate: ClientCertificate | undefined
   clientName(): Promise<ClientName>
 }
 
@@ -146,13 +148,14 @@ export class SessionRestrictions {
 
   #question(said: Pick<Question, 'helo' | 'recipient'>): Question {
     const { isOwn, asStranger } = this.#restrictions
-    const { address, helo, user, tls } = this.#session
+    const { address, helo, user, tls, certificate } = this.#session
     const scope = this.#scope
     const met = scope?.met ?? new Set()
     return {
       client: { address, own: !this.#session.forwarded && isOwn(address), name: () => this.#session.clientName() },
       secure: tls !== undefined,
       pipelined: this.#pipelined,
+      ...(certificate === undefined ? {} : { certificate }),
       ...(helo === '' ? {} : { helo }),
       ...(user === undefined ? {} : { user }),
       ...(scope === undefined ? {} : { sender: scope.sender }),
