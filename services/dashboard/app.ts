@@ -10,8 +10,8 @@ import type { Logger } from '../../shared/log.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
 import { TimeLimitError } from '../../shared/report/time-limit.ts'
-import { addAccess } from './access.ts'
-import type { Access, AccessParts, assetRoutes } from './access.ts'
+import { addAccess, assetRoutes, linkRoute } from './access.ts'
+import type { Access, AccessParts } from './access.ts'
 import { addActions } from './actions.ts'
 import { addApi } from './api.ts'
 import type { Assets } from './assets.ts'
@@ -30,8 +30,10 @@ import { messageNotFoundPage, messagePage } from './pages/message-page.ts'
 import { overviewPage } from './pages/overview-page.ts'
 import { queuePage, queuesPage } from './pages/queue-page.ts'
 import { systemPage } from './pages/system-page.ts'
+import { addQuarantineLinks } from './quarantine-links.ts'
+import type { QuarantineDesk } from './quarantine-links.ts'
 import { explainForm, jobQuestion, queryText } from './questions.ts'
-import { isHostAllowed, securityHeaders } from './security.ts'
+import { isAddressedBy, isHostAllowed, securityHeaders } from './security.ts'
 import type { Source } from './source.ts'
 import { anybody, mayPreview } from './visitor.ts'
 import type { Visitor } from './visitor.ts'
@@ -40,6 +42,7 @@ export interface AppParts {
   readonly source: Source
   readonly operations: Operations
   readonly teacher: Teacher
+  readonly desk: QuarantineDesk
   readonly access: Omit<AccessParts, 'log'>
   /** Absent: the metrics are told elsewhere. */
   readonly registry?: Registry
@@ -69,8 +72,9 @@ export function createApp(parts: AppParts): FastifyInstance {
 
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(securityHeaders)
-    const signsIn = parts.access.settings().operators !== undefined
-    if (signsIn || isHostAllowed(request.headers.host, host)) return undefined
+    const { operators, url } = parts.access.settings()
+    if (operators !== undefined || isHostAllowed(request.headers.host, host)) return undefined
+    if (isForReaders(request) && isAddressedBy(request.headers.host, url)) return undefined
     return reply.code(421).type('text/plain').send('This dashboard answers to localhost only.\n')
   })
   const access = addAccess(app, { ...parts.access, log })
@@ -83,6 +87,13 @@ export function createApp(parts: AppParts): FastifyInstance {
   addPreview(app, parts, { access, show })
   addSystemPage(app, parts, { access, show })
   addActions(app, { operations: parts.operations, access, audit: parts.access.audit, clock: parts.clock, show })
+  addQuarantineLinks(app, {
+    desk: parts.desk,
+    access,
+    audit: parts.access.audit,
+    clock: parts.clock,
+    isReadOnly: () => parts.access.settings().readOnly,
+  })
   addApi(app, {
     source: parts.source,
     operations: parts.operations,
@@ -91,6 +102,11 @@ export function createApp(parts: AppParts): FastifyInstance {
     audit: parts.access.audit,
   })
   return app
+}
+
+/** What readers of digests come for, from elsewhere. */
+function isForReaders({ routeOptions: { url } }: FastifyRequest): boolean {
+  return url === linkRoute || assetRoutes.some((one) => one === url)
 }
 
 /** Sends a page as its reader may see it. */

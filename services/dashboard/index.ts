@@ -11,7 +11,9 @@ import { createPasswordVerifier } from '../../shared/crypt/verify-password.ts'
 import { storyOf } from '../../shared/journal.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import { createOperations } from '../../shared/operate/operations.ts'
+import { blockFor, createQuarantine } from '../../shared/operate/quarantine.ts'
 import { createSpoolLessons } from '../../shared/operate/spool-lessons.ts'
+import { createLinkSigner, readLinkKey } from '../../shared/quarantine/links.ts'
 import type { RunningService, Service, ServiceContext } from '../../shared/service.ts'
 import { StartError } from '../../shared/start/start-error.ts'
 import { findMessage } from '../../shared/spool/list-messages.ts'
@@ -65,6 +67,13 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
     source,
     operations: createOperations({ ...context, messages, lessons, delimiter }),
     teacher,
+    desk: {
+      quarantine: createQuarantine(context),
+      lessons,
+      signer: async () => createLinkSigner(await readLinkKey(dataFolder)),
+      block: ({ from, mailbox }, by) =>
+        blockFor({ dataFolder, from, recipients: [mailbox], delimiter: delimiter(), at: clock.now(), by }),
+    },
     access: {
       settings,
       trustedProxies: () => context.configuration.pipeline.trustedProxies,

@@ -35,6 +35,11 @@ export function isHostAllowed(host: string | undefined, boundTo: string): boolea
   return name === 'localhost' || name.endsWith('.localhost') || (isIP(name) !== 0 && isLoopback(name))
 }
 
+/** Whether the Host header is that of `dashboard url`. */
+export function isAddressedBy(host: string | undefined, url: string | undefined): boolean {
+  return host !== undefined && url !== undefined && host.toLowerCase() === new URL(url).host
+}
+
 export function isLoopback(address: string): boolean {
   return address === 'localhost' || address === '::1' || /^127\.\d+\.\d+\.\d+$/.test(address)
 }

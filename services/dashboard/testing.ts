@@ -13,11 +13,15 @@ import type { DashboardSettings, Table } from '../../shared/config/model.ts'
 import { openTables } from '../../shared/config/tables.ts'
 import { checkPassword } from '../../shared/crypt/check-password.ts'
 import { silentLog } from '../../shared/log.ts'
+import { parseMailbox } from '../../shared/mail/address.ts'
+import type { Mailbox } from '../../shared/mail/address.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
+import { createLinkSigner } from '../../shared/quarantine/links.ts'
 import { createApp } from './app.ts'
 import { readAssets } from './assets.ts'
 import { createFormTokens } from './form-tokens.ts'
-import { sampleAt, sampleSource } from './sample-source.ts'
+import { sampleAt, sampleId, sampleSource } from './sample-source.ts'
+import type { QuarantineDesk } from './quarantine-links.ts'
 import { Sessions } from './sessions.ts'
 import { createSignIn } from './sign-in.ts'
 import { createTokenCheck } from './token-check.ts'
@@ -32,6 +36,7 @@ export interface TestAppOptions {
   /** Entry by name. */
   readonly apiTokens?: Readonly<Record<string, string>>
   readonly readOnly?: boolean
+  readonly url?: string
   readonly trustedProxies?: readonly string[]
 }
 
@@ -57,6 +62,7 @@ export async function openTestApp(t: TestContext, options: TestAppOptions = {}) 
       host,
       port: 0,
       readOnly,
+      ...(options.url === undefined ? {} : { url: options.url }),
       ...(options.operators === undefined ? {} : { operators: tableOf(options.operators) }),
       ...(options.apiTokens === undefined ? {} : { tokens: tableOf(options.apiTokens) }),
     },
@@ -65,6 +71,7 @@ export async function openTestApp(t: TestContext, options: TestAppOptions = {}) 
     source,
     operations: options.operations ?? sampleOperations(done),
     teacher: sampleTeacher(done),
+    desk: sampleDesk(done),
     access: {
       settings: () => settings.current,
       trustedProxies: () => trustedProxies,
@@ -130,6 +137,49 @@ function sampleTeacher(done: string[]): Teacher {
     },
     close: async () => {},
   }
+}
+
+export const sampleSigner = createLinkSigner(Buffer.alloc(32, 7))
+
+/** Keeps back one message for two recipients: recipient 0's is spam, recipient 1's a virus; recipient 2 has no sender to block. */
+function sampleDesk(done: string[]): QuarantineDesk {
+  const gone = new Set<number>()
+  return {
+    quarantine: {
+      async find(id, recipient) {
+        const kind = (['spam', 'virus', 'spam'] as const)[recipient]
+        if (id !== sampleId || kind === undefined || gone.has(recipient)) return undefined
+        const from = recipient === 2 ? null : mailboxOf('win@spam.example')
+        const mailbox = mailboxOf(`jane${recipient}@sluice.test`)
+        return { id, recipient, mailbox, from, kind, reason: `${kind} <b>score</b>`, jobId: 'j', stage: 'filter' }
+      },
+      async release(copy, by) {
+        gone.add(copy.recipient)
+        done.push(`release ${copy.recipient} ${by}`)
+      },
+      async remove(copy, by) {
+        gone.add(copy.recipient)
+        done.push(`remove ${copy.recipient} ${by}`)
+      },
+    },
+    lessons: {
+      async learn(_id, lesson) {
+        done.push(`learn ${lesson}`)
+        return 'learned'
+      },
+    },
+    signer: async () => sampleSigner,
+    async block(copy, by) {
+      done.push(`block ${copy.from} for ${copy.mailbox} ${by}`)
+      return copy.from ?? mailboxOf('nobody@nowhere.test')
+    },
+  }
+}
+
+function mailboxOf(text: string): Mailbox {
+  const mailbox = parseMailbox(text)
+  if (mailbox === undefined) throw new TypeError(text)
+  return mailbox
 }
 
 /** Everything fails like this. */

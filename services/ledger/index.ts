@@ -5,6 +5,7 @@ import { trimJournal } from '../../shared/journal.ts'
 import { expireQuarantine } from '../../shared/pipeline/expire-quarantine.ts'
 import { sweep } from '../../shared/pipeline/sweep.ts'
 import type { SweepParts } from '../../shared/pipeline/sweep.ts'
+import { sendDigests } from '../../shared/quarantine/send-digests.ts'
 import type { RunningService, Service, ServiceContext } from '../../shared/service.ts'
 import { collectGarbage } from '../../shared/spool/garbage.ts'
 import { LiveIndex } from '../../shared/spool/live-index.ts'
@@ -13,6 +14,7 @@ const wipeCheckMs = 2_000
 const orphanCheckMs = 30_000
 const garbageMs = 30_000
 const quarantineMs = 10_000
+const digestMs = 10_000
 /** What looks at every live message may take a twentieth of the time. */
 const restOfIndexDuties = 20
 /** Jobs a worker holds while Redis is emptied get this long to log their outcome before their messages are queued again. */
@@ -109,6 +111,10 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
   every('quarantine', quarantineMs, restOfIndexDuties, async () => {
     const { keepMs } = context.configuration.pipeline.quarantine
     if (keepMs !== undefined) await expireQuarantine({ queues, spool, events, clock }, keepMs)
+  })
+  every('digests', digestMs, restOfIndexDuties, async () => {
+    const sent = await sendDigests(context, stop.signal)
+    if (sent > 0) log.info({ sent }, 'digests of what was kept back are on their way')
   })
   every('garbage collection', garbageMs, restOfIndexDuties, async () => {
     const { troubles: found } = await withIndex(() => collectGarbage(index, { olderThanMs: keepSettledMs, clock }))

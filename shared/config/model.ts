@@ -283,6 +283,17 @@ export interface DashboardSettings {
   readonly tokens?: Table
   /** Nobody can change a thing, whatever his role. */
   readonly readOnly: boolean
+  /** Where readers of our mail reach it, without a slash at the end. */
+  readonly url?: string
+}
+
+/** `quarantine digest`: mail about what was newly kept back. */
+export interface DigestSettings {
+  readonly everyMs: number
+  /** At this minute of the day, as the clock on the wall says; `everyMs` is whole days then. */
+  readonly atMinute?: number
+  /** Each recipient of this host about his own mail, or one address about all of it. */
+  readonly to: 'recipients' | Mailbox
 }
 
 /** What pipeline.conf holds; every line optional, defaults written out. */
@@ -320,7 +331,7 @@ export interface PipelineSettings {
   /** Absent: nobody looks for viruses. */
   readonly virus?: VirusSettings
   /** Mail that a filter keeps back is discarded after `keepMs`; absent: it stays until somebody releases or removes it. */
-  readonly quarantine: { readonly keepMs?: number }
+  readonly quarantine: { readonly keepMs?: number; readonly digest?: DigestSettings }
   /** Sources are asked in order, the first that knows the user counts. */
   readonly users:
     | UserSource

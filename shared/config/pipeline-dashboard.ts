@@ -9,6 +9,7 @@ import type { PolicyDraft } from './policy-draft.ts'
 import { parseTables } from './table-grammar.ts'
 import { parseTableText } from './table-text.ts'
 import { spanOf } from './token-reader.ts'
+import type { TokenReader } from './token-reader.ts'
 
 /** The dashboard and the metrics: where they listen, who may see and do what. */
 export const dashboardStatements: Readonly<Record<string, ParseStatement>> = {
@@ -16,7 +17,7 @@ export const dashboardStatements: Readonly<Record<string, ParseStatement>> = {
   metrics: parseMetrics,
 }
 
-/** `dashboard listen "host:port" [auth <operators>] [tokens <tokens>] [read-only]`: without `auth` only this host may reach it. */
+/** `dashboard listen "host:port" [auth <operators>] [tokens <tokens>] [url "https://..."] [read-only]`: without `auth` only this host may reach it. */
 function parseDashboard(draft: PipelineDraft): void {
   const { reader } = draft
   reader.next()
@@ -27,8 +28,9 @@ function parseDashboard(draft: PipelineDraft): void {
       dashboard = { ...dashboard, operators: parseWho(draft, operatorTable) }
     else if (reader.at('tokens') && dashboard.tokens === undefined)
       dashboard = { ...dashboard, tokens: parseWho(draft, tokenTable) }
+    else if (dashboard.url === undefined && reader.accept('url')) dashboard = { ...dashboard, url: urlOf(reader) }
     else if (!dashboard.readOnly && reader.accept('read-only')) dashboard = { ...dashboard, readOnly: true }
-    else reader.unexpected('auth, tokens or read-only', ['auth', 'tokens', 'read-only'])
+    else reader.unexpected('auth, tokens, url or read-only', ['auth', 'tokens', 'url', 'read-only'])
   }
   if (dashboard.operators === undefined && !isLoopback(dashboard.host)) {
     reader.report(
@@ -39,6 +41,21 @@ function parseDashboard(draft: PipelineDraft): void {
     )
   }
   finish(draft, { dashboard })
+}
+
+/** A web address without what belongs to one page. */
+function urlOf(reader: TokenReader): string {
+  const given = reader.string('where readers reach the dashboard')
+  const url = URL.canParse(given.text) ? new URL(given.text) : undefined
+  const isPlain = url !== undefined && url.username + url.password + url.search + url.hash === ''
+  if (!isPlain || !/^https?:$/.test(url.protocol))
+    return reader.fail(
+      'value',
+      `"${given.text}" is no address of a web server`,
+      given.span,
+      '"https://mail.example.org"',
+    )
+  return url.href.replace(/\/+$/, '')
 }
 
 /** What the values of a table must be. */

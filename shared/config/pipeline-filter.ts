@@ -10,7 +10,6 @@ export const filterStatements: Readonly<Record<string, ParseStatement>> = {
   'auth-results': parseAuthResults,
   virus: parseVirus,
   banned: parseBanned,
-  quarantine: parseQuarantine,
 }
 
 /** `auth-results verify spf dkim dmarc arc`. */
@@ -51,12 +50,4 @@ function parseBanned(draft: PipelineDraft): void {
   const files = reader.accept('default') ? 'default' : parseWholeList(draft.policy, '"files"')
   const found = reader.accept('found') ? choiceOf(reader, dangerChoices, 'what to do') : 'quarantine'
   finish(draft, { banned: { files, found } })
-}
-
-/** `quarantine keep 30d`. */
-function parseQuarantine(draft: PipelineDraft): void {
-  const { reader } = draft
-  reader.next()
-  reader.expect('keep', 'behind "quarantine"')
-  finish(draft, { quarantine: { keepMs: reader.duration('keep') } })
 }

@@ -15,6 +15,7 @@ import { loginStatements } from './pipeline-login.ts'
 import { rewritingStatements } from './pipeline-rewriting.ts'
 import { outboundStatements } from './pipeline-outbound.ts'
 import { builtinQueues, queueStatements } from './pipeline-queue.ts'
+import { checkDigest, quarantineStatements } from './pipeline-quarantine.ts'
 import { restrictStatements } from './pipeline-restrict.ts'
 import { rateStatements } from './pipeline-rate.ts'
 import { sessionStatements } from './pipeline-session.ts'
@@ -35,7 +36,6 @@ const onlyOnce = new Set([
   'log',
   'hostname',
   'auth-results',
-  'quarantine',
   'virus',
   'banned',
   'users',
@@ -109,6 +109,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   ...dashboardStatements,
   ...queueStatements,
   ...filterStatements,
+  ...quarantineStatements,
   ...filterProcessStatements,
   ...doorStatements,
   ...extensionStatements,
@@ -140,6 +141,7 @@ export function parsePipeline(reader: TokenReader, policy: PolicyDraft): Pipelin
     if (reader.peek().kind === 'newline') reader.next()
     else parseStatement(draft)
   }
+  checkDigest(draft)
   return draft
 }
 

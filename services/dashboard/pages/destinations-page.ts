@@ -1,7 +1,7 @@
 import type { Destinations, DestinationView } from '../../../shared/report/destinations.ts'
 import type { Seen } from '../../../shared/report/views.ts'
-import { html } from '../html.ts'
-import type { Html } from '../html.ts'
+import { html } from '../../../shared/html.ts'
+import type { Html } from '../../../shared/html.ts'
 import type { Page } from './layout.ts'
 import { ago, ahead, dataTable, notice } from './parts.ts'
 

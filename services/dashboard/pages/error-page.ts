@@ -1,4 +1,4 @@
-import { html } from '../html.ts'
+import { html } from '../../../shared/html.ts'
 import type { Page } from './layout.ts'
 
 export function errorPage(title: string, text: string, at: number): Page {

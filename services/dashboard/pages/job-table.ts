@@ -1,7 +1,7 @@
 import { formatSize } from '../../../shared/report/units.ts'
 import type { JobView } from '../../../shared/report/views.ts'
-import { html } from '../html.ts'
-import type { Html } from '../html.ts'
+import { html } from '../../../shared/html.ts'
+import type { Html } from '../../../shared/html.ts'
 import { ago, ahead, badge, dataTable } from './parts.ts'
 import type { Column, Tone } from './parts.ts'
 

@@ -1,6 +1,6 @@
 import { formatSecond } from '../../../shared/report/units.ts'
-import { html } from '../html.ts'
-import type { Html, HtmlValue } from '../html.ts'
+import { html } from '../../../shared/html.ts'
+import type { Html, HtmlValue } from '../../../shared/html.ts'
 import type { Visitor } from '../visitor.ts'
 import { formTokenField } from './parts.ts'
 

@@ -1,6 +1,6 @@
 import { formatDuration, plural } from '../../../shared/report/units.ts'
-import { html } from '../html.ts'
-import type { Html, HtmlValue } from '../html.ts'
+import { html } from '../../../shared/html.ts'
+import type { Html, HtmlValue } from '../../../shared/html.ts'
 import type { Overview, ServiceView } from '../source.ts'
 import { jobTable } from './job-table.ts'
 import type { Page } from './layout.ts'

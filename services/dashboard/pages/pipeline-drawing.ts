@@ -1,7 +1,7 @@
 import { formatDuration } from '../../../shared/report/units.ts'
 import type { QueueView } from '../../../shared/report/views.ts'
-import { html } from '../html.ts'
-import type { Html } from '../html.ts'
+import { html } from '../../../shared/html.ts'
+import type { Html } from '../../../shared/html.ts'
 import type { ListenerView } from '../source.ts'
 import type { Tone } from './parts.ts'
 

@@ -1,8 +1,8 @@
 import { basename } from 'node:path'
 
 import type { Rule } from '../../../shared/config/model.ts'
-import { html } from '../html.ts'
-import type { Html, HtmlValue } from '../html.ts'
+import { html } from '../../../shared/html.ts'
+import type { Html, HtmlValue } from '../../../shared/html.ts'
 import type { ExplainForm } from '../explain-question.ts'
 import type { Page } from './layout.ts'
 import { dataTable, notice } from './parts.ts'

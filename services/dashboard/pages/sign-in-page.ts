@@ -1,6 +1,6 @@
 import { formatDuration } from '../../../shared/report/units.ts'
-import { html } from '../html.ts'
-import type { Html } from '../html.ts'
+import { html } from '../../../shared/html.ts'
+import type { Html } from '../../../shared/html.ts'
 import { bareLayout } from './layout.ts'
 import { notice } from './parts.ts'
 
