@@ -1,3 +1,4 @@
+import { TableError } from '../../shared/config/external-table.ts'
 import { SmtpError, replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import { SpoolFullError } from '../../shared/spool/spool.ts'
@@ -133,8 +134,12 @@ export function isFlood(octets: number, maxBytes: number): boolean {
   return octets > maxBytes * 2 + 1_048_576
 }
 
-/** What to answer when the spool or the pipeline failed. */
+/** An operator has to look at it (RFC 3463 §3.4), and the client may come again. */
+const lookupFailed: Reply = { code: 451, enhanced: '4.3.5', text: 'Temporary lookup failure, please try again later' }
+
+/** What to answer when the spool, a table or the pipeline failed. */
 export function replyTo(error: unknown): Reply {
   if (error instanceof SpoolFullError) return replies.insufficientStorage
+  if (error instanceof TableError) return lookupFailed
   return error instanceof SmtpError ? error.reply : replies.tryLater
 }

@@ -617,7 +617,7 @@ export class MailTransactions {
   /** Expected trouble carries its reply; of the rest the log keeps the cause and the client is told to try again. */
   #failed(error: unknown): Reply {
     const reply = replyTo(error)
-    if (reply === replies.tryLater)
+    if (reply.code === 451 && !(error instanceof SmtpError))
       this.#reception.log.error({ err: error, session: this.#client.id }, 'temporary failure')
     return reply
   }

@@ -31,9 +31,10 @@ async function lintBoth(lines: readonly string[], pipeline: readonly string[]): 
 
 test('port 465 with tls-require is told: who begins with TLS is served, and others wait for it', async () => {
   const pki = 'pki x certificate "x.cert" key "x.key"'
+  const rest = ['listen on lo port 25', 'accept for any relay']
   const listen = 'listen on lo port 465 tls-require pki x'
-  assert.deepEqual(await lint(pki, listen, 'accept for any relay'), ['starttls-on-smtps-port@2'])
-  assert.deepEqual(await lint(pki, listen.replace('tls-require', 'smtps'), 'accept for any relay'), [])
+  assert.deepEqual(await lint(pki, listen, ...rest), ['starttls-on-smtps-port@2'])
+  assert.deepEqual(await lint(pki, listen.replace('tls-require', 'smtps'), ...rest), [])
 })
 
 test('a wait for TLS from the start is told where no listener begins with it', async () => {
@@ -136,6 +137,17 @@ test('passwords in clear are named where they are taken', async () => {
   assert.deepEqual(await lintBoth(policy(open.replace('tls pki', 'tls-require pki')), clear), [])
   assert.deepEqual(await lintBoth(policy(open.replace('eth0', 'lo')), clear), [])
   assert.deepEqual(await lintBoth(policy(open), []), [])
+})
+
+test('nothing listens on port 25: told where there are ports for users', async () => {
+  const issued = fileURLToPath(new URL('../../test/fixtures/tls/server', import.meta.url))
+  const pki = [`pki m cert "${issued}.pem"`, `pki m key "${issued}.key"`]
+  const policy = ['action "a" relay', 'match for any action "a"']
+  const submission = 'listen on eth0 port 587 tls-require pki m auth'
+  const login = ['login from { a = b }']
+  assert.deepEqual(await lintBoth([...pki, submission, ...policy], login), ['incomplete@3'])
+  assert.deepEqual(await lintBoth([...pki, submission, 'listen on eth0 port 25', ...policy], login), [])
+  assert.deepEqual(await lintBoth(['listen on eth0 port 2525', ...policy], login), [])
 })
 
 test('a table of patterns needs no postmap', async () => {

@@ -21,6 +21,7 @@ export function lintConfiguration(configuration: Configuration): readonly Lint[]
     ...deliveriesForAnyDomain(configuration),
     ...openSockets(configuration),
     ...sameListeners(configuration),
+    ...silentPort(configuration),
     ...plaintextLogins(configuration),
     ...compiledPatterns(configuration),
     ...masksOutside(configuration),
@@ -84,6 +85,14 @@ function openSockets({ actions, pipeline }: Configuration): readonly Lint[] {
     const hint = 'give it mode 0660 and the group of this process (Dovecot: unix_listener lmtp { mode = 0660 })'
     return [{ at: action.at, fault: { code: 'socket-mode' as const, message, hint } }]
   })
+}
+
+/** Ports for users alone: other servers come to port 25, and find nobody there. */
+function silentPort({ listeners }: Configuration): readonly Lint[] {
+  const [first] = listeners.filter(({ on, port }) => (port === 465 || port === 587) && !isLoopback(on))
+  if (first === undefined || listeners.some(({ port }) => port === 25)) return []
+  const message = 'nothing listens on port 25: other servers bring mail there'
+  return [{ at: first.at, fault: { code: 'incomplete' as const, message, hint: 'add: listen on eth0 port 25 tls' } }]
 }
 
 /** The second one finds its port taken, and nothing starts. */

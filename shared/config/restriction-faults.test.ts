@@ -97,8 +97,7 @@ test('scores that nobody adds up are named', async () => {
 })
 
 test("the second seed's lists are carried out, and their three oddities are named", async () => {
-  const fixture = (name: string): string =>
-    fileURLToPath(new URL(`../../test/fixtures/restrictions/${name}`, import.meta.url))
+  const fixture = (name: string): string => fileURLToPath(new URL(`../../test/fixtures/seeds/${name}`, import.meta.url))
   const load = async (seed: string): Promise<readonly string[]> => {
     const paths = { smtpdConf: fixture(`${seed}.smtpd.conf`), pipelineConf: fixture(`${seed}.pipeline.conf`) }
     const { warnings } = await loadConfiguration({ ...paths, hostname: 'mail.example.org' })

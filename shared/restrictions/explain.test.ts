@@ -12,8 +12,7 @@ import { zoneResolver } from './testing.ts'
 const zone = { 'mx there.example': ['mx.there.example'], 'a 9.113.0.203.zen.spamhaus.org': ['127.0.0.4'] }
 
 async function ask(changes: Partial<Transaction>, recipient = 'tintin@mondomaine.example') {
-  const fixture = (file: string): string =>
-    fileURLToPath(new URL(`../../test/fixtures/restrictions/${file}`, import.meta.url))
+  const fixture = (file: string): string => fileURLToPath(new URL(`../../test/fixtures/seeds/${file}`, import.meta.url))
   const paths = { smtpdConf: fixture('s0.smtpd.conf'), pipelineConf: fixture('s0.pipeline.conf') }
   const { configuration } = await loadConfiguration({ ...paths, hostname: 'mail.example.org' })
   const [listener] = configuration.listeners
@@ -36,14 +35,14 @@ test('the restriction that refuses is named, with those before it', async () => 
   assert.equal(
     await ask({ peer: { address: '203.0.113.9' } }),
     [
-      'restrictions of the listener on 127.0.0.1 port 2525',
-      '  s0.pipeline.conf:7: restrict connect permit from <mynetworks>',
+      'restrictions of the listener on 127.0.0.1 port 25',
+      '  s0.pipeline.conf:11: restrict connect permit from <mynetworks>',
       '    no',
-      '  s0.pipeline.conf:8: restrict connect permit own-addresses',
+      '  s0.pipeline.conf:12: restrict connect permit own-addresses',
       '    no',
-      '  s0.pipeline.conf:9: restrict connect permit authenticated',
+      '  s0.pipeline.conf:13: restrict connect permit authenticated',
       '    no',
-      '  s0.pipeline.conf:10: restrict connect reject dnsbl "zen.spamhaus.org"',
+      '  s0.pipeline.conf:14: restrict connect reject dnsbl "zen.spamhaus.org"',
       '    refuses: 554 5.7.1 Service unavailable; Client host [203.0.113.9] blocked using zen.spamhaus.org',
       '  => refused: 554 5.7.1 Service unavailable; Client host [203.0.113.9] blocked using zen.spamhaus.org',
     ].join('\n'),

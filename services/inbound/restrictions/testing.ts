@@ -13,7 +13,7 @@ import { recipientResolver } from '../recipient-resolver.ts'
 import { startInbound } from '../testing.ts'
 import type { TestInbound, TestInboundOptions } from '../testing.ts'
 
-/** A configuration of test/fixtures/restrictions whose listeners take free ports and believe the PROXY header of this host. */
+/** A configuration of test/fixtures/seeds whose listeners take free ports and believe the PROXY header of this host. */
 export function fixtureConfiguration(name: string): Promise<Configuration> {
   return configurationFrom(fixturePath(`${name}.smtpd.conf`), fixturePath(`${name}.pipeline.conf`))
 }
@@ -39,7 +39,7 @@ async function configurationFrom(
 }
 
 export function fixturePath(file: string): string {
-  return fileURLToPath(new URL(`../../../test/fixtures/restrictions/${file}`, import.meta.url))
+  return fileURLToPath(new URL(`../../../test/fixtures/seeds/${file}`, import.meta.url))
 }
 
 export interface RestrictedInbound extends TestInbound {

@@ -1,11 +1,8 @@
-import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import type { TestContext } from 'node:test'
-
-import { plain } from '../../../test/support/smtp-client.ts'
-import { connectFrom, configurationOf, fixturePath, hold, startRestricted } from './testing.ts'
+import { fixturePath } from '../../../services/inbound/restrictions/testing.ts'
+import type { Mailbox } from '../../../shared/mail/address.ts'
 import type { Zone } from '../../../shared/restrictions/testing.ts'
-import type { Dialogue, RestrictedInbound } from './testing.ts'
+import { plain } from '../../support/smtp-client.ts'
+import type { DoorRow, Site } from './row.ts'
 
 const smtpdConf = `
 table mynetworks { "192.168.1.0/24", "[2001:db8:1::/48]" }
@@ -21,7 +18,7 @@ match from src <mynetworks> for any action "out"
 match auth from any for any action "out"
 `
 
-const zone: Zone = {
+const restrictedZone: Zone = {
   'mx there.example': ['mx.there.example'],
   'a mail.there.example': ['203.0.113.5'],
   'ptr 203.0.113.5': ['mail.there.example'],
@@ -43,7 +40,6 @@ const zone: Zone = {
   [`a 1.${'0.'.repeat(23)}8.b.d.0.1.0.0.2.low.example`]: ['127.0.0.2'],
 }
 
-const stranger = '203.0.113.5'
 const trusted = '192.168.1.7'
 const hello = ['EHLO mail.there.example', '250']
 const mail = ['MAIL FROM:<a@there.example>', '250 2.1.0']
@@ -54,20 +50,16 @@ const far = 'RCPT TO:<x@there.example>'
 const taken = [here, '250 2.1.5']
 const login = [`AUTH PLAIN ${plain('tintin', 'secret')}`, '235 2.7.0']
 
-interface Row {
-  /** Of CAPABILITIES.md. */
-  readonly row: number
-  readonly what: string
+interface RestrictionRow extends Pick<DoorRow, 'row' | 'what' | 'client' | 'greeting' | 'says' | 'rejected'> {
+  /** What `restrict` says, each without that word. */
   readonly lists?: readonly string[]
-  readonly client?: string
   readonly tls?: true
-  readonly says: Dialogue
 }
 
 const accessTable =
   'table access { "there.example" = "554 Go away", "ok@there.example" = "OK", "later@there.example" = "DEFER not now", "no@there.example" = "REJECT 5.7.26 forged", "warn@there.example" = "WARN seen", "next@there.example" = "DUNNO", "odd@there.example" = "FILTER smtp:x", "post@" = "421 4.7.0 busy", "<>" = "REJECT", "203.0.113" = "450 4.7.25 network", "helo.example" = "550 name" }'
 
-const rows: readonly Row[] = [
+const rows: readonly RestrictionRow[] = [
   { row: 32, what: 'MAIL before HELO', says: [['MAIL FROM:<a@there.example>', '503 5.5.1']] },
   { row: 33, what: 'mynetworks may relay', client: trusted, says: [...begun, [far, '250 2.1.5']] },
   {
@@ -495,6 +487,12 @@ const rows: readonly Row[] = [
     says: [hello, login, mail, [far, '554 5.7.1']],
   },
   {
+    row: 46,
+    what: 'access tables know a client by its verified name first',
+    lists: ['connect check client <access>'],
+    says: [...begun, [here, '554 5.7.1 <mail.there.example[203.0.113.5]>: Client host rejected: Go away']],
+  },
+  {
     row: 54,
     what: 'refusals come at RCPT',
     lists: [
@@ -503,6 +501,32 @@ const rows: readonly Row[] = [
       'mail reject "554 5.7.1 m"',
     ],
     says: [...begun, [here, '554 5.7.1 h']],
+  },
+  {
+    row: 54,
+    what: 'the log has sender, recipient, and the line of the restriction',
+    lists: ['helo reject helo invalid'],
+    says: [['HELO bad!', '250'], mail, [here, '501 5.5.2']],
+    rejected: {
+      stage: 'rcpt',
+      from: 'a@there.example' as Mailbox,
+      to: 'tintin@here.example',
+      restriction: `${fixturePath('pipeline.conf')}:3`,
+    },
+  },
+  {
+    row: 54,
+    what: 'or in place of the greeting',
+    lists: ['delay off', 'connect reject "554 5.7.1 c"'],
+    greeting: '554 5.7.1 c',
+    says: [],
+  },
+  {
+    row: 54,
+    what: 'what is temporary in place of the greeting stays so',
+    lists: ['delay off', 'connect defer "450 4.7.1 c"'],
+    greeting: '421 4.7.1 c',
+    says: [],
   },
   {
     row: 54,
@@ -518,62 +542,19 @@ const rows: readonly Row[] = [
   },
 ]
 
-for (const { row, what, lists = [], client: address = stranger, tls, says } of rows) {
-  test(`row ${row}: ${what}`, async (t) => {
-    const inbound = await start(t, lists)
-    const client = await connectFrom(address, { port: inbound.port })
-    t.after(() => client.destroy())
-    assert.equal((await client.reply()).code, 220)
-    if (tls === true) {
-      await hold(client, [hello])
-      await client.startTls()
-    }
-    await hold(client, says)
-    assert.deepEqual(inbound.slept, row === 40 ? [1_000] : [])
-  })
-}
+/** Rows 32 to 54: who may talk. */
+export const restrictionRows: readonly DoorRow[] = rows.map(({ lists = [], tls, ...row }) => ({
+  ...row,
+  site: restricted(lists),
+  zone: restrictedZone,
+  ...(tls === true ? { tls: 'starttls' } : {}),
+  ...(row.row === 40 ? { slept: [1_000] } : {}),
+}))
 
-test('row 46: access tables know a client by its verified name first', async (t) => {
-  const inbound = await start(t, ['connect check client <access>'])
-  const client = await connectFrom(stranger, { port: inbound.port })
-  t.after(() => client.destroy())
-  await client.reply()
-  await hold(client, [...begun, [here, '554 5.7.1 <mail.there.example[203.0.113.5]>: Client host rejected: Go away']])
-})
-
-test('row 54: the log has sender, recipient, and the line of the restriction', async (t) => {
-  const inbound = await start(t, ['helo reject helo invalid'])
-  const client = await connectFrom(stranger, { port: inbound.port })
-  t.after(() => client.destroy())
-  await client.reply()
-  await hold(client, [['HELO bad!', '250'], mail, [here, '501 5.5.2']])
-  const [event] = inbound.rejections
-  assert.deepEqual(
-    [event?.stage, event?.from, event?.to, event?.restriction],
-    ['rcpt', 'a@there.example', 'tintin@here.example', `${fixturePath('pipeline.conf')}:3`],
-  )
-})
-
-test('row 54: or in place of the greeting, and what is temporary stays so', async (t) => {
-  const inbound = await start(t, [
-    'delay off',
-    'connect defer "450 4.7.1 c" when from "203.0.113.9"',
-    'connect reject "554 5.7.1 c"',
-  ])
-  for (const [address, greeting] of [
-    [stranger, '554 5.7.1 c'],
-    ['203.0.113.9', '421 4.7.1 c'],
-  ] as const) {
-    const client = await connectFrom(address, { port: inbound.port })
-    t.after(() => client.destroy())
-    assert.equal((await client.reply()).raw, greeting)
-    await client.waitForClose()
+/** One domain, and these lists. */
+function restricted(lists: readonly string[]): Site {
+  return {
+    smtpd: smtpdConf,
+    pipeline: [accessTable, 'users from <people>', ...lists.map((list) => `restrict ${list}`)],
   }
-})
-
-async function start(t: TestContext, lists: readonly string[]): Promise<RestrictedInbound> {
-  const pipelineConf = [accessTable, 'users from <people>', ...lists.map((list) => `restrict ${list}`)].join('\n')
-  const inbound = await startRestricted(await configurationOf(smtpdConf, pipelineConf), zone)
-  t.after(() => inbound.close())
-  return inbound
 }

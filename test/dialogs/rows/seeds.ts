@@ -1,13 +1,9 @@
 import type { Zone } from '../../../shared/restrictions/testing.ts'
-import type { Dialogue } from './testing.ts'
+import { plain } from '../../support/smtp-client.ts'
+import type { Talk } from './row.ts'
 
 /** What is said under a seed's restrictions. */
-export interface SeedDialogue {
-  /** The address that says it; absent: one that nobody trusts. */
-  readonly client?: string
-  readonly says: Dialogue
-  /** How often it is made to wait. */
-  readonly slept?: number
+export interface SeedDialogue extends Talk {
   /** Postfix says something else here, and we know why. */
   readonly differs?: string
 }
@@ -24,14 +20,88 @@ export const seedZone: Zone = {
   'a 97.113.0.203.zen.spamhaus.org': ['127.255.255.254'],
 }
 
-/** Of a client that nobody trusts. */
-export const outside = '203.0.113.5'
 const helo = 'EHLO mail.ailleurs.example'
 const from = 'MAIL FROM:<haddock@ailleurs.example>'
 const helloed = [helo, '250']
 const mail = [from, '250 2.1.0']
 
 const s0: Readonly<Record<string, SeedDialogue>> = {
+  'EHLO offers what Postfix offers, and neither AUTH nor VRFY': {
+    ehlo: [
+      'PIPELINING',
+      'SIZE 31457280',
+      'ETRN',
+      'STARTTLS',
+      'ENHANCEDSTATUSCODES',
+      '8BITMIME',
+      'DSN',
+      'SMTPUTF8',
+      'CHUNKING',
+      '-AUTH',
+      '-VRFY',
+    ],
+    says: [],
+  },
+  'on 587, in TLS, the same without STARTTLS and with AUTH': {
+    port: 587,
+    tls: 'starttls',
+    ehlo: ['PIPELINING', 'SIZE 31457280', 'ENHANCEDSTATUSCODES', '8BITMIME', 'DSN', 'AUTH PLAIN LOGIN', '-STARTTLS'],
+    says: [],
+  },
+  'on 465 as well': {
+    port: 465,
+    tls: 'implicit',
+    ehlo: ['PIPELINING', 'SIZE 31457280', 'ENHANCEDSTATUSCODES', '8BITMIME', 'DSN', 'AUTH PLAIN LOGIN', '-STARTTLS'],
+    says: [],
+  },
+  'on 587 before TLS': {
+    port: 587,
+    says: [helloed, [`AUTH PLAIN ${plain('tintin', 'secret')}`, '530 5.7.0'], [from, '530 5.7.0']],
+  },
+  'on 587 without AUTH': {
+    port: 587,
+    tls: 'starttls',
+    says: [helloed, mail, ['RCPT TO:<a@loin.example>', '554 5.7.1']],
+  },
+  'AUTH, bad and good': {
+    port: 587,
+    tls: 'starttls',
+    says: [
+      helloed,
+      [`AUTH PLAIN ${plain('tintin', 'wrong')}`, '535 5.7.8'],
+      [`AUTH PLAIN ${plain('tintin', 'secret')}`, '235 2.7.0'],
+      mail,
+      ['RCPT TO:<a@loin.example>', '250 2.1.5'],
+    ],
+  },
+  'AUTH without TLS on 25': {
+    says: [helloed, [`AUTH PLAIN ${plain('tintin', 'secret')}`, '503 5.5.1']],
+  },
+  'VRFY, and MAIL before HELO': {
+    says: [
+      ['VRFY tintin', '502 5.5.1'],
+      [from, '503 5.5.1'],
+    ],
+  },
+  'SIZE one over, and exact': {
+    says: [helloed, [`${from} SIZE=31457281`, '552 5.3.4'], [`${from} SIZE=31457280`, '250 2.1.0']],
+  },
+  'what a submission must not tell is gone, our Received too': {
+    port: 587,
+    tls: 'starttls',
+    says: [
+      helloed,
+      [`AUTH PLAIN ${plain('tintin', 'secret')}`, '235 2.7.0'],
+      mail,
+      ['RCPT TO:<a@loin.example>', '250 2.1.5'],
+      ['DATA', '354 '],
+      [
+        'Received: from x by y with ESMTPSA id 1; Sat, 21 Nov 2026 03:22:05 +0000\r\nX-Originating-IP: [10.0.0.1]\r\nX-Mailer: x\r\nUser-Agent: y\r\nSubject: z\r\n\r\nhello\r\n.',
+        '250 2.0.0',
+      ],
+    ],
+    stored: [{ has: [/^Subject: z\r$/m], lacks: [/^(?:Received|X-Originating-IP|X-Mailer|User-Agent):/im] }],
+  },
   'a client of mynetworks sends anywhere': {
     client: '192.168.1.7',
     says: [helloed, mail, ['RCPT TO:<a@loin.example>', '250 2.1.5']],
@@ -159,6 +229,18 @@ const s0: Readonly<Record<string, SeedDialogue>> = {
 }
 
 const s1: Readonly<Record<string, SeedDialogue>> = {
+  'AUTH without TLS is taken where the seed takes it, and Received says who': {
+    slept: [],
+    says: [
+      helloed,
+      [`AUTH PLAIN ${plain('tintin', 'secret')}`, '235 2.7.0'],
+      ['MAIL FROM:<tintin@example.com>', '250 2.1.0'],
+      ['RCPT TO:<a@loin.example>', '250 2.1.5'],
+      ['DATA', '354 '],
+      ['Subject: z\r\n\r\nhello\r\n.', '250 2.0.0'],
+    ],
+    stored: [{ has: [/\(Authenticated sender: tintin\)/, /\bwith ESMTPA\b/] }],
+  },
   'a stranger waits a second, once in a transaction': {
     says: [
       helloed,
@@ -166,17 +248,18 @@ const s1: Readonly<Record<string, SeedDialogue>> = {
       ['RCPT TO:<tintin@example.com>', '250 2.1.5'],
       ['RCPT TO:<tintin+x@example.com>', '250 2.1.5'],
     ],
-    slept: 1,
+    slept: [1_000],
   },
   'a client of mynetworks does not': {
     client: '127.0.0.9',
     says: [helloed, mail, ['RCPT TO:<a@loin.example>', '250 2.1.5']],
-    slept: 0,
   },
   'a forged local sender': {
+    slept: [1_000],
     says: [helloed, ['MAIL FROM:<faux@example.com>', '250'], ['RCPT TO:<tintin@example.com>', '550 5.1.0']],
   },
   'a local sender that is there needs no DNS': {
+    slept: [1_000],
     says: [helloed, ['MAIL FROM:<tintin@example.com>', '250'], ['RCPT TO:<tintin@example.com>', '250 2.1.5']],
   },
   'even a trusted client is told of domains and users that are not there': {
@@ -189,6 +272,7 @@ const s1: Readonly<Record<string, SeedDialogue>> = {
     ],
   },
   'all in one packet under HELO': {
+    slept: [1_000],
     says: [
       [
         'HELO mail.ailleurs.example\r\nMAIL FROM:<a@ailleurs.example>\r\nRCPT TO:<tintin@example.com>\r\nDATA',
@@ -201,5 +285,57 @@ const s1: Readonly<Record<string, SeedDialogue>> = {
   },
 }
 
+const here = { client: '127.0.0.1' } as const
+
+const s2: Readonly<Record<string, SeedDialogue>> = {
+  'who has moved is named by address, or by user alone': {
+    ...here,
+    says: [
+      helloed,
+      mail,
+      ['RCPT TO:<maurice@ploplo.example>', '550 5.1.6 '],
+      ['RCPT TO:<maurice>', '550 5.1.6 '],
+      ['RCPT TO:<jules@ploplo.example>', '250 2.1.5'],
+      ['RCPT TO:<jules>', '250 2.1.5'],
+    ],
+  },
+  'who is in one of the lists is taken, mailbox or not; others are unknown': {
+    ...here,
+    says: [
+      helloed,
+      mail,
+      ['RCPT TO:<davy@ploplo.example>', '250 2.1.5'],
+      ['RCPT TO:<roderick>', '250 2.1.5'],
+      ['RCPT TO:<personne@ploplo.example>', '550 5.1.1'],
+    ],
+  },
+  'a stranger may not relay': {
+    says: [helloed, mail, ['RCPT TO:<a@loin.example>', '554 5.7.1'], ['RCPT TO:<jules@ploplo.example>', '250 2.1.5']],
+  },
+  'VRFY and ETRN are there': {
+    ...here,
+    ehlo: ['PIPELINING', 'SIZE', 'VRFY', 'ETRN', 'ENHANCEDSTATUSCODES', '8BITMIME', 'DSN'],
+    says: [['VRFY jules', '252 2.0.0']],
+  },
+  'a sender, a recipient and a host below the domain are written anew': {
+    ...here,
+    says: [
+      helloed,
+      ['MAIL FROM:<tintin@ploplo.example>', '250 2.1.0'],
+      ['RCPT TO:<reporter@ploplo.example>', '250 2.1.5'],
+      ['DATA', '354 '],
+      ['From: milou@bd.ploplo.example\r\n\r\nhello\r\n.', '250 2.0.0'],
+      ['MAIL FROM:<milou@bd.ploplo.example>', '250 2.1.0'],
+      ['RCPT TO:<jules@ploplo.example>', '250 2.1.5'],
+      ['DATA', '354 '],
+      ['From: root@bd.ploplo.example\r\n\r\nhello\r\n.', '250 2.0.0'],
+    ],
+    stored: [
+      { from: 'Tintin.Reporter@ploplo.example', to: ['jules@ploplo.example'], has: [/^From: milou@ploplo\.example/m] },
+      { from: 'milou@ploplo.example', has: [/^From: root@bd\.ploplo\.example/m] },
+    ],
+  },
+}
+
 /** By the name of the fixture; the replies are those of Postfix 3.7 with the seed's restrictions. */
-export const seedDialogues = { s0, s1 } as const
+export const seedDialogues = { s0, s1, s2 } as const
