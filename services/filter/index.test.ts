@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
 
+import { sealMessage } from 'mailauth/lib/arc/index.js'
+
 import { dkimRecord } from '../../shared/dkim/dns-record.ts'
 import { readPrivateKey } from '../../shared/dkim/private-key.ts'
 import { parseCanonicalization, signMessage } from '../../shared/dkim/sign.ts'
@@ -17,6 +19,7 @@ import { gtube } from './gtube.ts'
 import {
   headerBehind,
   headerLength,
+  listTable,
   receivedAt,
   stageMessage,
   stranger,
@@ -38,10 +41,10 @@ const zone: Zone = {
 
 const plain = 'From: Jane <jane@example.org>\r\nTo: x@y.example\r\nSubject: Hello\r\n\r\nHello\r\n'
 
-function dkimSigned(content: string, domain = 'example.org'): string {
+function dkimSigned(content: string, domain = 'example.org', key = readPrivateKey(pem)): string {
   const octets = Buffer.from(content)
   const end = headerLength(octets)
-  const options = { domain, selector: 'main', key: readPrivateKey(pem), ...parseCanonicalization('relaxed/relaxed') }
+  const options = { domain, selector: 'main', key, ...parseCanonicalization('relaxed/relaxed') }
   return (
     signMessage(octets.subarray(0, end), octets.subarray(end), [{ ...options, signedAt: receivedAt / 1000 }]).join('') +
     content
@@ -117,6 +120,48 @@ test('a long message is checked in a thread with the same result', async () => {
 test('only the checks that pipeline.conf lists are stamped', async () => {
   const { header } = await run(plain, { settings: { authResults: ['dmarc', 'spf'] } })
   assert.deepEqual(Object.keys(results(header)), ['dmarc', 'spf'])
+})
+
+test('mail of a list whose ARC seal is believed stays where it belongs, though DMARC fails behind it', async () => {
+  const seal = async (seen: string): Promise<string> => {
+    const key = { signingDomain: 'lists.example', selector: 'main', privateKey: pem, algorithm: 'rsa-sha256' }
+    const seal = { ...key, cv: 'none', i: 1, authResults: `lists.example; ${seen}` }
+    return (await sealMessage(Buffer.from(plain), seal)).toString() + plain
+  }
+  const given = (sealers: readonly string[]): Given => ({
+    zone: { ...zone, 'txt main._domainkey.lists.example': [dkimRecord(pem, 'main', 'lists.example').value] },
+    origin: { ...stranger, address: '198.51.100.1' },
+    settings: { authentication: { minKeyBits: 1024, trustedSealers: listTable(...sealers) } },
+  })
+  const seen = await seal('dmarc=pass header.from=example.org')
+  const believed = await run(seen, given(['lists.example']))
+  assert.doesNotMatch(believed.header, /X-Spam-Flag/)
+  assert.match(
+    believed.header,
+    /dmarc=fail \(lists\.example saw it pass\) header\.from=example\.org\s+policy\.dmarc=none/,
+  )
+  assert.match(believed.header, /arc=pass \(i=1, sealed by lists\.example\)/)
+  for (const [content, sealers] of [
+    [seen, ['other.example']],
+    [seen.replace('\r\n\r\nHello', '\r\n\r\nBye'), ['lists.example']],
+    [await seal('dmarc=fail header.from=example.org'), ['lists.example']],
+    [await seal('dmarc=pass header.from=bank.example'), ['lists.example']],
+  ] as const)
+    assert.match((await run(content, given(sealers))).header, /X-Spam-Flag: YES/)
+})
+
+test('short keys prove what they are asked to prove', async () => {
+  const weak = generateKeyPairSync('rsa', { modulusLength: 512 })
+  const key = { type: 'rsa', key: weak.privateKey } as const
+  const published = weak.publicKey.export({ type: 'spki', format: 'der' }).toString('base64')
+  const signed = dkimSigned(plain, 'example.org', key)
+  const verdict = async (minKeyBits: number): Promise<string | undefined> => {
+    const known = { ...zone, 'txt main._domainkey.example.org': [`v=DKIM1; p=${published}`] }
+    const { header } = await run(signed, { zone: known, settings: { authentication: { minKeyBits } } })
+    return results(header)['dkim']
+  }
+  assert.equal(await verdict(1024), 'policy')
+  assert.equal(await verdict(512), 'pass')
 })
 
 test('DMARC reject and quarantine make junk of what fails; none does not', async () => {

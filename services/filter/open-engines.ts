@@ -1,5 +1,6 @@
 import type { Clock } from '../../shared/clock.ts'
 import type { Configuration, SpamEngine } from '../../shared/config/model.ts'
+import { settle } from '../../shared/config/settle.ts'
 import type { TableSet } from '../../shared/config/tables.ts'
 import type { Resolver } from '../../shared/resolver.ts'
 import { createAuthenticationEngine } from './authentication/engine.ts'
@@ -30,10 +31,18 @@ export function openEngines(configuration: Configuration, around: EngineSurround
   const { queues, spam, virus, banned } = configuration.pipeline
   const queue = queues.get('filter')
   const timeoutMs = (queue?.timeoutMs ?? 60_000) * engineShare
+  const { minKeyBits, trustedSealers } = configuration.pipeline.authentication
   const authentication = createAuthenticationEngine({
     ...around,
     hostname: configuration.hostname,
     dnsMs: Math.min(20_000, timeoutMs / 2),
+    minKeyBits,
+    ...(trustedSealers === undefined
+      ? {}
+      : {
+          trustsSealer: async (domain: string) =>
+            settle(around.tables, (tables) => tables.matchesDomain(trustedSealers, domain)),
+        }),
   })
   const builtin = spam.engines.find((engine) => engine.kind === 'builtin')
   return [

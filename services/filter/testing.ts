@@ -93,6 +93,7 @@ export interface TestSettings {
   readonly onFailure?: 'defer' | 'proceed'
   readonly timeoutMs?: number
   readonly authResults?: PipelineSettings['authResults']
+  readonly authentication?: PipelineSettings['authentication']
 }
 
 export function testContext(
@@ -107,6 +108,7 @@ export function testContext(
       authservId: 'sluice.example',
       pipeline: {
         queues: new Map([['filter', { name: 'filter', tag: 'Filtered', concurrency: 4, timeoutMs, onFailure }]]),
+        authentication: settings.authentication ?? { minKeyBits: 1024 },
         authResults: settings.authResults ?? ['spf', 'dkim', 'dmarc', 'arc'],
         spam: {
           header: 'X-Spam',

@@ -49,6 +49,7 @@ export type DiagnosticCode =
   | 'certificate'
   | 'plaintext-auth'
   | 'spam-threshold'
+  | 'short-keys'
   | 'backscatter'
   | 'trusted-gateway'
   | 'loop'

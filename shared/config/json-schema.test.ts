@@ -75,6 +75,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'spam for domain a.org subject "x"',
       'spam clean { 10.0.0.0/8 } bypass',
       'spam clean tag Mine bypass',
+      'auth-results verify spf dkim min-key-bits 2048 trust-arc { "lists.example" }',
       'login from { joe = "x" }, dovecot "dovecot:12345", dovecot "/run/dovecot/auth-client", http "https://a.org/x" secret file "password", oauth introspect "https://a.org/i" client "me" secret file "password" user field "email" scope "mail"',
       `dashboard listen "0.0.0.0:1" auth { joe = "reader:$5$abcdefgh$ZLdkj8mkc2XVSrPVjskDAgZPGjtj1VGVaa1aUkrMTU/" } tokens { ci = "read:${'0'.repeat(64)}" } url "https://a.org/x/"`,
       'limit connections 100 per client 10 per network 20 except { 10.0.0.0/8 } data-rate 1K after 30s',

@@ -180,6 +180,12 @@ test('a score that good mail reaches is named', async () => {
   assert.deepEqual(await lintBoth(policy, ['spam junk 3 reject 15', 'spam for tag T junk never']), [])
 })
 
+test('keys that can be broken are named', async () => {
+  const policy = ['action "a" relay', 'match for any action "a"']
+  assert.deepEqual(await lintBoth(policy, ['auth-results min-key-bits 768']), ['short-keys@1'])
+  assert.deepEqual(await lintBoth(policy, ['auth-results min-key-bits 1024']), [])
+})
+
 test('AUTH without TLS is refused', async () => {
   await assert.rejects(lint('listen on lo port 25 auth-optional', 'accept for any relay'), /auth needs TLS/)
 })

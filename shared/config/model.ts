@@ -314,6 +314,12 @@ export interface PipelineSettings {
   readonly dkim: readonly DkimKey[]
   /** Which checks are stamped into Authentication-Results. */
   readonly authResults: readonly ('spf' | 'dkim' | 'dmarc' | 'arc')[]
+  readonly authentication: {
+    /** Shortest RSA key whose DKIM signature proves something. */
+    readonly minKeyBits: number
+    /** Domains whose ARC seal is believed against a failed DMARC. */
+    readonly trustedSealers?: Table
+  }
   readonly spam: SpamThresholds & {
     readonly header: string
     readonly subject?: string

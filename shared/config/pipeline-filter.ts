@@ -2,7 +2,8 @@ import type { PipelineSettings, VirusSettings } from './model.ts'
 import { finish, choiceOf, placeOf } from './pipeline-draft.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 import { parseSpam } from './pipeline-spam.ts'
-import { parseWholeList } from './table-grammar.ts'
+import { parseTables, parseWholeList } from './table-grammar.ts'
+import type { TokenReader } from './token-reader.ts'
 
 /** What the filter checks, and what follows from it. */
 export const filterStatements: Readonly<Record<string, ParseStatement>> = {
@@ -12,14 +13,39 @@ export const filterStatements: Readonly<Record<string, ParseStatement>> = {
   banned: parseBanned,
 }
 
-/** `auth-results verify spf dkim dmarc arc`. */
+const checks = ['spf', 'dkim', 'dmarc', 'arc'] as const
+
+/** `auth-results [verify spf dkim dmarc arc] [min-key-bits 1024] [trust-arc <T>]`. */
 function parseAuthResults(draft: PipelineDraft): void {
   const { reader } = draft
+  let { authResults, authentication } = draft.settings
   reader.next()
-  reader.expect('verify', 'behind "auth-results"')
-  const authResults: PipelineSettings['authResults'][number][] = []
-  while (!reader.atEnd()) authResults.push(choiceOf(reader, ['spf', 'dkim', 'dmarc', 'arc'] as const, 'a check'))
-  finish(draft, { authResults: [...new Set(authResults)] })
+  do {
+    if (reader.accept('verify')) authResults = checksOf(reader)
+    else if (reader.accept('min-key-bits')) authentication = { ...authentication, minKeyBits: keyBitsOf(reader) }
+    else if (reader.accept('trust-arc')) {
+      const trustedSealers = parseTables(draft.policy, 'either', '"trust-arc"')
+      authentication = { ...authentication, trustedSealers }
+    } else reader.unexpected('a setting of auth-results', ['verify', 'min-key-bits', 'trust-arc'])
+  } while (!reader.atEnd())
+  finish(draft, { authResults, authentication })
+}
+
+function checksOf(reader: TokenReader): PipelineSettings['authResults'] {
+  const found = new Set<(typeof checks)[number]>()
+  while (checks.some((check) => reader.at(check))) found.add(choiceOf(reader, checks, 'a check'))
+  return [...found]
+}
+
+/** Shorter RSA keys than 512 bits nobody has had, longer than 4096 no verifier must know (RFC 8301 §3.2). */
+function keyBitsOf(reader: TokenReader): number {
+  const { value, span } = reader.number('a number of bits')
+  if (value < 512 || value > 4096) reader.fail('value', 'RSA keys have 512 to 4096 bits', span)
+  if (value < 1024) {
+    const message = `DKIM keys of ${value} bits can be broken, and prove nothing`
+    reader.warn('short-keys', message, span, '1024, the default, is the least that RFC 8301 allows')
+  }
+  return value
 }
 
 /** `virus clamd PLACE [timeout D] [infected reject|quarantine|discard|tag] [on-failure defer|proceed]`. */

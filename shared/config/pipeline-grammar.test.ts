@@ -360,6 +360,36 @@ test('a domain may have several DKIM keys, RSA and Ed25519, each with a selector
   )
 })
 
+test('whose ARC seals and how short keys are believed is stated with the checks, or alone', () => {
+  assert.deepEqual(parse('').settings.authentication, { minKeyBits: 1024 })
+  const { settings, diagnostics } = parse('auth-results min-key-bits 2048 verify spf arc trust-arc { "lists.example" }')
+  assert.deepEqual(diagnostics, [])
+  assert.deepEqual(settings.authResults, ['spf', 'arc'])
+  assert.equal(settings.authentication.minKeyBits, 2048)
+  assert.deepEqual(settings.authentication.trustedSealers?.source, { kind: 'inline', list: ['lists.example'] })
+  assert.deepEqual(parse('auth-results trust-arc "lists.example"').settings.authResults, [
+    'spf',
+    'dkim',
+    'dmarc',
+    'arc',
+  ])
+  const faults: readonly (readonly [string, string])[] = [
+    ['auth-results', 'syntax'],
+    ['auth-results spf', 'unknown-keyword'],
+    ['auth-results verify spf iprev', 'unknown-keyword'],
+    ['auth-results min-key-bits 256', 'value'],
+    ['auth-results min-key-bits 512', 'short-keys'],
+    ['auth-results trust-arc', 'syntax'],
+    ['auth-results verify spf\nauth-results min-key-bits 2048', 'duplicate'],
+  ]
+  for (const [text, code] of faults)
+    assert.deepEqual(
+      parse(text).diagnostics.map((one) => one.code),
+      [code],
+      text,
+    )
+})
+
 test('no file makes the parser throw', () => {
   const statements =
     'redis spool dashboard auth read-only metrics log hostname queue spam clean bypass for mail-from domain virus clamd quarantine dkim auth-results users login auth relocated header interface socket resolver tls relay'

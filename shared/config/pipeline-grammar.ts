@@ -66,6 +66,7 @@ export function defaultPipeline(): PipelineSettings {
     queues: new Map(builtinQueues.map((queue) => [queue.name, queue])),
     dkim: [],
     authResults: ['spf', 'dkim', 'dmarc', 'arc'],
+    authentication: { minKeyBits: 1024 },
     spam: {
       junk: 5,
       header: 'X-Spam',

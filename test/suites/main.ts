@@ -2,18 +2,20 @@ import { parseArgs } from 'node:util'
 
 import { runArc } from './arc.ts'
 import { runDkim } from './dkim.ts'
+import { runDmarc } from './dmarc.ts'
 import { runSpf } from './spf.ts'
 import type { Outcome } from './suite.ts'
 
-const usage = `usage: npm run check:suites -- [--spf FILE] [--dkim FOLDER] [--arc FILE]
+const usage = `usage: npm run check:suites -- [--spf FILE] [--dkim FOLDER] [--arc FILE] [--dmarc FOLDER]
 
 Runs test suites of others, which are not in this repository, through the authentication engine, over DNS packets.
   --spf FILE     rfc7208-tests.yml of the SPF project (in the sources of pyspf)
   --dkim FOLDER  t of Mail::DKIM
-  --arc FILE     arc-draft-validation-tests.yml of the ARC test suite (in Mail::DKIM's t/arc_test_suite)`
+  --arc FILE     arc-draft-validation-tests.yml of the ARC test suite (in Mail::DKIM's t/arc_test_suite)
+  --dmarc FOLDER test/functional of Rspamd`
 
 const { values } = parseArgs({
-  options: { spf: { type: 'string' }, dkim: { type: 'string' }, arc: { type: 'string' } },
+  options: { spf: { type: 'string' }, dkim: { type: 'string' }, arc: { type: 'string' }, dmarc: { type: 'string' } },
 })
 if (Object.keys(values).length === 0) {
   process.stderr.write(`${usage}\n`)
@@ -25,6 +27,7 @@ if (values.dkim !== undefined) {
   tell('DKIM with keys of 1024 bits and more (RFC 8301)', await runDkim(values.dkim, 1024))
 }
 if (values.arc !== undefined) tell('ARC', await runArc(values.arc))
+if (values.dmarc !== undefined) tell('DMARC', await runDmarc(values.dmarc))
 
 function tell(suite: string, outcomes: readonly Outcome[]): void {
   const right = outcomes.filter(({ wanted, got }) => wanted.includes(got))

@@ -15,6 +15,8 @@ export interface DmarcResult {
   readonly policy?: DmarcPolicy
   /** What is to be done about this message: the policy, if it fails and `pct` hits it. */
   readonly disposition: DmarcPolicy
+  /** It fails, and this sealer of an ARC chain has seen it pass. */
+  readonly overriddenBy?: string
 }
 
 export interface DmarcInput {

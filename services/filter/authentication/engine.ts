@@ -8,6 +8,7 @@ import { workerFile } from '../../../shared/workers/start-worker.ts'
 import type { WorkerPool } from '../../../shared/workers/worker-pool.ts'
 import { createWorkerPool, ownCopy } from '../../../shared/workers/worker-pool.ts'
 import type { Engine, EngineResult, ScanMessage } from '../engine.ts'
+import { overriddenByArc } from './arc-override.ts'
 import { checkDmarc } from './dmarc.ts'
 import { findingsOf } from './findings.ts'
 import type { Authentication } from './findings.ts'
@@ -25,6 +26,8 @@ export interface AuthenticationOptions {
   readonly dnsMs?: number
   /** Shortest RSA key that proves something; 1024 when left out (RFC 8301 §3.2). */
   readonly minKeyBits?: number
+  /** Whether an ARC seal of this domain is believed against a failed DMARC; nobody's when left out. @throws TableError */
+  readonly trustsSealer?: (domain: string) => Promise<boolean>
   /** One for each core when left out. */
   readonly threads?: number
 }
@@ -91,7 +94,7 @@ function demandOf({ dmarc }: Authentication): Pick<EngineResult, 'demand'> {
 async function runChecks(
   message: ScanMessage,
   signal: AbortSignal,
-  { resolver, spf: spfCheck, pool, minKeyBits }: Parts,
+  { resolver, spf: spfCheck, pool, minKeyBits, trustsSealer }: Parts,
   deadline: Deadline,
 ): Promise<Authentication> {
   const { envelope } = message
@@ -109,7 +112,9 @@ async function runChecks(
     verifyArc(inspection.arc, options),
   ])
   const spfResult = spf ?? spfCheck.late(envelope)
-  const dmarc = await checkDmarc({ ...inspection, spf: spfResult, dkim, sample: sampleOf(envelope.id) }, txt)
+  const proof = { ...inspection, spf: spfResult, dkim, sample: sampleOf(envelope.id) }
+  const checked = await checkDmarc(proof, txt)
+  const dmarc = trustsSealer === undefined ? checked : await overriddenByArc(checked, arc, trustsSealer)
   return { spf: spfResult, dkim, dmarc, arc }
 }
 

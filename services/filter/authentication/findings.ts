@@ -18,12 +18,12 @@ export function findingsOf({ spf, dkim, dmarc, arc }: Authentication): Authentic
     spf: [words('spf', spf.result, undefined, [[`smtp.${spf.identity}`, spf.value]])],
     dkim: dkim.length === 0 ? ['dkim=none'] : dkim.map(dkimFinding),
     dmarc: [
-      words('dmarc', dmarc.result, dmarc.reason, [
+      words('dmarc', dmarc.result, dmarcComment(dmarc), [
         ['header.from', dmarc.domain],
-        ['policy.dmarc', dmarc.policy],
+        ['policy.dmarc', dmarc.result === 'fail' ? dmarc.disposition : dmarc.policy],
       ]),
     ],
-    arc: [words('arc', arc.result, arcComment(arc), [['header.d', arc.sealer]])],
+    arc: [words('arc', arc.result, arcComment(arc), [])],
   }
 }
 
@@ -42,9 +42,14 @@ function dkimFinding(one: SignatureResult): string {
   ])
 }
 
-function arcComment(arc: ArcResult): string | undefined {
-  if (arc.reason !== undefined) return arc.reason
-  return arc.instances === 0 ? undefined : `i=${arc.instances}`
+function dmarcComment({ reason, overriddenBy }: DmarcResult): string | undefined {
+  return overriddenBy === undefined ? reason : `${overriddenBy} saw it pass`
+}
+
+/** Who sealed is no registered property of arc (RFC 8617 §10.2). */
+function arcComment({ reason, instances, sealer }: ArcResult): string | undefined {
+  if (reason !== undefined) return reason
+  return instances === 0 ? undefined : `i=${instances}, sealed by ${sealer}`
 }
 
 function words(

@@ -27,6 +27,8 @@ export const authenticationScores = {
   DMARC_QUARANTINE: 2,
   /** It is not, and the domain asks for rejection. After the 250 that means junk: a bounce would hit the forged sender. */
   DMARC_REJECT: 3,
+  /** It is not, and a sealer of ours has seen that it was before. */
+  ARC_TRUSTED: 0,
   /** No From field, several, or authors of several domains. */
   FROM_NOT_ONE: 1.5,
   /** The chain of ARC sets is broken. */
@@ -54,7 +56,8 @@ export function symbolsOf({ spf, dkim, dmarc, arc }: Authentication): readonly S
 
   if (dmarc.result === 'pass') add('DMARC_PASS', `${dmarc.domain} is proven`)
   if (dmarc.result === 'permerror') add('FROM_NOT_ONE', 'not one author domain')
-  if (dmarc.result === 'fail')
+  if (dmarc.overriddenBy !== undefined) add('ARC_TRUSTED', `${dmarc.overriddenBy} saw ${dmarc.domain} proven`)
+  else if (dmarc.result === 'fail')
     add(dmarcSymbols[dmarc.disposition], `${dmarc.domain} is not proven, policy ${dmarc.policy}`)
 
   if (arc.result === 'fail') add('ARC_INVALID', arc.reason ?? 'ARC chain is broken')
