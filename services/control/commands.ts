@@ -5,6 +5,7 @@ import type { Command } from './command.ts'
 import { check, config } from './configuration.ts'
 import { convert } from './convert.ts'
 import { dkimRecordCommand } from './dkim-record.ts'
+import { doctor } from './doctor.ts'
 import { encrypt } from './encrypt.ts'
 import { explainCommand } from './explain.ts'
 import { learnForget, learnHam, learnSpam, learnStatus, learnTrain } from './learn.ts'
@@ -58,6 +59,7 @@ export const commands: readonly Command[] = [
   tryLogin,
   tokenCommand,
   dkimRecordCommand,
+  doctor,
   spoolList,
   spoolCat,
 ]

@@ -23,14 +23,14 @@ async function run(invocation: Invocation): Promise<number> {
   )
   if (keys.length === 0)
     throw new ControlError(`pipeline.conf names no DKIM key${domain === undefined ? '' : ` for ${domain}`}`)
-  const records = await Promise.all(keys.map((key) => recordOf(key, domain ?? configuration.hostname)))
+  const records = await Promise.all(keys.map((key) => recordOfKey(key, domain ?? configuration.hostname)))
   if (options.has('json')) terminal.print(JSON.stringify(records, undefined, 2))
   else for (const record of records) terminal.print(record.zoneLine)
   return exitCodes.done
 }
 
 /** A key for every domain gets the record of `fallback`. */
-async function recordOf(key: DkimKey, fallback: string): Promise<DnsRecord> {
+export async function recordOfKey(key: DkimKey, fallback: string): Promise<DnsRecord> {
   try {
     return dkimRecord(await readFile(key.keyFile, 'utf8'), key.selector, key.domain === '*' ? fallback : key.domain)
   } catch (error) {

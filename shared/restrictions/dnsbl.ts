@@ -86,8 +86,13 @@ export async function isListed(
   { dns, tables }: { readonly dns: Pick<Dns, 'a'>; readonly tables: TableSet },
 ): Promise<boolean> {
   const records = recordsOf(await dns.a(name))
-  if (answers === undefined) return records.some((one) => listed.matches(one) && !complaints.matches(one))
+  if (answers === undefined) return isListing(records)
   return settle(tables, (settled) => records.some((one) => settled.matchesAddress(answers, one)))
+}
+
+/** Whether a list that was asked says yes; what it answers to those it does not serve is no yes. */
+export function isListing(records: readonly string[]): boolean {
+  return records.some((one) => listed.matches(one) && !complaints.matches(one))
 }
 
 function hexDigits(address: string): string {
