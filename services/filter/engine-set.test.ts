@@ -4,10 +4,10 @@ import { test } from 'node:test'
 import type { Configuration } from '../../shared/config/model.ts'
 import { createEngineSet } from './engine-set.ts'
 import { openFilter } from './index.ts'
-import { stageMessage, testContext, testEnvelope, zoneResolver } from './testing.ts'
+import { bannedSettings, stageMessage, testContext, testEnvelope, zoneResolver } from './testing.ts'
 import type { TestSettings } from './testing.ts'
 
-const banned: TestSettings = { banned: { files: 'default', found: 'quarantine' } }
+const banned: TestSettings = { banned: bannedSettings() }
 
 function engineNames(engines: readonly { readonly engine: { readonly name: string } }[]): readonly string[] {
   return engines.map(({ engine }) => engine.name)

@@ -76,7 +76,7 @@ export function openEngines(configuration: Configuration, around: EngineSurround
             onFailure: 'proceed' as const,
           },
         ]),
-    ...(banned === undefined
+    ...(banned === undefined || banned.policies.length === 0
       ? []
       : [
           {

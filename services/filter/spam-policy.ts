@@ -111,6 +111,6 @@ function describe(condition: SpamCondition): string {
   return condition.kind === 'src' ? `client in <${condition.table.name}>` : `sender in <${condition.table.name}>`
 }
 
-function hasTag({ tags }: Envelope, wanted: string): boolean {
+export function hasTag({ tags }: Envelope, wanted: string): boolean {
   return tags.some((tag) => tag.toLowerCase() === wanted.toLowerCase())
 }

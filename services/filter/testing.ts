@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 
-import type { BannedSettings, PipelineSettings, Table, VirusSettings } from '../../shared/config/model.ts'
+import type { BannedPolicy, BannedSettings, PipelineSettings, Table, VirusSettings } from '../../shared/config/model.ts'
 import { openTables } from '../../shared/config/tables.ts'
 import { silentLog } from '../../shared/log.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
@@ -44,6 +44,24 @@ export function zoneResolver(zone: Zone): Resolver & { readonly asked: string[] 
 /** A list as it stands in a configuration. */
 export function listTable(...list: readonly string[]): Table {
   return { name: 'list', source: { kind: 'inline', list }, at: { file: 'test', line: 1, column: 1 } }
+}
+
+/** One policy for strangers' mail, as the defaults have it but for what is given. */
+export function bannedSettings(
+  policy: Partial<BannedPolicy> = {},
+  limits: Partial<BannedSettings['limits']> = {},
+): BannedSettings {
+  const careful = {
+    files: 'default',
+    found: 'quarantine',
+    macros: 'pass',
+    encrypted: 'pass',
+    unreadable: 'pass',
+  } as const
+  return {
+    policies: [{ ...careful, ...policy }],
+    limits: { depth: 8, files: 10_000, unpackedBytes: 268_435_456, ...limits },
+  }
 }
 
 export const receivedAt = 1_700_000_000_000

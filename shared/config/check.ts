@@ -82,6 +82,11 @@ export function checkConfiguration(
     const hint = 'remove it, or write `action "name" mbox` in smtpd.conf'
     found.push({ severity: 'warning', code: 'no-effect', message, span: mailboxesAt, hint })
   }
+  const bannedAt = pipeline.statedAt.get('banned')
+  if (configuration.pipeline.banned?.policies.length === 0 && bannedAt !== undefined) {
+    const message = '"banned limits" limits a search that nothing asks for'
+    found.push({ severity: 'warning', code: 'no-effect', message, span: bannedAt, hint: 'add: banned files default' })
+  }
   const daneAt = pipeline.statedAt.get('dane')
   const { dane, validatingResolvers } = configuration.pipeline
   if (dane !== 'off' && validatingResolvers.length === 0 && daneAt !== undefined) {

@@ -68,6 +68,8 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'dkim default same-domain selector s key "dkim"',
       'quarantine keep 30d digest every 1d at "07:00" to recipients',
       'banned files "*.exe" found tag',
+      'banned for tag Mine files any macros pass encrypted quarantine',
+      'banned limits depth 3 files 10 unpacked 1M',
       'virus clamd "[::1]:3310"',
       'spam quarantine 10',
       'spam engine rspamd "http://h:1" engine spamassassin "/run/spamd" engine builtin engine spamscanner',

@@ -700,10 +700,32 @@ export type SocketPlace =
   | { readonly kind: 'unix'; readonly path: string }
 
 export interface BannedSettings {
+  /** The first for a tag of the message holds, or that without one, for strangers' mail. */
+  readonly policies: readonly BannedPolicy[]
+  readonly limits: {
+    /** Archives in each other. */
+    readonly depth: number
+    /** In the archives of one message. */
+    readonly files: number
+    /** Of the archives of one message. */
+    readonly unpackedBytes: number
+  }
+}
+
+/** `tag`: delivered as junk. */
+export type BannedAction = 'reject' | 'quarantine' | 'discard' | 'tag'
+
+export interface BannedPolicy {
+  readonly tag?: string
   /** Names with `*` and `?`, types with `/`; `default`: programs and scripts. */
-  readonly files: Table | 'default'
-  /** `tag`: delivered as junk. */
-  readonly found: 'reject' | 'quarantine' | 'discard' | 'tag'
+  readonly files: Table | 'default' | 'any'
+  readonly found: BannedAction
+  /** Documents with macros. */
+  readonly macros: BannedAction | 'pass'
+  /** Archives and documents that need a password. */
+  readonly encrypted: BannedAction | 'pass'
+  /** Archives that are packed in a way that is not known here, or damaged. */
+  readonly unreadable: BannedAction | 'pass'
 }
 
 export interface VirusSettings {

@@ -1,5 +1,5 @@
-import type { PipelineSettings, VirusSettings } from './model.ts'
-import { finish, choiceOf, placeOf } from './pipeline-draft.ts'
+import type { BannedPolicy, BannedSettings, PipelineSettings, VirusSettings } from './model.ts'
+import { choiceOf, finish, placeOf, positive, sizeOf, tagOf } from './pipeline-draft.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 import { parseSpam } from './pipeline-spam.ts'
 import { parseTables, parseWholeList } from './table-grammar.ts'
@@ -68,12 +68,66 @@ function parseVirus(draft: PipelineDraft): void {
 const dangerChoices = ['reject', 'quarantine', 'discard', 'tag'] as const
 const failureChoices = ['defer', 'proceed'] as const
 
-/** `banned files default|<table> [found reject|quarantine|discard|tag]`. */
+const defaultLimits: BannedSettings['limits'] = { depth: 8, files: 10_000, unpackedBytes: 268_435_456 }
+
+/** `banned files ...`, `banned for tag T files ...`, `banned limits ...`. */
 function parseBanned(draft: PipelineDraft): void {
   const { reader } = draft
-  reader.next()
-  reader.expect('files', 'behind "banned"')
-  const files = reader.accept('default') ? 'default' : parseWholeList(draft.policy, '"files"')
-  const found = reader.accept('found') ? choiceOf(reader, dangerChoices, 'what to do') : 'quarantine'
-  finish(draft, { banned: { files, found } })
+  const { span } = reader.next()
+  const banned = draft.settings.banned ?? { policies: [], limits: defaultLimits }
+  if (reader.accept('limits')) {
+    if (banned.limits !== defaultLimits)
+      reader.fail('duplicate', '"banned limits" is stated already', span, 'keep one of the two')
+    return finish(draft, { banned: { ...banned, limits: parseBannedLimits(reader) } })
+  }
+  const tag = reader.accept('for') ? tagBehind(reader) : undefined
+  if (banned.policies.some((policy) => policy.tag?.toLowerCase() === tag?.toLowerCase())) {
+    const whose = tag === undefined ? 'without a tag' : `for the tag "${tag}"`
+    reader.fail('duplicate', `"banned files" ${whose} is stated already`, span, 'keep one of the two')
+  }
+  const policy = { ...(tag === undefined ? {} : { tag }), ...parseBannedPolicy(draft) }
+  finish(draft, { banned: { ...banned, policies: [...banned.policies, policy] } })
+}
+
+function tagBehind(reader: TokenReader): string {
+  reader.expect('tag', 'behind "for"')
+  return tagOf(reader)
+}
+
+/** `files default|any|<table> [found ACTION] [macros ACTION|pass] [encrypted ACTION|pass] [unreadable ACTION|pass]`. */
+function parseBannedPolicy(draft: PipelineDraft): BannedPolicy {
+  const { reader } = draft
+  if (!reader.accept('files')) reader.unexpected('which files', ['files', 'for', 'limits'])
+  let policy: BannedPolicy = {
+    files: filesOf(draft),
+    found: 'quarantine',
+    macros: 'pass',
+    encrypted: 'pass',
+    unreadable: 'pass',
+  }
+  while (!reader.atEnd()) {
+    const option = choiceOf(reader, ['found', 'macros', 'encrypted', 'unreadable'] as const, 'an option of banned')
+    const action =
+      option === 'found'
+        ? choiceOf(reader, dangerChoices, 'what to do')
+        : choiceOf(reader, [...dangerChoices, 'pass'] as const, 'what to do')
+    policy = { ...policy, [option]: action }
+  }
+  return policy
+}
+
+function filesOf({ reader, policy }: PipelineDraft): BannedPolicy['files'] {
+  if (reader.accept('default')) return 'default'
+  return reader.accept('any') ? 'any' : parseWholeList(policy, '"files"')
+}
+
+/** `limits [depth N] [files N] [unpacked SIZE]`. */
+function parseBannedLimits(reader: TokenReader): BannedSettings['limits'] {
+  let limits = defaultLimits
+  do {
+    const option = choiceOf(reader, ['depth', 'files', 'unpacked'] as const, 'a limit')
+    if (option === 'unpacked') limits = { ...limits, unpackedBytes: sizeOf(reader) }
+    else limits = { ...limits, [option]: positive(reader) }
+  } while (!reader.atEnd())
+  return limits
 }

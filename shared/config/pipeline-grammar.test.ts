@@ -52,6 +52,8 @@ test('every statement ends in the settings', () => {
       'auth-results verify spf dkim',
       'quarantine keep 30d',
       'banned files { "*.exe", "application/x-msdownload" } found reject',
+      'banned for tag ORIGINATING files any macros tag encrypted reject unreadable discard',
+      'banned limits depth 3 unpacked 1M',
       'virus clamd "clamav:3310" timeout 20s infected tag on-failure proceed',
       'users from <users>',
       'login from <users>',
@@ -151,8 +153,22 @@ test('every statement ends in the settings', () => {
     infected: 'tag',
     onFailure: 'proceed',
   })
-  assert.deepEqual([settings.banned?.found, settings.banned?.files !== 'default'], ['reject', true])
-  assert.deepEqual(parse('banned files default').settings.banned, { files: 'default', found: 'quarantine' })
+  const [banned, users] = settings.banned?.policies ?? []
+  assert.deepEqual([banned?.found, banned?.files !== 'default', banned?.tag], ['reject', true, undefined])
+  assert.deepEqual(users, {
+    tag: 'ORIGINATING',
+    files: 'any',
+    found: 'quarantine',
+    macros: 'tag',
+    encrypted: 'reject',
+    unreadable: 'discard',
+  })
+  assert.deepEqual(settings.banned?.limits, { depth: 3, files: 10_000, unpackedBytes: 1_048_576 })
+  const careful = { files: 'default', found: 'quarantine', macros: 'pass', encrypted: 'pass', unreadable: 'pass' }
+  assert.deepEqual(parse('banned files default').settings.banned, {
+    policies: [careful],
+    limits: { depth: 8, files: 10_000, unpackedBytes: 268_435_456 },
+  })
   assert.deepEqual(settings.quarantine, { keepMs: 30 * 86_400_000 })
   assert.deepEqual([settings.users.kind, settings.login[0]?.kind], ['table', 'table'])
   assert.equal(settings.relocated?.name, 'users')
@@ -325,6 +341,14 @@ test('mistakes are told with their place and advice', () => {
     ['spam for users junk 5', 'unknown-keyword@1:10', 'one of: tag'],
     ['spam junk never', 'value@1:11', 'a number'],
     ['banned names default', 'unknown-keyword@1:8', 'one of: files'],
+    ['banned files default found pass', 'unknown-keyword@1:28', 'one of: reject'],
+    ['banned files default macros', 'syntax@1:28', ''],
+    ['banned files default\nbanned files any', 'duplicate@2:1', 'keep one'],
+    ['banned for tag A files any\nbanned for tag a files default', 'duplicate@2:1', 'keep one'],
+    ['banned limits depth 0', 'value@1:21', ''],
+    ['banned limits', 'syntax@1:14', ''],
+    ['banned limits depth 1\nbanned limits depth 2', 'duplicate@2:1', 'keep one'],
+    ['banned for domain a.org files any', 'unknown-keyword@1:12', ''],
     ['banned files default found junk', 'unknown-keyword@1:28', 'one of: reject'],
     ['virus clamav "c:1"', 'unknown-keyword@1:7', 'did you mean "clamd"'],
     ['relay port 70000', 'value@1:12', ''],

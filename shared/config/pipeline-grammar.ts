@@ -37,7 +37,6 @@ const onlyOnce = new Set([
   'hostname',
   'auth-results',
   'virus',
-  'banned',
   'users',
   'login',
   'acme',

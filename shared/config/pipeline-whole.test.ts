@@ -61,6 +61,12 @@ const statements = [
   'trusted proxy 10.77.0.0/24',
   'trusted client 10.77.0.5',
   'trusted filter 127.0.0.1',
+  'banned files default found quarantine macros tag encrypted pass unreadable pass',
+  'banned for tag Signed files { "*.exe" } found reject',
+  'header match "^X-Mailer:" ignore',
+  'mime-header match "name=.*exe" reject',
+  'nested-header match "^Received:" ignore',
+  'body match "buy now" warn "spam?"',
   'mda disable',
   'forward files disable',
 ]
@@ -83,5 +89,6 @@ test('other words for the same things are taken as well', async () => {
     `dkim default same-domain selector "main" key "${at('dkim.key')}"`,
     'external "smtp://localhost:10024" is "amavis:10024"',
   ]
+  assert.match((await messagesOf(['banned limits depth 3']))[0] ?? '', /limits a search that nothing asks for/)
   for (const statement of others) assert.deepEqual(await messagesOf([statement]), [], statement)
 })

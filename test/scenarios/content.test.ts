@@ -4,8 +4,9 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
 import { atEnd } from '../support/at-end.ts'
+import { tarOf, zipOf } from '../support/archives.ts'
 import { eicar, startClamd } from '../support/clamd.ts'
-import { standardConf, standardPipeline } from '../support/configurations.ts'
+import { passwords, standardConf, standardPipeline } from '../support/configurations.ts'
 import { MailSystem } from '../support/mail-system.ts'
 import type { MailFile } from '../support/maildir.ts'
 import { bodyOf, idOf, testMessage } from '../support/messages.ts'
@@ -131,6 +132,41 @@ test('mail longer than clamd takes is kept back, not passed unseen', { skip: mis
   const id = await send(system, testMessage({ id: 'long', body: bodyOf('long', 6_000_000) }))
   const event = await system.waitForEvent('held', id)
   assert.match(String(event['reason']), /longer than clamd takes/)
+})
+
+test('a program in an archive is kept back; our own users are told of what their policy bans', async (t) => {
+  const system = await MailSystem.start({
+    conf: standardConf().replace('smtps pki', 'smtps tag Submission pki'),
+    pipeline: standardPipeline(
+      'banned files default macros quarantine\nbanned for tag Submission files { "*.exe" } found reject',
+    ),
+  })
+  atEnd(t, () => system.stop())
+  const program = Buffer.concat([Buffer.from('MZ'), Buffer.alloc(5_000)])
+  const inner = zipOf([{ name: 'readme.txt', octets: program }])
+  const document = zipOf([{ name: 'word/vbaProject.bin', octets: Buffer.from('x') }])
+  const cases: readonly (readonly [string, string, Buffer, string])[] = [
+    [
+      'packed',
+      'a.zip',
+      zipOf([{ name: 'inner.zip', octets: inner }]),
+      'type application/x-dosexec in inner.zip in a.zip',
+    ],
+    ['tar', 'a.tgz', gzipSync(tarOf([{ name: 'x.scr', octets: inner }])), 'x.scr in a.tar in a.tgz'],
+    ['macros', 'a.docm', document, 'type application/vnd.ms-office.vbaproject in a.docm'],
+  ]
+  for (const [id, name, octets, reason] of cases) {
+    const event = await system.waitForEvent('held', await send(system, attached(id, octets, name)))
+    assert.equal(event['reason'], `banned: ${reason}`)
+  }
+  const login = { implicitTls: true, user: 'jane', password: passwords.jane }
+  const client = await SmtpClient.ready({ port: system.port('smtps'), ...login })
+  const content = attached('own', zipOf([{ name: 'x.exe', octets: inner }]), 'own.zip')
+  const id = idOf(await client.send({ from: 'jane@sluice.test', to: ['jane@sluice.test'], content }))
+  await client.quit()
+  await system.waitForEvent('failed', id)
+  const [report] = await system.maildir('jane').waitForMessages(1)
+  assert.match(report?.text ?? '', /550 5\.7\.1 Message content rejected \(banned: x\.exe in own\.zip\)/)
 })
 
 test('a banned file is kept back, and gone when its time is over', async (t) => {

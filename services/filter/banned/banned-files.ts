@@ -1,4 +1,4 @@
-import type { FoundFile } from './mime-walk.ts'
+import type { FoundFile } from './found-file.ts'
 
 /** What a mail program of today would start, by a double click or by itself. */
 export const defaultBanned: readonly string[] = [
@@ -7,6 +7,8 @@ export const defaultBanned: readonly string[] = [
     .map((extension) => `*.${extension}`),
   'application/x-dosexec',
   'application/x-executable',
+  'application/x-mach-binary',
+  'application/x-ms-shortcut',
   'application/x-msdownload',
   'application/x-msdos-program',
 ]
@@ -27,6 +29,7 @@ export function compileBanned(entries: readonly string[]): BannedFiles {
   }
   return ({ kind, text }) => {
     if (kind === 'type') return types.has(text.toLowerCase())
+    if (kind !== 'name') return false
     const name = plainName(text)
     return endings.has(name.slice(name.lastIndexOf('.'))) || patterns.some((pattern) => pattern.test(name))
   }

@@ -1,16 +1,17 @@
-import { MimeBoundaries, mediaType, structureOf } from '../../../shared/mail/mime-boundaries.ts'
+import { MimeBoundaries, mediaType, mostMimeDepth, structureOf } from '../../../shared/mail/mime-boundaries.ts'
 import { parameters, partFields } from '../../../shared/mail/mime-fields.ts'
-import { ZipNames } from './zip-names.ts'
+import { kindBytes, kindOf } from './file-kind.ts'
+import type { LookKind } from './file-kind.ts'
+import type { FoundFile } from './found-file.ts'
 
-/** A name or a type that some part of the message has. */
-export interface FoundFile {
-  readonly kind: 'name' | 'type'
-  readonly text: string
-  /** The archive it lies in. */
-  readonly inside?: string
-}
+/** What a message consists of, in order: of attached files that can be looked into, the octets. */
+export type WalkEvent =
+  | FoundFile
+  | { readonly kind: 'open'; readonly look: LookKind; readonly name: string }
+  | { readonly kind: 'octets'; readonly octets: Buffer }
+  | { readonly kind: 'close' }
 
-/** Beyond these a message is no mail anybody means to read; what is deeper or later is not looked at. */
+/** Beyond these a message is no mail anybody means to read; what is later is not looked at. */
 const mostParts = 10_000
 const mostHeaderBytes = 65_536
 const mostLineBytes = 65_536
@@ -18,7 +19,6 @@ const mostLineBytes = 65_536
 const batchBytes = 49_152
 /** And so much to see what it is. */
 const firstBytes = 256
-const magicBytes = 4
 
 /** What is known of the part whose body comes along. */
 interface Body {
@@ -30,12 +30,13 @@ interface Body {
   head: Buffer
   /** First decoded octets were looked at. */
   isKnown: boolean
-  zip: ZipNames | undefined
+  /** Its octets are wanted. */
+  look: LookKind | undefined
 }
 
 /**
  * Goes through a message once, as its octets come along, and tells the names and types of its parts: those the fields state, those
- * the first octets give away, those in ZIP archives, those of uuencoded files. Never more than a line and a batch in memory.
+ * the first octets give away, those of uuencoded files; of archives the octets. Never more than a line and a batch in memory.
  */
 export class MimeWalk {
   readonly #boundaries = new MimeBoundaries()
@@ -44,10 +45,11 @@ export class MimeWalk {
   #headerBytes = 0
   #parts = 1
   #body: Body | undefined
-  #found: FoundFile[] = []
+  #found: WalkEvent[] = []
+  readonly #limits = new Set<string>()
 
   /** What was found in these octets. */
-  write(chunk: Buffer): readonly FoundFile[] {
+  write(chunk: Buffer): readonly WalkEvent[] {
     const all = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
     let from = 0
     for (;;) {
@@ -64,14 +66,14 @@ export class MimeWalk {
     return this.#take()
   }
 
-  end(): readonly FoundFile[] {
+  end(): readonly WalkEvent[] {
     if (this.#rest.length > 0) this.#line(this.#rest.toString('latin1'))
     if (this.#header !== undefined) this.#endHeader()
     this.#endBody()
     return this.#take()
   }
 
-  #take(): readonly FoundFile[] {
+  #take(): readonly WalkEvent[] {
     const found = this.#found
     this.#found = []
     return found
@@ -93,8 +95,16 @@ export class MimeWalk {
     this.#endBody()
     this.#boundaries.pass(boundary)
     this.#parts += 1
+    if (this.#parts > mostParts) this.#reach(`more than ${mostParts} parts`)
     this.#startHeader(boundary.kind === 'part' && this.#parts <= mostParts)
     return true
+  }
+
+  /** What is behind a limit is not looked at: that is told once. */
+  #reach(limit: string): void {
+    if (this.#limits.has(limit)) return
+    this.#limits.add(limit)
+    this.#found.push({ kind: 'limit', text: limit })
   }
 
   #startHeader(isWanted: boolean): void {
@@ -108,7 +118,8 @@ export class MimeWalk {
     const names = new Set<string>()
     let encoding: Body['encoding'] = 'none'
     const { boundaries, isMessage } = structureOf(fields)
-    for (const boundary of boundaries) this.#boundaries.enter(boundary)
+    for (const boundary of boundaries)
+      if (!this.#boundaries.enter(boundary)) this.#reach(`parts more than ${mostMimeDepth} deep`)
     for (const { name, value } of fields) {
       if (name === 'content-transfer-encoding') encoding = encodingOf(value)
       if (name !== 'content-type' && name !== 'content-disposition') continue
@@ -119,14 +130,14 @@ export class MimeWalk {
       if (type !== '') this.#found.push({ kind: 'type', text: type })
     }
     for (const text of names) this.#found.push({ kind: 'name', text })
-    if (isMessage) return this.#startHeader(true)
+    if (isMessage && encoding === 'none') return this.#startHeader(true)
     this.#body = {
       encoding,
       name: [...names][0] ?? '',
       pending: '',
       head: Buffer.alloc(0),
       isKnown: false,
-      zip: undefined,
+      look: isMessage ? 'message' : undefined,
     }
   }
 
@@ -137,8 +148,8 @@ export class MimeWalk {
       const name = /^begin [0-7]{3,4} (.{1,255})$/.exec(line)?.[1]
       if (name !== undefined) this.#found.push({ kind: 'name', text: name })
     }
-    if (body.isKnown && body.zip === undefined) return
-    body.pending += body.encoding === 'base64' ? line : `${line}\n`
+    if (body.isKnown && body.look === undefined) return
+    body.pending += body.encoding === 'base64' ? line : `${line}\r\n`
     if (body.pending.length >= (body.isKnown ? batchBytes : firstBytes)) this.#decode(body, false)
   }
 
@@ -153,14 +164,22 @@ export class MimeWalk {
     body.pending = rest
     if (!body.isKnown) {
       body.head = octets
-      if (octets.length < magicBytes && !isLast) return
-      const type = typeOf(octets)
-      if (type !== undefined) this.#found.push({ kind: 'type', text: type })
-      if (type === zipType) body.zip = new ZipNames()
-      body.isKnown = true
-      body.head = Buffer.alloc(0)
+      if (octets.length < kindBytes && !isLast) return
+      this.#know(body)
     }
-    for (const text of body.zip?.write(octets) ?? []) this.#found.push({ kind: 'name', text, inside: body.name })
+    if (body.look === undefined) return
+    if (octets.length > 0) this.#found.push({ kind: 'octets', octets })
+    if (isLast) this.#found.push({ kind: 'close' })
+  }
+
+  #know(body: Body): void {
+    const { type, look, unreadable } = kindOf(body.head, body.name)
+    body.isKnown = true
+    body.head = Buffer.alloc(0)
+    body.look ??= look
+    if (type !== undefined) this.#found.push({ kind: 'type', text: type })
+    if (unreadable) this.#found.push({ kind: 'unreadable', text: body.name })
+    if (body.look !== undefined) this.#found.push({ kind: 'open', look: body.look, name: body.name })
   }
 }
 
@@ -175,26 +194,11 @@ function decoded({ encoding, pending }: Body, isLast: boolean): { readonly octet
   if (encoding === 'none') return { octets: Buffer.from(pending, 'latin1'), rest: '' }
   if (encoding === 'quoted-printable') {
     const text = pending
-      .replaceAll(/=[ \t]*\n/g, '')
+      .replaceAll(/=[ \t]*\r\n/g, '')
       .replaceAll(/=([0-9A-Fa-f]{2})/g, (_all, hex: string) => String.fromCharCode(parseInt(hex, 16)))
     return { octets: Buffer.from(text, 'latin1'), rest: '' }
   }
   const letters = pending.replaceAll(/[^A-Za-z0-9+/]/g, '')
   const whole = isLast ? letters.length : letters.length - (letters.length % 4)
   return { octets: Buffer.from(letters.slice(0, whole), 'base64'), rest: letters.slice(whole) }
-}
-
-const zipType = 'application/zip'
-
-const magics: readonly (readonly [string, string])[] = [
-  ['MZ', 'application/x-dosexec'],
-  ['\x7fELF', 'application/x-executable'],
-  ['PK\x03\x04', zipType],
-  ['PK\x05\x06', zipType],
-]
-
-/** What the first octets give away, as file(1) calls it. */
-function typeOf(octets: Buffer): string | undefined {
-  const start = octets.toString('latin1', 0, magicBytes)
-  return magics.find(([magic]) => start.startsWith(magic))?.[1]
 }

@@ -1,0 +1,281 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+
+import fc from 'fast-check'
+
+import type { BannedPolicy, BannedSettings } from '../../../shared/config/model.ts'
+import { rarOf, tarOf, zipOf } from '../../../test/support/archives.ts'
+import type { EngineResult } from '../engine.ts'
+import { bannedSettings, stageMessage, testContext, testEnvelope, zoneResolver } from '../testing.ts'
+import { compileBanned, defaultBanned } from './banned-files.ts'
+import { createBannedEngine } from './engine.ts'
+import { macroType } from './file-kind.ts'
+import type { FoundFile } from './found-file.ts'
+import { MessageLook } from './message-look.ts'
+import { openLook } from './open-look.ts'
+import { Search } from './search.ts'
+import type { SearchLimits } from './search.ts'
+
+const program = Buffer.concat([Buffer.from('MZ\x90\x00', 'latin1'), Buffer.alloc(2_000, 3)])
+const text = Buffer.from('nothing to see here\n')
+const limits: SearchLimits = { depth: 8, files: 10_000, unpackedBytes: 268_435_456 }
+
+function attached(name: string, octets: Buffer): Buffer {
+  const lines = octets.toString('base64').match(/.{1,76}/g) ?? []
+  const part = [
+    `Content-Disposition: attachment; filename="${name}"`,
+    'Content-Transfer-Encoding: base64',
+    '',
+    ...lines,
+  ]
+  const message = ['Content-Type: multipart/mixed; boundary=b', '', '--b', '', 'hello', '--b', ...part, '--b--', '']
+  return Buffer.from(message.join('\r\n'))
+}
+
+async function found(
+  message: Buffer,
+  { pieceBytes = 65_536, ...most }: Partial<SearchLimits> & { readonly pieceBytes?: number } = {},
+): Promise<readonly FoundFile[]> {
+  const files: FoundFile[] = []
+  const { signal } = new AbortController()
+  const tell = (file: FoundFile): void => void files.push(file)
+  const search = new Search({ limits: { ...limits, ...most }, tell, signal, openLook })
+  const look = new MessageLook(search, { depth: 0 })
+  for (let at = 0; at < message.length; at += pieceBytes) await look.write(message.subarray(at, at + pieceBytes))
+  await look.end()
+  if (search.isOver) search.close()
+  assert.equal(search.unpackers.size, 0, 'nothing is left open')
+  return files
+}
+
+/** In words: `name x.exe in a.zip`. */
+async function told(message: Buffer, options?: Parameters<typeof found>[1]): Promise<readonly string[]> {
+  const files = await found(message, options)
+  const words = files.map((file) => [file.kind, file.text, ...(file.inside === undefined ? [] : ['in', file.inside])])
+  return [...new Set(words.map((one) => one.join(' ')))]
+}
+
+const isBanned = compileBanned(defaultBanned)
+
+async function banned(message: Buffer, options?: Parameters<typeof found>[1]): Promise<readonly string[]> {
+  const files = (await found(message, options)).filter(isBanned)
+  return [...new Set(files.map(({ text, inside }) => `${text} in ${inside}`))]
+}
+
+test('a program is found in every archive, by its name and by what it is, whatever the pieces', async () => {
+  const files = [
+    { name: 'a.txt', octets: text },
+    { name: 'folder/invoice.PDF.exe ', octets: text },
+    { name: 'picture.png', octets: program },
+  ]
+  const cases: readonly (readonly [string, Buffer, readonly string[]])[] = [
+    ['d.zip', zipOf(files), ['folder/invoice.PDF.exe  in d.zip', 'application/x-dosexec in d.zip']],
+    [
+      'd.docx',
+      zipOf(files.map((file) => ({ ...file, method: 0 }))),
+      ['folder/invoice.PDF.exe  in d.docx', 'application/x-dosexec in d.docx'],
+    ],
+    [
+      'd.bin',
+      zipOf(files.map((file) => ({ ...file, streamed: true }))),
+      ['folder/invoice.PDF.exe  in d.bin', 'application/x-dosexec in d.bin'],
+    ],
+    ['d.tar', tarOf(files), ['folder/invoice.PDF.exe  in d.tar', 'application/x-dosexec in d.tar']],
+    [
+      'd.tgz',
+      gzipSync(tarOf(files)),
+      ['folder/invoice.PDF.exe  in d.tar in d.tgz', 'application/x-dosexec in d.tar in d.tgz'],
+    ],
+    ['d.gz', gzipSync(program), ['application/x-dosexec in d.gz']],
+    ['x.exe.gz', gzipSync(text), ['x.exe in x.exe.gz']],
+    ['d.rar', rarOf(files), ['folder/invoice.PDF.exe  in d.rar']],
+  ]
+  for (const [name, octets, expected] of cases)
+    for (const pieceBytes of [997, 65_536])
+      assert.deepEqual((await banned(attached(name, octets), { pieceBytes })).toSorted(), expected.toSorted(), name)
+  assert.ok((await banned(attached('d.zip', zipOf(files)), { pieceBytes: 1 })).length > 0)
+})
+
+test('archives in archives are looked into, messages in them too, and names are long where they are', async () => {
+  const inner = zipOf([{ name: 'x.exe', octets: text }])
+  const nested = zipOf([{ name: 'inner.zip', octets: inner }])
+  assert.deepEqual(await banned(attached('o.zip', nested)), ['x.exe in inner.zip in o.zip'])
+  assert.deepEqual(await banned(attached('o.tgz', gzipSync(tarOf([{ name: 'i.zip', octets: inner }])))), [
+    'x.exe in i.zip in o.tar in o.tgz',
+  ])
+  const mail = zipOf([{ name: 'old.eml', octets: attached('deep.zip', inner) }])
+  assert.deepEqual(await banned(attached('mail.zip', mail)), ['x.exe in deep.zip in old.eml in mail.zip'])
+  const long = `${'folder/'.repeat(20)}x.exe`
+  assert.deepEqual(await banned(attached('o.tar', tarOf([{ name: long, octets: text }]))), [`${long} in o.tar`])
+})
+
+test('an attached message is looked into even where it is encoded', async () => {
+  const lines =
+    attached('x.exe', text)
+      .toString('base64')
+      .match(/.{1,76}/g) ?? []
+  const message = ['Content-Type: message/rfc822', 'Content-Transfer-Encoding: base64', '', ...lines, ''].join('\r\n')
+  assert.deepEqual(await banned(Buffer.from(message)), ['x.exe in an archive'])
+})
+
+test('nobody hides a file from the headers or from the directory of an archive', async () => {
+  const exe = zipOf([{ name: 'x.exe', octets: text }])
+  const at = exe.indexOf('PK\x01\x02')
+  assert.deepEqual(await banned(attached('a.zip', exe.subarray(0, at))), ['x.exe in a.zip'], 'without a directory')
+  assert.deepEqual(await banned(attached('a.zip', exe.subarray(at))), ['x.exe in a.zip'], 'with nothing but one')
+  const behind = Buffer.concat([Buffer.from('GIF89a and more'), exe])
+  assert.deepEqual(await banned(attached('a.zip', behind)), ['x.exe in a.zip'], 'behind something else')
+  const lying = Buffer.from(
+    zipOf([
+      { name: 'a.txt', octets: text, method: 0 },
+      { name: 'x.exe', octets: text },
+    ]),
+  )
+  lying.writeUInt32LE(1_000_000, 18)
+  assert.deepEqual(await banned(attached('a.zip', lying)), ['x.exe in a.zip'], 'behind a size that is a lie')
+})
+
+/** An OLE document ([MS-CFB]): its mark, and a directory with an entry of this name. */
+function oleOf(entry: string): Buffer {
+  const octets = Buffer.alloc(2_048)
+  Buffer.from('d0cf11e0a1b11ae1', 'hex').copy(octets)
+  Buffer.from('Root Entry', 'utf16le').copy(octets, 1_024)
+  Buffer.from(`${entry}\0`, 'utf16le').copy(octets, 1_024 + 128)
+  return octets
+}
+
+test('macros are told, in documents of the old form and of the new one; passwords, too', async () => {
+  const docm = zipOf([
+    { name: '[Content_Types].xml', octets: text },
+    { name: 'word/vbaProject.bin', octets: oleOf('VBA') },
+  ])
+  assert.ok((await told(attached('r.docm', docm))).includes(`type ${macroType} in r.docm`))
+  const doc = oleOf('_VBA_PROJECT')
+  for (const pieceBytes of [1, 100, 65_536])
+    assert.ok((await told(attached('r.doc', doc), { pieceBytes })).includes(`type ${macroType} in r.doc`))
+  assert.ok(
+    (await told(attached('z.zip', zipOf([{ name: 'r.xls', octets: doc }])))).includes(
+      `type ${macroType} in r.xls in z.zip`,
+    ),
+  )
+  assert.ok((await told(attached('r.docx', oleOf('EncryptedPackage')))).includes('encrypted Office document in r.docx'))
+  const plain = [
+    ...(await told(attached('r.doc', oleOf('WordDocument')))),
+    ...(await told(attached('r.docx', zipOf([])))),
+  ]
+  assert.ok(!plain.some((one) => one.includes(macroType) || one.startsWith('encrypted')))
+})
+
+test('what nobody can look into is told, and its names where they are in the clear', async () => {
+  const secret = { name: 'secret.exe', octets: text, encrypted: true } as const
+  const zip = await told(attached('s.zip', zipOf([secret])))
+  assert.ok(zip.includes('encrypted secret.exe in s.zip') && zip.includes('name secret.exe in s.zip'))
+  assert.ok((await told(attached('s.rar', rarOf([secret])))).includes('encrypted secret.exe in s.rar'))
+  assert.ok((await told(attached('s.7z', Buffer.from('7z\xbc\xaf\x27\x1cxx', 'latin1')))).includes('unreadable s.7z'))
+  const lzma = zipOf([
+    { name: 'a.txt', octets: text, method: 14 },
+    { name: 'b.exe', octets: text },
+  ])
+  assert.ok((await told(attached('l.zip', lzma))).includes('unreadable a.txt in l.zip'))
+  assert.ok((await told(attached('l.zip', lzma))).includes('name b.exe in l.zip'))
+  const broken = zipOf([
+    { name: 'a.txt', octets: text },
+    { name: 'b.exe', octets: text },
+  ])
+  broken.fill(0xff, 35, 50)
+  assert.ok((await told(attached('b.zip', broken))).includes('name b.exe in b.zip'))
+})
+
+test('a bomb ends at the limit that is named: size, ratio, number of files, depth', async () => {
+  const zeros = Buffer.alloc(50_000_000)
+  const ratio = await told(attached('bomb.zip', zipOf([{ name: 'zeros', octets: zeros }])))
+  assert.ok(ratio.includes('limit unpacks to more than 250 times its size'), ratio.join())
+  const sized = await told(attached('b.gz', gzipSync(zeros)), { unpackedBytes: 1_000_000 })
+  assert.ok(sized.includes('limit unpacks to more than 1000000 octets'), sized.join())
+  const many = zipOf(Array.from({ length: 30 }, (_one, n) => ({ name: `f${n}`, octets: text })))
+  assert.ok((await told(attached('m.zip', many), { files: 20 })).includes('limit more than 20 files in archives'))
+  let deep = zipOf([{ name: 'x', octets: text }])
+  for (let level = 0; level < 10; level += 1) deep = zipOf([{ name: `${level}.zip`, octets: deep }])
+  assert.ok((await told(attached('d.zip', deep))).includes('limit archives more than 8 deep'))
+  // Behind the bomb the names of what is attached still count.
+  const bomb = attached('bomb.zip', many)
+    .toString()
+    .replace('--b--', '--b\r\nContent-Type: x/y; name=last.exe\r\n\r\n\r\n--b--')
+  assert.ok((await told(Buffer.from(bomb), { files: 20 })).includes('name last.exe'))
+})
+
+test('too many parts, or parts too deep in each other, are told', async () => {
+  const parts = `Content-Type: multipart/mixed; boundary=b\r\n\r\n${'--b\r\n\r\nx\r\n'.repeat(10_001)}`
+  assert.ok((await told(Buffer.from(parts))).includes('limit more than 10000 parts'))
+  const deep = Array.from({ length: 120 }, (_one, n) => `Content-Type: multipart/x; boundary=b${n}\r\n\r\n--b${n}\r\n`)
+  assert.ok((await told(Buffer.from(deep.join('')))).includes('limit parts more than 100 deep'))
+})
+
+test('no archive makes the search throw', async () => {
+  const whole = [
+    zipOf([
+      { name: 'a', octets: program },
+      { name: 'b', octets: text, streamed: true },
+    ]),
+    gzipSync(tarOf([{ name: 'a', octets: text }])),
+    tarOf([{ name: 'a', octets: text }]),
+    rarOf([
+      { name: 'a', octets: text },
+      { name: 'b', octets: text, encrypted: true },
+    ]),
+    Buffer.from(`Rar!\x1a\x07\0${'\0\0\x74\x24\x81\x40\0'.repeat(3)}`, 'latin1'),
+  ]
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...whole),
+      fc.array(fc.tuple(fc.nat(2_000), fc.nat(255)), { maxLength: 8 }),
+      fc.integer({ min: 1, max: 2_000 }),
+      async (octets, changes, pieceBytes) => {
+        const damaged = Buffer.from(octets)
+        for (const [at, value] of changes) if (at < damaged.length) damaged[at] = value
+        await found(attached('x.bin', damaged), { pieceBytes })
+      },
+    ),
+  )
+})
+
+async function scanned(message: Buffer, settings: BannedSettings): Promise<EngineResult> {
+  const { context } = testContext(zoneResolver({}))
+  const { stored, envelope, sizeBytes } = stageMessage(message, testEnvelope())
+  const engine = createBannedEngine(settings, context.tables)
+  const scan = { envelope, sizeBytes, header: message, received: Buffer.alloc(0) }
+  return engine.scan(
+    { ...scan, content: () => stored.content(), stream: () => stored.stream() },
+    new AbortController().signal,
+  )
+}
+
+test('each finding has the action that is written for it, and the heaviest counts', async () => {
+  const secret = attached('s.zip', zipOf([{ name: 'secret.txt', octets: text, encrypted: true }]))
+  const macros = attached('r.doc', oleOf('_VBA_PROJECT'))
+  const seven = attached('s.7z', Buffer.from('7z\xbc\xaf\x27\x1cxx', 'latin1'))
+  const bomb = attached(
+    'd.zip',
+    zipOf([
+      { name: 'a', octets: text },
+      { name: 'b', octets: text },
+    ]),
+  )
+  const both = attached('s.zip', zipOf([{ name: 'x.exe', octets: text, encrypted: true }]))
+  const cases: readonly (readonly [Buffer, Partial<BannedPolicy>, string | undefined, string])[] = [
+    [secret, {}, undefined, ''],
+    [secret, { encrypted: 'reject' }, 'reject', 'banned: encrypted: secret.txt in s.zip'],
+    [macros, { macros: 'tag' }, 'junk', `banned: type ${macroType} in r.doc`],
+    [macros, { files: 'any', macros: 'discard' }, 'discard', `banned: type ${macroType} in r.doc`],
+    [seven, { unreadable: 'quarantine' }, 'quarantine', 'banned: unreadable: s.7z'],
+    [bomb, { found: 'discard' }, 'quarantine', 'banned: limit: more than 1 files in archives'],
+    [bomb, { found: 'tag' }, 'junk', 'banned: limit: more than 1 files in archives'],
+    [both, { found: 'tag', encrypted: 'reject' }, 'reject', 'banned: encrypted: x.exe in s.zip'],
+    [both, { found: 'discard', encrypted: 'reject' }, 'discard', 'banned: x.exe in s.zip'],
+  ]
+  for (const [message, policy, action, reason] of cases) {
+    const { demand } = await scanned(message, bannedSettings(policy, message === bomb ? { files: 1 } : {}))
+    assert.deepEqual([demand?.action, demand?.reason ?? ''], [action, reason])
+  }
+})
