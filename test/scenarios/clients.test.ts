@@ -9,6 +9,7 @@ import { curlMail } from '../support/curl.ts'
 import { fixture, root } from '../support/fixtures.ts'
 import { MailSystem } from '../support/mail-system.ts'
 import { testMessage } from '../support/messages.ts'
+import { missingOpenSmtpd, startOpenSmtpd } from '../support/opensmtpd.ts'
 import { findPeer, missingPeers } from '../support/peer.ts'
 import type { Peer } from '../support/peer.ts'
 import { startPostfix } from '../support/postfix.ts'
@@ -54,8 +55,14 @@ describe('clients of others submit with a password, by STARTTLS and by TLS from 
   })
 
   /** @param method as the log names it */
-  function client(name: string, peers: readonly Peer[], method: string, send: (way: Way) => Promise<Finished | void>) {
-    test(name, { skip: missingPeers(...peers) }, async () => {
+  function client(
+    name: string,
+    peers: readonly Peer[],
+    method: string,
+    send: (way: Way) => Promise<Finished | void>,
+    missing: string | false = missingPeers(...peers),
+  ) {
+    test(name, { skip: missing }, async () => {
       for (const listener of ['submission', 'smtps']) {
         const id = `${name.replaceAll(/\W/g, '-')}-${listener}`
         const sent = await send({ port: system.port(listener), implicitTls: listener === 'smtps', id })
@@ -171,6 +178,25 @@ describe('clients of others submit with a password, by STARTTLS and by TLS from 
       await postfix.stop()
     }
   })
+
+  client(
+    'OpenSMTPD',
+    [],
+    'PLAIN',
+    async ({ port, implicitTls, id }) => {
+      const relay = `${implicitTls ? 'smtps' : 'smtp+tls'}://{{login}}@127.0.0.1:${port}`
+      const opensmtpd = await startOpenSmtpd({ relay, login: { user, password } })
+      try {
+        const server = `127.0.0.1:${opensmtpd.port}`
+        const sent = await swaks(['--server', server, '--from', from, '--to', to, '--add-header', `X-Test-Id: ${id}`])
+        await delivered(id)
+        return sent
+      } finally {
+        await opensmtpd.stop()
+      }
+    },
+    missingOpenSmtpd() || missingPeers('swaks', 'unshare'),
+  )
 })
 
 const smtplib = `
