@@ -14,6 +14,7 @@ import type { OpenStage, StageContext, StageMessage } from '../../shared/pipelin
 import type { ServiceContext } from '../../shared/service.ts'
 import { isFromStranger } from './authentication/engine.ts'
 import type { AuthenticationFindings, ScanMessage, ScanSymbol } from './engine.ts'
+import { enginesFor } from './engine-policy.ts'
 import { createEngineSet } from './engine-set.ts'
 import type { OpenedEngines } from './engine-set.ts'
 import { foldWords } from './fold-words.ts'
@@ -83,13 +84,14 @@ export async function filter(
 ): Promise<Disposition> {
   const { configuration, tables, log, metrics, signal, events } = context
   const { envelope } = message
-  const { spam } = configuration.pipeline
+  const { spam, enginePolicies } = configuration.pipeline
   const scanned = await scanMessage(message)
+  const looking = await settle(tables, (settled) => enginesFor(enginePolicies, engines, envelope, settled))
   const ask = (asked: readonly EngineSettings[]): Promise<readonly EngineRun[]> =>
     runEngines(asked, scanned, { signal, log, metrics, troubles })
   const trust = await settle(tables, (settled) => trustOf(spam, envelope, settled))
   const { runs, trusted } =
-    message.released === true ? { runs: [], trusted: undefined } : await askEngines(engines, ask, trust)
+    message.released === true ? { runs: [], trusted: undefined } : await askEngines(looking, ask, trust)
   const rules = await settle(tables, (settled) => rulesFor(spam, envelope, message.pending, settled))
   const verdict = judge(runs, {
     thresholds: rules,

@@ -13,6 +13,8 @@ export interface EngineSettings {
   readonly timeoutMs: number
   /** When it fails: the message waits, or goes on without it. */
   readonly onFailure: 'defer' | 'proceed'
+  /** A policy names it for this message: it looks at it even if it usually would not. */
+  readonly isAsked?: true
 }
 
 export interface EngineRun {
@@ -50,7 +52,7 @@ export async function runEngines(
   message: ScanMessage,
   parts: RunParts,
 ): Promise<readonly EngineRun[]> {
-  const applying = all.filter(({ engine }) => engine.applies(message.envelope))
+  const applying = all.filter(({ engine, isAsked }) => isAsked === true || engine.applies(message.envelope))
   const runs = await Promise.all(
     applying.map(async (settings) => ({ settings, result: await runOne(settings, message, parts) })),
   )

@@ -45,6 +45,8 @@ function fits({ for: condition }: SpamPolicy, envelope: Envelope, mailbox: Mailb
       return hasTag(envelope, condition.tag)
     case 'domain':
       return tables.matchesDomain(condition.table, domainOf(mailbox))
+    case 'recipient':
+      return tables.matchesMailbox(condition.table, mailbox)
   }
 }
 

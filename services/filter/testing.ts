@@ -106,7 +106,8 @@ export function stageMessage(content: Buffer, envelope: Envelope, edits: readonl
 
 export interface TestSettings {
   readonly spam?: Partial<PipelineSettings['spam']>
-  readonly virus?: VirusSettings
+  readonly virus?: Omit<VirusSettings, 'policies'> & Partial<VirusSettings>
+  readonly enginePolicies?: PipelineSettings['enginePolicies']
   readonly banned?: BannedSettings
   readonly onFailure?: 'defer' | 'proceed'
   readonly timeoutMs?: number
@@ -137,7 +138,8 @@ export function testContext(
           ...settings.spam,
         },
         ...(settings.banned === undefined ? {} : { banned: settings.banned }),
-        ...(settings.virus === undefined ? {} : { virus: settings.virus }),
+        enginePolicies: settings.enginePolicies ?? [],
+        ...(settings.virus === undefined ? {} : { virus: { policies: [], ...settings.virus } }),
       },
     },
     resolver,

@@ -332,6 +332,8 @@ export interface PipelineSettings {
     /** Who is on one of them gets its score. */
     readonly lists: readonly SpamList[]
   }
+  /** The first that fits a message holds for it; none: each engine looks at what it is meant for. */
+  readonly enginePolicies: readonly EnginePolicy[]
   /** Absent: any file may be attached. */
   readonly banned?: BannedSettings
   /** Absent: nobody looks for viruses. */
@@ -642,8 +644,23 @@ export type SpamAction = 'junk' | 'quarantine' | 'reject' | 'discard'
 export type SpamThresholds = { readonly [action in SpamAction]?: number }
 
 export type SpamPolicy = { readonly [action in SpamAction]?: number | 'never' } & {
-  readonly for: { readonly kind: 'tag'; readonly tag: string } | { readonly kind: 'domain'; readonly table: Table }
+  readonly for:
+    | { readonly kind: 'tag'; readonly tag: string }
+    /** `domain`: of the recipient; `recipient`: his mailbox. */
+    | { readonly kind: 'domain' | 'recipient'; readonly table: Table }
   readonly subject?: string
+}
+
+/** What looks at a message; `builtin`: the classifier and the test text GTUBE. SPF, DKIM, DMARC and ARC look at strangers' mail always. */
+export type EngineName = 'builtin' | 'rspamd' | 'spamassassin' | 'spamscanner' | 'lists' | 'banned' | 'virus'
+
+/** `engines for`: who looks at this mail, and nobody else; mail of own users too, which engines for spam leave alone by themselves. */
+export interface EnginePolicy {
+  readonly for:
+    | { readonly kind: 'tag'; readonly tag: string }
+    /** The client's address. */
+    | { readonly kind: 'src'; readonly table: Table }
+  readonly engines: readonly EngineName[]
 }
 
 export type SpamCondition =
@@ -734,6 +751,8 @@ export interface VirusSettings {
   /** `tag`: marked, delivered as junk. */
   readonly infected: 'reject' | 'quarantine' | 'discard' | 'tag'
   readonly onFailure: 'defer' | 'proceed'
+  /** The first that fits a message holds for it. */
+  readonly policies: readonly { readonly tag: string; readonly infected: VirusSettings['infected'] }[]
 }
 
 export interface QueueSettings {

@@ -48,13 +48,16 @@ function keyBitsOf(reader: TokenReader): number {
   return value
 }
 
-/** `virus clamd PLACE [timeout D] [infected reject|quarantine|discard|tag] [on-failure defer|proceed]`. */
+/** `virus clamd PLACE [timeout D] [infected reject|quarantine|discard|tag] [on-failure defer|proceed]`, or `virus for tag T infected ...`. */
 function parseVirus(draft: PipelineDraft): void {
   const { reader } = draft
   reader.next()
+  if (reader.accept('for')) return parseVirusPolicy(draft)
+  if (draft.settings.virus !== undefined)
+    reader.fail('duplicate', '"virus clamd" is stated already', reader.peek().span, 'keep one of the two')
   reader.expect('clamd', 'behind "virus"')
   const clamd = placeOf(reader, 'clamd')
-  let virus: VirusSettings = { clamd, timeoutMs: 30_000, infected: 'quarantine', onFailure: 'defer' }
+  let virus: VirusSettings = { clamd, timeoutMs: 30_000, infected: 'quarantine', onFailure: 'defer', policies: [] }
   while (!reader.atEnd()) {
     if (reader.accept('timeout')) virus = { ...virus, timeoutMs: reader.duration('timeout') }
     else if (reader.accept('infected')) virus = { ...virus, infected: choiceOf(reader, dangerChoices, 'what to do') }
@@ -63,6 +66,24 @@ function parseVirus(draft: PipelineDraft): void {
     else reader.unexpected('an option of virus', ['timeout', 'infected', 'on-failure'])
   }
   finish(draft, { virus })
+}
+
+/** `virus for tag T infected reject|quarantine|discard|tag`; statements add up. */
+function parseVirusPolicy(draft: PipelineDraft): void {
+  const { reader } = draft
+  const { virus } = draft.settings
+  if (virus === undefined)
+    return reader.fail(
+      'incomplete',
+      'nobody looks for viruses so far',
+      reader.last.span,
+      'write `virus clamd ...` before it',
+    )
+  reader.expect('tag', 'behind "for"')
+  const policy = { tag: tagOf(reader) }
+  reader.expect('infected', 'behind the tag')
+  const infected = choiceOf(reader, dangerChoices, 'what to do')
+  finish(draft, { virus: { ...virus, policies: [...virus.policies, { ...policy, infected }] } })
 }
 
 const dangerChoices = ['reject', 'quarantine', 'discard', 'tag'] as const

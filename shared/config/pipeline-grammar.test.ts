@@ -152,6 +152,7 @@ test('every statement ends in the settings', () => {
     timeoutMs: 20_000,
     infected: 'tag',
     onFailure: 'proceed',
+    policies: [],
   })
   const [banned, users] = settings.banned?.policies ?? []
   assert.deepEqual([banned?.found, banned?.files !== 'default', banned?.tag], ['reject', true, undefined])
@@ -271,6 +272,7 @@ test('a line that only names clamd keeps viruses back and never lets mail pass u
     timeoutMs: 30_000,
     infected: 'quarantine',
     onFailure: 'defer',
+    policies: [],
   })
 })
 

@@ -15,6 +15,7 @@ import { loginStatements } from './pipeline-login.ts'
 import { rewritingStatements } from './pipeline-rewriting.ts'
 import { outboundStatements } from './pipeline-outbound.ts'
 import { builtinQueues, queueStatements } from './pipeline-queue.ts'
+import { checkEngines, engineStatements } from './pipeline-engines.ts'
 import { checkDigest, quarantineStatements } from './pipeline-quarantine.ts'
 import { restrictStatements } from './pipeline-restrict.ts'
 import { rateStatements } from './pipeline-rate.ts'
@@ -36,7 +37,6 @@ const onlyOnce = new Set([
   'log',
   'hostname',
   'auth-results',
-  'virus',
   'users',
   'login',
   'acme',
@@ -74,6 +74,7 @@ export function defaultPipeline(): PipelineSettings {
       clean: [],
       lists: [],
     },
+    enginePolicies: [],
     quarantine: {},
     users: { kind: 'lmtp' },
     login: [],
@@ -110,6 +111,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   ...queueStatements,
   ...filterStatements,
   ...quarantineStatements,
+  ...engineStatements,
   ...filterProcessStatements,
   ...doorStatements,
   ...extensionStatements,
@@ -142,6 +144,7 @@ export function parsePipeline(reader: TokenReader, policy: PolicyDraft): Pipelin
     else parseStatement(draft)
   }
   checkDigest(draft)
+  checkEngines(draft)
   return draft
 }
 

@@ -127,7 +127,7 @@ function fieldNameOf({ reader }: PipelineDraft): string {
   return header.text
 }
 
-/** `spam for tag NAME` or `spam for domain <T>`, then `[junk N|never] ... [subject TEXT]`. */
+/** `spam for tag NAME`, `spam for domain <T>` or `spam for recipient <T>`, then `[junk N|never] ... [subject TEXT]`. */
 function parsePolicy(draft: PipelineDraft): void {
   const { reader } = draft
   const { spam } = draft.settings
@@ -146,7 +146,9 @@ function policyConditionOf(draft: PipelineDraft): SpamPolicy['for'] {
   const { reader } = draft
   if (reader.accept('tag')) return { kind: 'tag', tag: tagOf(reader) }
   if (reader.accept('domain')) return { kind: 'domain', table: parseTables(draft.policy, 'either', '"domain"') }
-  return reader.unexpected('whose mail it is for', ['tag', 'domain'])
+  if (reader.accept('recipient'))
+    return { kind: 'recipient', table: parseTables(draft.policy, 'either', '"recipient"') }
+  return reader.unexpected('whose mail it is for', ['tag', 'domain', 'recipient'])
 }
 
 const usualListScore = 3

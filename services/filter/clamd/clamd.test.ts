@@ -130,7 +130,10 @@ interface Filtered {
   readonly header: () => string
 }
 
-async function filtered(virus: Omit<VirusSettings, 'timeoutMs'>, origin: Origin = stranger): Promise<Filtered> {
+async function filtered(
+  virus: Omit<VirusSettings, 'timeoutMs' | 'policies'>,
+  origin: Origin = stranger,
+): Promise<Filtered> {
   const { context, events } = testContext(zoneResolver({}), { virus: { timeoutMs: 60_000, ...virus } })
   const stage = await openFilter(context)
   const disposition = await stage.handle(stageMessage(mail, testEnvelope(origin)), context)

@@ -1,4 +1,6 @@
 import type { VirusSettings } from '../../../shared/config/model.ts'
+import type { Envelope } from '../../../shared/mail/envelope.ts'
+import { hasTag } from '../spam-policy.ts'
 import type { Demand, Engine, EngineResult } from '../engine.ts'
 import { createLimiter } from '../limiter.ts'
 import { scanStream } from './client.ts'
@@ -16,10 +18,15 @@ export function createClamdEngine(settings: VirusSettings): Engine {
     async scan(message, signal) {
       const startedAt = performance.now()
       const reply = await limited(() => scanStream(settings.clamd, message.stream(), signal), signal)
-      return { ...resultOf(reply, settings), tookMs: performance.now() - startedAt }
+      return { ...resultOf(reply, settingsFor(settings, message.envelope)), tookMs: performance.now() - startedAt }
     },
     close: async () => {},
   }
+}
+
+function settingsFor(settings: VirusSettings, envelope: Envelope): VirusSettings {
+  const policy = settings.policies.find(({ tag }) => hasTag(envelope, tag))
+  return policy === undefined ? settings : { ...settings, infected: policy.infected }
 }
 
 function resultOf(reply: ClamdReply, { infected, onFailure }: VirusSettings): Omit<EngineResult, 'tookMs'> {

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+
+import { ConfigurationError, loadConfiguration } from './load.ts'
+import type { PipelineSettings } from './model.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'engines-'))
+after(() => rmSync(folder, { recursive: true }))
+
+async function load(...lines: readonly string[]): Promise<PipelineSettings> {
+  const paths = { smtpdConf: join(folder, 'smtpd.conf'), pipelineConf: join(folder, 'pipeline.conf') }
+  writeFileSync(paths.smtpdConf, 'listen on lo port 25\naction "out" relay\nmatch for any action "out"\n')
+  writeFileSync(paths.pipelineConf, lines.join('\n'))
+  return (await loadConfiguration({ ...paths, hostname: 'mail.example.org' })).configuration.pipeline
+}
+
+const clamd = 'virus clamd "127.0.0.1:3310"'
+
+test('engines, thresholds and actions are stated for a tag, for networks, for a recipient', async () => {
+  const { enginePolicies, spam, virus } = await load(
+    'table nets { 10.0.0.0/8 }',
+    'engines for tag ORIGINATING virus, builtin',
+    'engines for src <nets> none',
+    clamd,
+    'virus for tag ORIGINATING infected reject',
+    'spam for recipient { "jane@example.org" } junk 2',
+  )
+  assert.deepEqual(
+    enginePolicies.map((policy) => [policy.for.kind, policy.engines]),
+    [
+      ['tag', ['virus', 'builtin']],
+      ['src', []],
+    ],
+  )
+  assert.deepEqual(virus?.policies, [{ tag: 'ORIGINATING', infected: 'reject' }])
+  assert.deepEqual([spam.policies[0]?.for.kind, spam.policies[0]?.junk], ['recipient', 2])
+})
+
+test('an engine that is not there, or words that mean nothing, are refused with what to write', async () => {
+  const rows: readonly (readonly [string, RegExp])[] = [
+    ['engines for tag A virus', /"virus" is to look at mail[^]*hint: add: virus clamd/],
+    ['engines for tag A rspamd', /hint: add: spam engine rspamd/],
+    ['spam engine rspamd "http://h:1"\nengines for tag A builtin', /hint: add: spam engine builtin/],
+    ['engines for tag A lists', /hint: add: spam list client/],
+    ['engines for tag A banned', /hint: add: banned files/],
+    ['engines for tag A clamav', /an engine, or none/],
+    ['engines for tag A', /an engine, or none/],
+    ['engines for domain x virus', /whose mail it is for/],
+    ['engines virus', /for/],
+    ['virus for tag A infected reject', /nobody looks for viruses so far[^]*virus clamd/],
+    [`${clamd}\n${clamd}`, /"virus clamd" is stated already/],
+    [`${clamd}\nvirus for tag A infected burn`, /what to do/],
+  ]
+  for (const [lines, told] of rows)
+    await assert.rejects(load(lines), (error) => error instanceof ConfigurationError && told.test(error.message), lines)
+})
