@@ -2,16 +2,18 @@ import { randomBytes } from 'node:crypto'
 import { open, readFile, rm, stat, utimes } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { hostIdentity } from './process-identity.ts'
+
 const staleAfterMs = 30_000
 const settleMs = 100
 
 /**
  * Runs `action` while no other process runs one under the same path. The lock of a process that is gone is taken over:
- * at once when its pid is free, else when it was not touched for 30 s (a holder touches it every 5 s; pids mean nothing
- * across containers).
+ * at once when it was one of this host (or container) and its pid is free, else when it was not touched for 30 s; a holder
+ * touches it every 5 s.
  */
 export async function withFileLock<T>(path: string, action: () => Promise<T>): Promise<T> {
-  const mark = `${process.pid} ${randomBytes(8).toString('hex')}\n`
+  const mark = `${process.pid} ${randomBytes(8).toString('hex')} ${hostIdentity()}\n`
   await acquire(path, mark)
   const touch = setInterval(() => void utimes(path, new Date(), new Date()).catch(() => {}), 5000)
   try {
@@ -55,8 +57,10 @@ async function isStale(path: string): Promise<boolean> {
   try {
     const [text, { mtimeMs }] = await Promise.all([readFile(path, 'utf8'), stat(path)])
     const ageMs = Date.now() - mtimeMs
-    const pid = Number.parseInt(text, 10)
-    return ageMs > staleAfterMs || (ageMs > 1000 && !isAlive(pid))
+    const [pid, , host] = text.trimEnd().split(' ')
+    // Of another container's processes none is to be seen here.
+    const isGone = host === hostIdentity() && !isAlive(Number(pid))
+    return ageMs > staleAfterMs || (ageMs > 1000 && isGone)
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return false
     throw error

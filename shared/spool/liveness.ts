@@ -1,9 +1,8 @@
-import { readFileSync, readlinkSync } from 'node:fs'
 import { readFile, rename, stat } from 'node:fs/promises'
-import { hostname } from 'node:os'
 import { join } from 'node:path'
 
 import type { Clock } from '../clock.ts'
+import { hostIdentity, startTicks } from '../process-identity.ts'
 import { hasCode } from './free-space.ts'
 import { aliveFile } from './segment-name.ts'
 import { syncDirectory } from './sync-directory.ts'
@@ -78,25 +77,4 @@ function isIdentity(value: unknown): value is WriterIdentity {
     'host' in value &&
     typeof value.host === 'string'
   )
-}
-
-function hostIdentity(): string {
-  const boot = attempt(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim())
-  const namespace = attempt(() => readlinkSync('/proc/self/ns/pid'))
-  return [hostname(), boot, namespace].join('/')
-}
-
-/** Field 22 of /proc/<pid>/stat; the name in field 2 may hold blanks and brackets. */
-function startTicks(pid: number): string | undefined {
-  const line = attempt(() => readFileSync(`/proc/${pid}/stat`, 'utf8'))
-  const fields = line?.slice(line.lastIndexOf(')') + 2).split(' ')
-  return fields?.[0] === 'Z' ? undefined : fields?.[19]
-}
-
-function attempt(read: () => string): string | undefined {
-  try {
-    return read()
-  } catch {
-    return undefined
-  }
 }
