@@ -7,13 +7,18 @@ import { exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
 import { loadPlace } from './connect.ts'
 import type { Place } from './connect.ts'
+import { settingActions, showSettings } from './settings.ts'
 import { textTable } from './text-table.ts'
 
 export const config: Command = {
   words: ['config'],
-  operands: [],
-  summary: 'the configuration as it was understood; --json prints the whole model',
-  run: showConfiguration,
+  operands: [
+    { name: settingActions.join('|'), required: false },
+    { name: 'PATH', required: false },
+  ],
+  summary:
+    'the configuration as it was understood; get: values with the line they come from, diff: those that are no defaults, types: of tables; --json prints the whole model',
+  run: (invocation) => (invocation.operands.length === 0 ? showConfiguration(invocation) : showSettings(invocation)),
 }
 
 export const check: Command = {

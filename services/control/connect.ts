@@ -36,6 +36,7 @@ export interface Place {
   readonly warnings: LoadedConfiguration['warnings']
   /** Of the files it was read from, by path. */
   readonly texts: LoadedConfiguration['texts']
+  readonly setBy?: NonNullable<LoadedConfiguration['setBy']>
   readonly dataFolder: string
   readonly spoolPath: string
   /** Folder of the journal. */
@@ -62,7 +63,7 @@ export async function loadPlace(
   const pipelineConf =
     otherPipelineConf ?? options.pipelineConf ?? (local === undefined ? undefined : localPipelineConf)
   const hostname = invocation.environment['SMTPD_HOSTNAME']
-  const { configuration, warnings, texts } = await loadConfiguration({
+  const { configuration, warnings, texts, setBy } = await loadConfiguration({
     smtpdConf: file ?? localSmtpdConf,
     ...(pipelineConf === undefined ? {} : { pipelineConf }),
     definitions: { ...local?.definitions, ...options.definitions },
@@ -70,7 +71,15 @@ export async function loadPlace(
     ...(hostname === undefined ? {} : { hostname }),
   })
   const spoolPath = configuration.pipeline.spool?.path ?? join(dataFolder, 'spool')
-  return { configuration, warnings, texts, dataFolder, spoolPath, eventsFolder: join(dataFolder, 'events') }
+  return {
+    configuration,
+    warnings,
+    texts,
+    ...(setBy && { setBy }),
+    dataFolder,
+    spoolPath,
+    eventsFolder: join(dataFolder, 'events'),
+  }
 }
 
 /** The place of a Sluice that was started at least once. @throws ControlError */

@@ -45,6 +45,8 @@ export interface LoadedConfiguration {
   readonly warnings: readonly Diagnostic[]
   /** Where a statement of pipeline.conf stands, by its first word; the last when there are several. */
   readonly statedAt: ReadonlyMap<string, Span>
+  /** Where values come from, by path in the model; absent: nobody knows, as of a model in JSON. */
+  readonly setBy?: ReadonlyMap<string, Span>
   /** Of smtpd.conf, pipeline.conf and what they include, by path. */
   readonly texts: ReadonlyMap<string, string>
 }
@@ -94,7 +96,8 @@ export async function loadConfiguration(options: LoadOptions): Promise<LoadedCon
   diagnostics.push(...checkConfiguration(configuration, pipeline, (file) => texts.get(file) ?? ''))
   const errors = diagnostics.filter((one) => one.severity === 'error')
   if (errors.length > 0) throw new ConfigurationError(diagnostics)
-  return { configuration: deepFreeze(configuration), warnings: diagnostics, statedAt: pipeline.statedAt, texts }
+  const { setBy } = policy
+  return { configuration: deepFreeze(configuration), warnings: diagnostics, statedAt: pipeline.statedAt, setBy, texts }
 }
 
 /** `undefined`: what is there, if anything is, is smtpd.conf. @throws ConfigurationError */

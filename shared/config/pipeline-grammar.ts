@@ -23,6 +23,7 @@ import { sessionStatements } from './pipeline-session.ts'
 import { systemStatements } from './pipeline-system.ts'
 import { userStatements } from './pipeline-users.ts'
 import type { PolicyDraft } from './policy-draft.ts'
+import { noteChanges } from './set-by.ts'
 import { atMacro, parseInclude, parseMacro } from './statements.ts'
 import { parseTable } from './table-grammar.ts'
 import { StatementFault, type TokenReader } from './token-reader.ts'
@@ -161,7 +162,9 @@ function parseStatement(draft: PipelineDraft): void {
     }
     draft.stated.add(first.text)
     draft.statedAt.set(first.text, first.span)
+    const before = draft.settings
     parse(draft)
+    noteChanges(draft.policy.setBy, 'pipeline', before, draft.settings, first.span)
   } catch (error) {
     if (!(error instanceof StatementFault)) throw error
     reader.recover()

@@ -1,5 +1,6 @@
 import { closest, type Span } from './diagnostic.ts'
 import type { ReadText, Token } from './lexer.ts'
+import type { SetBy } from './set-by.ts'
 import type { Action, Limits, Listener, Pki, Position, Rule, SocketListener, SrsSettings, Table } from './model.ts'
 import { defaultLibexec } from './table-program.ts'
 import { positionOf, type TokenReader } from './token-reader.ts'
@@ -57,6 +58,7 @@ export interface PolicyDraft {
   faultyRules: boolean
   /** Where settings that count once were stated last. */
   readonly stated: Map<string, Span>
+  readonly setBy: SetBy
   queueTtlMs: number
   maxMessageBytes: number
   maxRecipients: number
@@ -107,6 +109,7 @@ export function newPolicyDraft(
     rules: [],
     faultyRules: false,
     stated: new Map(),
+    setBy: new Map(),
     queueTtlMs: 4 * 86_400_000,
     maxMessageBytes: 35 * 1024 * 1024,
     maxRecipients: 1000,

@@ -1,6 +1,7 @@
 import type { Token } from './lexer.ts'
 import type { PolicyDraft } from './policy-draft.ts'
 import { warnOfRepetition } from './repeated-settings.ts'
+import { noteChanges, policySettings } from './set-by.ts'
 import { StatementFault, type TokenReader } from './token-reader.ts'
 
 /** The statements of a grammar by their first word. */
@@ -66,6 +67,7 @@ function readStatement(draft: PolicyDraft, { statements, unknown, onStatement }:
   const { reader } = draft
   const first = reader.peek()
   reader.beginStatement()
+  const before = policySettings(draft)
   try {
     if (atMacro(reader)) parseMacro(reader)
     else {
@@ -75,6 +77,8 @@ function readStatement(draft: PolicyDraft, { statements, unknown, onStatement }:
       parse(draft)
       warnOfRepetition(reader, reader.statement, draft.stated)
     }
+    for (const [name, value] of Object.entries(policySettings(draft)))
+      noteChanges(draft.setBy, name, before[name], value, first.span)
     onStatement?.({ first, tokens: reader.statement })
   } catch (error) {
     if (!(error instanceof StatementFault)) throw error

@@ -61,6 +61,9 @@ const backends: Readonly<Record<string, ReadBackend>> = {
   sqlite: (draft, where) => ({ kind: 'backend', backend: 'sqlite', config: pathOf(draft, where) }),
 }
 
+/** Types that a table may have, but for programs. */
+export const tableTypes: readonly string[] = Object.keys(backends)
+
 /** Backends of Postfix that are none here, and what to write. */
 const instead: Readonly<Record<string, string>> = {
   inline: 'write the entries: table NAME { key = value, ... }',

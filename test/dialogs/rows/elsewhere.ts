@@ -180,7 +180,7 @@ export const elsewhereRows: readonly ElsewhereRow[] = [
   {
     row: 73,
     what: 'postconf: values with their place, defaults, what differs, types of tables',
-    shownBy: { issue: '7: the command line' },
+    shownBy: ['services/control/setting.test.ts', 'config get tells values'],
   },
   {
     row: 74,
