@@ -8,6 +8,8 @@ import type { SaslMechanism } from '../../shared/config/model.ts'
 import { replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import type { ClientName } from '../../shared/client-name.ts'
+import { negotiatedTls } from '../../shared/negotiated-tls.ts'
+import type { NegotiatedTls } from '../../shared/negotiated-tls.ts'
 import { AuthDialogue, SaslFault, initialResponse, prove, readClaim } from './auth-dialogue.ts'
 import type { Claim } from './auth-dialogue.ts'
 import { ChunkReceiver, parseChunk } from './chunk.ts'
@@ -102,7 +104,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   #nameVerified: Promise<string | undefined> | undefined
   /** In the greeting, EHLO and Received. */
   hostname: string
-  #tls: { readonly version: string; readonly cipher: string } | undefined
+  #tls: NegotiatedTls | undefined
   /** Monotonic ms since which the client, or a handler, is waited for. */
   #waitingSince: number
   #progressAt: number
@@ -172,9 +174,9 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     return typeof user === 'string' ? user : undefined
   }
 
-  get tls(): { readonly version: string; readonly cipher: string } | undefined {
+  get tls(): NegotiatedTls | undefined {
     if (this.#tls !== undefined || !(this._socket instanceof TLSSocket)) return this.#tls
-    this.#tls = { version: this._socket.getProtocol() ?? 'TLS', cipher: this._socket.getCipher().standardName }
+    this.#tls = negotiatedTls(this._socket)
     return this.#tls
   }
 
@@ -603,6 +605,8 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     this.upgrade(
       () => this.#next(),
       () => {
+        // It may have been reset since.
+        if (this._socket.destroyed) return
         this._socket.allowHalfOpen = true
         this.#noteTls()
         this.#reportTls()

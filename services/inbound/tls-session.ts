@@ -1,11 +1,11 @@
 import type { TLSSocket } from 'node:tls'
 
+import { negotiatedTls } from '../../shared/negotiated-tls.ts'
+import type { NegotiatedTls } from '../../shared/negotiated-tls.ts'
 import { clientCertificateOf } from './client-certificate.ts'
 
 /** What is known of a connection after its handshake. */
-export interface TlsSession {
-  readonly version: string
-  readonly cipher: string
+export interface TlsSession extends NegotiatedTls {
   /** It goes on from an earlier connection, by a ticket. */
   readonly resumed: boolean
   /** Of ours, as the client asked for it (SNI). */
@@ -20,8 +20,7 @@ export function tlsSessionOf(socket: TLSSocket): TlsSession {
   const { servername } = socket as TLSSocket & { readonly servername?: string | false }
   const certificate = clientCertificateOf(socket)
   return {
-    version: socket.getProtocol() ?? 'TLS',
-    cipher: socket.getCipher().standardName,
+    ...negotiatedTls(socket),
     resumed: socket.isSessionReused(),
     ...(typeof servername === 'string' && servername !== '' ? { servername: servername.slice(0, 255) } : {}),
     ...(certificate?.verified === true ? { clientSubject: certificate.subject } : {}),

@@ -1,11 +1,10 @@
 import type { TLSSocket } from 'node:tls'
 
+import { negotiatedTls } from '../negotiated-tls.ts'
+import type { NegotiatedTls } from '../negotiated-tls.ts'
+
 /** What TLS with a server came to. */
-export interface TlsSession {
-  /** `TLSv1.3`. */
-  readonly version: string
-  /** By its name of the registry: `TLS_AES_256_GCM_SHA384`. */
-  readonly cipher: string
+export interface TlsSession extends NegotiatedTls {
   /** Why the certificate would not have been trusted for the host's name; absent: it is. Also without a demand for it. */
   readonly distrust?: string
 }
@@ -14,8 +13,7 @@ export interface TlsSession {
 export function tlsSessionOf(socket: TLSSocket, vouchedFor = false): TlsSession {
   const { authorized, authorizationError } = socket
   return {
-    version: socket.getProtocol() ?? 'TLS',
-    cipher: socket.getCipher().standardName,
+    ...negotiatedTls(socket),
     ...(authorized || vouchedFor ? {} : { distrust: reasonOf(authorizationError) }),
   }
 }
