@@ -107,7 +107,13 @@ function openSpamEngine(settings: SpamEngine, mostMs: number, around: EngineSurr
     case 'builtin':
       return { engine: createGtubeEngine(), role: 'spam', weight, timeoutMs: mostMs, onFailure: 'proceed' }
     case 'spamscanner':
-      return { engine: createSpamScannerEngine(around), role: 'spam', weight, timeoutMs: mostMs, onFailure: 'proceed' }
+      return {
+        engine: createSpamScannerEngine(around.threads === undefined ? {} : { threads: around.threads }),
+        role: 'spam',
+        weight,
+        timeoutMs: mostMs,
+        onFailure: 'proceed',
+      }
     case 'rspamd':
     case 'spamassassin': {
       const engine = settings.kind === 'rspamd' ? createRspamdEngine(settings) : createSpamAssassinEngine(settings)

@@ -7,7 +7,7 @@ import type { CheckResult, CheckTask, FoundFile } from './check.ts'
 
 /** Longer messages are not judged: its checks are made for letters. */
 const mostBytes = 1_048_576
-const wallMs = 2_000
+const usualWallMs = 2_000
 const heapMb = 512
 /** It keeps something of every message. */
 const mostTasks = 5_000
@@ -25,11 +25,18 @@ const fileScores: Readonly<Record<FoundFile['kind'], number>> = {
   'pdf script': 0.5,
 }
 
+export interface SpamScannerOptions {
+  /** One for each core when left out. */
+  readonly threads?: number
+  /** For a message, from when a thread begins it. */
+  readonly wallMs?: number
+}
+
 /**
  * The checks of spamscanner that are sound (decision 0012), in threads without network, files or environment. A message that takes too much
  * time or memory there costs the thread, not the service.
  */
-export function createSpamScannerEngine({ threads }: { readonly threads?: number } = {}): Engine {
+export function createSpamScannerEngine({ threads, wallMs = usualWallMs }: SpamScannerOptions = {}): Engine {
   const pool: WorkerPool<CheckTask, CheckResult> = createWorkerPool({
     file: workerFile('./check.ts', import.meta.url),
     wallMs,

@@ -11,6 +11,8 @@ import { workerFile } from '../../../shared/workers/start-worker.ts'
 import { createWorkerPool } from '../../../shared/workers/worker-pool.ts'
 import type { EngineResult } from '../engine.ts'
 import { gtube } from '../gtube.ts'
+import { openFilter } from '../index.ts'
+import { headerBehind, stageMessage, testContext, testEnvelope, zoneResolver } from '../testing.ts'
 import type { Tried } from './testing-fenced.ts'
 import { scanAll } from './testing-scan.ts'
 
@@ -59,6 +61,22 @@ test('words, senders and links are worth points, but never so many that it decid
   assert.ok(ham?.status === 'ok' && ham.score <= 0.3, JSON.stringify(ham))
   assert.ok(spam?.status === 'ok' && spam.score === 3, JSON.stringify(spam))
   assert.match(spam.symbols[0]?.text ?? '', /SUBJECT_SPAM_PATTERN/)
+})
+
+test('pipeline.conf names it, and says how much it counts; where it is not named it is not asked', async () => {
+  const content = Buffer.from(advertisement)
+  const engines = [
+    { kind: 'builtin', weight: 1, classifier: false },
+    { kind: 'spamscanner', weight: 0.5 },
+  ] as const
+  for (const named of [true, false]) {
+    const settings = { spam: { junk: 1, engines: engines.slice(0, named ? 2 : 1) } }
+    const { context } = testContext(zoneResolver({}), settings)
+    const stage = await openFilter(context, 1)
+    const header = headerBehind(content, await stage.handle(stageMessage(content, testEnvelope()), context))
+    await stage.close()
+    assert.equal(/^X-Spam-Status: Yes, score=1.5 required=1 tests=SPAMSCANNER=1.5\r\n/m.test(header), named, header)
+  }
 })
 
 test('programs and macros are found in attachments; code and archives, which honest people send, are not', async () => {
