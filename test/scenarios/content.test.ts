@@ -45,6 +45,8 @@ function attached(id: string, octets: Buffer, name: string): string {
   ].join('\r\n')
 }
 
+const virus = { name: 'eicar.com', octets: Buffer.from(eicar) }
+
 interface Held {
   readonly held: readonly { readonly id: string; readonly quarantine?: string; readonly reason?: string }[]
 }
@@ -67,6 +69,8 @@ test(
     const infected = [
       await send(system, attached('plain', Buffer.from(eicar), 'eicar.com')),
       await send(system, attached('packed', gzipSync(eicar), 'eicar.gz')),
+      await send(system, attached('zipped', zipOf([virus]), 'eicar.zip')),
+      await send(system, attached('nested', zipOf([{ name: 'inner.zip', octets: zipOf([virus]) }]), 'outer.zip')),
       await send(system, testMessage({ id: 'in-text', body: eicar })),
     ]
     await send(system, testMessage({ id: 'clean', body: bodyOf('clean', 600_000) }))
@@ -102,6 +106,48 @@ test('mail waits for clamd and goes on when it is back', { skip: missingPeers('c
   const [mail] = await system.maildir('jane').waitForMessages(1)
   assert.equal(mail?.field('X-Virus-Status'), 'Clean')
 })
+
+test(
+  'clamd stops and comes back under load: nothing goes unscanned, nothing is lost',
+  { skip: missingPeers('clamd') },
+  async (t) => {
+    const clamd = await startClamd()
+    atEnd(t, () => clamd.stop())
+    const system = await MailSystem.start({
+      conf: standardConf(),
+      pipeline: standardPipeline(`virus clamd "127.0.0.1:${clamd.port}"`),
+    })
+    atEnd(t, () => system.stop())
+    const sendBoth = async (number: number): Promise<string> => {
+      await send(system, testMessage({ id: `clean-${number}`, body: bodyOf(`clean-${number}`, 100_000) }))
+      return send(system, attached(`bad-${number}`, zipOf([virus]), 'eicar.zip'))
+    }
+    const first = await Promise.all(Array.from({ length: 10 }, (_one, number) => sendBoth(number)))
+    await clamd.halt()
+    const second = await Promise.all(Array.from({ length: 10 }, (_one, number) => sendBoth(10 + number)))
+    for (const id of second) await system.waitForEvent('delayed', id)
+    const maildir = system.maildir('jane')
+    const early = (await maildir.messages()).map((mail) => mail.field('X-Test-Id'))
+    assert.ok(
+      early.every((id) => /^clean-\d$/.test(id ?? '')),
+      'what came while nobody could look waits',
+    )
+    await clamd.start()
+    const infected = [...first, ...second]
+    const isDone = async (): Promise<boolean> => {
+      const { held } = (await system.ctlJson('show', 'held')) as Held
+      return infected.every((id) => held.some((one) => one.id === id)) && (await maildir.messages()).length >= 20
+    }
+    // One that is being tried just now is delayed again.
+    for (let round = 0; round < 100 && !(await isDone()); round += 1) await system.ctl('schedule', 'all')
+    const mails = await maildir.waitForMessages(20)
+    assert.deepEqual(
+      mails.map((mail) => mail.field('X-Test-Id')).toSorted(),
+      Array.from({ length: 20 }, (_one, number) => `clean-${number}`).toSorted(),
+    )
+    for (const mail of mails) assert.equal(mail.field('X-Virus-Status'), 'Clean')
+  },
+)
 
 test('with the attempts allowed used up mail waits for an operator, not for clamd', async (t) => {
   const system = await MailSystem.start({
