@@ -3,14 +3,20 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 
-import { outside } from '../dialogs/rows/row.ts'
+import { checkOffer, outside } from '../dialogs/rows/row.ts'
 import { seedDialogues, seedZone } from '../dialogs/rows/seeds.ts'
 import type { SeedDialogue } from '../dialogs/rows/seeds.ts'
-import { connectFrom, fixtureConfiguration, startRestricted } from '../../services/inbound/restrictions/testing.ts'
+import {
+  connectFrom,
+  fixtureConfiguration,
+  fixturePath,
+  startRestricted,
+} from '../../services/inbound/restrictions/testing.ts'
 import { atEnd } from '../support/at-end.ts'
 import { standardConf, standardPipeline } from '../support/configurations.ts'
 import { startDns } from '../support/dns.ts'
 import type { DnsZone } from '../support/dns.ts'
+import { startDovecot } from '../support/dovecot.ts'
 import { MailSystem } from '../support/mail-system.ts'
 import { type Postfix, startPostfix } from '../support/postfix.ts'
 import { testOnPrivateMachine } from '../support/private-machine.ts'
@@ -29,6 +35,10 @@ const parameters = {
     local_recipient_maps: 'inline:{ { tintin = x } { milou = x } }, $alias_maps',
     virtual_alias_domains: 'toto.example',
     virtual_alias_maps: 'inline:{ { contact@toto.example = tintin@mondomaine.example } }',
+    message_size_limit: '31457280',
+    disable_vrfy_command: 'yes',
+    smtpd_helo_required: 'yes',
+    smtpd_tls_auth_only: 'yes',
     smtpd_client_restrictions: `${permits}, reject_rbl_client zen.spamhaus.org`,
     smtpd_helo_restrictions:
       'permit_mynetworks, permit_sasl_authenticated, reject_invalid_helo_hostname, reject_non_fqdn_helo_hostname',
@@ -48,22 +58,47 @@ const parameters = {
     smtpd_recipient_restrictions:
       'reject_unlisted_recipient, reject_unknown_recipient_domain, permit_mynetworks, permit_sasl_authenticated, reject_non_fqdn_recipient, reject_unauth_destination',
   },
+  s2: {
+    mydomain: 'ploplo.example',
+    myorigin: 'ploplo.example',
+    mydestination: 'ploplo.example, bd.ploplo.example',
+    mynetworks: '127.0.0.0/8',
+    local_recipient_maps: 'inline:{ { jules = x } { root = x } { julien = ok } { davy = ok } { roderick = ok } }',
+    relocated_maps: 'inline:{ { maurice@ploplo.example = maurice@orange.example } }',
+    recipient_canonical_maps: 'inline:{ { reporter@ploplo.example = jules@ploplo.example } }',
+    masquerade_domains: '!info.ploplo.example, ploplo.example',
+    smtpd_recipient_restrictions: 'permit_mynetworks, reject_unauth_destination',
+  },
 } as const
 
-testOnPrivateMachine(import.meta.filename, ['postfix', 'redis-server'], () => {
-  for (const seed of ['s0', 's1'] as const)
+/** Ports 587 and 465 of the first seed's master.cf. */
+const submission = { smtpd_client_restrictions: 'permit_sasl_authenticated,reject' }
+const doors = [
+  { ...submission, smtpd_tls_security_level: 'encrypt' },
+  { ...submission, smtpd_tls_wrappermode: 'yes' },
+]
+
+testOnPrivateMachine(import.meta.filename, ['postfix', 'dovecot', 'redis-server'], () => {
+  for (const seed of ['s0', 's1', 's2'] as const)
     test(`${seed}: a Postfix with the seed's restrictions and ours say the same, code for code`, async (t) => {
       const dns = await startDns(zoneOf(seedZone), 53)
       atEnd(t, () => dns.stop())
-      const postfix = await postfixOf(t, parameters[seed])
+      const dovecot = await startDovecot({ users: { tintin: 'secret' } })
+      atEnd(t, () => dovecot.stop())
+      const postfix = await postfixOf(t, { ...parameters[seed], ...loginsOf(dovecot.authPort) })
       const ours = await startRestricted(await fixtureConfiguration(seed), seedZone)
       atEnd(t, () => ours.close())
+      const theirDoors = { 25: postfix.port, 587: postfix.doorPorts[0], 465: postfix.doorPorts[1] }
+      const [port25, port587, port465] = ours.addresses.map(({ port }) => port)
       const same = Object.entries<SeedDialogue>(seedDialogues[seed]).filter(([, { differs }]) => differs === undefined)
       // Some of them sleep: not one after the other, nor all at once on a slow machine.
       for (let first = 0; first < same.length; first += 6)
         await Promise.all(
           same.slice(first, first + 6).map(async ([what, dialogue]) => {
-            const [theirs, own] = await Promise.all([postfix, ours].map(({ port }) => codesOf(dialogue, port)))
+            const said = [theirDoors, { 25: port25, 587: port587, 465: port465 }].map((ports) =>
+              codesOf(dialogue, ports),
+            )
+            const [theirs, own] = await Promise.all(said)
             assert.deepEqual(own, theirs, what)
           }),
         )
@@ -113,9 +148,23 @@ async function stranger(begin: (address: string) => Promise<Attempt>): Promise<r
   throw new Error('nobody is greylisted')
 }
 
+/** The seeds ask Dovecot about passwords. */
+function loginsOf(port: number): Readonly<Record<string, string>> {
+  return {
+    smtpd_sasl_auth_enable: 'yes',
+    smtpd_sasl_type: 'dovecot',
+    smtpd_sasl_path: `inet:127.0.0.1:${port}`,
+    smtpd_sasl_security_options: 'noanonymous',
+    smtpd_tls_security_level: 'may',
+    smtpd_tls_cert_file: fixturePath('../tls/server.pem'),
+    smtpd_tls_key_file: fixturePath('../tls/server.key'),
+  }
+}
+
 function postfixOf(t: TestContext, more: Readonly<Record<string, string>>): Promise<Postfix> {
   const started = startPostfix({
     transport: 'discard:',
+    doors,
     parameters: {
       disable_dns_lookups: 'no',
       smtpd_upstream_proxy_protocol: 'haproxy',
@@ -129,12 +178,21 @@ function postfixOf(t: TestContext, more: Readonly<Record<string, string>>): Prom
   return started
 }
 
-/** Line, code and enhanced code of each reply. */
-async function codesOf({ client: address = outside, says }: SeedDialogue, port: number): Promise<readonly string[]> {
-  const client = await connectFrom(address, { port, timeoutMs: 120_000 })
+type Ports = Readonly<Record<number, number | undefined>>
+
+/** Line, code and enhanced code of each reply. @throws AssertionError when EHLO offers something else */
+async function codesOf(dialogue: SeedDialogue, ports: Ports): Promise<readonly string[]> {
+  const { client: address = outside, port = 25, tls, ehlo, says } = dialogue
+  const target = { port: ports[port] ?? 0, implicitTls: tls === 'implicit', timeoutMs: 120_000 }
+  const client = await connectFrom(address, target)
   const codes: string[] = []
   try {
     await client.reply()
+    if (tls === 'starttls') {
+      await client.command('EHLO mail.ailleurs.example')
+      await client.startTls()
+    }
+    if (ehlo !== undefined) checkOffer((await client.command('EHLO mail.ailleurs.example')).raw, ehlo)
     for (const [line = '', ...replies] of says) {
       client.write(`${line}\r\n`)
       for (const _ of replies) {

@@ -1,7 +1,7 @@
 import { chown, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { freePort } from './free-port.ts'
+import { freePorts } from './free-port.ts'
 import { findPeer } from './peer.ts'
 import { run, waitForPort } from './process.ts'
 import { tempFolder } from './temp-folder.ts'
@@ -11,10 +11,14 @@ export interface PostfixOptions {
   readonly transport: string
   /** More lines of main.cf; a parameter replaces the default of the same name here. */
   readonly parameters?: Readonly<Record<string, string>>
+  /** More ports, each with its `-o` parameters of master.cf. */
+  readonly doors?: readonly Readonly<Record<string, string>>[]
 }
 
 export interface Postfix {
   readonly port: number
+  /** Of `doors`, in their order. */
+  readonly doorPorts: readonly number[]
   readonly masterPid: number
   /** Below it lie queue, configuration and log. */
   readonly folder: string
@@ -25,11 +29,11 @@ export interface Postfix {
 /** A complete Postfix of its own, beside any other: accepts from loopback for everybody and hands on to one next hop. */
 export async function startPostfix(options: PostfixOptions): Promise<Postfix> {
   const folder = await tempFolder('postfix')
-  const port = await freePort()
+  const [port = 0, ...doorPorts] = await freePorts(1 + (options.doors?.length ?? 0))
   const config = join(folder.path, 'etc')
   await makeFolders(folder.path)
   await writeFile(join(config, 'main.cf'), mainCf(folder.path, options))
-  await writeFile(join(config, 'master.cf'), masterCf(port))
+  await writeFile(join(config, 'master.cf'), masterCf(port, options.doors ?? [], doorPorts))
   const command = findPeer('postfix') ?? 'postfix'
   const started = await run(command, ['-c', config, 'start'], { timeoutMs: 120_000 })
   if (started.code !== 0) throw new Error(`postfix start: ${started.stderr || started.stdout}`)
@@ -37,6 +41,7 @@ export async function startPostfix(options: PostfixOptions): Promise<Postfix> {
   const masterPid = Number((await readFile(join(folder.path, 'queue/pid/master.pid'), 'utf8')).trim())
   return {
     port,
+    doorPorts,
     masterPid,
     folder: folder.path,
     log: () => readFile(join(folder.path, 'maillog'), 'utf8'),
@@ -91,10 +96,14 @@ function mainCf(folder: string, options: PostfixOptions): string {
     .join('')
 }
 
-/** Debian's services without chroot, on our port. */
-function masterCf(port: number): string {
+/** Debian's services without chroot, on our ports. */
+function masterCf(port: number, doors: NonNullable<PostfixOptions['doors']>, doorPorts: readonly number[]): string {
+  const more = doors.map((parameters, index) => {
+    const options = Object.entries(parameters).map(([name, value]) => `  -o ${name}=${value.replaceAll(' ', '')}\n`)
+    return `127.0.0.1:${doorPorts[index]} inet n - n - - smtpd\n${options.join('')}`
+  })
   return `127.0.0.1:${port} inet n - n - - smtpd
-pickup unix n - n 60 1 pickup
+${more.join('')}pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr

@@ -110,7 +110,8 @@ async function portsOf(site: Site): Promise<readonly number[]> {
   return [...text.matchAll(/^listen on \S+(?: port (\d+))?/gm)].map(([, port = '25']) => Number(port))
 }
 
-function checkOffer(raw: string, expected: readonly string[]): void {
+/** Throws where EHLO offers something else. */
+export function checkOffer(raw: string, expected: readonly string[]): void {
   const offered = raw.split('\n').map((line) => line.slice(4))
   for (const entry of expected) {
     const absent = entry.startsWith('-')
