@@ -150,7 +150,7 @@ test('disconnect closes behind its reply, at each phase, and so does a 421', asy
     hello,
     ehlo,
     mail,
-    ['RCPT TO:<jane@example.org>', '421 busy'],
+    ['RCPT TO:<jane@example.org>', '421 4.7.1 busy'],
     end,
   ])
   await dialogue(t, await start(t, [filter('commit', always, gone)]), [

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
+import type { Reply } from '../../shared/mail/reply.ts'
 import type { SessionRule, SessionSettings } from '../../shared/config/session-rules.ts'
 import { SmtpClient } from '../../test/support/smtp-client.ts'
 import { inlineMap, startInbound, testPipeline } from './testing.ts'
@@ -148,4 +149,18 @@ test('limit message: the size of one listener, in EHLO, at MAIL and at the end o
   )
   assert.match(reply.raw, /^552 5\.3\.4 /)
   assert.deepEqual([inbound.accepted.length, inbound.aborted()], [0, 1])
+})
+
+test('every refusal has an enhanced status code of its class, also where another server or a table has none', async (t) => {
+  const refusing = (reply: Reply): TestInboundOptions => ({
+    resolveRecipient: () => Promise.resolve({ kind: 'rejected', reply }),
+  })
+  for (const [reply, expected] of [
+    [{ code: 550, text: 'No such user here' }, '550 5.0.0 No such user here'],
+    [{ code: 452, enhanced: '5.2.2', text: 'Full' }, '452 4.2.2 Full'],
+  ] as const) {
+    const client = await greeted(t, await start(t, {}, refusing(reply)))
+    for (const line of ['EHLO x', 'MAIL FROM:<a@example.net>']) await client.command(line)
+    assert.equal((await client.command('RCPT TO:<jane@example.org>')).raw, expected)
+  }
 })

@@ -5,7 +5,7 @@ import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
 
 import type { SaslMechanism } from '../../shared/config/model.ts'
-import { replies } from '../../shared/mail/reply.ts'
+import { replies, withStatusCode } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import type { ClientName } from '../../shared/client-name.ts'
 import { negotiatedTls } from '../../shared/negotiated-tls.ts'
@@ -916,7 +916,8 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     if (code === 421) this.close()
   }
 
-  #reply(answer: Reply): void {
+  #reply(said: Reply): void {
+    const answer = withStatusCode(said)
     const { code, enhanced, text } = answer
     if (this.filters?.observed === true) this.#reportReply(answer)
     const prefix = enhanced === undefined ? '' : `${enhanced} `

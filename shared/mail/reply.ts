@@ -31,6 +31,17 @@ export function statusOf(reply: Reply): string {
   return reply.enhanced ?? `${Math.trunc(reply.code / 100)}.0.0`
 }
 
+/**
+ * As a session may say it that offers ENHANCEDSTATUSCODES: a refusal has an enhanced code, of the class of its code (RFC 2034 §4). Texts of
+ * tables and filters and replies of other servers may have none, or another's.
+ */
+export function withStatusCode(reply: Reply): Reply {
+  if (reply.code < 400) return reply
+  const [, detail = '0.0'] = /^\d\.(.+)$/.exec(reply.enhanced ?? '') ?? []
+  const enhanced = `${Math.trunc(reply.code / 100)}.${detail}`
+  return enhanced === reply.enhanced ? reply : { ...reply, enhanced }
+}
+
 function reply(code: number, enhanced: string, text: string): Reply {
   return Object.freeze({ code, enhanced, text })
 }

@@ -164,6 +164,9 @@ function judge({ door, header, injected, stream }: Session, { answered, accepted
   const [clear = ''] = answered.split(/(?<=^220 2\.0\.0 Ready to start TLS\r\n)/m)
   const replies = injected === undefined ? clear : answered
   assert.match(replies, /^(?:[2-5]\d\d[ -][\x20-\x7e]*\r\n)*$/, `what is no reply: ${where}`)
+  // The greeting and the replies to EHLO and HELO have none (RFC 2034 §4), nor has what asks for more.
+  for (const line of repliesIn(replies).filter((one) => !/^(?:220|250|334|354)[ -]/.test(one)))
+    assert.match(line, /^([245])\d\d[ -]\1\.\d{1,3}\.\d{1,3} /, `a reply without its status code: ${where}`)
   const queued = repliesIn(replies).filter((line) => line.startsWith('250 2.0.0 Ok: queued as'))
   assert.equal(queued.length, accepted.length, `messages and replies differ: ${where}`)
   for (const { envelope, content } of accepted) {
