@@ -136,6 +136,8 @@ export interface Events {
     readonly domain: string
     readonly selector: string
     readonly algorithm: string
+    /** It is an ARC seal. */
+    readonly arc?: true
   }): void
   /** A stage is done and put its tag on. */
   passed(fields: {

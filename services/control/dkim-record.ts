@@ -18,7 +18,8 @@ async function run(invocation: Invocation): Promise<number> {
   const { terminal, options, operands } = invocation
   const { configuration } = await loadPlace(invocation)
   const domain = operands[0]?.toLowerCase()
-  const keys = configuration.pipeline.dkim.filter(
+  const { dkim, arcSeal } = configuration.pipeline
+  const keys = [...dkim, ...(arcSeal === undefined ? [] : [arcSeal])].filter(
     (key) => domain === undefined || key.domain === '*' || key.domain === domain,
   )
   if (keys.length === 0)

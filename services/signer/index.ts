@@ -1,6 +1,7 @@
-import type { Configuration, DkimKey } from '../../shared/config/model.ts'
+import type { Configuration } from '../../shared/config/model.ts'
 import { authorDomains } from '../../shared/dkim/author-domain.ts'
 import { rawFields, rawValue } from '../../shared/dkim/raw-field.ts'
+import type { SealingOptions } from '../../shared/dkim/seal.ts'
 import type { SigningOptions } from '../../shared/dkim/sign.ts'
 import { parseTagList } from '../../shared/dkim/tag-list.ts'
 import { domainOf } from '../../shared/mail/address.ts'
@@ -8,6 +9,7 @@ import { pass, reject } from '../../shared/mail/disposition.ts'
 import type { Disposition } from '../../shared/mail/disposition.ts'
 import { applyEdits } from '../../shared/mail/header-edit.ts'
 import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
+import type { MessageId } from '../../shared/mail/message-id.ts'
 import { replies } from '../../shared/mail/reply.ts'
 import { tag } from '../../shared/mail/tag.ts'
 import type { OpenStage, StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
@@ -18,13 +20,20 @@ import type { WorkerPool } from '../../shared/workers/worker-pool.ts'
 import { createWorkerPool, ownCopy } from '../../shared/workers/worker-pool.ts'
 import { createKeyRing } from './key-ring.ts'
 import type { KeyRing, SigningKey } from './key-ring.ts'
+import { sealingOf } from './sealing.ts'
 import sign from './sign-worker.ts'
-import type { SignTask } from './sign-worker.ts'
+import type { Signed, SignTask } from './sign-worker.ts'
 
-/** DKIM-signs with the key of the author's domain (RFC 6376). A message whose key cannot be used waits; it never leaves unsigned. */
+/** DKIM-signs with the key of the author's domain (RFC 6376), and seals what others sent (RFC 8617). A message whose key cannot be used waits; it never leaves unsigned. */
 export default defineStage({ name: 'signer', queue: 'sign', open: (context) => openSigner(context) })
 
-type SignerPool = WorkerPool<SignTask, readonly string[]>
+type SignerPool = WorkerPool<SignTask, Signed>
+
+/** The keys of a configuration: those of authors' domains, and the one that seals. */
+interface KeyRings {
+  readonly dkim: KeyRing
+  readonly arc: KeyRing
+}
 
 /** Time for one message in a thread; RSA-2048 takes 0.25 ms, 50 MB of body under a second. */
 const wallMs = 20_000
@@ -37,22 +46,30 @@ export async function openSigner(
   threads?: number,
 ): Promise<OpenStage & { health(): Promise<readonly string[]> }> {
   const { clock, log } = context
-  const rings = new WeakMap<readonly DkimKey[], KeyRing>()
-  /** That of the configuration in force: a message is signed with the keys it found when its turn came. */
-  const ringOf = ({ pipeline: { dkim: entries } }: Configuration): KeyRing => {
-    const known = rings.get(entries) ?? createKeyRing({ entries, log, clock })
-    rings.set(entries, known)
+  const rings = new WeakMap<Configuration['pipeline'], KeyRings>()
+  /** Those of the configuration in force: a message is signed with the keys it found when its turn came. */
+  const ringsOf = ({ pipeline }: Configuration): KeyRings => {
+    const { dkim, arcSeal } = pipeline
+    const known = rings.get(pipeline) ?? {
+      dkim: createKeyRing({ entries: dkim, log, clock }),
+      arc: createKeyRing({ entries: arcSeal === undefined ? [] : [arcSeal], log, clock }),
+    }
+    rings.set(pipeline, known)
     return known
   }
+  const trouble = async ({ dkim, arc }: KeyRings): Promise<readonly string[]> => [
+    ...(await dkim.trouble()),
+    ...(await arc.trouble()),
+  ]
   const pool: SignerPool = createWorkerPool({
     file: workerFile('./sign-worker.ts', import.meta.url),
     wallMs,
     ...(threads === undefined ? {} : { threads }),
   })
-  await ringOf(context.configuration).trouble()
+  await trouble(ringsOf(context.configuration))
   return {
-    handle: (message, stageContext) => signStage(message, stageContext, ringOf(stageContext.configuration), pool),
-    health: () => ringOf(context.configuration).trouble(),
+    handle: (message, stageContext) => signStage(message, stageContext, ringsOf(stageContext.configuration), pool),
+    health: () => trouble(ringsOf(context.configuration)),
     close: () => pool.close(),
   }
 }
@@ -60,30 +77,35 @@ export async function openSigner(
 async function signStage(
   message: StageMessage,
   context: StageContext,
-  ring: KeyRing,
+  rings: KeyRings,
   pool: SignerPool,
 ): Promise<Disposition> {
   const { id } = message.envelope
   const signed = tag(context.configuration.pipeline.queues.get('sign')?.tag ?? 'Signed')
   const header = applyEdits(await message.stored.header(), message.edits)
   const domains = signingDomains(header, message)
-  const choice = await ring.choose(domains)
-  switch (choice.kind) {
-    case 'none':
-      context.log.info({ id, domain: domains[0] }, 'not signed: no DKIM key is configured for this domain')
-      return pass(signed)
-    case 'unusable':
-      context.log.error({ id, reason: choice.reason }, 'not signed: the message waits for its DKIM key')
-      return reject(replies.tryLater)
-    case 'keys': {
-      const keys = choice.keys.filter((key) => !isSignedBy(key, message.edits))
-      if (keys.length === 0) return pass(signed)
-      const fields = await signWith(keys, header, message, context.signal, pool)
-      for (const { domain, selector, key } of keys)
-        context.events.signed({ id, domain, selector, algorithm: `${key.type}-sha256` })
-      return pass(signed, [{ kind: 'prepend', fields: fields.join('') }])
-    }
+  const choice = await rings.dkim.choose(domains)
+  const sealing = await sealingOf(message, context.configuration, rings.arc)
+  const unusable = [choice, sealing].find((one) => one?.kind === 'unusable')
+  if (unusable?.kind === 'unusable') {
+    context.log.error({ id, reason: unusable.reason }, 'not signed: the message waits for its DKIM key')
+    return reject(replies.tryLater)
   }
+  if (choice.kind === 'none' && sealing === undefined)
+    context.log.info({ id, domain: domains[0] }, 'not signed: no DKIM key is configured for this domain')
+  const keys = choice.kind === 'keys' ? choice.keys.filter((key) => !isSignedBy(key, message.edits)) : []
+  const options = sealing?.kind === 'seal' ? sealing.options : undefined
+  if (keys.length === 0 && options === undefined) return pass(signed)
+  const { signatures, seal } = await signWith(keys, options, header, message, context.signal, pool)
+  for (const { domain, selector, key } of keys)
+    context.events.signed({ id, domain, selector, algorithm: `${key.type}-sha256` })
+  if (seal !== undefined && options !== undefined) tellSealed(id, options, context)
+  const fields = [...(seal === undefined ? [] : [seal]), ...signatures].join('')
+  return pass(signed, fields === '' ? [] : [{ kind: 'prepend', fields }])
+}
+
+function tellSealed(id: MessageId, { domain, selector, key }: SealingOptions, { events }: StageContext): void {
+  events.signed({ id, domain, selector, algorithm: `${key.type}-sha256`, arc: true })
 }
 
 /** The author's domain, then the one of the reverse-path. */
@@ -105,17 +127,20 @@ function isSignedBy(key: SigningKey, edits: readonly HeaderEdit[]): boolean {
 
 async function signWith(
   keys: readonly SigningKey[],
+  seal: SealingOptions | undefined,
   header: Buffer,
   message: StageMessage,
   signal: AbortSignal,
   pool: SignerPool,
-): Promise<readonly string[]> {
+): Promise<Signed> {
   const { stored, envelope } = message
   const body = (await stored.content()).subarray(stored.locator.headerBytes)
   const signatures = keys.map((key) => signingOptions(key, envelope.receivedAt))
-  const costly = body.length > inPlaceBytes || signatures.some(({ key }) => key.type === 'rsa')
-  if (!costly) return sign({ header, body, signatures })
-  const task = { header: ownCopy(header), body: ownCopy(body), signatures }
+  const work = { signatures, ...(seal === undefined ? {} : { seal }) }
+  const asked = seal === undefined ? signatures : [...signatures, seal]
+  const costly = body.length > inPlaceBytes || asked.some(({ key }) => key.type === 'rsa')
+  if (!costly) return sign({ header, body, ...work })
+  const task = { header: ownCopy(header), body: ownCopy(body), ...work }
   return pool.run(task, { signal, transfer: [task.header.buffer, task.body.buffer] })
 }
 

@@ -1,3 +1,5 @@
+import { sealMessage } from '../../shared/dkim/seal.ts'
+import type { SealingOptions } from '../../shared/dkim/seal.ts'
 import { signMessage } from '../../shared/dkim/sign.ts'
 import type { SigningOptions } from '../../shared/dkim/sign.ts'
 
@@ -6,9 +8,21 @@ export interface SignTask {
   readonly header: Uint8Array
   readonly body: Uint8Array
   readonly signatures: readonly SigningOptions[]
+  readonly seal?: SealingOptions
+}
+
+/** What goes on top of the message. */
+export interface Signed {
+  readonly signatures: readonly string[]
+  /** An ARC set that signs the signatures, too; absent: none was asked for, or the chain is not what was said. */
+  readonly seal?: string
 }
 
 /** Runs in a thread, or in place for what is cheaper than the way there. */
-export default function sign(task: SignTask): readonly string[] {
-  return signMessage(task.header, task.body, task.signatures)
+export default function sign(task: SignTask): Signed {
+  const { header, body } = task
+  const signatures = signMessage(header, body, task.signatures)
+  if (task.seal === undefined) return { signatures }
+  const seal = sealMessage(Buffer.concat([Buffer.from(signatures.join('')), header]), body, task.seal)
+  return { signatures, ...(seal === undefined ? {} : { seal }) }
 }

@@ -87,6 +87,11 @@ export function checkConfiguration(
     const message = '"banned limits" limits a search that nothing asks for'
     found.push({ severity: 'warning', code: 'no-effect', message, span: bannedAt, hint: 'add: banned files default' })
   }
+  const arcAt = pipeline.statedAt.get('arc')
+  if (arcAt !== undefined && !configuration.pipeline.authResults.includes('arc')) {
+    const message = '"arc seal" tells others what the filter found of ARC, and "auth-results verify" leaves it out'
+    found.push({ severity: 'error', code: 'incomplete', message, span: arcAt, hint: 'add "arc" behind "verify"' })
+  }
   const daneAt = pipeline.statedAt.get('dane')
   const { dane, validatingResolvers } = configuration.pipeline
   if (dane !== 'off' && validatingResolvers.length === 0 && daneAt !== undefined) {

@@ -312,6 +312,8 @@ export interface PipelineSettings {
   /** By name; `filter`, `sign`, `deliver`, `relay` are always there. */
   readonly queues: ReadonlyMap<string, QueueSettings>
   readonly dkim: readonly DkimKey[]
+  /** Seals mail of others that leaves through the signer (RFC 8617). */
+  readonly arcSeal?: DkimKey
   /** Which checks are stamped into Authentication-Results. */
   readonly authResults: readonly ('spf' | 'dkim' | 'dmarc' | 'arc')[]
   readonly authentication: {

@@ -38,6 +38,7 @@ const onlyOnce = new Set([
   'log',
   'hostname',
   'auth-results',
+  'arc',
   'users',
   'login',
   'acme',

@@ -36,3 +36,26 @@ test('`tls ca` and `tls minimum` are two statements, and the file must be there'
   await assert.rejects(load('tls ca "/nonexistent.pem"'), /trusted authorities/)
   await assert.rejects(load('tls roots "/x"'), /"ca" behind "tls"/)
 })
+
+test('a key that seals is stated once, with all that a seal needs', async () => {
+  writeFileSync(join(folder, 'seal.pem'), 'x')
+  const seal = 'arc seal domain "Example.org" selector "main" key "./seal.pem"'
+  assert.deepEqual((await load(seal)).configuration.pipeline.arcSeal, {
+    domain: 'example.org',
+    selector: 'main',
+    keyFile: join(folder, 'seal.pem'),
+    canonicalization: 'relaxed/relaxed',
+  })
+  assert.equal((await load()).configuration.pipeline.arcSeal, undefined)
+  const faults: readonly (readonly [string, RegExp])[] = [
+    ['arc', /"seal"|seal/],
+    ['arc seal', /a seal needs a domain, a selector and a key/],
+    ['arc seal domain "x.org" key "./seal.pem"', /a seal needs/],
+    [`${seal} selector "b"`, /selector/],
+    [`${seal} expire 21d`, /expire/],
+    [`${seal}\n${seal}`, /arc/],
+    ['arc seal domain "x.org" selector "a" key "./none.pem"', /none\.pem/],
+    [`${seal}\nauth-results verify spf dkim`, /leaves it out/],
+  ]
+  for (const [text, fault] of faults) await assert.rejects(load(text), fault, text)
+})

@@ -8,6 +8,7 @@ import type { TokenReader } from './token-reader.ts'
 /** The way out: signatures, TLS, relaying. */
 export const outboundStatements: Readonly<Record<string, ParseStatement>> = {
   dkim: parseDkim,
+  arc: parseArc,
   tls: parseTls,
   relay: parseRelay,
   'mta-sts': parseMtaSts,
@@ -70,6 +71,28 @@ function selectorOf({ reader, settings }: PipelineDraft, domain: string): string
     reader.fail('duplicate', `${whose} has a key with the selector "${text}" already`, span, hint)
   }
   return text
+}
+
+/** `arc seal domain NAME selector NAME key FILE`. */
+function parseArc(draft: PipelineDraft): void {
+  const { reader } = draft
+  const start = reader.next()
+  reader.expect('seal', 'behind "arc"')
+  const found: { domain?: string; selector?: string; keyFile?: string } = {}
+  const once = new Once(reader)
+  while (!reader.atEnd()) {
+    once.check(reader.peek())
+    if (reader.accept('domain')) found.domain = reader.string('a domain').text.toLowerCase()
+    else if (reader.accept('selector')) found.selector = reader.string('a selector').text
+    else if (reader.accept('key')) found.keyFile = namedFile(draft, 'the key of ARC seals')
+    else reader.unexpected('an option of arc', ['domain', 'selector', 'key'])
+  }
+  const { domain, selector, keyFile } = found
+  if (domain === undefined || selector === undefined || keyFile === undefined) {
+    const hint = 'arc seal domain "example.org" selector "main" key "/path.key"'
+    return reader.fail('incomplete', 'a seal needs a domain, a selector and a key', start.span, hint)
+  }
+  finish(draft, { arcSeal: { domain, selector, keyFile, canonicalization: 'relaxed/relaxed' } })
 }
 
 /** `tls minimum VERSION` and `tls ca FILE`. */

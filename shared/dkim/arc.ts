@@ -34,19 +34,15 @@ export interface ArcResult {
   readonly results?: string
 }
 
-const maxInstances = 50
+export const maxInstances = 50
 /** All ARC fields of a message together; each seal signs all below it, so their cost grows with the square. */
 const maxOctets = 524_288
 
 /** Before the body: reads the sets. @returns what gives the chain after the body. */
 export function prepareArc(preparation: SignaturePreparation): () => PreparedArc {
-  const seals = preparation.fields.get('arc-seal') ?? []
-  const signatures = preparation.fields.get('arc-message-signature') ?? []
-  const results = preparation.fields.get('arc-authentication-results') ?? []
-  if (seals.length + signatures.length + results.length === 0) return () => ({ kind: 'none' })
-  const octets = [...seals, ...signatures, ...results].reduce((sum, field) => sum + field.raw.length, 0)
-  const sets = octets > maxOctets ? 'ARC fields are too long' : collectSets(seals, signatures, results)
+  const sets = arcSets(preparation.fields)
   if (typeof sets === 'string') return () => ({ kind: 'broken', reason: sets })
+  if (sets.length === 0) return () => ({ kind: 'none' })
 
   const newest = sets.at(-1) as ArcSet
   const message = preparation.add(newest.signature.raw, parseArcMessageSignature(newest.signature))
@@ -77,14 +73,22 @@ export async function verifyArc(arc: PreparedArc, options: VerifyOptions): Promi
   return { ...about, result: 'pass' }
 }
 
-interface ArcSet {
+/** The sets of a message, 1 to N, or what is wrong with them (RFC 8617 §5.2 steps 1 to 3). */
+export function arcSets(fields: ReadonlyMap<string, readonly RawField[]>): readonly ArcSet[] | string {
+  const seals = fields.get('arc-seal') ?? []
+  const signatures = fields.get('arc-message-signature') ?? []
+  const results = fields.get('arc-authentication-results') ?? []
+  const octets = [...seals, ...signatures, ...results].reduce((sum, field) => sum + field.raw.length, 0)
+  return octets > maxOctets ? 'ARC fields are too long' : collectSets(seals, signatures, results)
+}
+
+export interface ArcSet {
   readonly seal: RawField
   readonly sealTags: ReadonlyMap<string, string>
   readonly signature: RawField
   readonly results: RawField
 }
 
-/** The sets 1 to N, or what is wrong with them (RFC 8617 §5.2 steps 2 and 3). */
 function collectSets(
   seals: readonly RawField[],
   signatures: readonly RawField[],
@@ -150,6 +154,14 @@ function prepareSeals(sets: readonly ArcSet[]): Prepared[] {
     below = upTo + canonicalField(seal.raw, 'relaxed')
     return prepareSeal(set, upTo + signatureForHash(seal.raw, 'relaxed'))
   })
+}
+
+/** What a seal above these sets signs first. */
+export function canonicalSets(sets: readonly ArcSet[]): string {
+  return sets
+    .flatMap(({ results, signature, seal }) => [results, signature, seal])
+    .map(({ raw }) => canonicalField(raw, 'relaxed'))
+    .join('')
 }
 
 function prepareSeal({ sealTags }: ArcSet, signed: string): Prepared {

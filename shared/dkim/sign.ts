@@ -57,7 +57,8 @@ function isCanonicalization(word: string | undefined): word is Canonicalization 
   return word === 'simple' || word === 'relaxed'
 }
 
-function hashOf(body: Uint8Array, canonicalization: Canonicalization): string {
+/** bh= of a body. */
+export function hashOf(body: Uint8Array, canonicalization: Canonicalization): string {
   const hash = bodyHash(canonicalization, 'sha256')
   hash.update(body)
   return hash.digest().base64
@@ -79,7 +80,8 @@ function tagsOf(options: SigningOptions, names: readonly string[], digest: strin
   ]
 }
 
-function signature(key: PrivateKey, octets: Buffer): string {
+/** Base64 of the signature over these octets. */
+export function signature(key: PrivateKey, octets: Buffer): string {
   return key.type === 'rsa'
     ? signOctets('sha256', octets, key.key).toString('base64')
     : // RFC 8463 §3: Ed25519 signs the hash of the octets.
@@ -87,6 +89,6 @@ function signature(key: PrivateKey, octets: Buffer): string {
 }
 
 /** On lines of their own behind `b=`. */
-function foldBase64(text: string): string {
+export function foldBase64(text: string): string {
   return (text.match(/.{1,76}/g) ?? []).map((line) => `\r\n\t${line}`).join('')
 }

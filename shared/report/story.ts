@@ -47,7 +47,7 @@ const tellers = new Map<string, Teller>([
   ['received', tellReceived],
   ['routed', tellRouted],
   ['filtered', tellFiltered],
-  ['signed', (f) => `signed for ${f.text('domain')}, selector ${f.text('selector')} (${f.text('algorithm')})`],
+  ['signed', tellSigned],
   [
     'judged',
     (f) => `${f.text('stage')} asked before acceptance: ${f.text('decision')}${f.duration(', in ', 'tookMs')}`,
@@ -133,6 +133,11 @@ function tellFields(entry: JournalEntry): string {
 }
 
 /** What a journal line says in its fields: it was read from a file, so any of them may be missing or of another type. */
+function tellSigned(f: Fields): string {
+  const what = f.value('arc') === true ? 'sealed (ARC) by' : 'signed for'
+  return `${what} ${f.text('domain')}, selector ${f.text('selector')} (${f.text('algorithm')})`
+}
+
 class Fields {
   readonly #entry: JournalEntry
 

@@ -1,4 +1,5 @@
 import type { ArcResult } from '../../../shared/dkim/arc.ts'
+import { methodResults } from '../../../shared/dkim/authentication-results.ts'
 import type { DmarcResult } from './dmarc.ts'
 
 /**
@@ -18,36 +19,11 @@ export async function overriddenByArc(
   return { ...dmarc, disposition: 'none', overriddenBy: sealer }
 }
 
-/** `dmarc=pass` for this author among the results (RFC 8601 §2.2) of ARC-Authentication-Results. */
+/** `dmarc=pass` for this author among the results of ARC-Authentication-Results. */
 export function sawDmarcPass(results: string, domain: string): boolean {
-  return withoutComments(results)
-    .split(';')
-    .slice(1)
-    .some((finding) => {
-      const [, properties] = /^\s*dmarc\s*=\s*pass(?=\s|$)(.*)$/is.exec(finding) ?? []
-      if (properties === undefined) return false
-      const author = /\sheader\.from\s*=\s*"?([^\s"]*)/i.exec(properties)?.[1]
-      return author === undefined || author.toLowerCase() === domain
-    })
-}
-
-/** Comments out, quoted strings without what would divide findings. */
-function withoutComments(text: string): string {
-  let plain = ''
-  let depth = 0
-  let quoted = false
-  for (let index = 0; index < text.length; index += 1) {
-    const character = text[index] as string
-    if ((quoted || depth > 0) && character === '\\') index += 1
-    else if (quoted) {
-      quoted = character !== '"'
-      plain += character === ';' ? ' ' : character
-    } else if (character === '(') depth += 1
-    else if (depth > 0) depth -= character === ')' ? 1 : 0
-    else {
-      quoted = character === '"'
-      plain += character
-    }
-  }
-  return plain
+  return methodResults(results).some(({ method, result, properties }) => {
+    if (method !== 'dmarc' || result !== 'pass') return false
+    const author = /(?:^|\s)header\.from\s*=\s*"?([^\s"]*)/i.exec(properties)?.[1]
+    return author === undefined || author.toLowerCase() === domain
+  })
 }
