@@ -46,6 +46,7 @@ export class MessageReceiver implements DataReceiver {
   readonly #watch: HeaderWatch
   readonly #lineEnds: HeaderLineEnds | undefined
   #lastOctetsAt: number
+  #endedAt: number | undefined
 
   constructor(options: MessageReceiverOptions) {
     this.#options = options
@@ -82,6 +83,7 @@ export class MessageReceiver implements DataReceiver {
   }
 
   finish(done: () => void): void {
+    this.#endedAt = this.#options.now()
     this.#options.onEnd(done)
   }
 
@@ -94,8 +96,14 @@ export class MessageReceiver implements DataReceiver {
     return this.#watch.section()
   }
 
-  /** The client sends too slowly, or nothing. */
+  /** All of it has come: the client waits for us. */
+  get isComplete(): boolean {
+    return this.#endedAt !== undefined
+  }
+
+  /** The client sends too slowly, or nothing; or it has waited for our reply for too long. */
   isStalled(now: number): boolean {
+    if (this.#endedAt !== undefined) return now - this.#endedAt > this.#options.limits.handlerMs
     const { dataIdleMs, dataGraceMs, dataOctetsPerSecond, dataMs } = this.#options.limits
     const tookMs = now - this.beganAt
     if (now - this.#lastOctetsAt > dataIdleMs || tookMs > dataMs) return true

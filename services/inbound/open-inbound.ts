@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 
 import type { Configuration, Listener, Pki, Table } from '../../shared/config/model.ts'
+import { chosenFor } from '../../shared/config/listener-choice.ts'
 import { isLoopback } from '../../shared/config/loopback.ts'
 import { compileNetworks } from '../../shared/config/network.ts'
 import { asksForCertificate, clientHelloWaitMs, sessionSettings } from '../../shared/config/session-rules.ts'
@@ -376,6 +377,7 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
   const { interfaces, trustedProxies, extensions } = configuration.pipeline
   const { etrn, expn, trustedClients, trustedFilters } = extensions
   const admits = admissionOf(listener, interfaces)
+  const beforeAccept = chosenFor(configuration.pipeline.beforeAccept, listener)
   const rewriting = addressRewriting(configuration, tables)
   const { headerRules, contentRules } = configuration.pipeline
   const checkHeader = headerChecks(headerRules, contentRules.mimeHeader, listener)
@@ -412,6 +414,7 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
       ? {}
       : { expn: createExpn({ clients: expn, tables, log, ...listsOf(listener, surroundings) }) }),
     ...(quotaStatus === undefined ? {} : { quotaStatus }),
+    ...(beforeAccept === undefined ? {} : { beforeAccept }),
     reportFilter: parts.reportFilter ?? ((fields) => events.filterReport(fields)),
     login: createLogin({
       backends: logins.map((one) => loginBackends.of(one)),

@@ -24,6 +24,12 @@ import type { Restrictions } from './restrictions/session-restrictions.ts'
 import type { Manners } from './manners.ts'
 import type { FilterParts } from './session-filters.ts'
 
+/** Clients wait for the filter's decision. */
+export interface BeforeAccept {
+  /** From the end of DATA. */
+  readonly deadlineMs: number
+}
+
 /** What the rules say to one forward-path. */
 export type Resolution =
   | {
@@ -70,7 +76,7 @@ export interface Reception {
   readonly trustsFilter?: Admits
   readonly configuration: Configuration
   readonly tables: Pick<TableSet, 'lookup' | 'answering'>
-  readonly pipeline: Pick<Pipeline, 'receive' | 'accept'>
+  readonly pipeline: Pick<Pipeline, 'receive' | 'accept' | 'decide'>
   readonly resolveRecipient: ResolveRecipient
   readonly clientName: (address: string) => Promise<ClientName>
   /** Absent when the listener names none: then no session pays for them. */
@@ -89,6 +95,8 @@ export interface Reception {
   readonly expn?: AnswerExpn
   /** Absent: nobody is asked for room in mailboxes. */
   readonly quotaStatus?: QuotaStatus
+  /** Absent: messages are filtered once they are accepted. */
+  readonly beforeAccept?: BeforeAccept
   readonly reportFilter: (fields: FilterReport) => void
   readonly login: Login
   readonly events: Pick<

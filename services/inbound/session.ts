@@ -392,7 +392,10 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
       const dripping = lineBeganAt > 0 && now - lineBeganAt > limits.lineMs
       const idle = now - this.#waitingSince > limits.idleMs || now - this.#progressAt > limits.sessionMs
       if (dripping || idle) this.#timeOut()
-    } else if (receiver.isStalled(now)) this.#timeOut()
+    } else if (receiver.isStalled(now)) {
+      if (receiver.isComplete) this.drop(answers.tooSlow)
+      else this.#timeOut()
+    }
   }
 
   #timeOut(): void {
@@ -400,8 +403,9 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     this.drop(answers.timeout)
   }
 
-  /** The server stops: a session between two commands ends now, one at work after it. */
+  /** The server stops: a session between two commands ends now, one at work after it, and nobody waits for the filter. */
   drain(): void {
+    this.#transactions.waitNoMore('the service stops')
     if (this.#done === undefined && this.#transactions.receiver === undefined && !this._upgrading)
       this.drop(replies.shuttingDown)
   }

@@ -60,6 +60,8 @@ export interface TestInboundOptions {
   readonly limits?: Partial<SessionLimits>
   readonly resolveRecipient?: ResolveRecipient
   readonly accept?: Pipeline['accept']
+  /** Absent: nobody says anything about a message before it is accepted. */
+  readonly decide?: Pipeline['decide']
   readonly write?: IncomingContent['write']
   readonly filterSettings?: InboundParts['filterSettings']
   readonly ticketFile?: string
@@ -92,6 +94,7 @@ export const testPipeline = {
   queues: new Map(),
   interfaces: new Map(),
   filters: new Map(),
+  beforeAccept: [],
   externals: [],
   trustedProxies: [],
   extensions: { smtpUtf8: true },
@@ -184,7 +187,7 @@ function inMemoryPipeline(options: TestInboundOptions) {
   const chunks = new WeakMap<IncomingContent, Buffer[]>()
   const aborts = new EventTarget()
   let aborted = 0
-  const pipeline: Pick<Pipeline, 'receive' | 'accept'> = {
+  const pipeline: Pick<Pipeline, 'receive' | 'accept' | 'decide'> = {
     receive() {
       const parts: Buffer[] = []
       const content: IncomingContent = {
@@ -206,6 +209,7 @@ function inMemoryPipeline(options: TestInboundOptions) {
       chunks.set(content, parts)
       return content
     },
+    decide: options.decide ?? (() => Promise.resolve(undefined)),
     async accept(envelope, content, edits, fate) {
       const written = Buffer.concat(chunks.get(content) ?? [])
       const locator = await options.accept?.(envelope, content, edits)

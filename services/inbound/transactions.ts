@@ -4,9 +4,11 @@ import type { Mailbox, ReversePath } from '../../shared/mail/address.ts'
 import { copyKey } from '../../shared/mail/envelope.ts'
 import { formatUpstream } from '../../shared/mail/envelope.ts'
 import type { Envelope, Origin, Recipient, Upstream } from '../../shared/mail/envelope.ts'
+import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import { newMessageId } from '../../shared/mail/message-id.ts'
 import { SmtpError, replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
+import type { EarlyDecision } from '../../shared/pipeline/before-accept.ts'
 import type { IncomingContent } from '../../shared/spool/spool.ts'
 import type { Offence } from '../../shared/config/rate-rules.ts'
 import { acceptanceEdits, envelopeOf, tagsOf, traceFields } from './acceptance.ts'
@@ -92,6 +94,9 @@ export class MailTransactions {
   /** A restriction refused a recipient of this transaction. */
   #anyRefused = false
   #closed = false
+  /** While the filter is asked about a message. */
+  #asking: AbortController | undefined
+  #mayWait = true
 
   constructor(reception: Reception, client: Client) {
     this.#reception = reception
@@ -126,9 +131,16 @@ export class MailTransactions {
   /** The client is gone: what it had begun to send is forgotten. */
   close(): void {
     this.#closed = true
+    this.waitNoMore('the client is gone')
     this.#receiver?.refuse(replies.tryLater)
     this.#receiver = undefined
     this.#transaction = undefined
+  }
+
+  /** A message that waits for the filter goes on without its decision, and so do those that come behind it. */
+  waitNoMore(reason: string): void {
+    this.#mayWait = false
+    this.#asking?.abort(reason)
   }
 
   /** Why no transaction can begin now. */
@@ -487,7 +499,10 @@ export class MailTransactions {
       if (verdict !== undefined) edits.push(...verdict.edits)
       if (rewriting !== undefined) edits.push(...(await rewriting.header((filtered ?? receiver).section(), envelope)))
       const sent = found?.redirect === undefined ? envelope : await this.#redirected(envelope, found.redirect)
-      await pipeline.accept(sent, content, edits, found?.fate)
+      const early = found?.fate === undefined ? await this.#decision(sent, content, edits, startedAt) : undefined
+      if (early?.disposition.kind === 'reject') receiver.refuse(early.disposition.reply)
+      if (receiver.fault !== undefined) return this.#refuse('data', receiver.fault)
+      await pipeline.accept(sent, content, edits, found?.fate ?? early)
     } catch (error) {
       await content.abort().catch(() => undefined)
       return this.#refuse('data', this.#failed(error))
@@ -495,6 +510,23 @@ export class MailTransactions {
     this.messages += 1
     this.#received(transaction, receiver.sizeBytes, this.#reception.monotonic() - startedAt)
     return { code: 250, enhanced: '2.0.0', text: `Ok: queued as ${transaction.id}` }
+  }
+
+  /** The filter's, where clients of this listener wait for it. */
+  async #decision(
+    envelope: Envelope,
+    content: IncomingContent,
+    edits: readonly HeaderEdit[],
+    startedAt: number,
+  ): Promise<EarlyDecision | undefined> {
+    const { beforeAccept, pipeline, clock, monotonic } = this.#reception
+    if (beforeAccept === undefined || !this.#mayWait) return undefined
+    const asking = new AbortController()
+    this.#asking = asking
+    const untilAt = clock.now() + beforeAccept.deadlineMs - (monotonic() - startedAt)
+    const decision = await pipeline.decide({ envelope, content, edits }, { untilAt, signal: asking.signal })
+    this.#asking = undefined
+    return decision
   }
 
   /** For this address alone, as if an alias led there. @throws SmtpError: it is nobody's */

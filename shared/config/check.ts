@@ -109,9 +109,10 @@ export function checkConfiguration(
   for (const external of configuration.pipeline.externals) {
     for (const fault of faultsOfExternal(external, configuration)) say('warning', external.at, fault)
   }
-  const { sessions, rates, bans, headerRules, contentRules } = configuration.pipeline
+  const { sessions, rates, bans, headerRules, contentRules, beforeAccept } = configuration.pipeline
   const { mimeHeader, nestedHeader, body } = contentRules
-  for (const rule of [...sessions, ...rates, ...bans, ...headerRules, ...mimeHeader, ...nestedHeader, ...body]) {
+  const ofContent = [...headerRules, ...mimeHeader, ...nestedHeader, ...body]
+  for (const rule of [...sessions, ...rates, ...bans, ...ofContent, ...beforeAccept]) {
     const fault = faultOfChoice(rule.for, configuration.listeners)
     if (fault !== undefined) say('error', rule.at, fault)
   }

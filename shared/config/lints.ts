@@ -27,6 +27,7 @@ export function lintConfiguration(configuration: Configuration): readonly Lint[]
     ...masksOutside(configuration),
     ...certificateLints(configuration),
     ...restrictionLints(configuration),
+    ...unaskedFilters(configuration),
   ]
 }
 
@@ -141,6 +142,15 @@ function masksOutside({ tables }: Configuration): readonly Lint[] {
     const hint = `the mask stands inside the brackets: "${odd.replace(']', '')}]"`
     return [{ at, fault: { code: 'table-content' as const, message, hint } }]
   })
+}
+
+/** Only mail whose first way is the queue can be judged before it is accepted. */
+function unaskedFilters(configuration: Configuration): readonly Lint[] {
+  const { rules, pipeline } = configuration
+  if (rules.some((rule) => queueOf(rule, configuration)?.name === 'filter')) return []
+  const message = 'nobody is asked before a message is accepted: no rule sends mail to the queue "filter"'
+  const hint = 'add: action "filter" relay host "queue://filter", and a rule with it'
+  return pipeline.beforeAccept.map(({ at }) => ({ at, fault: { code: 'incomplete', message, hint } }))
 }
 
 function isOpenToAll(path: string): boolean {

@@ -35,6 +35,22 @@ export function isChosen(
   return choice.on.toLowerCase() === on.toLowerCase() && (choice.port === undefined || choice.port === port)
 }
 
+/** The statement that holds for a listener: the first that chooses it, else the one for all. */
+export function chosenFor<Statement extends { readonly for?: ListenerChoice }>(
+  statements: readonly Statement[],
+  listener: Pick<Listener, 'on' | 'port' | 'tag'>,
+): Statement | undefined {
+  const chosen = statements.find((one) => one.for !== undefined && isChosen(one.for, listener))
+  return chosen ?? statements.find((one) => one.for === undefined)
+}
+
+/** Both are for the same listeners, word for word. */
+export function sameChoice(one: ListenerChoice | undefined, other: ListenerChoice | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other
+  if (one.kind === 'tag') return other.kind === 'tag' && one.tag.toLowerCase() === other.tag.toLowerCase()
+  return other.kind === 'listener' && one.on.toLowerCase() === other.on.toLowerCase() && one.port === other.port
+}
+
 /** Why the statement would have no effect: no listener is chosen. */
 export function faultOfChoice(choice: ListenerChoice | undefined, listeners: readonly Listener[]) {
   if (choice === undefined || listeners.some((listener) => isChosen(choice, listener))) return undefined

@@ -359,6 +359,8 @@ export interface PipelineSettings {
   readonly forwardFiles?: string
   /** How filter processes of smtpd.conf are run, by name of the proc or filter; others have the defaults. */
   readonly filters: ReadonlyMap<string, FilterProcessSettings>
+  /** `filter before-accept`; empty: mail is filtered once it is accepted. */
+  readonly beforeAccept: readonly BeforeAcceptRule[]
   /** Who knows users and passwords for `auth` without a table: the first that accepts lets in; empty: nobody does. */
   readonly login: readonly LoginSetting[]
   /** How sessions are led and limited: `limit`, `greeting`, `banner` and others, as written. */
@@ -467,6 +469,15 @@ export interface QuotaStatusSettings {
   readonly timeoutMs: number
   /** While it cannot answer: 451, or on without it. */
   readonly onFailure: 'tempfail' | 'proceed'
+}
+
+/** `filter before-accept`: on these listeners clients wait for the filter's decision. What is said of some wins over what is said of all. */
+export interface BeforeAcceptRule {
+  readonly at: Position
+  /** Absent: all listeners. */
+  readonly for?: ListenerChoice
+  /** From the end of DATA; then the message is accepted, and filtered from the queue. */
+  readonly deadlineMs: number
 }
 
 /** `header match`: for fields that the expression matches, on one line. */

@@ -1,20 +1,28 @@
 import { closest } from './diagnostic.ts'
 import type { FilterProcessSettings } from './model.ts'
+import { parseBeforeAccept } from './pipeline-before-accept.ts'
 import { choiceOf, finish } from './pipeline-draft.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
+import { positionOf } from './token-reader.ts'
 
-/** How the filter processes of smtpd.conf are run. */
+/** How the filter processes of smtpd.conf are run, and when the filter of the queue is asked. */
 export const filterProcessStatements: Readonly<Record<string, ParseStatement>> = {
-  filter: parseFilterProcess,
+  filter: parseFilter,
 }
 
 const defaultSettings: FilterProcessSettings = { protocol: '0.7', timeoutMs: 60_000, onFailure: 'tempfail' }
 
-/** `filter protocol NAME VERSION` and `filter timeout NAME DURATION [on-failure tempfail|proceed]`; statements of one name add up. */
-function parseFilterProcess(draft: PipelineDraft): void {
+function parseFilter(draft: PipelineDraft): void {
   const { reader } = draft
-  reader.next()
-  const word = choiceOf(reader, ['protocol', 'timeout'] as const, 'a setting of the filter')
+  const at = positionOf(reader.next())
+  const word = choiceOf(reader, ['before-accept', 'protocol', 'timeout'] as const, 'a setting of the filter')
+  if (word === 'before-accept') parseBeforeAccept(draft, at)
+  else parseFilterProcess(draft, word)
+}
+
+/** `filter protocol NAME VERSION` and `filter timeout NAME DURATION [on-failure tempfail|proceed]`; statements of one name add up. */
+function parseFilterProcess(draft: PipelineDraft, word: 'protocol' | 'timeout'): void {
+  const { reader } = draft
   const name = processName(draft)
   const settings = draft.settings.filters.get(name) ?? defaultSettings
   const change =

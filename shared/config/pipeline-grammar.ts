@@ -83,6 +83,7 @@ export function defaultPipeline(): PipelineSettings {
     auth: { mechanisms: ['PLAIN', 'LOGIN'], withoutTls: false },
     mda: { enabled: false },
     filters: new Map(),
+    beforeAccept: [],
     resolvers: [],
     validatingResolvers: [],
     trustedProxies: [],

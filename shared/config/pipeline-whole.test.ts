@@ -55,6 +55,7 @@ const statements = [
   'socket "/var/run/dovecot/lmtp" is "dovecot:24"',
   'filter protocol "rspamd" "0.6"',
   'filter timeout "rspamd" 20s on-failure proceed',
+  'filter before-accept on "lo:25" deadline 8s',
   'resolver "10.77.0.53"',
   'tls minimum "TLSv1.2"',
   'mta-sts opportunistic',

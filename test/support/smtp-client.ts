@@ -163,6 +163,11 @@ export class SmtpClient {
     this.#socket.destroy()
   }
 
+  /** RST: nobody is there any more, for replies neither. */
+  reset(): void {
+    this.#socket.resetAndDestroy()
+  }
+
   #listen(): void {
     const socket = this.#socket
     socket.on('data', (chunk: Buffer) => {
