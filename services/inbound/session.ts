@@ -182,7 +182,8 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
 
   /** That of a trusted one who speaks for others is not theirs. */
   get certificate(): ClientCertificate | undefined {
-    return this.forwarded || !(this._socket instanceof TLSSocket) ? undefined : clientCertificateOf(this._socket)
+    if (!this.#reception.asksCertificate || this.forwarded || !(this._socket instanceof TLSSocket)) return undefined
+    return clientCertificateOf(this._socket)
   }
 
   verifiedName(): Promise<string | undefined> {

@@ -149,3 +149,13 @@ test('header edits are told one field a line', () => {
     ['add X-A: 1', 'add X-B: 2', 'remove X-Spam', 'remove X-Spam: yes', 'set Subject: [spam] hello'],
   )
 })
+
+test('a message that a content filter handed over says where it first came from', () => {
+  const upstream = { name: 'mail.far.example', address: '192.0.2.7', helo: 'far', ident: '4Wxyz' }
+  const fields = (view: ReturnType<typeof composeMessage>) =>
+    view?.origin.filter(({ name }) => name === 'first came from').map(({ value }) => value)
+  const line = 'mail.far.example[192.0.2.7] helo far as 4Wxyz'
+  const waiting = { ...envelope, origin: { ...envelope.origin, upstream } }
+  assert.deepEqual(fields(composeMessage(id, parts({ stored: { envelope: waiting, edits: [], locator } }))), [line])
+  assert.deepEqual(fields(composeMessage(id, parts({ story: [{ ...received, upstream: line }] }))), [line])
+})
