@@ -25,6 +25,8 @@ export interface AttemptFields {
   /** Version and cipher of TLS with it, and what its certificate was held against. */
   readonly tls?: string | undefined
   readonly tlsTrust?: HopTls['trust'] | undefined
+  /** Plain text was spoken although it offered STARTTLS. */
+  readonly starttls?: 'offered, not used' | undefined
   readonly action?: string | undefined
   /** Since acceptance. */
   readonly ageMs: number

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Configuration, RelayAction } from '../../shared/config/model.ts'
 import { createValidatingResolver } from '../../shared/dns/validating-resolver.ts'
 import type { ValidatingResolver } from '../../shared/dns/validating-resolver.ts'
-import type { DeliveryAttempt, Disposition, HopTls } from '../../shared/mail/disposition.ts'
+import type { DeliveryAttempt, Disposition } from '../../shared/mail/disposition.ts'
 import { postpone, settled } from '../../shared/mail/disposition.ts'
 import { isPositive, replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
@@ -156,8 +156,13 @@ function attemptsOf(
   })
 }
 
-function tlsOf({ tls, trust }: Extract<HopResult, { readonly kind: 'answered' }>): { readonly tls?: HopTls } {
-  return tls === undefined ? {} : { tls: { session: `${tls.version} ${tls.cipher}`, trust } }
+function tlsOf({
+  tls,
+  tlsUnused,
+  trust,
+}: Extract<HopResult, { readonly kind: 'answered' }>): Pick<DeliveryAttempt, 'tls' | 'tlsUnused'> {
+  if (tls !== undefined) return { tls: { session: `${tls.version} ${tls.cipher}`, trust } }
+  return tlsUnused === undefined ? {} : { tlsUnused }
 }
 
 /** A reload may have taken the action away while the message waited: an operator can mend that. */

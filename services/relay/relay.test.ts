@@ -255,6 +255,23 @@ test('smarthosts are used in turn, and one that is down does not stop the mail',
   assert.ok(one.length >= 2 && two.length >= 2)
 })
 
+test('an offer of STARTTLS that is not used is told with the attempt', async () => {
+  const pem = await selfSignedCertificate('localhost')
+  const offering = await serve(polite([], { tls: pem }))
+  const plain = await serve(polite([]))
+  const attemptBy = async (url: string) => {
+    const [attempt] = await relayOne(
+      stageContext({ action: relayAction({ host: listTable('hosts', [url]) }) }),
+      stageMessage(),
+    )
+    assert.equal(attempt?.reply.code, 250)
+    return [attempt?.tls !== undefined, attempt?.tlsUnused === true]
+  }
+  assert.deepEqual(await attemptBy(`smtp+notls://127.0.0.1:${offering.port}`), [false, true])
+  assert.deepEqual(await attemptBy(`smtp://127.0.0.1:${offering.port}`), [true, false])
+  assert.deepEqual(await attemptBy(`smtp://127.0.0.1:${plain.port}`), [false, false])
+})
+
 test('a smarthost gets the password of its label, inside verified TLS only', async () => {
   const pem = await selfSignedCertificate('localhost')
   const folder = await mkdtemp(join(tmpdir(), 'sluice-relay-'))

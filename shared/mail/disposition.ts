@@ -13,6 +13,8 @@ export interface DeliveryAttempt {
   readonly remoteMta?: string
   /** The TLS it was reached by; absent: plain text, or no connection. */
   readonly tls?: HopTls
+  /** It offered STARTTLS, and plain text was spoken all the same. */
+  readonly tlsUnused?: true
   /** The next hop offers DSN and was given the parameters: it reports from now on (RFC 3461 §6.2). */
   readonly dsnPassedOn?: boolean
 }

@@ -273,6 +273,7 @@ function attemptFields(parts: AdvanceParts, step: Step, attempt: DeliveryAttempt
     remoteMta: attempt.remoteMta,
     tls: attempt.tls?.session,
     tlsTrust: attempt.tls?.trust,
+    starttls: attempt.tlsUnused === true ? ('offered, not used' as const) : undefined,
     action,
     ageMs: parts.clock.now() - envelope.receivedAt,
   }

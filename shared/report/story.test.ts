@@ -104,4 +104,7 @@ test('the story tells by what TLS the next hop was reached, and whether its cert
   assert.deepEqual(told([{ ...relayed, remoteMta: 'mx.far.test[192.0.2.1]:25', tls, tlsTrust: 'mta-sts' }]), [
     `+0 good relayed to ann@far.test by mx.far.test[192.0.2.1]:25 over ${tls} (mta-sts): 250 2.0.0 ok`,
   ])
+  assert.deepEqual(told([{ ...relayed, remoteMta: 'mx.far.test[192.0.2.1]:25', starttls: 'offered, not used' }]), [
+    '+0 good relayed to ann@far.test by mx.far.test[192.0.2.1]:25 in clear (STARTTLS offered, not used): 250 2.0.0 ok',
+  ])
 })

@@ -53,6 +53,8 @@ export interface PooledResult extends TransactionResult {
   readonly peer: string
   /** Of the connection; absent: plain text. */
   readonly tls?: TlsSession
+  /** Plain text, although the server offered STARTTLS: we do not want it here, or the handshake broke. */
+  readonly tlsUnused?: true
 }
 
 /**
@@ -228,8 +230,9 @@ export class ConnectionPool {
 }
 
 /** Over what a message went. */
-function connectionOf({ peer, tls }: SmtpConnection): Pick<PooledResult, 'peer' | 'tls'> {
-  return tls === undefined ? { peer } : { peer, tls }
+function connectionOf({ peer, tls, capabilities }: SmtpConnection): Pick<PooledResult, 'peer' | 'tls' | 'tlsUnused'> {
+  if (tls !== undefined) return { peer, tls }
+  return capabilities.startTls ? { peer, tlsUnused: true } : { peer }
 }
 
 interface Destination {

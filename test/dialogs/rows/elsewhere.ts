@@ -75,7 +75,7 @@ export const elsewhereRows: readonly ElsewhereRow[] = [
   {
     row: 28,
     what: 'an offer of STARTTLS that was not used is noted',
-    shownBy: { issue: '6: the outside world' },
+    shownBy: ['services/relay/relay.test.ts', 'an offer of STARTTLS that is not used'],
   },
   {
     row: 29,
