@@ -8,6 +8,7 @@ import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import { replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import { tag } from '../../shared/mail/tag.ts'
+import { notifyAdmins } from '../../shared/notices/admin-notices.ts'
 import { afterFailure } from '../../shared/pipeline/after-failure.ts'
 import { defineStage } from '../../shared/pipeline/stage.ts'
 import type { OpenStage, StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
@@ -99,6 +100,10 @@ export async function filter(
     ...(trusted === undefined ? {} : { trusted }),
   })
   const findings = findingsOf(runs, configuration)
+  // Asked before the 250, what is not refused comes again by the queue.
+  const isLast = message.beforeAccept !== true || verdict.action === 'reject'
+  if (verdict.action !== 'clean' && isLast && configuration.pipeline.notices.admins.length > 0)
+    await notifyAdmins(context, envelope, scanned.header, verdict)
   events.filtered({
     id: envelope.id,
     verdict: message.released === true ? 'released' : verdict.action,

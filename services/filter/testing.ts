@@ -139,6 +139,7 @@ export function testContext(
         },
         ...(settings.banned === undefined ? {} : { banned: settings.banned }),
         enginePolicies: settings.enginePolicies ?? [],
+        notices: { admins: [] },
         ...(settings.virus === undefined ? {} : { virus: { policies: [], ...settings.virus } }),
       },
     },

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { trimJournal } from '../../shared/journal.ts'
+import { sendNoticeSummaries } from '../../shared/notices/admin-notices.ts'
 import { expireQuarantine } from '../../shared/pipeline/expire-quarantine.ts'
 import { sweep } from '../../shared/pipeline/sweep.ts'
 import type { SweepParts } from '../../shared/pipeline/sweep.ts'
@@ -15,6 +16,7 @@ const orphanCheckMs = 30_000
 const garbageMs = 30_000
 const quarantineMs = 10_000
 const digestMs = 10_000
+const noticeMs = 30_000
 /** What looks at every live message may take a twentieth of the time. */
 const restOfIndexDuties = 20
 /** Jobs a worker holds while Redis is emptied get this long to log their outcome before their messages are queued again. */
@@ -115,6 +117,9 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
   every('digests', digestMs, restOfIndexDuties, async () => {
     const sent = await sendDigests(context, stop.signal)
     if (sent > 0) log.info({ sent }, 'digests of what was kept back are on their way')
+  })
+  every('notices', noticeMs, restOfIndexDuties, async () => {
+    await sendNoticeSummaries(context)
   })
   every('garbage collection', garbageMs, restOfIndexDuties, async () => {
     const { troubles: found } = await withIndex(() => collectGarbage(index, { olderThanMs: keepSettledMs, clock }))

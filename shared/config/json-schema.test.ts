@@ -73,6 +73,8 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'virus clamd "[::1]:3310"',
       'virus for tag Mine infected reject',
       'engines for tag Mine virus builtin',
+      'notify "root@a.org" of virus, spam for tag Mine limit 5/1h',
+      'notify senders of bad-header limit 2/1d',
       'engines for src { 10.0.0.0/8 } none',
       'spam quarantine 10',
       'spam engine rspamd "http://h:1" engine spamassassin "/run/spamd" engine builtin engine spamscanner',

@@ -287,6 +287,27 @@ export interface DashboardSettings {
   readonly url?: string
 }
 
+/** `notify`: who is told of mail that should not have been sent. */
+export interface NoticeSettings {
+  readonly admins: readonly AdminNotice[]
+  /** Users whose mail has a broken header are told, each at most so often; absent: nobody. */
+  readonly badHeader?: NoticeLimit
+}
+
+export interface AdminNotice {
+  readonly to: Mailbox
+  readonly of: readonly ('virus' | 'spam' | 'banned')[]
+  /** Of mail with this tag; absent: of mail of users who have signed in. */
+  readonly tag?: string
+  /** Beyond it only the number is told. */
+  readonly limit: NoticeLimit
+}
+
+export interface NoticeLimit {
+  readonly count: number
+  readonly periodMs: number
+}
+
 /** `quarantine digest`: mail about what was newly kept back. */
 export interface DigestSettings {
   readonly everyMs: number
@@ -342,6 +363,7 @@ export interface PipelineSettings {
   readonly virus?: VirusSettings
   /** Mail that a filter keeps back is discarded after `keepMs`; absent: it stays until somebody releases or removes it. */
   readonly quarantine: { readonly keepMs?: number; readonly digest?: DigestSettings }
+  readonly notices: NoticeSettings
   /** Sources are asked in order, the first that knows the user counts. */
   readonly users:
     | UserSource

@@ -12,6 +12,7 @@ import { filterProcessStatements } from './pipeline-filter-process.ts'
 import { headerStatements } from './pipeline-header.ts'
 import { inboundStatements } from './pipeline-inbound.ts'
 import { loginStatements } from './pipeline-login.ts'
+import { notifyStatements } from './pipeline-notify.ts'
 import { rewritingStatements } from './pipeline-rewriting.ts'
 import { outboundStatements } from './pipeline-outbound.ts'
 import { builtinQueues, queueStatements } from './pipeline-queue.ts'
@@ -77,6 +78,7 @@ export function defaultPipeline(): PipelineSettings {
       lists: [],
     },
     enginePolicies: [],
+    notices: { admins: [] },
     quarantine: {},
     users: { kind: 'lmtp' },
     login: [],
@@ -115,6 +117,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   ...filterStatements,
   ...quarantineStatements,
   ...engineStatements,
+  ...notifyStatements,
   ...filterProcessStatements,
   ...doorStatements,
   ...extensionStatements,

@@ -32,7 +32,7 @@ function parseRate(draft: PipelineDraft): void {
 }
 
 /** `100/1h`, quoted or not. */
-function amountOf(reader: TokenReader): Pick<RateRule, 'count' | 'periodMs'> {
+export function amountOf(reader: TokenReader): Pick<RateRule, 'count' | 'periodMs'> {
   const first = reader.peek()
   const written = reader.atString() ? reader.next().text : writtenOf(reader)
   const [, count, period = ''] = /^(\d{1,9})\/(\d+[smhd])$/.exec(written) ?? []

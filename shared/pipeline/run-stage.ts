@@ -1,6 +1,7 @@
 import { onReload } from '../config/live-configuration.ts'
 import type { Configuration } from '../config/model.ts'
 import { withinTime } from '../deadline.ts'
+import { notifyOfBadHeader } from '../notices/bad-header-notice.ts'
 import type { Disposition } from '../mail/disposition.ts'
 import type { Question, StageJob } from '../queue/job.ts'
 import type { Answer, JobControl, JobResult } from '../queue/queues.ts'
@@ -75,6 +76,9 @@ async function handleJob(running: Running, job: StageJob, control: JobControl): 
   const { configuration } = context
   if (job.action !== undefined && !isCarriedOutIn(queue, job.action, configuration))
     return reroute(context.pipeline.advanceParts, { queue, job, message, tookMs: 0 }, control.jobId)
+  const isFirst = job.path.length === 0 && job.attempts === 0 && control.starts === 1
+  if (isFirst && configuration.pipeline.notices.badHeader !== undefined)
+    await notifyOfBadHeader(context, stored.envelope, await stored.header())
   const startedAt = performance.now()
   const disposition = await disposeOf(running, message, control)
   const tookMs = Math.round((performance.now() - startedAt) * 1000) / 1000

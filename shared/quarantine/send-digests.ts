@@ -3,11 +3,11 @@ import type { Clock } from '../clock.ts'
 import type { Configuration, DigestSettings } from '../config/model.ts'
 import type { Logger } from '../log.ts'
 import type { Mailbox } from '../mail/address.ts'
-import { isAscii } from '../mail/ascii-domain.ts'
-import type { Envelope } from '../mail/envelope.ts'
 import { derivedMessageId, newMessageId } from '../mail/message-id.ts'
 import type { MessageId } from '../mail/message-id.ts'
 import { withTag } from '../mail/tag.ts'
+import { noticeEnvelope } from '../notices/compose-notice.ts'
+import { isDeliveredHere } from '../pipeline/delivered-here.ts'
 import { recipientOf } from '../pipeline/plan.ts'
 import type { Pipeline } from '../pipeline/pipeline.ts'
 import { heldQueue } from '../queue/queues.ts'
@@ -67,7 +67,7 @@ export async function sendDigests(parts: DigestParts, signal: AbortSignal): Prom
     const id = derivedMessageId(sending.seed, `digest.${to}`)
     const more = count - entries.length
     const content = composeDigest({ id, hostname: configuration.hostname, to, nowAt, entries, more, linksExpireAt })
-    await parts.pipeline.submit(envelopeOf(id, to, nowAt), content)
+    await parts.pipeline.submit(noticeEnvelope(id, to, nowAt), content)
   }
   await writeDigestState(dataFolder, { toldUntil: sending.until, lastAt: nowAt })
   return news.size
@@ -129,7 +129,10 @@ async function addNews(
   const entry = { ...(await seenIn(stored)), from: data.from, receivedAt: envelope.receivedAt, reason: held.reason }
   for (const recipient of data.rcpt) {
     const { mailbox } = recipientOf(envelope, recipient)
-    if (digest.to === 'recipients' && !(await isDeliveredHere(parts, envelope, recipient, data.path.length + 1)))
+    if (
+      digest.to === 'recipients' &&
+      !(await isDeliveredHere(parts.pipeline.route, envelope, recipient, data.path.length + 1))
+    )
       continue
     const to = digest.to === 'recipients' ? mailbox : digest.to
     const known = news.get(to) ?? { entries: [], count: 0 }
@@ -171,34 +174,4 @@ async function seenIn(stored: SpooledMessage): Promise<Pick<DigestEntry, 'author
   const value = (name: string): string | undefined => fields.find((field) => field.name === name)?.value
   const [author, subject] = [value('from'), value('subject')]
   return { ...(author === undefined ? {} : { author }), ...(subject === undefined ? {} : { subject }) }
-}
-
-/** Whether the rules would have it delivered on this host in the end. */
-async function isDeliveredHere(
-  { pipeline }: DigestParts,
-  envelope: Envelope,
-  recipient: number,
-  hops: number,
-): Promise<boolean> {
-  const visited = new Set<string>()
-  let { tags } = envelope
-  for (;;) {
-    const next = await pipeline.route({ ...envelope, tags }, recipientOf(envelope, recipient), hops + visited.size)
-    if (next.kind !== 'stage') return next.kind === 'local'
-    if (visited.has(next.queue)) return false
-    visited.add(next.queue)
-    tags = withTag(tags, next.tag)
-  }
-}
-
-function envelopeOf(id: MessageId, to: Mailbox, nowAt: number): Envelope {
-  return {
-    id,
-    reversePath: null,
-    recipients: [{ mailbox: to }],
-    ...(isAscii(to) ? {} : { smtputf8: true, eightBit: true }),
-    tags: [],
-    origin: { kind: 'local' },
-    receivedAt: nowAt,
-  }
 }
