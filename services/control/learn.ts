@@ -99,7 +99,7 @@ async function runStatus(invocation: Invocation): Promise<number> {
   const spam = learned.filter(({ isSpam }) => isSpam).length
   const ham = learned.length - spam
   const classifier = openClassifier(dataFolder, Date.now)
-  const { version, junkAt, ham: ofHam, spam: ofSpam } = classifier.model
+  const { version, junkAt, ham: ofHam, spam: ofSpam } = await classifier.model()
   if (classifier.trouble !== undefined) terminal.warn(classifier.trouble)
   if (options.has('json')) terminal.print(JSON.stringify({ ham, spam, model: version, junkAt, ofHam, ofSpam }))
   else {

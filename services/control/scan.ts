@@ -1,8 +1,8 @@
 import { stderr, stdin } from 'node:process'
 
 import { openClassifier } from '../../shared/classifier/classifier.ts'
-import type { Classifier } from '../../shared/classifier/classifier.ts'
 import { featuresOfMail, namedFeatures } from '../../shared/classifier/features.ts'
+import { judge } from '../../shared/classifier/model.ts'
 import type { Model } from '../../shared/classifier/model.ts'
 import { readMail } from '../../shared/classifier/readable-mail.ts'
 import type { ReadableMail } from '../../shared/classifier/readable-mail.ts'
@@ -76,7 +76,7 @@ async function run(invocation: Invocation): Promise<number> {
       other,
       envelope,
       totalBytes,
-      classifier: openClassifier(place.dataFolder, Date.now),
+      model: await openClassifier(place.dataFolder, Date.now).model(),
     })
   } finally {
     await Promise.all([filter.close(), other?.close()])
@@ -94,12 +94,13 @@ interface ScanParts {
   readonly other: OfflineFilter | undefined
   readonly envelope: OfflineEnvelope
   readonly totalBytes: number | undefined
-  readonly classifier: Classifier
+  /** That the classifier judges with. */
+  readonly model: Model
 }
 
 async function scanAll(invocation: Invocation, parts: ScanParts): Promise<void> {
   const { terminal, options } = invocation
-  const { filter, other, envelope, totalBytes, classifier } = parts
+  const { filter, other, envelope, totalBytes, model } = parts
   const progress = createProgress(stderr, totalBytes)
   const summary = scanSummary()
   let doneBytes = 0
@@ -115,8 +116,8 @@ async function scanAll(invocation: Invocation, parts: ScanParts): Promise<void> 
     doneBytes += content.length
     if (isWorthALine(scanned)) {
       progress.clear()
-      if (options.has('json')) terminal.print(JSON.stringify(recordOf(scanned, classifier, options)))
-      else for (const line of linesOf(scanned, classifier, terminal, options)) terminal.print(line)
+      if (options.has('json')) terminal.print(JSON.stringify(recordOf(scanned, model, options)))
+      else for (const line of linesOf(scanned, model, terminal, options)) terminal.print(line)
     }
     progress.show(doneBytes, `${summary.messages} messages`)
   }
@@ -125,7 +126,7 @@ async function scanAll(invocation: Invocation, parts: ScanParts): Promise<void> 
     if (other !== undefined) terminal.print(JSON.stringify(summary.record()))
     return
   }
-  for (const line of summary.lines(classifier.model.version)) terminal.print(line)
+  for (const line of summary.lines(model.version)) terminal.print(line)
   const notAsked = [...new Set([...filter.notAsked, ...(other?.notAsked ?? [])])]
   terminal.print(`not asked: ${['DNS', ...notAsked].join(', ')}`)
 }
@@ -135,15 +136,11 @@ function isWorthALine({ verdict, other }: Scanned): boolean {
   return other === undefined || other.action !== verdict.action
 }
 
-function recordOf(
-  { subject, verdict, other, mail }: Scanned,
-  { model, judge }: Classifier,
-  options: OptionValues,
-): object {
+function recordOf({ subject, verdict, other, mail }: Scanned, model: Model, options: OptionValues): object {
   if (other !== undefined) return { subject, before: recordOfVerdict(verdict), after: recordOfVerdict(other) }
   return {
     ...recordOfVerdict(verdict),
-    logOdds: Number(judge(featuresOfMail(mail)).logOdds.toFixed(3)),
+    logOdds: Number(judge(model, featuresOfMail(mail)).logOdds.toFixed(3)),
     model: model.version,
     subject,
     ...(options.has('why') && { symbols: verdict.symbols, reasons: reasonsOf(mail, model) }),
@@ -156,7 +153,7 @@ function recordOfVerdict({ action, score, reason }: OfflineVerdict): object {
 
 function linesOf(
   { subject, verdict, other, mail }: Scanned,
-  { model }: Classifier,
+  model: Model,
   terminal: Terminal,
   options: OptionValues,
 ): readonly string[] {

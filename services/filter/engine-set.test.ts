@@ -38,6 +38,20 @@ test('a new configuration holds for the next message, and the last one ends with
   await set.close()
 })
 
+test('a new configuration with the same engines keeps them, with their threads and connections', async () => {
+  const { context } = testContext(zoneResolver({}), banned)
+  const set = createEngineSet(context.configuration, context)
+  const first = await set.use(context.configuration, async ({ engines }) => engines)
+  const others: TestSettings[] = [banned, { ...banned, spam: { junk: 3, subject: 'SPAM' } }]
+  for (const settings of others) {
+    const { configuration } = testContext(zoneResolver({}), settings).context
+    assert.equal(await set.use(configuration, async ({ engines }) => engines), first)
+  }
+  const { configuration } = testContext(zoneResolver({}), { ...banned, onFailure: 'proceed' }).context
+  assert.notEqual(await set.use(configuration, async ({ engines }) => engines), first)
+  await set.close()
+})
+
 test('an engine that is away is told by the health until it answers', async () => {
   const clamd = { kind: 'unix', path: '/nowhere/clamd.ctl' } as const
   const settings: TestSettings = { virus: { clamd, timeoutMs: 1_000, infected: 'quarantine', onFailure: 'proceed' } }

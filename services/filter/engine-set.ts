@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util'
+
 import type { Configuration } from '../../shared/config/model.ts'
-import { openEngines } from './open-engines.ts'
+import { engineSettingsOf, openEngines } from './open-engines.ts'
 import type { EngineSurroundings } from './open-engines.ts'
 import type { EngineSettings } from './run-engines.ts'
 
@@ -7,7 +9,7 @@ import type { EngineSettings } from './run-engines.ts'
 export interface EngineSet {
   /** Works with the engines of this configuration, which stay open until it is done. */
   use<T>(configuration: Configuration, work: (opened: OpenedEngines) => Promise<T>): Promise<T>
-  /** Engines that failed with the last message they were asked about, one sentence each. */
+  /** Engines that failed with the last message they were asked about, and what they say themselves, one sentence each. */
   troubles(): readonly string[]
   close(): Promise<void>
 }
@@ -19,11 +21,14 @@ export interface OpenedEngines {
 }
 
 interface Opened extends OpenedEngines {
-  readonly configuration: Configuration
+  configuration: Configuration
   users: number
 }
 
-/** A configuration that differs from the last one gets engines of its own; those before end with the last message they judge. */
+/**
+ * A configuration that differs from the last one in what engines are opened by gets engines of its own; those before end with the last
+ * message they judge. Else they go on, with their threads, connections and models.
+ */
 export function createEngineSet(configuration: Configuration, around: EngineSurroundings): EngineSet {
   let current = open(configuration)
 
@@ -35,13 +40,19 @@ export function createEngineSet(configuration: Configuration, around: EngineSurr
     if (opened !== current && opened.users === 0) await closeAll(opened)
   }
 
+  async function follow(configuration: Configuration): Promise<void> {
+    const before = current
+    if (isDeepStrictEqual(engineSettingsOf(configuration), engineSettingsOf(before.configuration))) {
+      before.configuration = configuration
+      return
+    }
+    current = open(configuration)
+    await retire(before)
+  }
+
   return {
     async use(configuration, work) {
-      if (configuration !== current.configuration) {
-        const before = current
-        current = open(configuration)
-        await retire(before)
-      }
+      if (configuration !== current.configuration) await follow(configuration)
       const opened = current
       opened.users += 1
       try {
@@ -51,7 +62,10 @@ export function createEngineSet(configuration: Configuration, around: EngineSurr
         await retire(opened)
       }
     },
-    troubles: () => [...current.troubles].map(([name, reason]) => `engine ${name}: ${reason}`),
+    troubles() {
+      const own = current.engines.flatMap(({ engine }) => engine.trouble?.() ?? [])
+      return [...own, ...[...current.troubles].map(([name, reason]) => `engine ${name}: ${reason}`)]
+    },
     close: () => closeAll(current),
   }
 }

@@ -60,5 +60,7 @@ export interface Engine {
   /** False: it has nothing to say about this message and is not asked. */
   applies(envelope: Envelope): boolean
   scan(message: ScanMessage, signal: AbortSignal): Promise<EngineResult>
+  /** What an operator should mend though it still judges, one sentence. */
+  trouble?(): string | undefined
   close(): Promise<void>
 }

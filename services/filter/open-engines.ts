@@ -26,15 +26,22 @@ export interface EngineSurroundings {
   readonly threads?: number
 }
 
+/** All that engines are opened by: thresholds and policies are no part of it. Two that are equal need not be opened twice. */
+export function engineSettingsOf({ hostname, pipeline }: Configuration) {
+  const { queues, spam, virus, banned, authentication } = pipeline
+  const { timeoutMs = 60_000, onFailure = 'defer' } = queues.get('filter') ?? {}
+  const { engines, lists } = spam
+  return { hostname, timeoutMs, onFailure, spam: { engines, lists }, virus, banned, authentication } as const
+}
+
 /** The engines pipeline.conf asks for. */
 export function openEngines(configuration: Configuration, around: EngineSurroundings): readonly EngineSettings[] {
-  const { queues, spam, virus, banned } = configuration.pipeline
-  const queue = queues.get('filter')
-  const timeoutMs = (queue?.timeoutMs ?? 60_000) * engineShare
-  const { minKeyBits, trustedSealers } = configuration.pipeline.authentication
+  const { hostname, spam, virus, banned, ...part } = engineSettingsOf(configuration)
+  const timeoutMs = part.timeoutMs * engineShare
+  const { minKeyBits, trustedSealers } = part.authentication
   const authentication = createAuthenticationEngine({
     ...around,
-    hostname: configuration.hostname,
+    hostname,
     dnsMs: Math.min(20_000, timeoutMs / 2),
     minKeyBits,
     ...(trustedSealers === undefined
@@ -51,7 +58,7 @@ export function openEngines(configuration: Configuration, around: EngineSurround
       role: 'authentication',
       weight: builtin?.weight ?? 0,
       timeoutMs,
-      onFailure: queue?.onFailure ?? 'defer',
+      onFailure: part.onFailure,
     },
     ...spam.engines.map((engine) => openSpamEngine(engine, timeoutMs, around)),
     ...(builtin?.classifier === true

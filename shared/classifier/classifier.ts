@@ -1,12 +1,12 @@
-import { readFileSync, statSync } from 'node:fs'
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import type { Features } from './features.ts'
+import { codeOf } from '../file-lock.ts'
 import { readLearned } from './learned-mail.ts'
-import { decodeModel, encodeModel, judge } from './model.ts'
-import type { Judgement, Model } from './model.ts'
+import { decodeModel, encodeModel } from './model.ts'
+import type { Model } from './model.ts'
 import { tooFew, trainSite } from './site-model.ts'
 import type { TooFew } from './site-model.ts'
 
@@ -25,52 +25,71 @@ export function starterModel(): Model {
 }
 
 export interface Classifier {
-  readonly model: Model
-  /** Why the model of this site is not in use, if there is one. */
+  /** In force now: looks at most every 2 s whether there is another, and waits for it, off the event loop. */
+  model(): Promise<Model>
+  /** Why the model of this site is not in use, if there is one; as of the last look. */
   readonly trouble: string | undefined
-  judge(features: Features): Judgement
+}
+
+interface Loaded {
+  readonly version: string
+  readonly model: Model
+  readonly trouble?: string
 }
 
 /** The model of this site, as soon as there is one, else the starter. A new one is taken without a restart, by all processes. */
 export function openClassifier(dataFolder: string, now: () => number): Classifier {
   const path = classifierFiles(dataFolder).model
   let starter: Model | undefined
-  let current: { readonly version: string; readonly model: Model; readonly trouble?: string } | undefined
+  let current: Loaded | undefined
+  let looking: Promise<Loaded> | undefined
   let lookedAt = Number.NEGATIVE_INFINITY
 
-  function model(): Model {
-    if (current !== undefined && Math.abs(now() - lookedAt) < lookAgainMs) return current.model
-    lookedAt = now()
-    const version = versionOf(path)
-    if (current?.version !== version) current = { version, ...load(version) }
-    return current.model
-  }
-
-  function load(version: string): { readonly model: Model; readonly trouble?: string } {
-    starter ??= starterModel()
-    if (version === '') return { model: starter }
+  async function look(): Promise<Loaded> {
+    const before = current
     try {
-      return { model: decodeModel(readFileSync(path)) }
+      const version = await versionOf(path)
+      if (before?.version === version) return before
+      return { version, model: version === '' ? await starterInForce() : decodeModel(await readFile(path)) }
     } catch (error) {
-      return { model: current?.model ?? starter, trouble: `${path}: ${(error as Error).message}` }
+      // Looked at again, for it may be mended without a new version.
+      const trouble = `${path}: ${(error as Error).message}`
+      return { version: unknown, model: before?.model ?? (await starterInForce()), trouble }
     }
   }
 
+  async function starterInForce(): Promise<Model> {
+    starter ??= decodeModel(await readFile(starterFile))
+    return starter
+  }
+
   return {
-    get model() {
-      return model()
+    async model() {
+      if (current !== undefined && Math.abs(now() - lookedAt) < lookAgainMs) return current.model
+      lookedAt = now()
+      looking ??= look().finally(() => {
+        looking = undefined
+      })
+      current = await looking
+      return current.model
     },
     get trouble() {
       return current?.trouble
     },
-    judge: (features) => judge(model(), features),
   }
 }
 
+const unknown = '?'
+
 /** Empty when there is none. */
-function versionOf(path: string): string {
-  const state = statSync(path, { throwIfNoEntry: false })
-  return state === undefined ? '' : `${state.mtimeMs}/${state.size}/${state.ino}`
+async function versionOf(path: string): Promise<string> {
+  try {
+    const { mtimeMs, size, ino } = await stat(path)
+    return `${mtimeMs}/${size}/${ino}`
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return ''
+    throw error
+  }
 }
 
 export type Training = { readonly kind: 'trained'; readonly model: Model } | ({ readonly kind: 'too few' } & TooFew)

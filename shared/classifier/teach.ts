@@ -52,7 +52,7 @@ const [worthTraining, worthShare] = [20, 0.02]
 /** Makes a new model when enough was learned since the last one; its CPU time is about a millisecond for each message. */
 export async function trainIfWorth(dataFolder: string): Promise<Training | undefined> {
   const learned = await readLearned(classifierFiles(dataFolder).learned)
-  const { model } = openClassifier(dataFolder, Date.now)
+  const model = await openClassifier(dataFolder, Date.now).model()
   const known = model.version.startsWith('site') ? model.ham + model.spam : 0
   const waiting = learned.length - known
   if (known > 0 && waiting < Math.max(worthTraining, known * worthShare)) return undefined

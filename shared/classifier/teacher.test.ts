@@ -83,5 +83,5 @@ test('a model of what was learned is made in a thread of its own, and is in forc
   assert.equal(await teacher.teach(exampleMail(500, 'spam'), 'spam'), 'learned')
   const [{ model }] = (await trained) as [{ readonly model: string }]
   assert.match(model, /^site-[0-9a-f]{8}$/)
-  assert.equal(openClassifier(folder, Date.now).model.version, model)
+  assert.equal((await openClassifier(folder, Date.now).model()).version, model)
 })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -42,6 +42,19 @@ test('what this site has taught decides, and each verdict names the model', asyn
   }
   await stage.close()
   assert.match(JSON.stringify(events[0]), /spam by site-[0-9a-f]{8}/)
+})
+
+test('a damaged model of this site does not stop the filter, and its health tells of it', async (t) => {
+  const folder = await taught(t)
+  writeFileSync(classifierFiles(folder).model, 'no model')
+  const engines = [{ kind: 'builtin', weight: 1, classifier: true }] as const
+  const { context } = testContext(zoneResolver({}), { spam: { junk: 5, engines } })
+  const stage = await openFilter({ ...context, dataFolder: folder }, 1)
+  const content = exampleMail(903, 'spam')
+  const header = headerBehind(content, await stage.handle(stageMessage(content, testEnvelope()), context))
+  assert.match(header, /CLASSIFIER=/)
+  assert.match((await stage.health?.())?.join() ?? '', /^\/.*site\.model: /)
+  await stage.close()
 })
 
 test('a long message is judged by its beginning, in a thread, without being held in memory', async (t) => {

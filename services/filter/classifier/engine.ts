@@ -1,4 +1,5 @@
 import { openClassifier } from '../../../shared/classifier/classifier.ts'
+import { judge } from '../../../shared/classifier/model.ts'
 import type { Features } from '../../../shared/classifier/features.ts'
 import { mostReadBytes } from '../../../shared/classifier/readable-mail.ts'
 import { workerFile } from '../../../shared/workers/start-worker.ts'
@@ -41,10 +42,11 @@ export function createClassifierEngine(options: ClassifierOptions): Engine {
     applies: isFromStranger,
     async scan(message, signal): Promise<EngineResult> {
       const startedAt = performance.now()
-      const { logOdds, points } = classifier.judge(await features(message, signal))
+      const model = await classifier.model()
+      const { logOdds, points } = judge(model, await features(message, signal))
       const score = Math.round(points * 10) / 10
       const share = (100 / (1 + Math.exp(-logOdds))).toFixed(1)
-      const text = `${share} % spam by ${classifier.model.version}`
+      const text = `${share} % spam by ${model.version}`
       return {
         status: 'ok',
         score,
@@ -52,6 +54,7 @@ export function createClassifierEngine(options: ClassifierOptions): Engine {
         tookMs: performance.now() - startedAt,
       }
     },
+    trouble: () => classifier.trouble,
     close: () => pool.close(),
   }
 }
