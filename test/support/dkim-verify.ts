@@ -12,6 +12,21 @@ export async function verifyDkim(
   return { valid: finished.code === 0, detail: `${finished.stdout}${finished.stderr}`.trim() }
 }
 
+/** What dkimpy says about the chain of ARC sets of a message (cv of RFC 8617 §4.4): `pass`, `fail` or `none`. */
+export async function arcVerdict(content: Buffer, keys: Readonly<Record<string, string>>): Promise<string> {
+  const finished = await run('/usr/bin/python3', ['-c', arcProgram, JSON.stringify(keys)], { input: content })
+  return finished.stdout.trim() || finished.stderr
+}
+
+const arcProgram = `
+import json, sys, dkim
+keys = json.loads(sys.argv[1])
+def txt(name, timeout=5):
+    value = keys.get(name.decode('ascii').rstrip('.').lower())
+    return value.encode('ascii') if value is not None else None
+print(dkim.arc_verify(sys.stdin.buffer.read(), dnsfunc=txt)[0].decode('ascii'))
+`
+
 const program = `
 import json, sys, dkim
 keys = json.loads(sys.argv[1])
