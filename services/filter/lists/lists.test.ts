@@ -14,7 +14,7 @@ async function symbolsOf(
   zone: Zone,
 ): Promise<{ readonly symbols: readonly ScanSymbol[]; readonly asked: readonly string[] }> {
   const resolver = zoneResolver(zone)
-  const engine = createListsEngine({ lists, resolver, tables: openTables() })
+  const engine = createListsEngine({ lists, resolver, tables: openTables(), threads: 1 })
   const { stored, sizeBytes, envelope } = stageMessage(Buffer.from(content), testEnvelope())
   const message = {
     envelope,
@@ -25,6 +25,7 @@ async function symbolsOf(
     stream: () => stored.stream(),
   }
   const { symbols, score, status } = await engine.scan(message, new AbortController().signal)
+  await engine.close()
   assert.equal(status, 'ok')
   assert.equal(
     score,
@@ -92,4 +93,10 @@ test('a message with thousands of links asks a few questions', async () => {
   const text = Array.from({ length: 2_000 }, (_one, number) => `http://host${number}.d${number}.example/`).join('\r\n')
   const { asked } = await symbolsOf(`\r\n${text}`, [links], {})
   assert.equal(asked.length, 20)
+})
+
+test('a long message is read in a thread, with the same result', async () => {
+  const content = `Content-Type: text/plain\r\n\r\nsee http://www.bad.example/ ${'and more '.repeat(5_000)}`
+  const { symbols } = await symbolsOf(content, [links], { 'a bad.example.dbl.example': ['127.0.1.2'] })
+  assert.deepEqual(symbols, [{ name: 'DBL_EXAMPLE', score: 2.5, text: 'bad.example in dbl.example' }])
 })
