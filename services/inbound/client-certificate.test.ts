@@ -86,6 +86,29 @@ test('a fingerprint is enough, whoever signed; names and `verified` need the aut
   }
 })
 
+test('an access table says what becomes of a certificate', async (t) => {
+  const table = inlineMap('known', { [fingerprint]: 'REJECT stolen' })
+  const restrictions: readonly Restriction[] = [
+    { stage: 'rcpt', rule: { kind: 'check', subject: 'certificate', table }, text: '', at },
+  ]
+  const pipeline = { ...testPipeline, restrictions, sessions: [{ at, settings: { asksCertificate: true } }] }
+  const inbound = await start(t, { configuration: { pipeline }, listener: { tls: 'implicit' } })
+  for (const [certificate, expected] of [
+    [selfSigned, `554 5.7.1 <${fingerprint}>: Client certificate rejected: stolen`],
+    [partner, '250 2.1.5'],
+    [undefined, '250 2.1.5'],
+  ] as const) {
+    const client = await connected(t, inbound, {
+      implicitTls: true,
+      ...(certificate === undefined ? {} : { certificate }),
+    })
+    await dialogue(client, [
+      ['MAIL FROM:<a@example.net>', '250'],
+      ['RCPT TO:<jane@example.org>', expected],
+    ])
+  }
+})
+
 test('by STARTTLS too; who has not said it has proved nothing', async (t) => {
   const inbound = await permitting(t, { kind: 'certificate' }, { tls: 'offered' })
   assert.equal(await isPermitted(t, inbound, { starttls: true, certificate: partner }), true)

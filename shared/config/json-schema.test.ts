@@ -117,6 +117,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'restrict rcpt defer "450 later" when sender "a@b.c"',
       'client-certificate on 127.0.0.1 ask',
       'restrict data permit certificate verified',
+      `restrict rcpt check certificate { "${'AB'.repeat(32)}" = "OK" }`,
       'restrict data permit certificate name { "*.example.org" }',
       `restrict data reject when certificate fingerprint { "${'AB'.repeat(32)}" }`,
       'restrict data sleep 1s',

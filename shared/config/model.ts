@@ -557,12 +557,15 @@ export type RestrictionStage = 'connect' | 'helo' | 'mail' | 'rcpt' | 'data'
 
 export type RestrictionSubject = 'client' | 'helo' | 'sender' | 'recipient'
 
+/** Of an access table; `certificate`: its fingerprint. */
+export type AccessSubject = RestrictionSubject | 'certificate'
+
 export type RestrictionRule =
   | { readonly kind: 'permit'; readonly when?: RestrictionCondition }
   /** `reject` and `defer` with a text of their own, which begins with its code. */
   | { readonly kind: 'reply'; readonly reply: string; readonly when?: RestrictionCondition }
   /** An access table: its value says what to do. */
-  | { readonly kind: 'check'; readonly subject: RestrictionSubject; readonly table: Table }
+  | { readonly kind: 'check'; readonly subject: AccessSubject; readonly table: Table }
   | DnsblRule
   | { readonly kind: 'dnsbl-score'; readonly atLeast: number }
   | { readonly kind: 'client'; readonly fault: 'unknown' | 'unnamed' }

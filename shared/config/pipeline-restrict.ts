@@ -1,12 +1,12 @@
 import { parseAccessValue } from './access-value.ts'
 import type {
+  AccessSubject,
   DnsblRule,
   GreylistRule,
   Restriction,
   RestrictionCondition,
   RestrictionRule,
   RestrictionStage,
-  RestrictionSubject,
   Table,
 } from './model.ts'
 import { choiceOfListeners } from './listener-choice.ts'
@@ -23,7 +23,7 @@ import type { TokenReader } from './token-reader.ts'
 export const restrictStatements: Readonly<Record<string, ParseStatement>> = { restrict: parseRestrict }
 
 const stages = ['connect', 'helo', 'mail', 'rcpt', 'data'] as const
-const subjects = ['client', 'helo', 'sender', 'recipient'] as const
+const accessSubjects = ['client', 'helo', 'sender', 'recipient', 'certificate'] as const
 const domainFaults = ['non-fqdn', 'unknown-domain', 'unlisted'] as const
 const rejections = [
   'dnsbl',
@@ -70,7 +70,7 @@ function ruleOf(draft: PipelineDraft, stage: RestrictionStage): RestrictionRule 
       if (reader.accept('greylist')) return greylistOf(reader, stage)
       return replyRule(draft, stage, defaultDefer, /^4\d\d [\x20-\x7e]+$/)
     case 'check': {
-      const subject = subjectOf(reader, stage)
+      const subject = accessSubjectOf(reader, stage)
       return { kind: 'check', subject, table: accessTableOf(draft, subject) }
     }
     case 'dnsbl': {
@@ -158,7 +158,7 @@ function certificateOf(draft: PipelineDraft): RestrictionCondition {
 const fingerprint = /^[0-9A-F]{2}(?::?[0-9A-F]{2}){31}$/i
 
 /** What its values say now is read; a file that changes is read again by those who ask it. */
-function accessTableOf(draft: PipelineDraft, subject: RestrictionSubject): Table {
+function accessTableOf(draft: PipelineDraft, subject: AccessSubject): Table {
   const { reader, policy } = draft
   const first = reader.peek()
   const table = parseTables(policy, 'map', `"check ${subject}"`)
@@ -184,14 +184,14 @@ function valuesNow({ read }: PolicyDraft, { source }: Table): ReadonlyMap<string
   }
 }
 
-function subjectOf(reader: TokenReader, stage: RestrictionStage): RestrictionSubject {
-  const subject = choiceOf(reader, subjects, 'what is looked up')
+function accessSubjectOf(reader: TokenReader, stage: RestrictionStage): AccessSubject {
+  const subject = choiceOf(reader, accessSubjects, 'what is looked up')
   fitsStage(reader, subject, stage)
   return subject
 }
 
 /** At DATA there may be several recipients. */
-function fitsStage(reader: TokenReader, subject: RestrictionSubject, stage: RestrictionStage): void {
+function fitsStage(reader: TokenReader, subject: AccessSubject, stage: RestrictionStage): void {
   if (subject === 'recipient' && stage === 'data')
     reader.fail('value', 'there is no one recipient at DATA', reader.last.span, 'write it in the list `restrict rcpt`')
 }

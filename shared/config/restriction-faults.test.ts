@@ -71,6 +71,7 @@ test('what stands behind the end of a list is named', async () => {
 test('a certificate that nobody is asked for is named', async () => {
   const hint = 'write `client-certificate ask` here, or `verify` at the listener in smtpd.conf'
   assert.deepEqual(await told('rcpt permit certificate verified'), [`no-effect@1: ${hint}`])
+  assert.deepEqual(await told('rcpt check certificate { "AB" = "OK" }'), [`no-effect@1: ${hint}`])
   assert.deepEqual(await told('rcpt reject when certificate name { "a.example" }'), [`no-effect@1: ${hint}`])
 })
 

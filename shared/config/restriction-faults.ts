@@ -4,7 +4,7 @@ import type { Lint } from './lints.ts'
 import { subjectsOf } from './restriction-subjects.ts'
 import { asksForCertificate, sessionSettings } from './session-rules.ts'
 import type { SessionRule } from './session-rules.ts'
-import type { Configuration, Listener, Restriction, RestrictionStage } from './model.ts'
+import type { Configuration, Listener, Restriction, RestrictionRule, RestrictionStage } from './model.ts'
 
 const stages: readonly RestrictionStage[] = ['connect', 'helo', 'mail', 'rcpt', 'data']
 /** What is known only from this stage on. */
@@ -40,8 +40,7 @@ function withoutCertificate(
   listeners: readonly Listener[],
   sessions: readonly SessionRule[],
 ): readonly Lint[] {
-  const when = rule.kind === 'permit' || rule.kind === 'reply' ? rule.when : undefined
-  if (when?.kind !== 'certificate' && when?.kind !== 'certificate-table') return []
+  if (!asksOfCertificate(rule)) return []
   const chosen = listeners.filter((listener) => choice === undefined || isChosen(choice, listener))
   if (chosen.some((listener) => asksForCertificate(listener, sessionSettings(sessions, listener)))) return []
   const hint = 'write `client-certificate ask` here, or `verify` at the listener in smtpd.conf'
@@ -54,6 +53,12 @@ function beforeLogin({ stage, rule, at }: Restriction): readonly Lint[] {
   if (stage !== 'connect' || !isAsked) return []
   const message = 'with `restrict delay off` the list of connect is asked before anybody can log in'
   return [{ at, fault: { code: 'no-effect', message, hint: 'write it in the list of mail or rcpt' } }]
+}
+
+function asksOfCertificate(rule: RestrictionRule): boolean {
+  if (rule.kind === 'check') return rule.subject === 'certificate'
+  const when = rule.kind === 'permit' || rule.kind === 'reply' ? rule.when : undefined
+  return when?.kind === 'certificate' || when?.kind === 'certificate-table'
 }
 
 function faultsOfListener({ for: choice, at }: Restriction, listeners: readonly Listener[]): readonly Lint[] {

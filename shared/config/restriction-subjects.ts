@@ -7,7 +7,7 @@ export function subjectsOf(rule: RestrictionRule): readonly RestrictionSubject[]
     case 'reply':
       return rule.when?.kind === 'table' ? [rule.when.subject] : []
     case 'check':
-      return [rule.subject]
+      return rule.subject === 'certificate' ? [] : [rule.subject]
     case 'dnsbl':
       return [rule.of ?? 'client']
     case 'dnsbl-score':

@@ -2,7 +2,7 @@ import { isIPv4 } from 'node:net'
 
 import { parseAccessValue } from '../config/access-value.ts'
 import { settle } from '../config/settle.ts'
-import type { RestrictionRule, RestrictionSubject } from '../config/model.ts'
+import type { AccessSubject, RestrictionRule } from '../config/model.ts'
 import { domainOf, localPart } from '../mail/address.ts'
 import { about, parseReply } from './replies.ts'
 import type { Finding, Means, Question, SaidPath } from './question.ts'
@@ -49,6 +49,10 @@ async function keysOf(
     case 'helo':
       if (question.helo === undefined) return []
       return whole ? [question.helo] : withParents(question.helo)
+    case 'certificate': {
+      const { fingerprint } = question.certificate ?? {}
+      return fingerprint === undefined ? [] : [fingerprint, fingerprint.replaceAll(':', '')]
+    }
     case 'sender':
     case 'recipient': {
       const keys = addressKeys(question[subject], delimiter)
@@ -84,7 +88,7 @@ function networksOf(address: string): readonly string[] {
 /** `undefined`: nothing that is known. */
 async function findingOf(
   value: string,
-  subject: RestrictionSubject,
+  subject: AccessSubject,
   question: Question,
   { log }: Means,
 ): Promise<Finding | undefined> {

@@ -1,17 +1,18 @@
 import type { Reply } from '../mail/reply.ts'
-import type { RestrictionSubject } from '../config/model.ts'
+import type { AccessSubject } from '../config/model.ts'
 import type { Question } from './question.ts'
 
-const commands: Readonly<Record<RestrictionSubject, string>> = {
+const commands: Readonly<Record<AccessSubject, string>> = {
   client: 'Client host rejected',
   helo: 'Helo command rejected',
   sender: 'Sender address rejected',
   recipient: 'Recipient address rejected',
+  certificate: 'Client certificate rejected',
 }
 
 /** `<who>: Sender address rejected: why`; a client is told as `name[address]`. */
 export async function about(
-  subject: RestrictionSubject,
+  subject: AccessSubject,
   question: Question,
   [code, enhanced]: readonly [number, string],
   why: string,
@@ -19,7 +20,8 @@ export async function about(
   return { code, enhanced, text: `<${await nameOf(subject, question)}>: ${commands[subject]}: ${why}` }
 }
 
-async function nameOf(subject: RestrictionSubject, { client, helo, sender, recipient }: Question): Promise<string> {
+async function nameOf(subject: AccessSubject, question: Question): Promise<string> {
+  const { client, helo, sender, recipient, certificate } = question
   switch (subject) {
     case 'client': {
       const { name, forward } = await client.name()
@@ -31,6 +33,8 @@ async function nameOf(subject: RestrictionSubject, { client, helo, sender, recip
       return sender?.text ?? ''
     case 'recipient':
       return recipient?.text ?? ''
+    case 'certificate':
+      return certificate?.fingerprint ?? ''
   }
 }
 
