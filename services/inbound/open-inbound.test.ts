@@ -105,6 +105,23 @@ test('TLS below the minimum is refused', async (t) => {
   await assert.rejects(shown(inbound.port, old))
 })
 
+test('TLS 1.1 is spoken where it is written, 1.0 is not then, and what is newer wins', async (t) => {
+  const pipeline = { ...testPipeline, tlsMinimum: 'TLSv1.1' } as const
+  const inbound = await startInbound({ listener: { tls: 'implicit' }, configuration: { pipeline } })
+  t.after(() => inbound.close())
+  const at = (version: 'TLSv1' | 'TLSv1.1') =>
+    shown(inbound.port, { minVersion: version, maxVersion: version, ciphers: 'DEFAULT@SECLEVEL=0' })
+  assert.equal(await at('TLSv1.1'), 'mx.sluice.test')
+  await assert.rejects(at('TLSv1'))
+  const newer = await startInbound({
+    listener: { tls: 'implicit', protocols: 'TLSv1.2,TLSv1.3' },
+    configuration: { pipeline },
+  })
+  t.after(() => newer.close())
+  const old = { minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const
+  await assert.rejects(shown(newer.port, old), 'not listed')
+})
+
 test('a certificate that cannot be read is named before anything is opened', async () => {
   const pkis = new Map([['server', { ...testPki, cert: '/nonexistent/cert.pem' }]])
   await assert.rejects(

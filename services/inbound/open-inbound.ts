@@ -9,7 +9,7 @@ import { asksForCertificate, clientHelloWaitMs, sessionSettings } from '../../sh
 import type { SessionSettings } from '../../shared/config/session-rules.ts'
 import { mechanismsOf } from '../../shared/config/login-faults.ts'
 import { settle } from '../../shared/config/settle.ts'
-import { tlsVersions } from '../../shared/config/tls-words.ts'
+import { ciphersFor, tlsVersions } from '../../shared/config/tls-words.ts'
 import type { PasswordVerifier } from '../../shared/crypt/verify-password.ts'
 import { newMessageId } from '../../shared/mail/message-id.ts'
 import type { Greylist } from '../../shared/queue/greylist.ts'
@@ -497,7 +497,7 @@ async function certificatesOf(
   const clientCa = listener.ca === undefined ? undefined : configuration.cas.get(listener.ca)
   const versions = tlsVersions(listener.protocols, configuration.pipeline.tlsMinimum)
   if (versions === undefined) throw new Error(`protocols "${listener.protocols ?? ''}" leaves no version of TLS`)
-  const ciphers = listener.ciphers ?? configuration.ciphers
+  const ciphers = ciphersFor(versions.minVersion, listener.ciphers ?? configuration.ciphers)
   return Certificates.open({
     pkis: pkisOf(listener, configuration),
     tls: { ...versions, ...(ciphers === undefined ? {} : { ciphers }) },

@@ -122,9 +122,10 @@ export function mayUse({ demand }: HostWithDemand): boolean {
   return demand === undefined || demand.named || demand.mode === 'testing'
 }
 
-/** TLS to a host by the action, and at least what its domain demands (RFC 8461 §4.2, RFC 7672 §2.2). */
-export function withDemand(tls: TlsPolicy, { name, demand }: HostWithDemand): TlsPolicy {
-  if (demand === undefined || demand.mode === 'testing') return tls
+/** TLS to a host by the action, and at least what its domain demands (RFC 8461 §4.2, RFC 7672 §2.2): nothing before 1.2. */
+export function withDemand(policy: TlsPolicy, { name, demand }: HostWithDemand): TlsPolicy {
+  if (demand === undefined || demand.mode === 'testing') return policy
+  const tls = policy.minVersion === 'TLSv1.3' ? policy : { ...policy, minVersion: 'TLSv1.2' as const }
   if (demand.policy === 'mta-sts') return { ...tls, mode: 'required', verify: true }
   const { records, base, domain } = demand
   if (records === 'failed' || records.length === 0) return { ...tls, mode: 'required' }

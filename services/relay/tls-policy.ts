@@ -1,6 +1,6 @@
 import type { Configuration, RelayAction } from '../../shared/config/model.ts'
 import type { RelayUrl } from '../../shared/config/relay-url.ts'
-import { tlsVersions } from '../../shared/config/tls-words.ts'
+import { ciphersFor, tlsVersions } from '../../shared/config/tls-words.ts'
 import type { TlsPolicy } from '../../shared/smtp-client/open-connection.ts'
 import type { PemFiles } from './pem-files.ts'
 
@@ -17,11 +17,12 @@ export async function tlsPolicy(
   if (mode === 'none') return { mode, verify: false }
   const ca = action.ca === undefined ? configuration.pipeline.tlsCa : configuration.cas.get(action.ca)
   const pki = action.pki === undefined ? undefined : configuration.pkis.get(action.pki)
-  const ciphers = action.ciphers ?? configuration.ciphers
+  const versions = tlsVersions(action.protocols, configuration.pipeline.tlsMinimum) ?? { minVersion: 'TLSv1.3' }
+  const ciphers = ciphersFor(versions.minVersion, action.ciphers ?? configuration.ciphers)
   return {
     mode,
     verify: mode !== 'opportunistic' && action.tls !== 'no-verify',
-    ...(tlsVersions(action.protocols, configuration.pipeline.tlsMinimum) ?? { minVersion: 'TLSv1.3' }),
+    ...versions,
     ...(ciphers === undefined ? {} : { ciphers }),
     ...(ca === undefined ? {} : { ca: await pemFiles.read(ca) }),
     ...(pki === undefined ? {} : { cert: await pemFiles.read(pki.cert), key: await pemFiles.read(pki.key) }),

@@ -11,7 +11,7 @@ import type { PipelineDraft } from './pipeline-grammar.ts'
 import { queueOfHost } from './relay-url.ts'
 import { uselessSetting } from './session-rules.ts'
 import { restrictionFaults } from './restriction-faults.ts'
-import { tlsVersions } from './tls-words.ts'
+import { tlsVersions, versionsKeptOut } from './tls-words.ts'
 
 /** What only both files together show. `textOf` gives the text of a file that was read. */
 export function checkConfiguration(
@@ -27,6 +27,8 @@ export function checkConfiguration(
   for (const action of configuration.actions.values()) {
     for (const fault of [...faultsOfAction(action, configuration), ...deliveryFaults(action, configuration)])
       say('error', action.at, fault)
+    const keptOut = action.kind === 'relay' ? keptOutFault(action.protocols, configuration) : undefined
+    if (keptOut !== undefined) say('warning', action.at, keptOut)
     if (acceptsAnybody(action) && !pipeline.stated.has('users')) {
       say('warning', action.at, {
         code: 'incomplete',
@@ -38,6 +40,8 @@ export function checkConfiguration(
   for (const listener of configuration.listeners) {
     const fault = protocolFault(listener.protocols, configuration)
     if (fault !== undefined) say('error', listener.at, fault)
+    const keptOut = fault === undefined ? keptOutFault(listener.protocols, configuration) : undefined
+    if (keptOut !== undefined) say('warning', listener.at, keptOut)
     if (listener.auth.kind === 'none' || listener.auth.table !== undefined) continue
     if (configuration.pipeline.login.length > 0) continue
     say('warning', listener.at, {
@@ -207,6 +211,14 @@ function protocolFault(protocols: string | undefined, { pipeline }: Configuratio
   if (tlsVersions(protocols, pipeline.tlsMinimum) !== undefined) return undefined
   const message = `protocols "${protocols ?? ''}" leaves nothing at or above \`tls minimum ${pipeline.tlsMinimum}\``
   return { code: 'conflict', message, hint: 'change `protocols` here, or `tls minimum` of pipeline.conf' }
+}
+
+/** Versions that are asked for here, and that nothing is spoken in. */
+function keptOutFault(protocols: string | undefined, { pipeline }: Configuration): Fault | undefined {
+  const keptOut = protocols === undefined ? [] : versionsKeptOut(protocols, pipeline.tlsMinimum)
+  if (keptOut.length === 0) return undefined
+  const message = `${keptOut.join(' and ')}: not spoken, since the oldest version is that of \`tls minimum ${pipeline.tlsMinimum}\``
+  return { code: 'no-effect', message, hint: 'leave it out' }
 }
 
 function deliversBy(method: LocalAction['method']['kind'], { actions }: Configuration): boolean {

@@ -47,6 +47,7 @@ export type DiagnosticCode =
   | 'restriction-order'
   | 'socket-mode'
   | 'certificate'
+  | 'old-tls'
   | 'plaintext-auth'
   | 'spam-threshold'
   | 'short-keys'

@@ -150,6 +150,13 @@ test('nothing listens on port 25: told where there are ports for users', async (
   assert.deepEqual(await lintBoth(['listen on eth0 port 2525', ...policy], login), [])
 })
 
+test('old versions of TLS are named, where they are let in and where they are asked for in vain', async () => {
+  const policy = ['action "a" relay protocols "TLSv1.1,TLSv1.2"', 'match for any action "a"']
+  assert.deepEqual(await lintBoth(policy, []), ['no-effect@1'])
+  assert.deepEqual(await lintBoth(policy, ['tls minimum TLSv1.1']), ['old-tls@1'])
+  assert.deepEqual(await lintBoth([policy[0]?.replace('TLSv1.1,', '') ?? '', policy[1] ?? ''], []), [])
+})
+
 test('a table of patterns needs no postmap', async () => {
   writeFileSync(join(folder, 'access'), '/spam/ REJECT\n')
   const policy = ['table p "regexp:./access"', 'action "a" relay', 'match for any action "a"']

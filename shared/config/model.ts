@@ -416,7 +416,7 @@ export interface PipelineSettings {
   /** Content filters that speak SMTP, in place of the queue that answers at their address. */
   readonly externals: readonly ExternalFilter[]
   readonly sockets: ReadonlyMap<string, string>
-  readonly tlsMinimum: 'TLSv1.2' | 'TLSv1.3'
+  readonly tlsMinimum: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3'
   /** File of the authorities that certificates on the way out are checked with; absent: those that come with Node. */
   readonly tlsCa?: string
   /**

@@ -4,6 +4,7 @@ import { Once } from './once.ts'
 import { finish, namedFile, choiceOf } from './pipeline-draft.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 import type { TokenReader } from './token-reader.ts'
+import { isOlder, knownVersions } from './tls-words.ts'
 
 /** The way out: signatures, TLS, relaying. */
 export const outboundStatements: Readonly<Record<string, ParseStatement>> = {
@@ -101,7 +102,13 @@ function parseTls(draft: PipelineDraft): void {
   reader.next()
   if (reader.accept('ca')) return finish(draft, { tlsCa: namedFile(draft, 'the trusted authorities') })
   reader.expect('minimum', 'or "ca" behind "tls"')
-  finish(draft, { tlsMinimum: choiceOf(reader, ['TLSv1.2', 'TLSv1.3'] as const, 'a version') })
+  const { span } = reader.peek()
+  const tlsMinimum = choiceOf(reader, knownVersions, 'a version')
+  if (isOlder(tlsMinimum, 'TLSv1.2')) {
+    const message = `${tlsMinimum} is broken, and no server should speak it any more (RFC 8996)`
+    reader.warn('old-tls', message, span, 'leave it out: nearly everybody has TLSv1.2')
+  }
+  finish(draft, { tlsMinimum })
 }
 
 /** `relay port N`. */

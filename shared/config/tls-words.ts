@@ -2,17 +2,20 @@ import { createSecureContext, DEFAULT_CIPHERS } from 'node:tls'
 
 import type { TokenReader } from './token-reader.ts'
 
-export type TlsVersion = 'TLSv1.2' | 'TLSv1.3'
+/** Oldest first. SSL is never spoken. */
+export const knownVersions = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const
 
-/** Versions by the words of `protocols`; what is older than 1.2 is never spoken. */
+export type TlsVersion = (typeof knownVersions)[number]
+
+/** Versions by the words of `protocols`. */
 const versions: Readonly<Record<string, readonly TlsVersion[]>> = {
-  all: ['TLSv1.2', 'TLSv1.3'],
-  legacy: ['TLSv1.2', 'TLSv1.3'],
+  all: knownVersions,
+  legacy: knownVersions,
   secure: ['TLSv1.2', 'TLSv1.3'],
   default: ['TLSv1.2', 'TLSv1.3'],
-  tlsv1: ['TLSv1.2', 'TLSv1.3'],
-  'tlsv1.0': [],
-  'tlsv1.1': [],
+  tlsv1: knownVersions,
+  'tlsv1.0': ['TLSv1'],
+  'tlsv1.1': ['TLSv1.1'],
   'tlsv1.2': ['TLSv1.2'],
   'tlsv1.3': ['TLSv1.3'],
 }
@@ -42,7 +45,7 @@ export function parseTlsProtocols(text: string): ReadonlySet<TlsVersion> | undef
     const name = not ? word.slice(1) : word
     const meant = Object.hasOwn(versions, name) ? versions[name] : undefined
     if (meant === undefined) return undefined
-    if (not && index === 0) for (const version of ['TLSv1.2', 'TLSv1.3'] as const) allowed.add(version)
+    if (not && index === 0) for (const version of knownVersions) allowed.add(version)
     for (const version of meant) {
       if (not) allowed.delete(version)
       else allowed.add(version)
@@ -51,17 +54,39 @@ export function parseTlsProtocols(text: string): ReadonlySet<TlsVersion> | undef
   return allowed
 }
 
-/** The versions a connection may have: those of `protocols`, none below the minimum; absent: nothing is left. */
+/**
+ * The versions a connection may have: those of `protocols`, none below the minimum; absent: nothing is left. TLS agrees on a range: what
+ * is cut off from the newest by a version that is missing is not spoken.
+ */
 export function tlsVersions(
   protocols: string | undefined,
   minimum: TlsVersion,
 ): { readonly minVersion: TlsVersion; readonly maxVersion?: TlsVersion } | undefined {
   const allowed = protocols === undefined ? undefined : parseTlsProtocols(protocols)
   if (allowed === undefined) return { minVersion: minimum }
-  const has12 = allowed.has('TLSv1.2') && minimum === 'TLSv1.2'
-  const has13 = allowed.has('TLSv1.3')
-  if (!has12) return has13 ? { minVersion: 'TLSv1.3' } : undefined
-  return has13 ? { minVersion: 'TLSv1.2' } : { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' }
+  const newestFirst = knownVersions.slice(knownVersions.indexOf(minimum)).reverse()
+  const first = newestFirst.findIndex((version) => allowed.has(version))
+  const maxVersion = newestFirst[first]
+  if (maxVersion === undefined) return undefined
+  const missing = newestFirst.slice(first).findIndex((version) => !allowed.has(version))
+  const minVersion = newestFirst[missing < 0 ? newestFirst.length - 1 : first + missing - 1] ?? maxVersion
+  return maxVersion === 'TLSv1.3' ? { minVersion } : { minVersion, maxVersion }
+}
+
+/** Versions that are named one by one and that the minimum keeps out. */
+export function versionsKeptOut(protocols: string, minimum: TlsVersion): readonly TlsVersion[] {
+  const words = protocols.toLowerCase().split(/[,:\s]+/)
+  const named = words.flatMap((word) => (/^tlsv1\.\d$/.test(word) ? (versions[word] ?? []) : []))
+  return named.filter((version) => isOlder(version, minimum))
+}
+
+export function isOlder(version: TlsVersion, than: TlsVersion): boolean {
+  return knownVersions.indexOf(version) < knownVersions.indexOf(than)
+}
+
+/** The list for a connection that may be as old as that: OpenSSL has ciphers and signatures of TLS before 1.2 at its lowest level only. */
+export function ciphersFor(minVersion: TlsVersion, ciphers: string | undefined): string | undefined {
+  return isOlder(minVersion, 'TLSv1.2') ? `${ciphers ?? DEFAULT_CIPHERS}:@SECLEVEL=0` : ciphers
 }
 
 /** In OpenSSL's notation; a word of libtls stands for its list. Undefined when TLS knows none of the ciphers. */
@@ -82,7 +107,7 @@ export function readProtocols(reader: TokenReader): string {
   const allowed = parseTlsProtocols(text)
   const hint = 'TLSv1.2, TLSv1.3 or both with a comma; `secure` is both'
   if (allowed === undefined) reader.fail('value', `"${text}" names no versions of TLS`, span, hint)
-  if (allowed.size === 0) reader.fail('value', 'TLS older than 1.2 is not spoken here', span, hint)
+  if (allowed.size === 0) reader.fail('value', `"${text}" leaves no version of TLS`, span, hint)
   return text
 }
 

@@ -1,6 +1,6 @@
 import type { NetConnectOpts, Socket } from 'node:net'
 import { connect, isIP } from 'node:net'
-import type { ConnectionOptions, SecureContext } from 'node:tls'
+import type { ConnectionOptions, SecureContext, SecureVersion } from 'node:tls'
 
 import type { Reply } from '../mail/reply.ts'
 import { formatReply, isPermanent, isPositive } from '../mail/reply.ts'
@@ -44,8 +44,8 @@ export interface TlsPolicy {
   readonly verify: boolean
   /** What its certificate must be by the domain's TLSA records; in place of `verify`, for `required`. */
   readonly dane?: DaneDemand
-  readonly minVersion?: 'TLSv1.2' | 'TLSv1.3'
-  readonly maxVersion?: 'TLSv1.2' | 'TLSv1.3'
+  readonly minVersion?: SecureVersion
+  readonly maxVersion?: SecureVersion
   /** In OpenSSL's notation. */
   readonly ciphers?: string
   /** PEM: trusted roots instead of the system's, and our own certificate. */

@@ -48,6 +48,11 @@ export const elsewhereRows: readonly ElsewhereRow[] = [
     shownBy: ['services/inbound/open-inbound.test.ts', 'TLS below the minimum is refused'],
   },
   {
+    row: 21,
+    what: 'older ones where they are written',
+    shownBy: ['services/inbound/open-inbound.test.ts', 'TLS 1.1 is spoken where it is written'],
+  },
+  {
     row: 24,
     what: 'one line for a handshake',
     shownBy: ['services/inbound/tls-session.test.ts', 'a handshake is told in one line'],
@@ -225,6 +230,6 @@ export const elsewhereRows: readonly ElsewhereRow[] = [
   {
     row: 84,
     what: 'the looks at a domain from outside',
-    shownBy: { issue: '7: See everything: the command line' },
+    shownBy: ['test/scenarios/doctor.test.ts', 'the doctor tells how the world sees a domain'],
   },
 ]
