@@ -4,11 +4,10 @@ import type { Mailbox, ReversePath } from '../../shared/mail/address.ts'
 import { copyKey } from '../../shared/mail/envelope.ts'
 import { formatUpstream } from '../../shared/mail/envelope.ts'
 import type { Envelope, Origin, Recipient, Upstream } from '../../shared/mail/envelope.ts'
-import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import { newMessageId } from '../../shared/mail/message-id.ts'
 import { SmtpError, replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
-import type { EarlyDecision } from '../../shared/pipeline/before-accept.ts'
+import type { EarlyDecision, Unaccepted } from '../../shared/pipeline/before-accept.ts'
 import type { IncomingContent } from '../../shared/spool/spool.ts'
 import type { Offence } from '../../shared/config/rate-rules.ts'
 import { acceptanceEdits, envelopeOf, tagsOf, traceFields } from './acceptance.ts'
@@ -484,7 +483,7 @@ export class MailTransactions {
     // A filter took its time, and the client did not.
     if (receiver.fault !== undefined) return this.#refuse('data', receiver.fault)
     const facts = filtered === undefined ? receiver.facts() : filtered.facts()
-    const { listener, clock, pipeline, rewriting } = this.#reception
+    const { listener, clock, pipeline, rewriting, beforeAccept } = this.#reception
     const { hostname } = this.#client
     const at = clock.now()
     const envelope = envelopeOf(transaction, listener, at)
@@ -499,7 +498,9 @@ export class MailTransactions {
       if (verdict !== undefined) edits.push(...verdict.edits)
       if (rewriting !== undefined) edits.push(...(await rewriting.header((filtered ?? receiver).section(), envelope)))
       const sent = found?.redirect === undefined ? envelope : await this.#redirected(envelope, found.redirect)
-      const early = found?.fate === undefined ? await this.#decision(sent, content, edits, startedAt) : undefined
+      const waitMs = found?.fate === undefined && this.#mayWait ? beforeAccept?.deadlineMs : undefined
+      const early =
+        waitMs === undefined ? undefined : await this.#decision({ envelope: sent, content, edits }, startedAt + waitMs)
       if (early?.disposition.kind === 'reject') receiver.refuse(early.disposition.reply)
       if (receiver.fault !== undefined) return this.#refuse('data', receiver.fault)
       await pipeline.accept(sent, content, edits, found?.fate ?? early)
@@ -512,19 +513,12 @@ export class MailTransactions {
     return { code: 250, enhanced: '2.0.0', text: `Ok: queued as ${transaction.id}` }
   }
 
-  /** The filter's, where clients of this listener wait for it. */
-  async #decision(
-    envelope: Envelope,
-    content: IncomingContent,
-    edits: readonly HeaderEdit[],
-    startedAt: number,
-  ): Promise<EarlyDecision | undefined> {
-    const { beforeAccept, pipeline, clock, monotonic } = this.#reception
-    if (beforeAccept === undefined || !this.#mayWait) return undefined
-    const asking = new AbortController()
-    this.#asking = asking
-    const untilAt = clock.now() + beforeAccept.deadlineMs - (monotonic() - startedAt)
-    const decision = await pipeline.decide({ envelope, content, edits }, { untilAt, signal: asking.signal })
+  /** The filter's; the client waits for it until then, by the monotonic clock. */
+  async #decision(message: Unaccepted, until: number): Promise<EarlyDecision | undefined> {
+    const { pipeline, clock, monotonic } = this.#reception
+    this.#asking = new AbortController()
+    const asking = { untilAt: clock.now() + until - monotonic(), signal: this.#asking.signal }
+    const decision = await pipeline.decide(message, asking)
     this.#asking = undefined
     return decision
   }
