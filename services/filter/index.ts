@@ -23,7 +23,7 @@ import { forgedFieldEdits } from './forged-fields.ts'
 import { EngineFailure, runEngines } from './run-engines.ts'
 import type { EngineRun, EngineSettings } from './run-engines.ts'
 import { spamEdits } from './spam-fields.ts'
-import { rulesFor, trustOf } from './spam-policy.ts'
+import { blockOf, rulesFor, trustOf } from './spam-policy.ts'
 import type { SpamRules, Trust } from './spam-policy.ts'
 import { judge } from './verdict.ts'
 import type { Verdict } from './verdict.ts'
@@ -91,8 +91,9 @@ export async function filter(
   const ask = (asked: readonly EngineSettings[]): Promise<readonly EngineRun[]> =>
     runEngines(asked, scanned, { signal, log, metrics, troubles })
   const trust = await settle(tables, (settled) => trustOf(spam, envelope, settled))
+  const blocked = await settle(tables, (settled) => blockOf(spam, envelope, message.pending, settled))
   const { runs, trusted } =
-    message.released === true ? { runs: [], trusted: undefined } : await askEngines(looking, ask, trust)
+    message.released === true ? { runs: [], trusted: undefined } : await askEngines(looking, ask, { trust, blocked })
   const rules = await settle(tables, (settled) => rulesFor(spam, envelope, message.pending, settled))
   const verdict = judge(runs, {
     thresholds: rules,
@@ -115,16 +116,43 @@ export async function filter(
   return decide(message, applyEdits(scanned.header, message.edits), { verdict, rules, findings, runs }, configuration)
 }
 
-/** Trusted mail is not searched for spam; where that needs a proof, whoever can give it is asked first. */
+/** What is said about a message before anybody looks at it. */
+interface Prejudice {
+  readonly trust: Trust | undefined
+  /** Why it is spam. */
+  readonly blocked: string | undefined
+}
+
+/**
+ * Trusted and blocked mail is not searched for spam; where trust needs a proof, whoever can give it is asked first. Who is proven to be
+ * trusted is not blocked.
+ */
 async function askEngines(
   engines: readonly EngineSettings[],
   ask: (asked: readonly EngineSettings[]) => Promise<readonly EngineRun[]>,
-  trust: Trust | undefined,
+  { trust, blocked }: Prejudice,
 ): Promise<{ readonly runs: readonly EngineRun[]; readonly trusted: string | undefined }> {
-  if (trust === undefined) return { runs: await ask(engines), trusted: undefined }
+  if (trust === undefined && blocked === undefined) return { runs: await ask(engines), trusted: undefined }
   const runs = await ask(engines.filter(({ role }) => role !== 'spam'))
-  if (!trust.needsProof || provesSender(runs)) return { runs, trusted: trust.reason }
-  return { runs: [...runs, ...(await ask(engines.filter(({ role }) => role === 'spam')))], trusted: undefined }
+  if (trust !== undefined && (!trust.needsProof || provesSender(runs))) return { runs, trusted: trust.reason }
+  const others =
+    blocked === undefined ? await ask(engines.filter(({ role }) => role === 'spam')) : [blockedRun(blocked)]
+  return { runs: [...runs, ...others], trusted: undefined }
+}
+
+const blockedScore = 100
+
+/** As if an engine had found it. */
+function blockedRun(reason: string): EngineRun {
+  const symbols = [{ name: 'BLOCKED', score: blockedScore, text: `${reason}: not looked through for spam` }]
+  const engine = {
+    name: 'blocked',
+    applies: () => true,
+    scan: () => Promise.reject(new Error()),
+    close: async () => {},
+  }
+  const settings = { engine, role: 'spam', weight: 1, timeoutMs: 0, onFailure: 'proceed' } as const
+  return { settings, result: { status: 'ok', score: blockedScore, symbols, tookMs: 0 } }
 }
 
 async function scanMessage({ envelope, stored, edits, sizeBytes }: StageMessage): Promise<ScanMessage> {

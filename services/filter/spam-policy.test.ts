@@ -20,6 +20,7 @@ const plain: PipelineSettings['spam'] = {
   engines: [],
   policies: [],
   clean: [],
+  blocked: [],
   lists: [],
 }
 
@@ -107,6 +108,27 @@ test('a trusted sender is trusted when SPF proves it, a forger is not', async ()
   const forged = await headerOf(settings, forger)
   assert.match(forged, /GTUBE=1000/)
   assert.doesNotMatch(forged, /TRUSTED/)
+})
+
+test('mail of who is blocked is spam without a look, unless it is proven to be of somebody trusted', async () => {
+  const ordinary = Buffer.from('From: jane@example.org\r\nSubject: x\r\n\r\nhello\r\n')
+  const isSpam = async (spam: TestSettings['spam'], to = ['x@y.example'], tags: readonly string[] = []) => {
+    const { context } = testContext(zoneResolver(records), { spam: { junk: 5, ...spam } })
+    const stage = await openFilter(context)
+    const message = stageMessage(ordinary, envelopeFor(to, tags))
+    const disposition = await stage.handle({ ...message, pending: to.map((_, index) => index) }, context)
+    await stage.close()
+    return /^X-Spam-Status: Yes, score=100 [^]*tests=[^]*BLOCKED=100/m.test(headerBehind(ordinary, disposition))
+  }
+  const senders = { kind: 'mail-from', table: listTable('jane@example.org') } as const
+  assert.equal(await isSpam({ blocked: [senders] }), true)
+  assert.equal(await isSpam({ blocked: [{ kind: 'src', table: listTable('192.0.2.0/24') }] }), true)
+  assert.equal(await isSpam({ blocked: [{ kind: 'tag', tag: 'Bad' }] }, ['x@y.example'], ['Bad']), true)
+  assert.equal(await isSpam({ blocked: [{ kind: 'tag', tag: 'Bad' }] }), false)
+  const trap = { kind: 'rcpt-to', table: listTable('trap@y.example') } as const
+  assert.equal(await isSpam({ blocked: [trap] }, ['trap@y.example']), true)
+  assert.equal(await isSpam({ blocked: [trap] }, ['trap@y.example', 'x@y.example']), false, 'another wants it')
+  assert.equal(await isSpam({ blocked: [senders], clean: [senders] }), false, 'SPF proves that it is hers')
 })
 
 test('junk tells its level and each finding, in lines that a header field may have', async () => {

@@ -1,4 +1,5 @@
 import type {
+  BlockedCondition,
   PipelineSettings,
   SpamAction,
   SpamCondition,
@@ -82,6 +83,38 @@ export function trustOf(settings: SpamSettings, envelope: Envelope, tables: Tabl
   const fitting = settings.clean.filter((condition) => holds(condition, envelope, tables))
   const best = fitting.find(({ kind }) => kind !== 'mail-from') ?? fitting[0]
   return best === undefined ? undefined : { reason: describe(best), needsProof: best.kind === 'mail-from' }
+}
+
+/** Why a message is spam without a look: the first condition of `spam blocked` that fits. @throws TableError */
+export function blockOf(
+  { blocked }: SpamSettings,
+  envelope: Envelope,
+  pending: readonly number[],
+  tables: TableSet,
+): string | undefined {
+  const fitting = blocked.find((condition) => isBlocked(condition, envelope, pending, tables))
+  if (fitting === undefined) return undefined
+  return fitting.kind === 'rcpt-to' ? `recipients in <${fitting.table.name}>` : describe(fitting)
+}
+
+/** Whoever forges a blocked sender gets what he asks for: no proof is needed. */
+function isBlocked(
+  condition: BlockedCondition,
+  envelope: Envelope,
+  pending: readonly number[],
+  tables: TableSet,
+): boolean {
+  switch (condition.kind) {
+    case 'tag':
+    case 'src':
+      return holds(condition, envelope, tables)
+    case 'mail-from':
+      return envelope.reversePath !== null && tables.matchesMailbox(condition.table, envelope.reversePath)
+    case 'rcpt-to': {
+      const mailboxes = pending.flatMap((index) => envelope.recipients[index]?.mailbox ?? [])
+      return mailboxes.length > 0 && mailboxes.every((mailbox) => tables.matchesMailbox(condition.table, mailbox))
+    }
+  }
 }
 
 function holds(condition: SpamCondition, envelope: Envelope, tables: TableSet): boolean {

@@ -134,6 +134,7 @@ export function testContext(
           engines: [{ kind: 'builtin', weight: 1, classifier: false }],
           policies: [],
           clean: [],
+          blocked: [],
           lists: [],
           ...settings.spam,
         },

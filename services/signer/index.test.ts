@@ -142,6 +142,16 @@ test('a signed message is accepted by mailauth, RSA and Ed25519 together, short 
   await stage.close()
 })
 
+test('a signature has the form and the lifetime that its key is configured with: 21 days from when it was made', async () => {
+  const stage = await signer(entry('example.org', 'rsa', 'relaxed/simple', 21 * 86_400_000))
+  const signed = leaving(plain, editsOf(await stage.sign(plain)))
+    .toString()
+    .replaceAll(/\r\n[ \t]+/g, ' ')
+  const [, made, expires] = /^DKIM-Signature:.*? c=relaxed\/simple;.*? t=(\d+);.*? x=(\d+);/m.exec(signed) ?? []
+  assert.equal(Number(expires) - Number(made), 1_814_400)
+  await stage.close()
+})
+
 test('what is signed is the message with its edits applied', async () => {
   const stage = await signer(entry('example.org'))
   const edits: HeaderEdit[] = [

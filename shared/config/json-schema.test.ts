@@ -83,6 +83,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'spam for recipient "joe@a.org" junk 3',
       'spam clean { 10.0.0.0/8 } bypass',
       'spam clean tag Mine bypass',
+      'spam blocked rcpt-to "trap@a.org"',
       'auth-results verify spf dkim arc min-key-bits 2048 trust-arc { "lists.example" }',
       'arc seal domain a.org selector s key "dkim"',
       'login from { joe = "x" }, dovecot "dovecot:12345", dovecot "/run/dovecot/auth-client", http "https://a.org/x" secret file "password", oauth introspect "https://a.org/i" client "me" secret file "password" user field "email" scope "mail"',

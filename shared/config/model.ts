@@ -352,6 +352,8 @@ export interface PipelineSettings {
     readonly engines: readonly SpamEngine[]
     /** Mail that is not looked through for spam. */
     readonly clean: readonly SpamCondition[]
+    /** Mail that is spam without a look, unless it is clean by one of those. */
+    readonly blocked: readonly BlockedCondition[]
     /** Who is on one of them gets its score. */
     readonly lists: readonly SpamList[]
   }
@@ -705,6 +707,11 @@ export type SpamCondition =
   | { readonly kind: 'tag'; readonly tag: string }
   /** `src`: the client's address; `mail-from`: the reverse-path, when SPF proves it. */
   | { readonly kind: 'src' | 'mail-from'; readonly table: Table }
+
+export type BlockedCondition =
+  | SpamCondition
+  /** Holds when all recipients are in it. */
+  | { readonly kind: 'rcpt-to'; readonly table: Table }
 
 export type LoginSetting =
   | { readonly kind: 'table'; readonly table: Table }

@@ -27,6 +27,9 @@ test('engines, thresholds and actions are stated for a tag, for networks, for a 
     clamd,
     'virus for tag ORIGINATING infected reject',
     'spam for recipient { "jane@example.org" } junk 2',
+    'spam blocked mail-from { "@spam.example" }',
+    'spam blocked rcpt-to { "trap@example.org" }',
+    'spam blocked <nets>',
   )
   assert.deepEqual(
     enginePolicies.map((policy) => [policy.for.kind, policy.engines]),
@@ -36,6 +39,10 @@ test('engines, thresholds and actions are stated for a tag, for networks, for a 
     ],
   )
   assert.deepEqual(virus?.policies, [{ tag: 'ORIGINATING', infected: 'reject' }])
+  assert.deepEqual(
+    spam.blocked.map(({ kind }) => kind),
+    ['mail-from', 'rcpt-to', 'src'],
+  )
   assert.deepEqual([spam.policies[0]?.for.kind, spam.policies[0]?.junk], ['recipient', 2])
 })
 
@@ -50,6 +57,7 @@ test('an engine that is not there, or words that mean nothing, are refused with 
     ['engines for tag A', /an engine, or none/],
     ['engines for domain x virus', /whose mail it is for/],
     ['engines virus', /for/],
+    ['spam blocked', /whose mail is spam/],
     ['virus for tag A infected reject', /nobody looks for viruses so far[^]*virus clamd/],
     [`${clamd}\n${clamd}`, /"virus clamd" is stated already/],
     [`${clamd}\nvirus for tag A infected burn`, /what to do/],

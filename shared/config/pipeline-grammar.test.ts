@@ -122,8 +122,8 @@ test('every statement ends in the settings', () => {
     onFailure: 'proceed',
   })
   assert.equal(settings.queues.get('greylist')?.tag, 'Greylisted')
-  const { policies, clean, engines, lists, ...general } = settings.spam
-  assert.deepEqual(lists, [])
+  const { policies, blocked, clean, engines, lists, ...general } = settings.spam
+  assert.deepEqual([lists, blocked], [[], []])
   assert.deepEqual(engines, [{ kind: 'builtin', weight: 1, classifier: true }])
   assert.deepEqual(general, { junk: 4.5, quarantine: 10, reject: 12, discard: 15, header: 'X-Bad', subject: '***' })
   assert.deepEqual(

@@ -75,6 +75,7 @@ export function defaultPipeline(): PipelineSettings {
       engines: [{ kind: 'builtin', weight: 1, classifier: true }],
       policies: [],
       clean: [],
+      blocked: [],
       lists: [],
     },
     enginePolicies: [],

@@ -1,4 +1,4 @@
-import type { RspamdEngine, SpamAction, SpamCondition, SpamEngine, SpamPolicy } from './model.ts'
+import type { BlockedCondition, RspamdEngine, SpamAction, SpamCondition, SpamEngine, SpamPolicy } from './model.ts'
 import { finish, choiceOf, placeOf, scoreOf, tagOf } from './pipeline-draft.ts'
 import type { PipelineDraft } from './pipeline-draft.ts'
 import { dnsblOf, signedScoreOf } from './pipeline-dnsbl.ts'
@@ -7,11 +7,12 @@ import type { TokenReader } from './token-reader.ts'
 
 const actions: readonly SpamAction[] = ['junk', 'quarantine', 'reject', 'discard']
 
-/** `spam SETTINGS`, `spam for CONDITION SETTINGS`, `spam clean CONDITION bypass` or `spam list ...`; statements add up. */
+/** `spam SETTINGS`, `spam for CONDITION SETTINGS`, `spam clean CONDITION bypass`, `spam blocked CONDITION` or `spam list ...`; statements add up. */
 export function parseSpam(draft: PipelineDraft): void {
   const { reader } = draft
   reader.next()
   if (reader.accept('clean')) parseClean(draft)
+  else if (reader.accept('blocked')) parseBlocked(draft)
   else if (reader.accept('for')) parsePolicy(draft)
   else if (reader.accept('list')) parseList(draft)
   else parseSettings(draft)
@@ -27,7 +28,17 @@ function parseSettings(draft: PipelineDraft): void {
     else if (reader.at('engine')) spam = { ...spam, engines: withEngine(draft, spam.engines) }
     else if (reader.accept('subject')) spam = { ...spam, subject: reader.string('a text').text }
     else if (reader.accept('header')) spam = { ...spam, header: fieldNameOf(draft) }
-    else reader.unexpected('a setting of spam', ['engine', ...actions, 'header', 'subject', 'clean', 'for', 'list'])
+    else
+      reader.unexpected('a setting of spam', [
+        'engine',
+        ...actions,
+        'header',
+        'subject',
+        'clean',
+        'blocked',
+        'for',
+        'list',
+      ])
   }
   finish(draft, { spam })
 }
@@ -181,4 +192,20 @@ function cleanConditionOf(draft: PipelineDraft): SpamCondition {
   if (reader.accept('src') || atTables(reader))
     return { kind: 'src', table: parseTables(draft.policy, 'either', '"clean"') }
   return reader.unexpected('whose mail is clean', ['src', 'mail-from', 'tag'])
+}
+
+/** `spam blocked <networks>`, `... mail-from <senders>`, `... rcpt-to <recipients>`, `... tag NAME`. */
+function parseBlocked(draft: PipelineDraft): void {
+  const { spam } = draft.settings
+  finish(draft, { spam: { ...spam, blocked: [...spam.blocked, blockedConditionOf(draft)] } })
+}
+
+function blockedConditionOf(draft: PipelineDraft): BlockedCondition {
+  const { reader } = draft
+  if (reader.accept('tag')) return { kind: 'tag', tag: tagOf(reader) }
+  for (const kind of ['mail-from', 'rcpt-to'] as const)
+    if (reader.accept(kind)) return { kind, table: parseTables(draft.policy, 'either', `"${kind}"`) }
+  if (reader.accept('src') || atTables(reader))
+    return { kind: 'src', table: parseTables(draft.policy, 'either', '"blocked"') }
+  return reader.unexpected('whose mail is spam', ['src', 'mail-from', 'rcpt-to', 'tag'])
 }
