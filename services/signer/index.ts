@@ -86,9 +86,9 @@ async function signStage(
   const domains = signingDomains(header, message)
   const choice = await rings.dkim.choose(domains)
   const sealing = await sealingOf(message, context.configuration, rings.arc)
-  const unusable = [choice, sealing].find((one) => one?.kind === 'unusable')
-  if (unusable?.kind === 'unusable') {
-    context.log.error({ id, reason: unusable.reason }, 'not signed: the message waits for its DKIM key')
+  for (const one of [choice, sealing]) {
+    if (one?.kind !== 'unusable') continue
+    context.log.error({ id, reason: one.reason }, 'not signed: the message waits for its DKIM key')
     return reject(replies.tryLater)
   }
   if (choice.kind === 'none' && sealing === undefined)
@@ -96,7 +96,7 @@ async function signStage(
   const keys = choice.kind === 'keys' ? choice.keys.filter((key) => !isSignedBy(key, message.edits)) : []
   const options = sealing?.kind === 'seal' ? sealing.options : undefined
   if (keys.length === 0 && options === undefined) return pass(signed)
-  const { signatures, seal } = await signWith(keys, options, header, message, context.signal, pool)
+  const { signatures, seal } = await signWith({ keys, seal: options }, header, message, context.signal, pool)
   for (const { domain, selector, key } of keys)
     context.events.signed({ id, domain, selector, algorithm: `${key.type}-sha256` })
   if (seal !== undefined && options !== undefined) tellSealed(id, options, context)
@@ -126,8 +126,7 @@ function isSignedBy(key: SigningKey, edits: readonly HeaderEdit[]): boolean {
 }
 
 async function signWith(
-  keys: readonly SigningKey[],
-  seal: SealingOptions | undefined,
+  { keys, seal }: { readonly keys: readonly SigningKey[]; readonly seal: SealingOptions | undefined },
   header: Buffer,
   message: StageMessage,
   signal: AbortSignal,
