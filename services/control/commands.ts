@@ -8,6 +8,7 @@ import { dkimRecordCommand } from './dkim-record.ts'
 import { doctor } from './doctor.ts'
 import { encrypt } from './encrypt.ts'
 import { explainCommand } from './explain.ts'
+import { init } from './init.ts'
 import { learnForget, learnHam, learnSpam, learnStatus, learnTrain } from './learn.ts'
 import { reload } from './reload.ts'
 import { rebuild } from './rebuild.ts'
@@ -58,6 +59,7 @@ export const commands: readonly Command[] = [
   encrypt,
   tryLogin,
   tokenCommand,
+  init,
   dkimRecordCommand,
   doctor,
   spoolList,

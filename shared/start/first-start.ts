@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 
 import { hashPassword } from '../crypt/hash-password.ts'
 import { generateKey } from '../dkim/generate-key.ts'
+import { isMissing, putFile } from './put-file.ts'
 import { selfSignedCertificate } from './self-signed.ts'
 
 /** What a newcomer's machine needs beside the configuration that ships with Sluice; kept in the data folder. */
@@ -30,20 +30,20 @@ export async function prepareLocalIdentity(dataFolder: string): Promise<LocalIde
   const passwordFile = join(dataFolder, 'jane.password')
   const note = (text: string): void => void made.push(text)
 
-  if (await missing(key)) {
+  if (await isMissing(key)) {
     const pair = await selfSignedCertificate(hostname())
-    await put(key, pair.key, 0o600)
-    await put(cert, pair.cert, 0o644)
+    await putFile(key, pair.key, 0o600)
+    await putFile(cert, pair.cert, 0o644)
     note(`self-signed certificate ${cert}`)
   }
-  if (await missing(dkimKey)) {
+  if (await isMissing(dkimKey)) {
     await generateKey(dkimKey)
     note(`DKIM key ${dkimKey}`)
   }
-  if (await missing(accounts)) {
+  if (await isMissing(accounts)) {
     const password = randomBytes(12).toString('base64url')
-    await put(passwordFile, `${password}\n`, 0o600)
-    await put(
+    await putFile(passwordFile, `${password}\n`, 0o600)
+    await putFile(
       accounts,
       `# user hash   (npm run ctl -- encrypt)\n${user} ${await hashPassword(password, 'sha512')}\n`,
       0o600,
@@ -62,18 +62,6 @@ export async function prepareLocalIdentity(dataFolder: string): Promise<LocalIde
     passwordFile,
     made,
   }
-}
-
-async function missing(path: string): Promise<boolean> {
-  return (await readFile(path).catch(() => undefined)) === undefined
-}
-
-/** Complete or not at all: two processes that start at once read whole files. */
-async function put(path: string, text: string, mode: number): Promise<void> {
-  await mkdir(dirname(path), { recursive: true })
-  const part = `${path}.${process.pid}`
-  await writeFile(part, text, { mode })
-  await rename(part, path)
 }
 
 function quote(text: string): string {

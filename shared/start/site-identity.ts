@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { hashPassword } from '../crypt/hash-password.ts'
+import { dkimRecord } from '../dkim/dns-record.ts'
+import { generateKey } from '../dkim/generate-key.ts'
+import { isMissing, putFile } from './put-file.ts'
+import { selfSignedCertificate } from './self-signed.ts'
+
+/** The site that containers serve. Names in lower case and A-labels. */
+export interface Site {
+  readonly hostname: string
+  readonly domain: string
+}
+
+export interface SiteIdentity {
+  /** What was made now, a line each; what was there stays as it is. */
+  readonly made: readonly string[]
+  /** Lines for the domain's zone file. */
+  readonly records: readonly string[]
+}
+
+const selector = 'sluice'
+
+/**
+ * Makes what a site needs beside its configuration, in one folder that all containers read: certificate and key (`tls/`), a DKIM key (`dkim/`), the
+ * first mailbox and the first operator of the dashboard, each with a password in a file that only its owner reads (`passwords/`), and the password of Redis
+ * (`redis/`).
+ */
+export async function prepareSiteIdentity(folder: string, { hostname, domain }: Site): Promise<SiteIdentity> {
+  const made: string[] = []
+  const at = (...names: readonly string[]): string => join(folder, ...names)
+  const dkimKey = at('dkim', `${selector}.key`)
+  if (await isMissing(at('tls', 'key.pem'))) {
+    const pair = await selfSignedCertificate(hostname)
+    await putFile(at('tls', 'key.pem'), pair.key, 0o600)
+    await putFile(at('tls', 'cert.pem'), pair.cert, 0o644)
+    made.push(`self-signed certificate for ${hostname}: ${at('tls', 'cert.pem')}`)
+  }
+  if (await isMissing(dkimKey)) {
+    await generateKey(dkimKey)
+    made.push(`DKIM key: ${dkimKey}`)
+  }
+  if (await isMissing(at('redis', 'auth.conf'))) {
+    const password = newPassword()
+    await putFile(at('redis', 'password'), `${password}\n`, 0o600)
+    // Redis reads it as a user of its own; nobody else has this folder.
+    await putFile(at('redis', 'auth.conf'), `requirepass ${password}\n`, 0o644)
+    made.push('password of Redis')
+  }
+  if (await isMissing(at('mailboxes'))) {
+    const mailbox = `postmaster@${domain}`
+    const file = at('passwords', mailbox)
+    await putFile(at('mailboxes'), `${mailbox}:{CRYPT}${await newSecret(file)}::::::\n`, 0o644)
+    made.push(`mailbox ${mailbox}, password in ${file}`)
+  }
+  if (await isMissing(at('operators'))) {
+    const file = at('passwords', 'admin')
+    await putFile(at('operators'), `admin admin:${await newSecret(file)}\n`, 0o600)
+    made.push(`operator "admin" of the dashboard, password in ${file}`)
+  }
+  return { made, records: await recordsOf({ hostname, domain }, await readFile(dkimKey, 'utf8')) }
+}
+
+/** A password in a file; its hash. */
+async function newSecret(file: string): Promise<string> {
+  const password = newPassword()
+  await putFile(file, `${password}\n`, 0o600)
+  return hashPassword(password, 'sha512')
+}
+
+function newPassword(): string {
+  return randomBytes(18).toString('base64url')
+}
+
+async function recordsOf({ hostname, domain }: Site, dkimKey: string): Promise<readonly string[]> {
+  return [
+    `${hostname}. IN A ADDRESS`,
+    `${domain}. IN MX 10 ${hostname}.`,
+    `${domain}. IN TXT "v=spf1 mx a:${hostname} -all"`,
+    dkimRecord(dkimKey, selector, domain).zoneLine,
+    `_dmarc.${domain}. IN TXT "v=DMARC1; p=quarantine; rua=mailto:postmaster@${domain}"`,
+  ]
+}
