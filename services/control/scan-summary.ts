@@ -56,9 +56,9 @@ export function scanSummary(): ScanSummary {
       return [
         '',
         ...textTable(columns, rows()),
-        ...(isCompared ? [`${changed} of ${messages} messages change`] : []),
+        ...(isCompared ? [`${changed} of ${counted(messages)} would be judged otherwise`] : []),
         ...[...changes].map(([change, number]) => `  ${change}: ${number}`),
-        `${messages} messages, judged with ${model}`,
+        `${counted(messages)}, judged with ${model}`,
       ]
     },
     record: () => ({
@@ -68,6 +68,10 @@ export function scanSummary(): ScanSummary {
       changes: Object.fromEntries(changes),
     }),
   }
+}
+
+export function counted(messages: number): string {
+  return messages === 1 ? '1 message' : `${messages} messages`
 }
 
 function shareOf(part: number, whole: number): string {

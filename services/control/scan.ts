@@ -19,7 +19,7 @@ import type { Place } from './connect.ts'
 import { mailBytesAt, readMails } from './mail-files.ts'
 import { mailboxOf, tagOf } from './operands.ts'
 import { createProgress } from './progress.ts'
-import { scanSummary } from './scan-summary.ts'
+import { counted, scanSummary } from './scan-summary.ts'
 import { visible } from './terminal.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -119,7 +119,7 @@ async function scanAll(invocation: Invocation, parts: ScanParts): Promise<void> 
       if (options.has('json')) terminal.print(JSON.stringify(recordOf(scanned, model, options)))
       else for (const line of linesOf(scanned, model, terminal, options)) terminal.print(line)
     }
-    progress.show(doneBytes, `${summary.messages} messages`)
+    progress.show(doneBytes, counted(summary.messages))
   }
   progress.clear()
   if (options.has('json')) {
@@ -165,7 +165,7 @@ function linesOf(
       ? (other ?? verdict).symbols.map((symbol) => reasonLine(symbol.score, `${symbol.name} ${symbol.text}`))
       : []),
     ...(why && other === undefined
-      ? reasonsOf(mail, model).map(({ feature, logOdds }) => reasonLine(logOdds, `word: ${feature}`))
+      ? reasonsOf(mail, model).map(({ feature, logOdds }) => reasonLine(logOdds, `classifier: ${feature}`))
       : []),
   ]
 }
