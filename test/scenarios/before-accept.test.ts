@@ -52,7 +52,11 @@ test(
       const { stdout } = await system.ctl('show', 'message', id)
       assert.match(stdout, /filter asked before acceptance: pass, in /)
     }
-    assert.equal(system.log.filter(({ event }) => event === 'rejected').length, 3)
+    const rejected = system.log.filter(({ event }) => event === 'rejected')
+    assert.equal(rejected.length, 3)
+    const told = await system.ctl('show', 'message', rejected[0]?.id ?? '')
+    assert.match(told.stdout, /filter asked before acceptance: reject, in /)
+    assert.match(told.stdout, /rejected at data with 550 5\.7\.1 Message content rejected/)
     assert.deepEqual(
       system.log.filter(({ event }) => event === 'reported'),
       [],
@@ -61,6 +65,22 @@ test(
     await settled(system)
   },
 )
+
+test('what the filter keeps back is accepted and held, and delivered when it is released', async (t) => {
+  const system = await MailSystem.start({
+    conf: standardConf(),
+    pipeline: standardPipeline('filter before-accept deadline 60s\nspam quarantine 15'),
+  })
+  atEnd(t, () => system.stop())
+  const id = idOf(await send(system, testMessage({ id: 'kept', body: gtube })))
+  await system.waitForEvent('held', id)
+  const { stdout } = await system.ctl('show', 'held')
+  assert.match(stdout, new RegExp(id))
+  assert.equal((await system.ctl('release', id)).code, 0)
+  await system.maildir('jane').waitForMessages(1)
+  await settled(system)
+  assert.equal((await system.maildir('jane').messages()).length, 1)
+})
 
 test('without a filter the message is accepted at the deadline, and delivered when there is one', async (t) => {
   const system = await MailSystem.start({
