@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 
-import { applyEdits } from '../../shared/mail/header-edit.ts'
+import { editMessage } from '../../shared/mail/header-edit.ts'
 import { formatDuration, formatSize, plural } from '../../shared/report/units.ts'
 import { findMessage, listMessages } from '../../shared/spool/list-messages.ts'
 import { readSpoolKeys } from '../../shared/start/spool-keys.ts'
@@ -64,15 +64,17 @@ async function cat(invocation: Invocation): Promise<number> {
   const keyring = await readSpoolKeys(configuration)
   const stored = existsSync(spoolPath) ? await findMessage(spoolPath, id, keyring) : undefined
   if (stored === undefined) throw new ControlError(`message ${id} is not in the spool`)
-  const header = options.has('raw') ? await stored.header() : applyEdits(await stored.header(), stored.edits)
+  const { header, before, after } = editMessage(await stored.header(), options.has('raw') ? [] : stored.edits)
   if (options.has('json')) {
-    const content = Buffer.concat([header, (await stored.content()).subarray(stored.locator.headerBytes)])
+    const body = (await stored.content()).subarray(stored.locator.headerBytes)
+    const content = Buffer.concat([header, before, body, after])
     terminal.print(
       JSON.stringify({ envelope: stored.envelope, locator: stored.locator, content: content.toString('latin1') }),
     )
     return exitCodes.done
   }
-  await terminal.write(header)
+  await terminal.write(Buffer.concat([header, before]))
   for await (const chunk of stored.stream(stored.locator.headerBytes)) await terminal.write(chunk as Buffer)
+  await terminal.write(after)
   return exitCodes.done
 }

@@ -7,6 +7,7 @@ import { applyEdits, prepended } from '../../shared/mail/header-edit.ts'
 import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import { replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
+import { safeReport } from '../../shared/mail/safe-report.ts'
 import { tag } from '../../shared/mail/tag.ts'
 import { notifyAdmins } from '../../shared/notices/admin-notices.ts'
 import { afterFailure } from '../../shared/pipeline/after-failure.ts'
@@ -22,7 +23,7 @@ import { foldWords } from './fold-words.ts'
 import { forgedFieldEdits } from './forged-fields.ts'
 import { EngineFailure, runEngines } from './run-engines.ts'
 import type { EngineRun, EngineSettings } from './run-engines.ts'
-import { spamEdits } from './spam-fields.ts'
+import { reportLines, spamEdits } from './spam-fields.ts'
 import { blockOf, rulesFor, trustOf } from './spam-policy.ts'
 import type { SpamRules, Trust } from './spam-policy.ts'
 import { judge } from './verdict.ts'
@@ -197,11 +198,24 @@ function decide(
       ownIds: [configuration.authservId, configuration.hostname],
       prefixes: stranger ? [rules.header, virusPrefix] : [],
     }),
+    ...(verdict.action === 'junk' ? reportEdits(message, verdict, configuration) : []),
     ...(isJudged || verdict.action === 'junk' ? spamEdits(verdict, rules, header) : []),
     ...virusEdits(runs),
     ...resultsEdits(findings, configuration.authservId),
   ]
   return pass(tag(queues.get('filter')?.tag ?? 'Filtered'), edits)
+}
+
+/** `spam report-safe on`, once. */
+function reportEdits({ envelope, edits }: StageMessage, verdict: Verdict, configuration: Configuration): HeaderEdit[] {
+  if (!configuration.pipeline.spam.reportSafe || edits.some(({ kind }) => kind === 'wrap')) return []
+  const report = [
+    `${configuration.hostname} takes this message for junk. It is attached as it came.`,
+    'Do not open what is attached to it, and follow no link in it, unless you know who sent it.',
+    '',
+    ...reportLines(verdict),
+  ]
+  return [safeReport(envelope.id, report, { eightBit: envelope.eightBit })]
 }
 
 /** Of a danger the sender is told the name, so that our users can do something about it; of a score nothing. */

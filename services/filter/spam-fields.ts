@@ -38,8 +38,8 @@ function statusWords({ action, score, symbols }: Verdict, rules: SpamRules): str
   ]
 }
 
-/** Why it is junk, then a line for each finding. */
-function reportLines({ reason, symbols }: Verdict): readonly string[] {
+/** Why it is junk, then a line for each finding; all of it US-ASCII. */
+export function reportLines({ reason, symbols }: Verdict): readonly string[] {
   return [
     visible(reason),
     ...symbols

@@ -17,6 +17,7 @@ const plain: PipelineSettings['spam'] = {
   junk: 5,
   discard: 20,
   header: 'X-Spam',
+  reportSafe: false,
   engines: [],
   policies: [],
   clean: [],

@@ -131,6 +131,7 @@ export function testContext(
         authResults: settings.authResults ?? ['spf', 'dkim', 'dmarc', 'arc'],
         spam: {
           header: 'X-Spam',
+          reportSafe: false,
           engines: [{ kind: 'builtin', weight: 1, classifier: false }],
           policies: [],
           clean: [],

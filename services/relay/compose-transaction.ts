@@ -1,6 +1,6 @@
 import type { Mailbox } from '../../shared/mail/address.ts'
 import { isAscii } from '../../shared/mail/ascii-domain.ts'
-import { applyEdits } from '../../shared/mail/header-edit.ts'
+import { editMessage } from '../../shared/mail/header-edit.ts'
 import type { StageMessage } from '../../shared/pipeline/stage.ts'
 import type { ForwardPath } from '../../shared/smtp-client/commands.ts'
 import { outgoingContent } from '../../shared/smtp-client/outgoing-content.ts'
@@ -41,5 +41,6 @@ function forwardPathOf({ envelope }: StageMessage, index: number): ForwardPath {
 /** Many clients say SMTPUTF8 with every message; it is passed on where the header makes it necessary (RFC 6531 §3.2). */
 async function headerNeedsUtf8(message: StageMessage): Promise<boolean> {
   if (message.envelope.smtputf8 !== true) return false
-  return !isAscii(applyEdits(await message.stored.header(), message.edits).toString('latin1'))
+  const { header, before } = editMessage(await message.stored.header(), message.edits)
+  return !isAscii(header.toString('latin1')) || !isAscii(before.toString('latin1'))
 }

@@ -15,9 +15,10 @@ import { generateKey } from '../../shared/dkim/generate-key.ts'
 import { silentLog } from '../../shared/log.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import type { Disposition } from '../../shared/mail/disposition.ts'
-import { applyEdits } from '../../shared/mail/header-edit.ts'
+import { editMessage } from '../../shared/mail/header-edit.ts'
 import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import { newMessageId } from '../../shared/mail/message-id.ts'
+import { safeReport } from '../../shared/mail/safe-report.ts'
 import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
 import { openSigner } from './index.ts'
 
@@ -117,7 +118,8 @@ function editsOf(disposition: Disposition): readonly HeaderEdit[] {
 function leaving(content: string | Buffer, edits: readonly HeaderEdit[]): Buffer {
   const octets = Buffer.from(content as string)
   const end = headerLength(octets)
-  return Buffer.concat([applyEdits(octets.subarray(0, end), edits), octets.subarray(end)])
+  const { header, before, after } = editMessage(octets.subarray(0, end), edits)
+  return Buffer.concat([header, before, octets.subarray(end), after])
 }
 
 async function mailauthSays(message: Buffer): Promise<readonly string[]> {
@@ -158,6 +160,8 @@ test('what is signed is the message with its edits applied', async () => {
     { kind: 'prepend', fields: 'Received: from a by b;\r\n\tSat, 1 Jan 2000 00:00:00 +0000\r\n' },
     { kind: 'replace', name: 'Subject', field: 'Subject: ***SPAM*** Hello\r\n' },
     { kind: 'remove', name: 'To' },
+    safeReport(newMessageId(receivedAt), ['junk']),
+    { kind: 'prepend', fields: 'X-Spam: Yes\r\n' },
   ]
   const all = [...edits, ...editsOf(await stage.sign(plain, edits))]
   assert.deepEqual(await mailauthSays(leaving(plain, all)), ['pass'])

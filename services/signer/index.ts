@@ -7,8 +7,8 @@ import { parseTagList } from '../../shared/dkim/tag-list.ts'
 import { domainOf } from '../../shared/mail/address.ts'
 import { pass, reject } from '../../shared/mail/disposition.ts'
 import type { Disposition } from '../../shared/mail/disposition.ts'
-import { applyEdits } from '../../shared/mail/header-edit.ts'
-import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
+import { editMessage } from '../../shared/mail/header-edit.ts'
+import type { EditedMessage, HeaderEdit } from '../../shared/mail/header-edit.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import { replies } from '../../shared/mail/reply.ts'
 import { tag } from '../../shared/mail/tag.ts'
@@ -82,7 +82,8 @@ async function signStage(
 ): Promise<Disposition> {
   const { id } = message.envelope
   const signed = tag(context.configuration.pipeline.queues.get('sign')?.tag ?? 'Signed')
-  const header = applyEdits(await message.stored.header(), message.edits)
+  const edited = editMessage(await message.stored.header(), message.edits)
+  const { header } = edited
   const domains = signingDomains(header, message)
   const choice = await rings.dkim.choose(domains)
   const sealing = await sealingOf(message, context.configuration, rings.arc)
@@ -96,7 +97,7 @@ async function signStage(
   const keys = choice.kind === 'keys' ? choice.keys.filter((key) => !isSignedBy(key, message.edits)) : []
   const options = sealing?.kind === 'seal' ? sealing.options : undefined
   if (keys.length === 0 && options === undefined) return pass(signed)
-  const { signatures, seal } = await signWith({ keys, seal: options }, header, message, context.signal, pool)
+  const { signatures, seal } = await signWith({ keys, seal: options }, edited, message, context.signal, pool)
   for (const { domain, selector, key } of keys)
     context.events.signed({ id, domain, selector, algorithm: `${key.type}-sha256` })
   if (seal !== undefined && options !== undefined) tellSealed(id, options, context)
@@ -127,13 +128,14 @@ function isSignedBy(key: SigningKey, edits: readonly HeaderEdit[]): boolean {
 
 async function signWith(
   { keys, seal }: { readonly keys: readonly SigningKey[]; readonly seal: SealingOptions | undefined },
-  header: Buffer,
+  { header, before, after }: EditedMessage,
   message: StageMessage,
   signal: AbortSignal,
   pool: SignerPool,
 ): Promise<Signed> {
   const { stored, envelope } = message
-  const body = (await stored.content()).subarray(stored.locator.headerBytes)
+  const own = (await stored.content()).subarray(stored.locator.headerBytes)
+  const body = before.length + after.length === 0 ? own : Buffer.concat([before, own, after])
   const signatures = keys.map((key) => signingOptions(key, envelope.receivedAt))
   const work = { signatures, ...(seal === undefined ? {} : { seal }) }
   const asked = seal === undefined ? signatures : [...signatures, seal]

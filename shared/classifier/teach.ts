@@ -1,4 +1,5 @@
 import type { Configuration } from '../config/model.ts'
+import { withoutReport } from '../mail/safe-report.ts'
 import { openClassifier, classifierFiles, trainAgain } from './classifier.ts'
 import type { Training } from './classifier.ts'
 import { featuresOfMail } from './features.ts'
@@ -23,8 +24,8 @@ export function schoolOf({ authservId, pipeline }: Pick<Configuration, 'authserv
 
 /** What is kept of a message that is learned; `forged`: it failed authentication when it came in, and teaches nothing. */
 export function lessonOf(content: Buffer, lesson: Lesson, school: School): Learned | 'forged' {
-  const mail = withoutMark(readMail(content), school.subject)
-  return isForged(mail, school.authservId) ? 'forged' : learnedOf(featuresOfMail(mail), lesson === 'spam')
+  const mail = withoutMark(readMail(withoutReport(content)), school.subject)
+  return isForged(readMail(content), school.authservId) ? 'forged' : learnedOf(featuresOfMail(mail), lesson === 'spam')
 }
 
 export type Taught = 'learned' | 'known' | 'forged'
@@ -43,7 +44,7 @@ export async function unteach(dataFolder: string, content: Buffer, school: Schoo
 
 /** What a message is known by, wherever it lies. */
 export function lessonIdOf(content: Buffer, { subject }: School): string {
-  return learnedOf(featuresOfMail(withoutMark(readMail(content), subject)), false).id
+  return learnedOf(featuresOfMail(withoutMark(readMail(withoutReport(content)), subject)), false).id
 }
 
 /** So many new messages are worth the seconds that a new model takes; or that part of what is known. */

@@ -346,6 +346,8 @@ export interface PipelineSettings {
   readonly spam: SpamThresholds & {
     readonly header: string
     readonly subject?: string
+    /** Junk is delivered attached to a report. */
+    readonly reportSafe: boolean
     /** The first that fits a recipient holds for it; what it does not state is as above. */
     readonly policies: readonly SpamPolicy[]
     /** Whose scores count, each kind once. */

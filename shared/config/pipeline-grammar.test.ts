@@ -40,7 +40,7 @@ test('every statement ends in the settings', () => {
       'queue "filter" concurrency 8 timeout 90s on-failure proceed',
       'queue "filter" tag from "lo:10025"',
       'queue greylist tag Greylisted answers "smtp://localhost:10030"',
-      'spam engine builtin junk 4.5 reject 12 discard 15.0 header "X-Bad" subject "***"',
+      'spam engine builtin junk 4.5 reject 12 discard 15.0 header "X-Bad" subject "***" report-safe on',
       'spam clean 10.0.0.0/8 bypass',
       'spam clean mail-from <users> bypass',
       'spam clean tag Internal bypass',
@@ -125,7 +125,8 @@ test('every statement ends in the settings', () => {
   const { policies, blocked, clean, engines, lists, ...general } = settings.spam
   assert.deepEqual([lists, blocked], [[], []])
   assert.deepEqual(engines, [{ kind: 'builtin', weight: 1, classifier: true }])
-  assert.deepEqual(general, { junk: 4.5, quarantine: 10, reject: 12, discard: 15, header: 'X-Bad', subject: '***' })
+  const thresholds = { junk: 4.5, quarantine: 10, reject: 12, discard: 15 }
+  assert.deepEqual(general, { ...thresholds, header: 'X-Bad', subject: '***', reportSafe: true })
   assert.deepEqual(
     clean.map((one) => [one.kind, one.kind === 'tag' ? one.tag : one.table.name]),
     [
@@ -285,6 +286,7 @@ test('the queue of the relay is found by both its names, and is one', () => {
 test('mistakes are told with their place and advice', () => {
   const cases: readonly (readonly [string, string, string])[] = [
     ['querys "x"', 'unknown-keyword@1:1', 'one of: '],
+    ['spam report-safe yes', 'unknown-keyword@1:18', 'one of: on, off'],
     ['spaam junk 5', 'unknown-keyword@1:1', 'did you mean "spam"?'],
     ['header match "(x" ignore', 'value@1:14', ''],
     ['header match "x" prepend "no field"', 'value@1:26', '"X-Checked'],

@@ -72,6 +72,7 @@ export function defaultPipeline(): PipelineSettings {
     spam: {
       junk: 5,
       header: 'X-Spam',
+      reportSafe: false,
       engines: [{ kind: 'builtin', weight: 1, classifier: true }],
       policies: [],
       clean: [],

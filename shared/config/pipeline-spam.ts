@@ -18,7 +18,9 @@ export function parseSpam(draft: PipelineDraft): void {
   else parseSettings(draft)
 }
 
-/** `[engine ...] [junk N] [quarantine N] [reject N] [discard N] [header NAME] [subject TEXT]`. */
+const settings = ['engine', ...actions, 'header', 'subject', 'report-safe', 'clean', 'blocked', 'for', 'list'] as const
+
+/** `[engine ...] [junk N] [quarantine N] [reject N] [discard N] [header NAME] [subject TEXT] [report-safe on|off]`. */
 function parseSettings(draft: PipelineDraft): void {
   const { reader } = draft
   let spam = draft.settings.spam
@@ -28,17 +30,9 @@ function parseSettings(draft: PipelineDraft): void {
     else if (reader.at('engine')) spam = { ...spam, engines: withEngine(draft, spam.engines) }
     else if (reader.accept('subject')) spam = { ...spam, subject: reader.string('a text').text }
     else if (reader.accept('header')) spam = { ...spam, header: fieldNameOf(draft) }
-    else
-      reader.unexpected('a setting of spam', [
-        'engine',
-        ...actions,
-        'header',
-        'subject',
-        'clean',
-        'blocked',
-        'for',
-        'list',
-      ])
+    else if (reader.accept('report-safe'))
+      spam = { ...spam, reportSafe: choiceOf(reader, ['on', 'off'] as const, 'whether junk is attached') === 'on' }
+    else reader.unexpected('a setting of spam', settings)
   }
   finish(draft, { spam })
 }

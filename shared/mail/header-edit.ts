@@ -1,5 +1,5 @@
 /**
- * A change of the header section. The stored bytes never change: what a stage sees, signs or delivers is "edits applied
+ * A change of the header section, or of what is around the message. The stored bytes never change: what a stage sees, signs or delivers is "edits applied
  * to the stored bytes", in order. Texts hold whole fields with their CRLF, as binary strings are not needed: UTF-8.
  */
 export type HeaderEdit =
@@ -11,6 +11,17 @@ export type HeaderEdit =
    * of the first whose unfolded value equals it, and nothing happens when there is none.
    */
   | { readonly kind: 'replace'; readonly name: string; readonly field: string; readonly value?: string }
+  /**
+   * Makes what the edits before have left a part of a new message: the new header has the fields of the old one that `keep` names (in
+   * lower case), in their order, and `fields`; `before` and `after` stand around the old message in the new body.
+   */
+  | {
+      readonly kind: 'wrap'
+      readonly keep: readonly string[]
+      readonly fields: string
+      readonly before: string
+      readonly after: string
+    }
 
 /** A field as it stands in the section, with its folding and CRLF. */
 export interface HeaderField {
@@ -23,10 +34,49 @@ export interface HeaderField {
  * section itself is not looked at.
  */
 export function applyEdits(header: Buffer, edits: readonly HeaderEdit[]): Buffer {
+  return editMessage(header, edits).header
+}
+
+/** A message with its edits: a header section, and what stands around the stored body. */
+export interface EditedMessage {
+  readonly header: Buffer
+  readonly before: Buffer
+  readonly after: Buffer
+}
+
+/** Whoever passes the body on, or signs it, puts `before` and `after` around it: they are empty unless an edit wraps the message. */
+export function editMessage(header: Buffer, edits: readonly HeaderEdit[]): EditedMessage {
+  const at = edits.findLastIndex((edit) => edit.kind === 'wrap')
+  const wrap = edits[at]
+  if (wrap?.kind !== 'wrap') return { header: editSection(header, edits), before: nothing, after: nothing }
+  const inner = editMessage(header, edits.slice(0, at))
+  const kept = headerFields(inner.header).filter((field) => wrap.keep.includes(field.name))
+  const section = Buffer.concat([...kept.map(wholeField), Buffer.from(`${wrap.fields}\r\n`)])
+  return {
+    header: editSection(section, edits.slice(at + 1)),
+    before: Buffer.concat([Buffer.from(wrap.before), inner.header, inner.before]),
+    after: Buffer.concat([inner.after, Buffer.from(wrap.after)]),
+  }
+}
+
+/** The edits to the message as it was before it was wrapped. */
+export function unwrapped(edits: readonly HeaderEdit[]): readonly HeaderEdit[] {
+  const at = edits.findIndex((edit) => edit.kind === 'wrap')
+  return at < 0 ? edits : edits.slice(0, at)
+}
+
+const nothing = Buffer.alloc(0)
+
+/** The last one of a message without a body may have no end. */
+function wholeField({ raw }: HeaderField): Buffer {
+  return raw.subarray(-2).equals(Buffer.from('\r\n')) ? raw : Buffer.concat([raw, Buffer.from('\r\n')])
+}
+
+function editSection(header: Buffer, edits: readonly HeaderEdit[]): Buffer {
   if (edits.every((edit) => edit.kind === 'prepend')) return Buffer.concat([prepended(edits), header])
   const closing = header.subarray(-4).equals(Buffer.from('\r\n\r\n')) ? 2 : header.equals(Buffer.from('\r\n')) ? 2 : 0
   let fields = headerFields(header)
-  for (const edit of edits) fields = applyEdit(fields, edit)
+  for (const edit of edits) if (edit.kind !== 'wrap') fields = applyEdit(fields, edit)
   return Buffer.concat([...fields.map((field) => field.raw), header.subarray(header.length - closing)])
 }
 
@@ -72,7 +122,10 @@ function fieldEnd(header: Buffer, start: number): number {
   return end < 0 ? header.length : end + 2
 }
 
-function applyEdit(fields: readonly HeaderField[], edit: HeaderEdit): HeaderField[] {
+function applyEdit(
+  fields: readonly HeaderField[],
+  edit: Exclude<HeaderEdit, { readonly kind: 'wrap' }>,
+): HeaderField[] {
   switch (edit.kind) {
     case 'prepend':
       return [...headerFields(Buffer.from(edit.fields)), ...fields]

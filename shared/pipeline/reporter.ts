@@ -9,7 +9,7 @@ import { composeDsn, wantsReport } from '../mail/dsn.ts'
 import type { DsnAction } from '../mail/dsn.ts'
 import { dueAt } from '../mail/envelope.ts'
 import type { Envelope } from '../mail/envelope.ts'
-import { applyEdits } from '../mail/header-edit.ts'
+import { applyEdits, unwrapped } from '../mail/header-edit.ts'
 import { derivedMessageId } from '../mail/message-id.ts'
 import type { Pipeline } from './pipeline.ts'
 import { mailboxOf } from './plan.ts'
@@ -53,7 +53,7 @@ export function createReporter(parts: ReporterParts): Reporter {
     const { configuration } = parts
     const nowAt = clock.now()
     const id = derivedMessageId(envelope.id, `${action}.${cause}.${attempts.map((one) => one.recipient).join(',')}`)
-    const header = applyEdits(await message.stored.header(), message.edits)
+    const header = applyEdits(await message.stored.header(), unwrapped(message.edits))
     // What had to stay secret does not go back in the clear (RFC 8689 §5).
     const isWanted = envelope.dsn?.ret === 'full' && action === 'failed' && envelope.requireTls !== true
     const full = isWanted && message.sizeBytes <= fullReturnBytes && !attempts.some(isSecurityMatter)

@@ -88,6 +88,8 @@ export function describeEdits(edits: readonly HeaderEdit[]): readonly string[] {
         return [edit.value === undefined ? `remove ${edit.name}` : `remove ${edit.name}: ${edit.value}`]
       case 'replace':
         return headerFields(Buffer.from(edit.field)).map((field) => `set ${nameOf(field.raw)}: ${fieldValue(field)}`)
+      case 'wrap':
+        return ['attach the message to a report']
     }
   })
 }

@@ -1,5 +1,5 @@
 import type { HeaderEdit } from '../mail/header-edit.ts'
-import { applyEdits, prepended } from '../mail/header-edit.ts'
+import { editMessage, prepended } from '../mail/header-edit.ts'
 import type { Content } from './transaction.ts'
 
 /** What is needed of a stored message: a spool record, or a test's. */
@@ -29,16 +29,25 @@ export async function outgoingContent(
   const { sizeBytes, headerBytes } = stored.locator
   const onlyPrepends = edits.every((edit) => edit.kind === 'prepend')
   const skipped = onlyPrepends ? 0 : headerBytes
-  const top = onlyPrepends ? prepended(edits) : applyEdits(await stored.header(), edits)
+  const { top, tail } = onlyPrepends ? { top: prepended(edits), tail: nothing } : around(await stored.header(), edits)
   const head = fields === '' ? top : Buffer.concat([Buffer.from(fields), top])
-  const total = head.length + sizeBytes - skipped
-  if (sizeBytes > inMemoryBytes) return { sizeBytes: total, read: () => streamed(head, stored, skipped) }
+  const total = head.length + sizeBytes - skipped + tail.length
+  if (sizeBytes > inMemoryBytes) return { sizeBytes: total, read: () => streamed(head, stored, skipped, tail) }
   const content = await stored.content()
-  const pieces = [head, skipped === 0 ? content : content.subarray(skipped)]
+  const pieces = [head, skipped === 0 ? content : content.subarray(skipped), ...(tail.length === 0 ? [] : [tail])]
   return { sizeBytes: total, read: () => pieces }
 }
 
-async function* streamed(head: Buffer, stored: ContentSource, skipped: number): AsyncIterable<Buffer> {
+const nothing = Buffer.alloc(0)
+
+/** What goes before and behind the stored body. */
+function around(header: Buffer, edits: readonly HeaderEdit[]): { readonly top: Buffer; readonly tail: Buffer } {
+  const edited = editMessage(header, edits)
+  return { top: Buffer.concat([edited.header, edited.before]), tail: edited.after }
+}
+
+async function* streamed(head: Buffer, stored: ContentSource, skipped: number, tail: Buffer): AsyncIterable<Buffer> {
   if (head.length > 0) yield head
   yield* stored.stream(skipped)
+  if (tail.length > 0) yield tail
 }

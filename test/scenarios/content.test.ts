@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
+import { withoutReport } from '../../shared/mail/safe-report.ts'
 import { atEnd } from '../support/at-end.ts'
 import { tarOf, zipOf } from '../support/archives.ts'
 import { eicar, startClamd } from '../support/clamd.ts'
@@ -239,7 +240,9 @@ async function judge(t: TestContext, pipeline: string): Promise<{ readonly ham: 
   await send(system, testMessage({ id: 'ham', body: 'see you at noon' }))
   const id = await send(system, testMessage({ id: 'spam', body: gtube }))
   const mails = await system.maildir('jane').waitForMessages(2)
-  const [ham, spam] = ['ham', 'spam'].map((one) => mails.find((mail) => mail.field('X-Test-Id') === one))
+  const [ham, spam] = ['ham', 'spam'].map((one) =>
+    mails.find((mail) => /\w+$/.exec(mail.field('Subject') ?? '')?.[0] === one),
+  )
   assert.ok(ham && spam)
   assert.match((await system.ctl('show', 'message', id)).stdout, /filtered: junk, .*gtube/i)
   return { ham, spam }
@@ -253,6 +256,18 @@ test('the spam test is junk, ordinary mail is not, without any other program', a
   assert.match(spam.field('X-Spam-Status') ?? '', /^Yes, score=1\d\d\d\.?\d* required=6\.5 /)
   assert.equal(spam.field('X-Spam-Flag'), 'YES')
   assert.equal(spam.field('Subject'), '***SPAM*** spam')
+})
+
+test('with report-safe junk comes attached to a report, and learning takes the message out of it', async (t) => {
+  const { ham, spam } = await judge(t, 'spam junk 6.5 subject "***SPAM***" report-safe on')
+  assert.doesNotMatch(ham.text, /message\/rfc822/)
+  assert.equal(spam.field('X-Spam-Flag'), 'YES')
+  assert.equal(spam.field('Subject'), '***SPAM*** spam')
+  assert.match(spam.field('From') ?? '', /remote\.test/)
+  assert.ok(spam.fields('Received').length > 0, 'a loop is still seen')
+  const attached = withoutReport(Buffer.from(spam.text, 'latin1')).toString('latin1')
+  assert.match(attached, /^Received: [^]*\nSubject: spam\r?\n[^]*\n\r?\nXJS/)
+  assert.ok(attached.includes(gtube) && !attached.includes('***SPAM***'))
 })
 
 test('a real SpamAssassin judges in its place', { skip: missingPeers('spamd') }, async (t) => {
