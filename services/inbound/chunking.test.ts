@@ -71,7 +71,8 @@ test('a chunk whose length is not a number ends the session: nobody knows where 
 
 test('a line that was meant as BDAT and is none ends the session, too', async (t) => {
   const smuggled = 'MAIL FROM:<evil@example.net>\r\n'
-  for (const line of ['BDAT\t30 LAST', 'BDAT 30\tLAST', 'bdat\x0030', `BDAT 30${' '.repeat(3_000)}`]) {
+  const long = [3_000, 12_400, 40_000].map((blanks) => `BDAT 30${' '.repeat(blanks)}`)
+  for (const line of ['BDAT\t30 LAST', 'BDAT 30\tLAST', 'bdat\x0030', ...long]) {
     const [, client] = await ready(t)
     client.write(`${line}\r\n${smuggled}`)
     assert.match((await client.reply()).raw, /^500 5\.5\.2/, line)

@@ -14,8 +14,8 @@ export interface DataReceiver {
 export interface InputHandler {
   /** A command line without its CR LF. The next one is read after `done`. */
   takeLine(line: string, done: () => void): void
-  /** A line that is not one: it ended in a bare LF, or was longer than the limit. */
-  refuseLine(fault: 'bare line feed' | 'too long', done: () => void): void
+  /** A line that is not one: it ended in a bare LF, or was longer than the limit. The next one is read after `done`. */
+  refuseLine(fault: 'bare line feed' | 'too long', begin: string, done: () => void): void
   /** The client sends no line end at all. */
   giveUp(): void
   /** The client has said all it will, and all of it is answered but what was cut off in the middle. */
@@ -42,6 +42,8 @@ export class SessionInput extends SMTPStream {
   #rest: Buffer = nothing
   #partial: Buffer = nothing
   #skippedOctets = 0
+  /** Of the line that is skipped. */
+  #begin = ''
   #receiver: DataReceiver | undefined
   #blocked = false
   #running = false
@@ -116,22 +118,24 @@ export class SessionInput extends SMTPStream {
     const piece = this.#rest.subarray(0, end + 1)
     this.#rest = this.#rest.subarray(end + 1)
     const line = this.#partial.length === 0 ? piece : Buffer.concat([this.#partial, piece])
-    const tooLong = this.#skippedOctets > 0 || line.length > maxLineOctets
+    const skipped = this.#skippedOctets > 0
     this.#partial = nothing
     this.#skippedOctets = 0
     this.lineBeganAt = 0
     this.#blocked = true
-    if (tooLong) this.#handler.refuseLine('too long', this.#proceed)
+    if (skipped) this.#handler.refuseLine('too long', this.#begin, this.#proceed)
+    else if (line.length > maxLineOctets) this.#handler.refuseLine('too long', beginOf(line), this.#proceed)
     else if (line[line.length - 2] === 0x0d)
       this.#handler.takeLine(line.toString('latin1', 0, line.length - 2), this.#proceed)
     else if (this.#takesBareLineFeeds)
       this.#handler.takeLine(line.toString('latin1', 0, line.length - 1), this.#proceed)
-    else this.#handler.refuseLine('bare line feed', this.#proceed)
+    else this.#handler.refuseLine('bare line feed', beginOf(line), this.#proceed)
   }
 
   #keepPartial(): void {
     if (this.lineBeganAt === 0) this.lineBeganAt = this.#now()
     if (this.#skippedOctets > 0 || this.#partial.length + this.#rest.length > maxLineOctets) {
+      if (this.#skippedOctets === 0) this.#begin = beginOf(Buffer.concat([this.#partial, this.#rest]))
       this.#skippedOctets += this.#partial.length + this.#rest.length
       this.#partial = nothing
       if (this.#skippedOctets > maxSkippedOctets) this.#handler.giveUp()
@@ -156,3 +160,8 @@ export class SessionInput extends SMTPStream {
 }
 
 const nothing: Buffer = Buffer.alloc(0)
+
+/** Enough to know the verb. */
+function beginOf(line: Buffer): string {
+  return line.toString('latin1', 0, 16)
+}

@@ -331,7 +331,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   }
 
   /** What follows a bare line feed may be meant as part of the same line: none of it is carried out. */
-  refuseLine(fault: 'bare line feed' | 'too long', done: () => void): void {
+  refuseLine(fault: 'bare line feed' | 'too long', begin: string, done: () => void): void {
     if (this._upgrading || this._closing) return done()
     if (fault === 'bare line feed') {
       this.offend('protocol-errors')
@@ -339,7 +339,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     }
     this.#done = done
     if (this.#dialogue !== undefined) return this.#dialogue.refuseLine()
-    this.#answer(answers.lineTooLong)
+    this.#refuseCommand(begin, answers.lineTooLong)
   }
 
   giveUp(): void {
