@@ -1,11 +1,14 @@
 import type { ElsewhereRow } from './row.ts'
 
+const lints = 'shared/config/lints.test.ts'
+const restrictions = 'shared/config/restriction-faults.test.ts'
+
 /** Rows, or parts of them, that the session does not decide. */
 export const elsewhereRows: readonly ElsewhereRow[] = [
   {
     row: 1,
     what: 'check says that nothing listens on port 25',
-    shownBy: ['shared/config/lints.test.ts', 'nothing listens on port 25'],
+    shownBy: [lints, 'nothing listens on port 25'],
   },
   {
     row: 9,
@@ -20,7 +23,7 @@ export const elsewhereRows: readonly ElsewhereRow[] = [
   {
     row: 13,
     what: 'port 465 with tls-require is named by check',
-    shownBy: ['shared/config/lints.test.ts', 'port 465 with tls-require'],
+    shownBy: [lints, 'port 465 with tls-require'],
   },
   {
     row: 15,
@@ -95,7 +98,7 @@ export const elsewhereRows: readonly ElsewhereRow[] = [
   {
     row: 30,
     what: 'and check says that nobody believes it',
-    shownBy: ['shared/config/lints.test.ts', 'a certificate that nobody believes'],
+    shownBy: [lints, 'a certificate that nobody believes'],
   },
   {
     row: 46,
@@ -200,7 +203,7 @@ export const elsewhereRows: readonly ElsewhereRow[] = [
   {
     row: 75,
     what: 'settings that are stated twice',
-    shownBy: ['shared/config/lints.test.ts', 'a setting that counts once'],
+    shownBy: [lints, 'a setting that counts once'],
   },
   {
     row: 76,
@@ -232,4 +235,24 @@ export const elsewhereRows: readonly ElsewhereRow[] = [
     what: 'the looks at a domain from outside',
     shownBy: ['test/scenarios/doctor.test.ts', 'the doctor tells how the world sees a domain'],
   },
+]
+
+/** The faults inside the seeds (A.4 of the same list) that `check` names, each by the test that shows it. */
+export const seedFaults: readonly ElsewhereRow[] = [
+  { row: 1, what: 'a certificate under another ending', shownBy: [lints, 'a certificate under another ending'] },
+  { row: 2, what: '465 with tls-require is STARTTLS', shownBy: [lints, 'port 465 with tls-require'] },
+  { row: 3, what: 'a rule order that loops', shownBy: [lints, 'a rule order that loops'] },
+  { row: 4, what: 'postmap for a table of patterns', shownBy: [lints, 'a table of patterns needs no postmap'] },
+  { row: 5, what: 'a mailbox setting without effect', shownBy: [lints, 'a folder of mailboxes that no action'] },
+  { row: 6, what: 'a setting that is stated twice', shownBy: [lints, 'a setting that counts once'] },
+  { row: 7, what: 'pipelining outside the list of data', shownBy: [restrictions, 'reject pipelining'] },
+  { row: 8, what: 'TLS 1.0 and 1.1', shownBy: [lints, 'old versions of TLS are named'] },
+  { row: 8, what: 'a pair that is signed by itself', shownBy: [lints, 'a certificate that nobody believes'] },
+  { row: 9, what: 'AUTH without TLS', shownBy: [lints, 'passwords in clear are named'] },
+  { row: 10, what: 'DNS has a say about trusted clients', shownBy: [restrictions, 'restriction-order'] },
+  { row: 11, what: 'users without a mailbox', shownBy: ['shared/config/pipeline-users.test.ts', "'backscatter'"] },
+  { row: 12, what: 'delivery for any domain', shownBy: [lints, 'delivering mail for any domain'] },
+  { row: 13, what: 'a socket that everybody may write to', shownBy: [lints, 'a socket that everybody may write to'] },
+  { row: 14, what: 'a score that good mail reaches', shownBy: [lints, 'a score that good mail reaches'] },
+  { row: 15, what: 'no-break spaces', shownBy: [lints, 'no-break spaces of text'] },
 ]
