@@ -59,6 +59,15 @@ test('the first policy that fits holds, and what it does not state is as for all
   assert.deepEqual(thresholds(policies, envelopeFor(['a@strict.example'], ['ORIGINATING'])), {})
 })
 
+test('a recipient has thresholds of his own, whatever his domain has', () => {
+  const policies: PipelineSettings['spam']['policies'] = [
+    { for: { kind: 'recipient', table: listTable('ann@strict.example') }, junk: 8 },
+    { for: { kind: 'domain', table: listTable('strict.example') }, junk: 2 },
+  ]
+  assert.deepEqual(thresholds(policies, envelopeFor(['Ann@strict.example'])), { junk: 8, discard: 20 })
+  assert.deepEqual(thresholds(policies, envelopeFor(['bob@strict.example'])), { junk: 2, discard: 20 })
+})
+
 test("one recipient's strictness takes no mail from another", () => {
   const policies: PipelineSettings['spam']['policies'] = [
     { for: { kind: 'domain', table: listTable('strict.example') }, junk: 2, discard: 4 },
@@ -109,6 +118,25 @@ test('a trusted sender is trusted when SPF proves it, a forger is not', async ()
   const forged = await headerOf(settings, forger)
   assert.match(forged, /GTUBE=1000/)
   assert.doesNotMatch(forged, /TRUSTED/)
+})
+
+test("a list that is welcome, and proven by SPF, passes its members' mail whatever DMARC policy their domains have", async () => {
+  const posting = Buffer.from('From: ceo@bank.example\r\nSubject: [list] x\r\n\r\nhello\r\n')
+  const zone = zoneResolver({ ...records, 'txt _dmarc.bank.example': ['v=DMARC1; p=reject'] })
+  const headerFor = async (settings: TestSettings, origin: Origin) => {
+    const { context } = testContext(zone, settings)
+    const stage = await openFilter(context)
+    const disposition = await stage.handle(stageMessage(posting, testEnvelope(origin)), context)
+    await stage.close()
+    return headerBehind(posting, disposition)
+  }
+  const welcome = clean({ kind: 'mail-from', table: listTable('jane@example.org') })
+  const junk = /^X-Spam-Flag: YES/m
+  const listed = await headerFor(welcome, stranger)
+  assert.doesNotMatch(listed, junk)
+  assert.match(listed, /dmarc=fail/)
+  assert.match(await headerFor(welcome, forger), junk, 'somebody else in its name')
+  assert.match(await headerFor({ spam: { junk: 5 } }, stranger), junk)
 })
 
 test('mail of who is blocked is spam without a look, unless it is proven to be of somebody trusted', async () => {
