@@ -24,8 +24,11 @@ export function schoolOf({ authservId, pipeline }: Pick<Configuration, 'authserv
 
 /** What is kept of a message that is learned; `forged`: it failed authentication when it came in, and teaches nothing. */
 export function lessonOf(content: Buffer, lesson: Lesson, school: School): Learned | 'forged' {
-  const mail = withoutMark(readMail(withoutReport(content)), school.subject)
-  return isForged(readMail(content), school.authservId) ? 'forged' : learnedOf(featuresOfMail(mail), lesson === 'spam')
+  const delivered = readMail(content)
+  if (isForged(delivered, school.authservId)) return 'forged'
+  const own = withoutReport(content)
+  const mail = own === content ? delivered : readMail(own)
+  return learnedOf(featuresOfMail(withoutMark(mail, school.subject)), lesson === 'spam')
 }
 
 export type Taught = 'learned' | 'known' | 'forged'

@@ -8,9 +8,13 @@ import type { TestContext } from 'node:test'
 
 import type { Logger } from '../log.ts'
 import { silentLog } from '../log.ts'
+import { editMessage } from '../mail/header-edit.ts'
+import type { HeaderEdit } from '../mail/header-edit.ts'
+import { newMessageId } from '../mail/message-id.ts'
+import { safeReport } from '../mail/safe-report.ts'
 import { classifierFiles, openClassifier } from './classifier.ts'
 import { learn, readLearned } from './learned-mail.ts'
-import { failsAuthentication, lessonOf } from './teach.ts'
+import { failsAuthentication, lessonIdOf, lessonOf } from './teach.ts'
 import { createTeacher } from './teacher.ts'
 import type { Teacher } from './teacher.ts'
 import { exampleMail } from './testing.ts'
@@ -67,6 +71,21 @@ test('forged is what DMARC fails, and what SPF fails while DMARC proves nothing'
     ['', false],
   ]
   for (const [results, isForged] of rows) assert.equal(failsAuthentication(results), isForged, results)
+})
+
+test('of junk that is attached to a report the message itself is learned, unless its sender was forged', () => {
+  const content = exampleMail(1, 'spam')
+  const end = content.indexOf('\r\n\r\n') + 4
+  const attached = (...edits: readonly HeaderEdit[]): Buffer => {
+    const report = safeReport(newMessageId(1_700_000_000_000), ['junk'])
+    const { header, before, after } = editMessage(content.subarray(0, end), [report, ...edits])
+    return Buffer.concat([header, before, content.subarray(end), after])
+  }
+  assert.notDeepEqual(attached(), content)
+  assert.deepEqual(lessonOf(attached(), 'spam', school), lessonOf(content, 'spam', school))
+  assert.equal(lessonIdOf(attached(), school), lessonIdOf(content, school))
+  const results = `Authentication-Results: ${school.authservId};\r\n\tdmarc=fail header.from=b.example\r\n`
+  assert.equal(lessonOf(attached({ kind: 'prepend', fields: results }), 'spam', school), 'forged')
 })
 
 test('a model of what was learned is made in a thread of its own, and is in force without a restart', async (t) => {
