@@ -270,6 +270,20 @@ test('with report-safe junk comes attached to a report, and learning takes the m
   assert.ok(attached.includes(gtube) && !attached.includes('***SPAM***'))
 })
 
+test('spamscanner adds what it finds; what is too much for it is delivered without its word', async (t) => {
+  const pipeline = standardPipeline('spam engine builtin engine spamscanner')
+  const system = await MailSystem.start({ conf: standardConf(), pipeline })
+  atEnd(t, () => system.stop())
+  const from = 'From: <bob@remote.test>\r\n\r\n'
+  for (const [content, finding] of [
+    [attached('macros', Buffer.from('PK'), 'invoice.docm'), /SPAMSCANNER_FILE 1 macro: invoice\.docm/],
+    [`${from}${'many words here\r\n'.repeat(80_000)}`, /SPAMSCANNER_UNABLE 0 longer than 1 MB/],
+    [`${from}${'http://a.example/ b\r\n'.repeat(6_000)}`, /SPAMSCANNER_UNABLE 0 more text than it is fit for/],
+  ] as const)
+    assert.match(JSON.stringify(await system.waitForEvent('filtered', await send(system, content))), finding)
+  await system.maildir('jane').waitForMessages(3)
+})
+
 test('a real SpamAssassin judges in its place', { skip: missingPeers('spamd') }, async (t) => {
   const spamd = await startSpamd()
   atEnd(t, () => spamd.stop())
