@@ -208,6 +208,27 @@ test('a word of the body refuses the message at the end of DATA, and nothing of 
   assert.equal(inbound.accepted[0]?.content, 'Subject: buy now\r\n\r\n.x\r\n')
 })
 
+test('chunks are compared as DATA is, lines that two of them share, too; a refusal comes with its chunk', async (t) => {
+  const inbound = await start(t, {
+    body: [
+      { expression: '^hello$', action: { kind: 'replace', line: 'good-bye' } },
+      { expression: '^bad$', action: { kind: 'reject', text: '550 5.7.1 no' } },
+    ],
+  })
+  const client = await SmtpClient.ready({ port: inbound.port, timeoutMs: 60_000 })
+  t.after(() => client.destroy())
+  const say = async (...lines: readonly string[]): Promise<string> => {
+    client.write(Buffer.from(lines.join('\r\n')))
+    return (await client.reply()).raw
+  }
+  for (const line of ['MAIL FROM:<a@example.net>', 'RCPT TO:<jane@example.org>']) await say(line, '')
+  assert.match(await say('BDAT 17', 'Subject: x', '', 'hel'), /^250 /)
+  assert.match(await say('BDAT 2 LAST', 'lo'), /^250 /)
+  assert.equal(inbound.accepted[0]?.content, 'Subject: x\r\n\r\ngood-bye\r\n')
+  for (const line of ['MAIL FROM:<a@example.net>', 'RCPT TO:<jane@example.org>']) await say(line, '')
+  assert.equal(await say('BDAT 19', 'Subject: x', '', 'bad', ''), '550 5.7.1 no')
+})
+
 test('hold, discard and redirect of the body count as those of the header', async (t) => {
   const hold = { kind: 'hold', reason: 'body match: look' } as const
   const discard = { kind: 'discard', reason: 'body match' } as const

@@ -70,6 +70,23 @@ test('a message goes through the filters line by line, ours on top, and is store
   assert.equal(first?.match(/Received:/g)?.length, 1)
 })
 
+test('rules for lines see the message as the filters leave it', async (t) => {
+  const rule = { expression: '^hello$', action: { kind: 'replace', line: 'good-bye' } } as const
+  const bad = { expression: '^bad$', action: { kind: 'reject', text: '550 5.7.1 no' } } as const
+  const contentRules = {
+    mimeHeader: [],
+    nestedHeader: [],
+    body: [rule, bad].map((one) => ({ at, ...one })),
+    bodyBytes: 51_200,
+  }
+  const options = { configuration: { pipeline: { ...testPipeline, contentRules } } }
+  const inbound = await start(t, [testFilter()], {}, options)
+  const client = await connected(t, inbound)
+  assert.equal((await client.send(message)).code, 250)
+  assert.match(inbound.accepted[0]?.content ?? '', /Subject: \[checked\] x\r\n\r\ngood-bye\r\n\.\.dot\r\n$/)
+  assert.equal((await client.send({ ...message, content: 'Subject: x\r\n\r\nbad\r\n' })).raw, '550 5.7.1 no')
+})
+
 test('pipeline.conf says what happens when a filter is silent', async (t) => {
   for (const [onFailure, code] of [
     ['proceed', 250],
