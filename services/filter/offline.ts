@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { Readable } from 'node:stream'
 
 import type { Configuration } from '../../shared/config/model.ts'
@@ -25,8 +26,11 @@ export const openOfflineFilter: OpenOfflineFilter = ({ configuration, dataFolder
     tables,
     dataFolder,
   })
+  const stopped = new AbortController()
+  // Each engine of each message on its way listens.
+  setMaxListeners(0, stopped.signal)
   const parts = {
-    signal: new AbortController().signal,
+    signal: stopped.signal,
     log: silentLog(),
     metrics: { engineSeconds: { observe: () => {} } },
   }

@@ -88,6 +88,19 @@ test('a server that is not there leaves the question to the next one', async () 
   assert.equal((await open().a('far.test')).kind, 'failed')
 })
 
+test('many questions at a time are nothing to warn of', async (t) => {
+  const names = Array.from({ length: 30 }, (_one, number) => `far-${number}.test`)
+  const { dns } = await world(Object.fromEntries(names.map((name) => [name, { A: ['192.0.2.1'] }])))
+  const resolver = open(dns)
+  const warnings: string[] = []
+  const take = (warning: Error): void => void warnings.push(warning.name)
+  process.on('warning', take)
+  t.after(() => process.off('warning', take))
+  await Promise.all(names.map((name) => resolver.a(name)))
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual(warnings, [])
+})
+
 test('equal questions share an answer, until it is old or others are asked', async () => {
   let nowAt = 0
   const { dns } = await world({ 'far.test': { A: ['192.0.2.1'] } })

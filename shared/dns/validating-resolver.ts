@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events'
+
 import { withDeadline } from '../deadline.ts'
 import { asciiDomain } from '../mail/ascii-domain.ts'
 import type { LookUp, MxRecord } from '../resolver.ts'
@@ -48,6 +50,8 @@ export function createValidatingResolver(options: ValidatingOptions = {}): Valid
   const { timeoutMs = 5_000, now = Date.now } = options
   const cache = new Map<string, Entry>()
   const stopped = new AbortController()
+  // Each question on its way listens.
+  setMaxListeners(0, stopped.signal)
   let servers: readonly string[] = []
 
   async function ask(name: string, type: RecordType): Promise<DnsAnswer> {

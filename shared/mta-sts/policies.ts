@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events'
+
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import type { Resolver } from '../resolver.ts'
@@ -46,6 +48,8 @@ export class StsPolicies {
   readonly #stopped = new AbortController()
 
   constructor(options: StsPoliciesOptions) {
+    // Each fetch on its way listens.
+    setMaxListeners(0, this.#stopped.signal)
     this.#options = options
     this.#files = new PolicyFiles(options.folder)
   }

@@ -113,6 +113,8 @@ function connect(settings: ConnectionSettings, special: RedisOptions): Redis {
     ...special,
   }
   const redis = new Redis(options)
+  // As many may wait for it as ask at once.
+  redis.setMaxListeners(0)
   reportState(redis, settings)
   return redis
 }

@@ -113,7 +113,11 @@ test('an operator cannot hold a question: its message is not accepted', { skip }
   await answer
 })
 
-test('hundreds at a time are answered together', { skip }, async (t) => {
+test('hundreds at a time are answered together, and nothing warns of them', { skip }, async (t) => {
+  const warnings: string[] = []
+  const take = (warning: Error): void => void warnings.push(warning.name)
+  process.on('warning', take)
+  t.after(() => process.off('warning', take))
   const [inbound, filter] = [open(t), open(t)]
   const all = Array.from({ length: 300 }, () => ask(inbound, testJob('filter')))
   const last = signalOf()
@@ -129,6 +133,7 @@ test('hundreds at a time are answered together', { skip }, async (t) => {
     },
   })
   for (const answer of await Promise.all(all)) assert.deepEqual(answer, clean)
+  assert.deepEqual(warnings, [])
 })
 
 function open(t: TestContext): Queues {
