@@ -113,8 +113,8 @@ function connect(settings: ConnectionSettings, special: RedisOptions): Redis {
     ...special,
   }
   const redis = new Redis(options)
-  // As many may wait for it as ask at once.
-  redis.setMaxListeners(0)
+  // As many may wait for it as ask at once. BullMQ adds to this number and takes away from it: no limit at all would become a small one.
+  redis.setMaxListeners(1_000_000)
   reportState(redis, settings)
   return redis
 }
