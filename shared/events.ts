@@ -4,7 +4,8 @@ import type { Logger } from './log.ts'
 import type { Mailbox, ReversePath } from './mail/address.ts'
 import type { HopTls } from './mail/disposition.ts'
 import type { MessageId } from './mail/message-id.ts'
-import { formatReply } from './mail/reply.ts'
+import { classifyReply } from './mail/reply-class.ts'
+import { formatReply, isPositive } from './mail/reply.ts'
 import type { Reply } from './mail/reply.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -15,7 +16,7 @@ export interface SessionFields {
   readonly address: string
 }
 
-/** One recipient's copy and what the next hop said. */
+/** One recipient's copy and what the next hop said; the class of a refusal is added. */
 export interface AttemptFields {
   readonly id: MessageId
   readonly recipient: Mailbox
@@ -221,8 +222,13 @@ export function createEvents(parts: {
   }
 
   function attempted(event: string, level: Level, fields: AttemptFields): void {
-    metrics.replies.inc({ stage: fields.stage, class: `${Math.trunc(fields.reply.code / 100)}xx` })
-    emit(event, level, fields)
+    const { reply, stage } = fields
+    const code = `${Math.trunc(reply.code / 100)}xx`
+    metrics.replies.inc({ stage, class: code })
+    if (isPositive(reply)) return emit(event, level, fields)
+    const about = classifyReply(reply)
+    metrics.refusals.inc({ stage, code, class: about })
+    emit(event, level, { ...fields, class: about })
   }
 
   return {

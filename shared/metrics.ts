@@ -5,6 +5,8 @@ export interface Metrics {
   readonly registry: Registry
   readonly events: Counter<'event'>
   readonly replies: Counter<'stage' | 'class'>
+  /** By what they are about, see `ReplyClass`. */
+  readonly refusals: Counter<'stage' | 'code' | 'class'>
   readonly stageSeconds: Histogram<'stage'>
   readonly engineSeconds: Histogram<'engine' | 'status'>
   readonly acceptSeconds: Histogram
@@ -24,6 +26,12 @@ export function createMetrics(): Metrics {
       name: 'sluice_remote_replies_total',
       help: 'Replies of the next hop by class (2xx, 4xx, 5xx)',
       labelNames: ['stage', 'class'],
+      registers,
+    }),
+    refusals: new Counter({
+      name: 'sluice_refusals_total',
+      help: 'Copies that the next hop refused (4xx: for now), by what its reply is about',
+      labelNames: ['stage', 'code', 'class'],
       registers,
     }),
     stageSeconds: new Histogram({

@@ -102,6 +102,7 @@ export const schemas = {
         oldestAt: instant,
         'nextAt?': instant,
         'lastReply?': text,
+        'replyClass?': { ...text, description: 'What that is about: rate-limit, spam, unknown-user and so on.' },
         attempts: count,
       }),
     ),

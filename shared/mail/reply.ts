@@ -26,6 +26,13 @@ export function formatReply(reply: Reply): string {
     .join(' ')
 }
 
+/** What `formatReply` wrote; undefined for anything else. */
+export function parseReplyLine(line: string): Reply | undefined {
+  const [, code, enhanced, text = ''] = /^([2-5]\d\d)(?: ([245]\.\d{1,3}\.\d{1,3}))?(?: (.*))?$/s.exec(line) ?? []
+  if (code === undefined) return undefined
+  return { code: Number(code), ...(enhanced === undefined ? {} : { enhanced }), text }
+}
+
 /** The status code of a DSN (RFC 3464 §2.3.4): the enhanced code, or its class with `.0.0`. */
 export function statusOf(reply: Reply): string {
   return reply.enhanced ?? `${Math.trunc(reply.code / 100)}.0.0`

@@ -29,7 +29,7 @@ function job(destination: string | undefined, fields: Partial<JobView> = {}): Jo
 test('a destination tells how many wait for it, since when, and what it said to the one tried most', () => {
   const jobs = [
     job('slow.example', { state: 'delayed', attempts: 2, lastReply: '451 later', nextAt: 9000, receivedAt: 500 }),
-    job('slow.example', { state: 'delayed', attempts: 5, lastReply: '421 busy', nextAt: 8000 }),
+    job('slow.example', { state: 'delayed', attempts: 5, lastReply: '421 too many connections', nextAt: 8000 }),
     job('slow.example', { state: 'active' }),
     job('fast.example'),
     job(undefined),
@@ -42,11 +42,18 @@ test('a destination tells how many wait for it, since when, and what it said to 
       delayed: 2,
       oldestAt: 500,
       nextAt: 8000,
-      lastReply: '421 busy',
+      lastReply: '421 too many connections',
+      replyClass: 'rate-limit',
       attempts: 5,
     },
     { name: 'fast.example', waiting: 1, active: 0, delayed: 0, oldestAt: 1000, attempts: 0 },
   ])
+})
+
+test('what waits for a turn and was never tried was refused by nobody', () => {
+  const [seen] = destinationsOf([job('busy.example', { state: 'delayed', lastReply: '451 4.4.5 Not tried: busy' })])
+  assert.equal(seen?.lastReply, '451 4.4.5 Not tried: busy')
+  assert.equal(seen?.replyClass, undefined)
 })
 
 test('without a queue for what goes out there are no destinations, and Redis is not asked', async () => {

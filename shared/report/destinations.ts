@@ -1,3 +1,6 @@
+import { classifyReply } from '../mail/reply-class.ts'
+import type { ReplyClass } from '../mail/reply-class.ts'
+import { isPositive, parseReplyLine } from '../mail/reply.ts'
 import { readJobs, workQueues } from './read-queues.ts'
 import type { ReadableQueues } from './read-queues.ts'
 import type { JobView } from './views.ts'
@@ -14,6 +17,8 @@ export interface DestinationView {
   readonly nextAt?: number
   /** Of the message that was tried most often. */
   readonly lastReply?: string
+  /** What that is about; absent when nothing was tried yet. */
+  readonly replyClass?: ReplyClass
   readonly attempts: number
 }
 
@@ -61,7 +66,13 @@ function viewOf(name: string, jobs: readonly JobView[]): DestinationView {
     delayed: count('delayed'),
     oldestAt: Math.min(...jobs.map((job) => job.receivedAt)),
     ...(next.length === 0 ? {} : { nextAt: Math.min(...next) }),
-    ...(most?.lastReply === undefined ? {} : { lastReply: most.lastReply }),
+    ...(most === undefined ? {} : saidTo(most)),
     attempts: Math.max(...jobs.map((job) => job.attempts)),
   }
+}
+
+function saidTo({ attempts, lastReply }: JobView): Pick<DestinationView, 'lastReply' | 'replyClass'> {
+  if (lastReply === undefined) return {}
+  const reply = attempts > 0 ? parseReplyLine(lastReply) : undefined
+  return reply === undefined || isPositive(reply) ? { lastReply } : { lastReply, replyClass: classifyReply(reply) }
 }

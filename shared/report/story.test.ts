@@ -76,13 +76,21 @@ test('a delay names the reply and the next attempt, a bounce the report that wen
   const attempt = { id, recipient: 'jane@example.org', stage: 'relay', remoteMta: 'mx.example.org[192.0.2.9]:25' }
   const lines = told([
     { at, event: 'received', id, from: null, to: ['jane@example.org'], sizeBytes: 12 },
-    { at: at + 1, event: 'delayed', ...attempt, reply: '451 4.7.1 Greylisted', nextAt: at + 60_000, attempts: 1 },
+    {
+      at: at + 1,
+      event: 'delayed',
+      ...attempt,
+      reply: '451 4.7.1 Not yet',
+      class: 'greylisted',
+      nextAt: at + 60_000,
+      attempts: 1,
+    },
     { at: at + 2, event: 'expired', ...attempt, reply: '554 5.4.7 Expired', ageMs: 4 * 86_400_000 },
     { at: at + 3, event: 'reported', id: '0mi8v2c4bm00000002', about: id, to: 'joe@example.net', action: 'failed' },
   ])
   assert.deepEqual(lines, [
     '+0 plain received from <> for jane@example.org, 12 B',
-    '+1 waiting not yet delivered to jane@example.org by mx.example.org[192.0.2.9]:25: 451 4.7.1 Greylisted; next attempt at 2026-11-21 03:01:00.000Z (attempts so far: 1)',
+    '+1 waiting not yet delivered to jane@example.org by mx.example.org[192.0.2.9]:25: 451 4.7.1 Not yet (greylisted); next attempt at 2026-11-21 03:01:00.000Z (attempts so far: 1)',
     '+2 bad given up for jane@example.org after 4 d by mx.example.org[192.0.2.9]:25: 554 5.4.7 Expired',
     '+3 plain report (failed) about 0mi8v2c4bm00000001 sent to joe@example.net as 0mi8v2c4bm00000002',
   ])

@@ -117,7 +117,7 @@ function tellFiltered(f: Fields): string {
 
 function hop(f: Fields): string {
   const secured = `${f.quote(' over ', 'tls')}${f.quote(' (', 'tlsTrust', ')')}${f.quote(' in clear (STARTTLS ', 'starttls', ')')}`
-  return `${f.quote(' by ', 'remoteMta')}${secured}${f.quote(': ', 'reply')}`
+  return `${f.quote(' by ', 'remoteMta')}${secured}${f.quote(': ', 'reply')}${f.quote(' (', 'class', ')')}`
 }
 
 function again(f: Fields): string {
