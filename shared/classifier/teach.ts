@@ -1,4 +1,5 @@
 import type { Configuration } from '../config/model.ts'
+import { methodResults } from '../dkim/authentication-results.ts'
 import { withoutReport } from '../mail/safe-report.ts'
 import { openClassifier, classifierFiles, trainAgain } from './classifier.ts'
 import type { Training } from './classifier.ts'
@@ -64,12 +65,12 @@ export async function trainIfWorth(dataFolder: string): Promise<Training | undef
 }
 
 /**
- * Whether results of authentication (RFC 8601 §2.2) say that a message is not from whom it claims: DMARC failed, or SPF did and
+ * Whether results of authentication (RFC 8601 §2.2, with or without the authserv-id) say that a message is not from whom it claims: DMARC failed, or SPF did and
  * DMARC proved nothing. Its words are then as little its author's as his address.
  */
 export function failsAuthentication(results: string): boolean {
-  if (/\bdmarc=fail\b/.test(results)) return true
-  return /\bspf=fail\b/.test(results) && !/\bdmarc=pass\b/.test(results)
+  const found = new Set(methodResults(`;${results}`).map(({ method, result }) => `${method}=${result}`))
+  return found.has('dmarc=fail') || (found.has('spf=fail') && !found.has('dmarc=pass'))
 }
 
 /** Without what the filter itself wrote into the subject: it would learn its own opinion. */

@@ -68,6 +68,10 @@ test('forged is what DMARC fails, and what SPF fails while DMARC proves nothing'
     ['spf=fail smtp.mailfrom=list@b.example; dkim=pass header.d=c.example; dmarc=pass header.from=c.example', false],
     ['spf=softfail smtp.mailfrom=a@b.example; dkim=fail header.d=b.example; dmarc=none', false],
     ['spf=pass; dkim=pass; dmarc=pass', false],
+    // What strangers write into the results is no result.
+    ['spf=pass smtp.mailfrom=dmarc=fail@b.example; dkim=none; dmarc=none header.from=b.example', false],
+    ['spf=fail smtp.mailfrom=dmarc=pass@b.example; dkim=none; dmarc=none header.from=b.example', true],
+    ['spf=pass smtp.helo="x; dmarc=fail"; dkim=none; dmarc=none (dmarc=fail)', false],
     ['', false],
   ]
   for (const [results, isForged] of rows) assert.equal(failsAuthentication(results), isForged, results)
