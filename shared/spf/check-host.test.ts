@@ -201,6 +201,15 @@ test('the record that was redirected to explains, an included one does not', asy
   assert.equal((await check(record('v=spf1 include:a.example -all', other))).explanation, undefined)
 })
 
+test('an explanation is short, however long its text and its macros make it', async () => {
+  const zone = (text: string): Zone => record('v=spf1 -all exp=why.north.example', { 'txt why.north.example': [text] })
+  assert.equal((await check(zone('x'.repeat(60_000)))).explanation, 'x'.repeat(200))
+  const domain = `${'n'.repeat(60)}.north.example`
+  const long = { [`txt ${domain}`]: ['v=spf1 -all exp=why.north.example'] }
+  const { explanation } = await check({ ...zone('%{d}'.repeat(16_000)), ...long }, { domain })
+  assert.equal(explanation, domain.repeat(3).slice(0, 200))
+})
+
 test('no trouble with an explanation changes the result', async () => {
   const target = (answer: Zone[string] | undefined): Zone =>
     record('v=spf1 -all exp=why.example', answer === undefined ? {} : { 'txt why.example': answer })

@@ -26,7 +26,7 @@ export interface HostQuestion {
 
 export interface SpfAnswer {
   readonly result: SpfVerdict
-  /** Of a `fail`: what the domain has to say about it (exp=, §6.2). Printable ASCII of a stranger. */
+  /** Of a `fail`: the first 200 characters of what the domain has to say about it (exp=, §6.2). Printable ASCII of a stranger. */
   readonly explanation?: string
   /** Something in it depends on the sender's local part or on the time, so that it says nothing about other senders. */
   readonly personal: boolean
@@ -38,6 +38,8 @@ type Dns = Omit<Resolver, 'close'>
 const maxTerms = 10
 /** Questions of terms without an answer. */
 const maxVoid = 2
+/** Characters of an explanation. */
+const maxExplanation = 200
 /** Hosts of an MX term; names of a PTR look-up. */
 const maxNames = 10
 
@@ -126,7 +128,7 @@ class HostCheck {
       const answer = await this.#resolver.txt(await this.#targetName(target, domain))
       if (answer.kind !== 'found' || answer.records.length !== 1) return undefined
       const parts = parseExplanation(answer.records[0] ?? '')
-      return parts && (await this.#expand(parts, domain))
+      return parts && copyOf((await this.#expand(parts, domain, maxExplanation)).slice(0, maxExplanation))
     } catch (error) {
       if (error instanceof SpfError) return undefined
       throw error
@@ -237,10 +239,13 @@ class HostCheck {
     return shortened((await this.#expand(spec, domain)).replace(/\.$/, ''))
   }
 
-  async #expand(parts: MacroString, domain: string): Promise<string> {
+  /** @param enough so many characters are wanted at least, if there are as many */
+  async #expand(parts: MacroString, domain: string, enough = Infinity): Promise<string> {
     let text = ''
-    for (const part of parts)
+    for (const part of parts) {
+      if (text.length >= enough) break
       text += typeof part === 'string' ? part : transformed(part, await this.#value(part.letter, domain))
+    }
     return text
   }
 
@@ -282,6 +287,11 @@ class HostCheck {
       names.find((name) => name === lower) ?? names.find((name) => isSameOrBelow(name, lower)) ?? names[0] ?? 'unknown'
     )
   }
+}
+
+/** A part of a string keeps all of it in memory; explanations are kept. */
+function copyOf(text: string): string {
+  return Buffer.from(text).toString()
 }
 
 const wholeAddress: CidrLengths = { 4: 32, 6: 128 }

@@ -64,12 +64,10 @@ export function symbolsOf({ spf, dkim, dmarc, arc }: Authentication): readonly S
   return symbols
 }
 
-const maxExplanation = 200
-
-/** What the domain says about its fail (RFC 7208 §6.2): the word of a stranger, so short and printable. */
+/** What the domain says about its fail (RFC 7208 §6.2): the word of a stranger, so printable. */
 function inItsWords({ explanation }: SpfResult): string {
   if (explanation === undefined || explanation === '') return ''
-  return `: ${explanation.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, maxExplanation)}`
+  return `: ${explanation.replaceAll(/[^\x20-\x7e]/g, '?')}`
 }
 
 const dmarcSymbols = { none: 'DMARC_FAIL', quarantine: 'DMARC_QUARANTINE', reject: 'DMARC_REJECT' } as const
