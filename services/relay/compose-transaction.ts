@@ -1,3 +1,4 @@
+import type { EightBitRule } from '../../shared/config/model.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import { isAscii } from '../../shared/mail/ascii-domain.ts'
 import { editMessage } from '../../shared/mail/header-edit.ts'
@@ -6,9 +7,14 @@ import type { ForwardPath } from '../../shared/smtp-client/commands.ts'
 import { outgoingContent } from '../../shared/smtp-client/outgoing-content.ts'
 import type { Transaction } from '../../shared/smtp-client/transaction.ts'
 import type { SenderPart } from './sender.ts'
+import { sevenBitOf } from './seven-bit-of.ts'
 
 /** The message as it goes out to these recipients; the same for every host that is tried. */
-export async function composeTransaction(message: StageMessage, part: SenderPart): Promise<Transaction> {
+export async function composeTransaction(
+  message: StageMessage,
+  part: SenderPart,
+  eightBit: EightBitRule,
+): Promise<Transaction> {
   const { envelope } = message
   const { reversePath } = part
   const recipients = part.pending.map((index) => forwardPathOf(message, index))
@@ -24,6 +30,7 @@ export async function composeTransaction(message: StageMessage, part: SenderPart
     },
     recipients,
     content: content.read,
+    ...(eightBit === 'unchanged' ? {} : { sevenBit: sevenBitOf(content, eightBit) }),
   }
 }
 

@@ -85,8 +85,9 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
     if (plan.kind === 'refused') return settled(attemptsOf(message.pending, plan))
     const attempts: DeliveryAttempt[] = []
     const senders = { action, srs: context.configuration.srs, nowAt: context.clock.now() }
+    const { relayEightBit } = context.configuration.pipeline
     for (const part of partsBySender(message, senders)) {
-      const transaction = await composeTransaction(message, part)
+      const transaction = await composeTransaction(message, part, relayEightBit)
       const result = await sendByHops(plan.hops, transaction, { ...sending, signal: context.signal, onPolicyFailure })
       if (result.kind !== 'busy') attempts.push(...attemptsOf(part.pending, result))
       else if (attempts.length === 0) return postpone(result.retryInMs, result.why)

@@ -611,3 +611,65 @@ test('an action that is gone means later', async () => {
   const [attempt] = await relayOne(context, { ...stageMessage(), action: 'gone' })
   assert.deepEqual([attempt?.reply.code, attempt?.reply.enhanced], [451, '4.3.5'])
 })
+
+const old = { capabilities: ['PIPELINING', 'SIZE 50000000'] }
+const umlauts = 'Subject: x\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGrüße von weit her\r\n'
+const signedUmlauts = `DKIM-Signature: v=1; a=rsa-sha256\r\n${umlauts}`
+
+test('a host without 8BITMIME gets the same text in quoted-printable, with the size it has then', async () => {
+  const { taken, context } = await farTest(old)
+  await relayOne(context, stageMessage({ content: umlauts, envelope: { eightBit: true } }), stageMessage())
+  const [first, second] = taken
+  assert.equal(
+    first?.content,
+    'Subject: x\r\nContent-Transfer-Encoding: quoted-printable\r\nMIME-Version: 1.0\r\n\r\nGr=C3=BC=C3=9Fe von weit her\r\n',
+  )
+  assert.equal(first?.mail, `MAIL FROM:<joe@example.org> SIZE=${first?.content.length}`)
+  assert.equal(second?.content, 'Subject: Hello\r\n\r\nHow are you?\r\n')
+})
+
+test('a large message is converted as it streams by, and is the same on each host that is tried', async () => {
+  const line = 'Ein Satz mit Umlauten wie ä, ö und ü, und ohne Ende\r\n'
+  const content = `Subject: x\r\nMIME-Version: 1.0\r\n\r\n${line.repeat(20_000)}`
+  const { taken, context } = await farTest(old)
+  await relayOne(context, stageMessage({ content }))
+  const sent = taken[0]?.content ?? ''
+  assert.equal(taken[0]?.mail, `MAIL FROM:<joe@example.org> SIZE=${sent.length}`)
+  const hex = (_all: string, digits: string): string => String.fromCharCode(Number.parseInt(digits, 16))
+  const body = sent.slice(sent.indexOf('\r\n\r\n') + 4).replaceAll('=\r\n', '')
+  const decoded = Buffer.from(body.replaceAll(/=([0-9A-F]{2})/g, hex), 'latin1').toString()
+  assert.equal(decoded, line.repeat(20_000))
+})
+
+test('a signed message goes to it as it is, unless all are to be converted', async () => {
+  for (const [eightBit, expected] of [
+    ['convert', 'Grüße'],
+    ['convert-signed', 'Gr=C3=BC=C3=9Fe'],
+    ['unchanged', 'Grüße'],
+  ] as const) {
+    const { taken, context } = await farTest(old, { eightBit })
+    const signature = { kind: 'prepend', fields: 'DKIM-Signature: v=1; a=rsa-sha256\r\n' } as const
+    await relayOne(
+      context,
+      stageMessage({ content: signedUmlauts }),
+      stageMessage({ content: umlauts, edits: [signature] }),
+    )
+    for (const { content } of taken) assert.ok(Buffer.from(content, 'latin1').toString().includes(expected), eightBit)
+    assert.equal(taken.length, 2)
+  }
+})
+
+test('it can be returned in place of that, and the host is not bothered with it', async () => {
+  const { taken, context } = await farTest(old, { eightBit: 'return' })
+  const attempts = await relayOne(context, stageMessage({ content: umlauts }), stageMessage())
+  assert.match(said(attempts)[0] ?? '', /^554 5\.6\.3 /)
+  assert.equal(said(attempts)[1], '250 2.0.0 queued')
+  assert.equal(taken.length, 1)
+})
+
+test('a host with 8BITMIME gets all octets as they are', async () => {
+  const { taken, context } = await farTest()
+  await relayOne(context, stageMessage({ content: umlauts, envelope: { eightBit: true } }))
+  assert.equal(Buffer.from(taken[0]?.content ?? '', 'latin1').toString(), umlauts)
+  assert.match(taken[0]?.mail ?? '', / BODY=8BITMIME$/)
+})

@@ -67,6 +67,8 @@ export interface Surroundings {
   /** `dane opportunistic`, with these resolvers. */
   readonly validatingResolvers?: readonly string[]
   readonly tlsCa?: string
+  /** `relay eight-bit`. */
+  readonly eightBit?: Configuration['pipeline']['relayEightBit']
   readonly dataFolder?: string
   readonly events?: Partial<Events>
 }
@@ -94,6 +96,7 @@ export function stageContext(surroundings: Surroundings): StageContext {
       validatingResolvers: surroundings.validatingResolvers ?? [],
       ...(surroundings.tlsCa === undefined ? {} : { tlsCa: surroundings.tlsCa }),
       relayPort,
+      relayEightBit: surroundings.eightBit ?? 'convert',
       tlsMinimum: 'TLSv1.2',
       externals,
       queues,

@@ -98,6 +98,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'banner on 127.0.0.1 "%{hostname} ESMTP"',
       'helo required off',
       'vrfy off',
+      'relay eight-bit return',
       'bare-line-ends reject',
       'header match on 127.0.0.1 "^X:" prepend "Y: z"',
       'header match "^Y:" redirect "a@b.org"',

@@ -432,7 +432,14 @@ export interface PipelineSettings {
   readonly dane: 'off' | 'opportunistic'
   /** Port of remote MTAs; 25 but in tests. */
   readonly relayPort: number
+  readonly relayEightBit: EightBitRule
 }
+
+/**
+ * What happens to octets beyond ASCII at a host without 8BITMIME (RFC 6152 §3). `convert`: they are encoded, but for signed messages,
+ * which go as they are; `convert-signed`: those as well; `unchanged`: all go as they are; `return`: to the sender.
+ */
+export type EightBitRule = 'convert' | 'convert-signed' | 'unchanged' | 'return'
 
 /** Extensions of SMTP that listeners offer. */
 export interface ExtensionSettings {

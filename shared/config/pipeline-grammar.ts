@@ -48,7 +48,6 @@ const onlyOnce = new Set([
   'masquerade',
   'append-domain',
   'complete-addresses',
-  'relay',
   'mta-sts',
   'dane',
   'smtputf8',
@@ -107,6 +106,7 @@ export function defaultPipeline(): PipelineSettings {
     dane: 'off',
     mtaSts: { mode: 'off', port: 443 },
     relayPort: 25,
+    relayEightBit: 'convert',
   }
 }
 

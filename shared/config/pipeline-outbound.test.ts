@@ -59,3 +59,12 @@ test('a key that seals is stated once, with all that a seal needs', async () => 
   ]
   for (const [text, fault] of faults) await assert.rejects(load(text), fault, text)
 })
+
+test('what a host without 8BITMIME gets can be chosen, beside the port, each once', async () => {
+  const { pipeline } = (await load('relay port 2525', 'relay eight-bit convert-signed')).configuration
+  assert.deepEqual([pipeline.relayPort, pipeline.relayEightBit], [2525, 'convert-signed'])
+  assert.equal((await load()).configuration.pipeline.relayEightBit, 'convert')
+  await assert.rejects(load('relay eight-bit return', 'relay eight-bit convert'), /stated already/)
+  await assert.rejects(load('relay eight-bit maybe'), /what a host without 8BITMIME gets/)
+  await assert.rejects(load('relay 8bit'), /"eight-bit"/)
+})

@@ -111,11 +111,19 @@ function parseTls(draft: PipelineDraft): void {
   finish(draft, { tlsMinimum })
 }
 
-/** `relay port N`. */
+const eightBitRules = ['convert', 'convert-signed', 'unchanged', 'return'] as const
+
+/** `relay port N` and `relay eight-bit convert|convert-signed|unchanged|return`, each once. */
 function parseRelay(draft: PipelineDraft): void {
   const { reader } = draft
   reader.next()
-  reader.expect('port', 'behind "relay"')
+  const word = reader.peek()
+  if (draft.stated.has(`relay ${word.text}`))
+    reader.fail('duplicate', `"relay ${word.text}" is stated already`, word.span, 'keep one of the two')
+  draft.stated.add(`relay ${word.text}`)
+  if (reader.accept('eight-bit'))
+    return finish(draft, { relayEightBit: choiceOf(reader, eightBitRules, 'what a host without 8BITMIME gets') })
+  reader.expect('port', 'or "eight-bit" behind "relay"')
   finish(draft, { relayPort: portOf(reader) })
 }
 

@@ -1,9 +1,11 @@
 import { isUtf8 } from 'node:buffer'
 
+import { QuotedPrintableEncoder } from './body-encoders.ts'
+
 /** Quoted-printable (RFC 2045 §6.7) of text with CRLF line ends. */
 export function encodeQuotedPrintable(text: Buffer): Buffer {
-  const lines = text.toString('latin1').split('\r\n')
-  return Buffer.from(lines.map((line) => softWrapped(line)).join('\r\n'), 'latin1')
+  const encoder = new QuotedPrintableEncoder()
+  return Buffer.concat([encoder.push(text), encoder.end()])
 }
 
 /** ASCII without control characters but tab and CRLF, lines of at most 998 octets: fit for 7bit (RFC 2045 §2.7). */
@@ -52,26 +54,4 @@ export function foldDiagnostic(text: string): string {
     }
   }
   return [...lines, line].join('\r\n ')
-}
-
-function softWrapped(line: string): string {
-  let wrapped = ''
-  let length = 0
-  for (let index = 0; index < line.length; index++) {
-    const last = index === line.length - 1
-    const token = quoted(line.charCodeAt(index), last)
-    if (length + token.length > (last ? 76 : 75)) {
-      wrapped += '=\r\n'
-      length = 0
-    }
-    wrapped += token
-    length += token.length
-  }
-  return wrapped
-}
-
-function quoted(octet: number, atLineEnd: boolean): string {
-  const blank = octet === 0x20 || octet === 0x09
-  if (blank ? !atLineEnd : octet > 0x20 && octet < 0x7f && octet !== 0x3d) return String.fromCharCode(octet)
-  return `=${octet.toString(16).toUpperCase().padStart(2, '0')}`
 }

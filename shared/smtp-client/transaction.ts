@@ -19,7 +19,14 @@ export interface Transaction {
   readonly recipients: readonly ForwardPath[]
   /** Asked for once it is certain that the server wants the content. */
   readonly content: () => Content
+  /** Asked for what to do at a server without 8BITMIME (RFC 6152 §3), before MAIL; absent: the content goes as it is. */
+  readonly sevenBit?: () => Promise<SevenBitContent>
 }
+
+/** What goes to a server without 8BITMIME, or why nothing does. */
+export type SevenBitContent =
+  | { readonly kind: 'content'; readonly sizeBytes: number; readonly read: () => Content }
+  | { readonly kind: 'refused'; readonly reply: Reply }
 
 export interface TransactionResult {
   /** One for each recipient, in order: the server's, or a temporary one of ours when none came. */
@@ -73,7 +80,15 @@ async function transactAscii(transaction: Transaction, context: TransactionConte
   }
 }
 
-async function transactAll(transaction: Transaction, context: TransactionContext): Promise<TransactionOutcome> {
+async function transactAll(asked: Transaction, context: TransactionContext): Promise<TransactionOutcome> {
+  if (asked.sevenBit === undefined || context.capabilities.eightBitMime) return transactAsIs(asked, context)
+  const fit = await asked.sevenBit()
+  if (fit.kind === 'refused') return concluded(asked, fit.reply, { untouched: false, needsReset: context.reset })
+  const mail = { ...asked.mail, sizeBytes: fit.sizeBytes }
+  return transactAsIs({ mail, recipients: asked.recipients, content: fit.read }, context)
+}
+
+async function transactAsIs(transaction: Transaction, context: TransactionContext): Promise<TransactionOutcome> {
   const refusal = refusedBeforehand(transaction, context)
   if (refusal !== undefined) return concluded(transaction, refusal, { untouched: false, needsReset: context.reset })
   // Content in memory is looked through first: what must not be sent is refused while nothing has happened yet.
