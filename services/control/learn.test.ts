@@ -158,6 +158,26 @@ test('scan --compare shows only what another configuration judges otherwise, and
   assert.match((await ctl(...compare, '--tag', 'Lists')).out, /^\n[^]*0 of 3 messages would be judged otherwise/)
 })
 
+test('scan heeds what a configuration says of tags and recipients: who looks, who is trusted, who is blocked', async (t) => {
+  const { folder, ctl } = bench(t)
+  writeFileSync(join(folder, 'hello'), 'Subject: hello\r\n\r\nhello\r\n')
+  writeFileSync(join(folder, 'spam'), `Subject: test\r\n\r\n${gtube}\r\n`)
+  writeFileSync(
+    join(folder, 'other.conf'),
+    'engines for tag Internal none\nspam clean tag Lists bypass\nspam blocked tag Bad\nspam blocked rcpt-to { "trap@example.org" }\n',
+  )
+  const changes = async (file: string, ...about: readonly string[]): Promise<unknown> => {
+    const { out } = await ctl('scan', join(folder, file), '--compare', join(folder, 'other.conf'), '--json', ...about)
+    return (JSON.parse(out.split('\n').at(-1) ?? '') as { readonly changes: unknown }).changes
+  }
+  assert.deepEqual(await changes('spam'), {})
+  assert.deepEqual(await changes('spam', '--tag', 'Internal'), { 'junk -> clean': 1 })
+  assert.deepEqual(await changes('spam', '--tag', 'Lists'), { 'junk -> clean': 1 })
+  assert.deepEqual(await changes('hello'), {})
+  assert.deepEqual(await changes('hello', '--tag', 'Bad'), { 'clean -> junk': 1 })
+  assert.deepEqual(await changes('hello', '--rcpt', 'trap@example.org'), { 'clean -> junk': 1 })
+})
+
 test('a file that is not there is told, with its name', async (t) => {
   const { ctl } = bench(t)
   const { code, errors } = await ctl('learn', 'spam', '/nonexistent/mail')

@@ -14,9 +14,9 @@ import { afterFailure } from '../../shared/pipeline/after-failure.ts'
 import { defineStage } from '../../shared/pipeline/stage.ts'
 import type { OpenStage, StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
 import type { ServiceContext } from '../../shared/service.ts'
+import { askEngines, provesSender } from './ask-engines.ts'
 import { isFromStranger } from './authentication/engine.ts'
 import type { AuthenticationFindings, ScanMessage, ScanSymbol } from './engine.ts'
-import { enginesFor } from './engine-policy.ts'
 import { createEngineSet } from './engine-set.ts'
 import type { OpenedEngines } from './engine-set.ts'
 import { foldWords } from './fold-words.ts'
@@ -24,8 +24,8 @@ import { forgedFieldEdits } from './forged-fields.ts'
 import { EngineFailure, runEngines } from './run-engines.ts'
 import type { EngineRun, EngineSettings } from './run-engines.ts'
 import { reportLines, spamEdits } from './spam-fields.ts'
-import { blockOf, rulesFor, trustOf } from './spam-policy.ts'
-import type { SpamRules, Trust } from './spam-policy.ts'
+import { rulesFor } from './spam-policy.ts'
+import type { SpamRules } from './spam-policy.ts'
 import { judge } from './verdict.ts'
 import type { Verdict } from './verdict.ts'
 import { virusEdits, virusPrefix } from './virus-fields.ts'
@@ -86,16 +86,16 @@ export async function filter(
 ): Promise<Disposition> {
   const { configuration, tables, log, metrics, signal, events } = context
   const { envelope } = message
-  const { spam, enginePolicies } = configuration.pipeline
   const scanned = await scanMessage(message)
-  const looking = await settle(tables, (settled) => enginesFor(enginePolicies, engines, envelope, settled))
   const ask = (asked: readonly EngineSettings[]): Promise<readonly EngineRun[]> =>
     runEngines(asked, scanned, { signal, log, metrics, troubles })
-  const trust = await settle(tables, (settled) => trustOf(spam, envelope, settled))
-  const blocked = await settle(tables, (settled) => blockOf(spam, envelope, message.pending, settled))
   const { runs, trusted } =
-    message.released === true ? { runs: [], trusted: undefined } : await askEngines(looking, ask, { trust, blocked })
-  const rules = await settle(tables, (settled) => rulesFor(spam, envelope, message.pending, settled))
+    message.released === true
+      ? { runs: [], trusted: undefined }
+      : await askEngines(message, { pipeline: configuration.pipeline, engines, tables, ask })
+  const rules = await settle(tables, (settled) =>
+    rulesFor(configuration.pipeline.spam, envelope, message.pending, settled),
+  )
   const verdict = judge(runs, {
     thresholds: rules,
     mayReject: mayReject(message, runs),
@@ -115,45 +115,6 @@ export async function filter(
     ...(findings.length === 0 ? {} : { authentication: findings.join('; ') }),
   })
   return decide(message, applyEdits(scanned.header, message.edits), { verdict, rules, findings, runs }, configuration)
-}
-
-/** What is said about a message before anybody looks at it. */
-interface Prejudice {
-  readonly trust: Trust | undefined
-  /** Why it is spam. */
-  readonly blocked: string | undefined
-}
-
-/**
- * Trusted and blocked mail is not searched for spam; where trust needs a proof, whoever can give it is asked first. Who is proven to be
- * trusted is not blocked.
- */
-async function askEngines(
-  engines: readonly EngineSettings[],
-  ask: (asked: readonly EngineSettings[]) => Promise<readonly EngineRun[]>,
-  { trust, blocked }: Prejudice,
-): Promise<{ readonly runs: readonly EngineRun[]; readonly trusted: string | undefined }> {
-  if (trust === undefined && blocked === undefined) return { runs: await ask(engines), trusted: undefined }
-  const runs = await ask(engines.filter(({ role }) => role !== 'spam'))
-  if (trust !== undefined && (!trust.needsProof || provesSender(runs))) return { runs, trusted: trust.reason }
-  const others =
-    blocked === undefined ? await ask(engines.filter(({ role }) => role === 'spam')) : [blockedRun(blocked)]
-  return { runs: [...runs, ...others], trusted: undefined }
-}
-
-const blockedScore = 100
-
-/** As if an engine had found it. */
-function blockedRun(reason: string): EngineRun {
-  const symbols = [{ name: 'BLOCKED', score: blockedScore, text: `${reason}: not looked through for spam` }]
-  const engine = {
-    name: 'blocked',
-    applies: () => true,
-    scan: () => Promise.reject(new Error()),
-    close: async () => {},
-  }
-  const settings = { engine, role: 'spam', weight: 1, timeoutMs: 0, onFailure: 'proceed' } as const
-  return { settings, result: { status: 'ok', score: blockedScore, symbols, tookMs: 0 } }
 }
 
 async function scanMessage({ envelope, stored, edits, sizeBytes }: StageMessage): Promise<ScanMessage> {
@@ -231,10 +192,6 @@ function refusal({ kind, reason }: Verdict): Reply {
 function mayReject(message: StageMessage, runs: readonly EngineRun[]): boolean {
   if (message.beforeAccept === true || !isFromStranger(message.envelope)) return true
   return provesSender(runs)
-}
-
-function provesSender(runs: readonly EngineRun[]): boolean {
-  return runs.some(({ result }) => result.authentication?.spf.some((finding) => finding.startsWith('spf=pass ')))
 }
 
 /** The results of the checks pipeline.conf lists, in its order. A check that broke off is a temperror (RFC 8601 §2.7). */

@@ -9,6 +9,8 @@ import type { Envelope } from '../../shared/mail/envelope.ts'
 import { newMessageId } from '../../shared/mail/message-id.ts'
 import type { OfflineEnvelope, OpenOfflineFilter } from '../../shared/pipeline/offline-filter.ts'
 import type { LookUp, Resolver } from '../../shared/resolver.ts'
+import { askEngines } from './ask-engines.ts'
+import type { AskParts } from './ask-engines.ts'
 import type { ScanMessage } from './engine.ts'
 import { openEngines } from './open-engines.ts'
 import { runEngines } from './run-engines.ts'
@@ -40,9 +42,15 @@ export const openOfflineFilter: OpenOfflineFilter = ({ configuration, dataFolder
       const message = scanMessage(content, about)
       const { envelope } = message
       const pending = envelope.recipients.map((_recipient, index) => index)
-      const rules = await settle(tables, (settled) => rulesFor(configuration.pipeline.spam, envelope, pending, settled))
-      const runs = await runEngines(engines, message, parts)
-      const { action, score, reason, symbols } = judge(runs, { thresholds: rules, mayReject: true })
+      const { pipeline } = configuration
+      const ask: AskParts['ask'] = (asked) => runEngines(asked, message, parts)
+      const { runs, trusted } = await askEngines({ envelope, pending }, { pipeline, engines, tables, ask })
+      const thresholds = await settle(tables, (settled) => rulesFor(pipeline.spam, envelope, pending, settled))
+      const { action, score, reason, symbols } = judge(runs, {
+        thresholds,
+        mayReject: true,
+        ...(trusted === undefined ? {} : { trusted }),
+      })
       return { action, score, reason, symbols }
     },
     async close() {
