@@ -24,7 +24,7 @@ const partner = pair(remotePki)
 const selfSigned = pair(rsaPki)
 const fingerprint = new X509Certificate(selfSigned.cert).fingerprint256
 
-function pair({ cert, key }: typeof rsaPki): NonNullable<ClientOptions['certificate']> {
+function pair({ cert, key }: Pick<typeof rsaPki, 'cert' | 'key'>): NonNullable<ClientOptions['certificate']> {
   return { cert: readFileSync(cert), key: readFileSync(key) }
 }
 
@@ -129,6 +129,17 @@ test('the log has fingerprint and subject, the subject only of one that an autho
       [undefined, fingerprint],
     ],
   )
+})
+
+test('a certificate without a subject ends nothing: it has its fingerprint, and no name', async (t) => {
+  const nameless = pair({ cert: fixture('tls/nameless.pem'), key: fixture('tls/nameless.key') })
+  const { fingerprint256 } = new X509Certificate(nameless.cert)
+  const when = { kind: 'certificate-table', part: 'fingerprint', table: list(fingerprint256) } as const
+  for (const tls of ['implicit', 'offered'] as const) {
+    const inbound = await permitting(t, when, { tls })
+    const how = tls === 'implicit' ? { implicitTls: true } : { starttls: true }
+    assert.equal(await isPermitted(t, inbound, { ...how, certificate: nameless }), true)
+  }
 })
 
 test('a session that is resumed proves what it proved at first, and without a certificate nothing', async (t) => {

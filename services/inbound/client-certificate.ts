@@ -16,12 +16,15 @@ export function clientCertificateOf(socket: TLSSocket): ClientCertificate | unde
   }
 }
 
+/** Node's types do not tell that a certificate may have no subject. */
+type Named = Partial<Pick<X509Certificate, 'subject' | 'subjectAltName'>>
+
 /** In one line: `CN=client.example.org, O=Example`. */
-export function subjectOf({ subject }: Pick<X509Certificate, 'subject'>): string {
+function subjectOf({ subject = '' }: Named): string {
   return subject.split('\n').toReversed().join(', ')
 }
 
-function namesOf({ subject, subjectAltName = '' }: X509Certificate): Pick<ClientCertificate, 'hosts' | 'mailboxes'> {
+function namesOf({ subject = '', subjectAltName = '' }: Named): Pick<ClientCertificate, 'hosts' | 'mailboxes'> {
   const [, common] = /^CN=(.+)$/m.exec(subject) ?? []
   const hosts = common === undefined ? [] : [common]
   const mailboxes: string[] = []
