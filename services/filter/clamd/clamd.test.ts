@@ -13,11 +13,16 @@ import type { Disposition } from '../../../shared/mail/disposition.ts'
 import type { Origin } from '../../../shared/mail/envelope.ts'
 import { openFilter } from '../index.ts'
 import { headerBehind, stageMessage, stranger, testContext, testEnvelope, zoneResolver } from '../testing.ts'
-import { scanStream } from './client.ts'
+import { openClamd } from './client.ts'
+import type { ClamdReply } from './client.ts'
 
-/** Speaks as clamd does: takes chunks, answers once, closes. */
+/** Speaks as clamd does in a session: takes streams, answers each with its number. */
 interface FakeClamd {
   readonly place: SocketPlace
+  /** Connections so far, those that only ping left out. */
+  sessions(): number
+  /** Ends those that are open. */
+  hangUp(): void
   /** Contents of the streams that were ended. */
   readonly scanned: Buffer[]
 }
@@ -33,20 +38,30 @@ async function startClamd(
   const { streamMax = Number.POSITIVE_INFINITY, socketPath } = options
   const scanned: Buffer[] = []
   const open = new Set<Socket>()
+  let sessions = 0
   const server = createServer((socket) => {
     open.add(socket)
     socket.on('close', () => open.delete(socket)).on('error', () => {})
     let input = Buffer.alloc(0)
+    let number = 0
     socket.on('data', (chunk: Buffer) => {
       input = Buffer.concat([input, chunk])
       if (input.toString('latin1') === 'zPING\0') return void socket.end('PONG\0')
+      if (input.indexOf('zIDSESSION\0') === 0) {
+        sessions += 1
+        input = input.subarray('zIDSESSION\0'.length)
+      }
+      if (input.length < 'zINSTREAM\0'.length) return
       const stream = readChunks(input.subarray('zINSTREAM\0'.length))
       const said = stream.content.length > streamMax ? 'INSTREAM size limit exceeded. ERROR' : undefined
       if (said === undefined && !stream.isEnded) return
       if (said === undefined) scanned.push(stream.content)
+      input = Buffer.alloc(0)
+      number += 1
       const reply = said ?? answer(stream.content)
       if (reply === 'reset') socket.resetAndDestroy()
-      else if (reply !== 'hang') socket.end(`${reply}\0`)
+      else if (said !== undefined) socket.end(`${number}: ${reply}\0`)
+      else if (reply !== 'hang') socket.write(`${number}: ${reply}\0`)
     })
   })
   await new Promise<void>((resolve) => {
@@ -60,7 +75,10 @@ async function startClamd(
   const { port } = typeof server.address() === 'string' ? { port: 0 } : (server.address() as AddressInfo)
   const place: SocketPlace =
     socketPath === undefined ? { kind: 'tcp', host: '127.0.0.1', port } : { kind: 'unix', path: socketPath }
-  return { place, scanned }
+  const hangUp = (): void => {
+    for (const socket of open) socket.destroy()
+  }
+  return { place, scanned, sessions: () => sessions, hangUp }
 }
 
 function readChunks(octets: Buffer): { readonly content: Buffer; readonly isEnded: boolean } {
@@ -82,41 +100,88 @@ function pieces(count: number, bytes: number): Readable {
   return Readable.from(Array.from({ length: count }, (_one, n) => Buffer.alloc(bytes, n % 256)))
 }
 
+/** One stream on a connection of its own. */
+async function scanStream(place: SocketPlace, open: () => Readable, signal: AbortSignal): Promise<ClamdReply> {
+  const clamd = openClamd(place)
+  try {
+    return await clamd.scan(open, signal)
+  } finally {
+    clamd.close()
+  }
+}
+
+test('connections stay open for the next streams; as many as streams at a time, and one that ended is replaced', async (t) => {
+  const fake = await startClamd(t, ok)
+  const clamd = openClamd(fake.place)
+  t.after(() => clamd.close())
+  const scan = () => clamd.scan(() => pieces(3, 100), never)
+  for (let nth = 0; nth < 5; nth += 1) assert.deepEqual(await scan(), { kind: 'clean' })
+  assert.equal(fake.sessions(), 1)
+  await Promise.all([scan(), scan(), scan()])
+  assert.equal(fake.sessions(), 3)
+  fake.hangUp()
+  assert.deepEqual(await scan(), { kind: 'clean' })
+  assert.equal(fake.scanned.length, 9)
+})
+
+test('a connection that ends under a stream is replaced only when it had served before', async (t) => {
+  let answers = 0
+  const fake = await startClamd(t, () => {
+    answers += 1
+    return answers === 2 ? 'reset' : 'stream: OK'
+  })
+  const clamd = openClamd(fake.place)
+  t.after(() => clamd.close())
+  for (const expected of [1, 3]) {
+    assert.deepEqual(await clamd.scan(() => pieces(1, 10), never), { kind: 'clean' })
+    assert.equal(answers, expected)
+  }
+})
+
 test('all of a long message reaches clamd, by TCP and by socket', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'clamd-'))
   t.after(() => rm(folder, { recursive: true }))
   const socket = await startClamd(t, ok, { socketPath: join(folder, 'ctl') })
   for (const clamd of [await startClamd(t, ok), socket]) {
-    assert.deepEqual(await scanStream(clamd.place, pieces(40, 65_536), never), { kind: 'clean' })
+    assert.deepEqual(await scanStream(clamd.place, () => pieces(40, 65_536), never), { kind: 'clean' })
     assert.deepEqual(clamd.scanned, [Buffer.concat(await pieces(40, 65_536).toArray())])
   }
 })
 
 test('an empty piece does not end the stream', async (t) => {
   const clamd = await startClamd(t, ok)
-  await scanStream(clamd.place, Readable.from([Buffer.from('a'), Buffer.alloc(0), Buffer.from('b')]), never)
+  await scanStream(clamd.place, () => Readable.from([Buffer.from('a'), Buffer.alloc(0), Buffer.from('b')]), never)
   assert.equal(clamd.scanned[0]?.toString(), 'ab')
 })
 
 test('a virus is told by name', async (t) => {
   const { place } = await startClamd(t, () => 'stream: Win.Test.EICAR_HDB-1 FOUND')
-  assert.deepEqual(await scanStream(place, pieces(1, 10), never), { kind: 'infected', name: 'Win.Test.EICAR_HDB-1' })
+  assert.deepEqual(await scanStream(place, () => pieces(1, 10), never), {
+    kind: 'infected',
+    name: 'Win.Test.EICAR_HDB-1',
+  })
 })
 
 test('a message clamd does not take is never taken for clean, whether it says so or only breaks off', async (t) => {
   const saying = await startClamd(t, ok, { streamMax: 100_000 })
-  assert.deepEqual(await scanStream(saying.place, pieces(100, 65_536), never), { kind: 'too long' })
+  assert.deepEqual(await scanStream(saying.place, () => pieces(100, 65_536), never), { kind: 'too long' })
   const silent = await startClamd(t, () => 'reset')
-  assert.deepEqual(await scanStream(silent.place, pieces(1, 10), never), { kind: 'too long' })
+  assert.deepEqual(await scanStream(silent.place, () => pieces(1, 10), never), { kind: 'too long' })
 })
 
 test('a clamd that is away, says nonsense, or stops is a failure', async (t) => {
   const odd = await startClamd(t, () => "stream: Can't allocate memory ERROR")
-  await assert.rejects(scanStream(odd.place, pieces(1, 10), never), /clamd says: stream: Can't allocate/)
-  await assert.rejects(scanStream({ kind: 'unix', path: '/nowhere/clamd.ctl' }, pieces(1, 10), never), /ENOENT/)
+  await assert.rejects(
+    scanStream(odd.place, () => pieces(1, 10), never),
+    /clamd says: stream: Can't allocate/,
+  )
+  await assert.rejects(
+    scanStream({ kind: 'unix', path: '/nowhere/clamd.ctl' }, () => pieces(1, 10), never),
+    /ENOENT/,
+  )
   const hanging = await startClamd(t, () => 'hang')
   const stop = new AbortController()
-  const waiting = scanStream(hanging.place, pieces(1, 10), stop.signal)
+  const waiting = scanStream(hanging.place, () => pieces(1, 10), stop.signal)
   stop.abort(new Error('enough'))
   await assert.rejects(waiting, /enough/)
 })

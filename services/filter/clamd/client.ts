@@ -1,8 +1,8 @@
 import { connect } from 'node:net'
-import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 
 import type { SocketPlace } from '../../../shared/config/model.ts'
+import { ClamdError, ClamdSession } from './session.ts'
 
 /** What clamd says about one stream. */
 export type ClamdReply =
@@ -11,108 +11,75 @@ export type ClamdReply =
   /** It did not take all of it: longer than its StreamMaxLength. */
   | { readonly kind: 'too long' }
 
-/** clamd answers, but not what it was asked. */
-export class ClamdError extends Error {
-  override readonly name = 'ClamdError'
+export interface Clamd {
+  /**
+   * @param open gives the content, from its beginning each time
+   * @throws ClamdError, the socket's error, the reason of `signal`
+   */
+  scan(open: () => Readable, signal: AbortSignal): Promise<ClamdReply>
+  close(): void
 }
-
-const mostReplyBytes = 4_096
 
 /**
- * Sends the content by INSTREAM (clamd(8)) as it is read, never faster than clamd takes it, on a connection of its own, which clamd
- * closes behind every command. Over its StreamMaxLength clamd answers and resets the connection, and the answer may be lost on the
- * way: a reset by a clamd that is alive is taken for it.
- * @throws ClamdError, the socket's error, the reason of `signal`
+ * Connections to clamd, as many as streams at a time; they stay open for the next ones. One that clamd ended while it rested is replaced, and its
+ * stream sent again. Over its StreamMaxLength clamd answers and resets the connection, and the answer may be lost on the way: a reset by a clamd
+ * that is alive is taken for it.
  */
-export async function scanStream(place: SocketPlace, content: Readable, signal: AbortSignal): Promise<ClamdReply> {
-  let isConnected = false
-  try {
-    const reply = await converse(place, signal, async (socket, hasAnswered) => {
-      isConnected = true
-      await sendChunks(socket, content, hasAnswered)
-    })
-    return readReply(reply)
-  } catch (error) {
-    signal.throwIfAborted()
-    if (isConnected && isReset(error) && (await answersPing(place, signal))) return { kind: 'too long' }
-    throw error
-  } finally {
-    content.destroy()
+export function openClamd(place: SocketPlace): Clamd {
+  const resting: ClamdSession[] = []
+  const all = new Set<ClamdSession>()
+
+  function connected(): ClamdSession {
+    const session: ClamdSession = new ClamdSession(place, () => all.delete(session))
+    all.add(session)
+    return session
   }
-}
 
-async function answersPing(place: SocketPlace, signal: AbortSignal): Promise<boolean> {
-  try {
-    return (await converse(place, signal, async (socket) => void socket.write('zPING\0'))) === 'PONG'
-  } catch {
-    signal.throwIfAborted()
-    return false
+  function rested(): ClamdSession | undefined {
+    for (let one = resting.pop(); one !== undefined; one = resting.pop()) if (one.isOpen) return one
+    return undefined
   }
-}
 
-/** Speaks, and resolves with what clamd answers up to its NUL, even when it answers before everything is said. */
-function converse(
-  place: SocketPlace,
-  signal: AbortSignal,
-  speak: (socket: Socket, hasAnswered: () => boolean) => Promise<void>,
-): Promise<string> {
-  signal.throwIfAborted()
-  const socket = place.kind === 'unix' ? connect(place.path) : connect(place.port, place.host)
-  const abort = (): void => void socket.destroy(signal.reason as Error)
-  signal.addEventListener('abort', abort, { once: true })
-  const answer = new Promise<string>((resolve, reject) => {
-    let reply = ''
-    let isOver = false
-    socket.setNoDelay(true)
-    socket.on('data', (chunk: Buffer) => {
-      reply += chunk.toString('latin1')
-      const end = reply.indexOf('\0')
-      if (end >= 0) {
-        isOver = true
-        resolve(reply.slice(0, end))
-      } else if (reply.length > mostReplyBytes) socket.destroy(new ClamdError('clamd answers without end'))
-    })
-    socket.on('error', reject)
-    socket.once('close', () => reject(new ClamdError('clamd closed the connection without an answer')))
-    socket.once('connect', () => {
-      speak(socket, () => isOver).catch((error: unknown) => socket.destroy(error as Error))
-    })
-  })
-  return answer.finally(() => {
-    signal.removeEventListener('abort', abort)
-    socket.destroy()
-  })
-}
-
-/** Each chunk with its length before it; length 0 ends the stream. */
-async function sendChunks(socket: Socket, content: Readable, hasAnswered: () => boolean): Promise<void> {
-  socket.write('zINSTREAM\0')
-  for await (const chunk of content as AsyncIterable<Buffer>) {
-    if (hasAnswered() || socket.destroyed) return
-    if (chunk.length === 0) continue
-    socket.cork()
-    socket.write(uint32(chunk.length))
-    const takesMore = socket.write(chunk)
-    socket.uncork()
-    if (!takesMore) await drained(socket)
-  }
-  if (!socket.destroyed) socket.write(uint32(0))
-}
-
-function uint32(value: number): Buffer {
-  const octets = Buffer.alloc(4)
-  octets.writeUInt32BE(value)
-  return octets
-}
-
-/** Resolves too when the connection is gone: who reads the answer knows why. */
-function drained(socket: Socket): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      socket.off('drain', done).off('close', done)
-      resolve()
+  async function scan(session: ClamdSession, open: () => Readable, signal: AbortSignal): Promise<ClamdReply> {
+    try {
+      const reply = readReply(await session.scan(open(), signal))
+      if (session.isOpen) resting.push(session)
+      return reply
+    } catch (error) {
+      session.end()
+      signal.throwIfAborted()
+      if (error instanceof UnfitReply) throw error
+      if (session.wasUsed) return scan(connected(), open, signal)
+      if (session.isConnected && isReset(error) && (await answersPing(place, signal))) return { kind: 'too long' }
+      throw error
     }
-    socket.once('drain', done).once('close', done)
+  }
+
+  return {
+    scan: (open, signal) => scan(rested() ?? connected(), open, signal),
+    close() {
+      for (const session of all) session.end()
+    },
+  }
+}
+
+/** Of a connection of its own, which clamd ends behind the answer. */
+function answersPing(place: SocketPlace, signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = place.kind === 'unix' ? connect(place.path) : connect(place.port, place.host)
+    const abort = (): void => void socket.destroy()
+    signal.addEventListener('abort', abort, { once: true })
+    let said = ''
+    socket.on('data', (chunk: Buffer) => {
+      said += chunk.toString('latin1')
+      if (said.length >= 'PONG\0'.length) socket.destroy()
+    })
+    socket.on('error', () => undefined)
+    socket.once('close', () => {
+      signal.removeEventListener('abort', abort)
+      resolve(said === 'PONG\0')
+    })
+    socket.write('zPING\0')
   })
 }
 
@@ -121,11 +88,14 @@ function isReset(error: unknown): boolean {
   return code === 'ECONNRESET' || code === 'EPIPE'
 }
 
+/** It was asked, and says that it cannot. */
+class UnfitReply extends ClamdError {}
+
 /** `stream: OK`, `stream: Eicar-Test-Signature FOUND`, `INSTREAM size limit exceeded. ERROR`. */
 function readReply(reply: string): ClamdReply {
   if (reply.endsWith(': OK')) return { kind: 'clean' }
   const found = /: (.+) FOUND$/.exec(reply)?.[1]
   if (found !== undefined) return { kind: 'infected', name: found.replaceAll(/[^\x21-\x7e]/g, '_').slice(0, 120) }
   if (reply.startsWith('INSTREAM size limit exceeded')) return { kind: 'too long' }
-  throw new ClamdError(`clamd says: ${reply.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200)}`)
+  throw new UnfitReply(`clamd says: ${reply.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200)}`)
 }

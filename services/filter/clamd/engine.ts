@@ -3,7 +3,7 @@ import type { Envelope } from '../../../shared/mail/envelope.ts'
 import { hasTag } from '../spam-policy.ts'
 import type { Demand, Engine, EngineResult } from '../engine.ts'
 import { createLimiter } from '../limiter.ts'
-import { scanStream } from './client.ts'
+import { openClamd } from './client.ts'
 import type { ClamdReply } from './client.ts'
 
 /** Connections at a time; clamd has 10 threads unless told otherwise, and lets others wait. */
@@ -12,15 +12,16 @@ const mostConnections = 10
 /** Asks clamd about every message, whoever sent it. The whole message: clamd reads MIME and archives itself. */
 export function createClamdEngine(settings: VirusSettings): Engine {
   const limited = createLimiter(mostConnections)
+  const clamd = openClamd(settings.clamd)
   return {
     name: 'clamd',
     applies: () => true,
     async scan(message, signal) {
       const startedAt = performance.now()
-      const reply = await limited(() => scanStream(settings.clamd, message.stream(), signal), signal)
+      const reply = await limited(() => clamd.scan(() => message.stream(), signal), signal)
       return { ...resultOf(reply, settingsFor(settings, message.envelope)), tookMs: performance.now() - startedAt }
     },
-    close: async () => {},
+    close: async () => clamd.close(),
   }
 }
 
