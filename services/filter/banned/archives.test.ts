@@ -195,6 +195,8 @@ test('a bomb ends at the limit that is named: size, ratio, number of files, dept
   assert.ok(sized.includes('limit unpacks to more than 1000000 octets'), sized.join())
   const many = zipOf(Array.from({ length: 30 }, (_one, n) => ({ name: `f${n}`, octets: text })))
   assert.ok((await told(attached('m.zip', many), { files: 20 })).includes('limit more than 20 files in archives'))
+  const listed = many.subarray(many.indexOf('PK\x01\x02'))
+  assert.ok((await told(attached('l.zip', listed), { files: 20 })).includes('limit more than 20 files in archives'))
   let deep = zipOf([{ name: 'x', octets: text }])
   for (let level = 0; level < 10; level += 1) deep = zipOf([{ name: `${level}.zip`, octets: deep }])
   assert.ok((await told(attached('d.zip', deep))).includes('limit archives more than 8 deep'))
@@ -203,6 +205,17 @@ test('a bomb ends at the limit that is named: size, ratio, number of files, dept
     .toString()
     .replace('--b--', '--b\r\nContent-Type: x/y; name=last.exe\r\n\r\n\r\n--b--')
   assert.ok((await told(Buffer.from(bomb), { files: 20 })).includes('name last.exe'))
+})
+
+test('no file hides behind ten thousand names that are none', async () => {
+  const entry = Buffer.concat([Buffer.from('PK\x01\x02'), Buffer.alloc(42), Buffer.from('x')])
+  entry.writeUInt16LE(1, 28)
+  const names = Buffer.concat(Array.from({ length: 10_001 }, () => entry))
+  const archive = zipOf([
+    { name: 'a.txt', octets: names, method: 0 },
+    { name: 'b.txt', octets: text },
+  ])
+  assert.ok((await told(attached('a.zip', archive))).includes('limit more than 10000 files in archives'))
 })
 
 test('too many parts, or parts too deep in each other, are told', async () => {

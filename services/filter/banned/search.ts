@@ -66,10 +66,15 @@ export class Search {
 
   /** A file of an archive is told by its name. @throws LimitReached */
   countFile(name: string, place: Place): void {
-    const { files } = this.#parts.limits
     this.#files += 1
-    if (this.#files > files) throw new LimitReached(`more than ${files} files in archives`)
+    this.limitFiles(this.#files)
     this.report({ kind: 'name', text: name }, place)
+  }
+
+  /** @throws LimitReached when these are more files than may be */
+  limitFiles(count: number): void {
+    const { files } = this.#parts.limits
+    if (count > files) throw new LimitReached(`more than ${files} files in archives`)
   }
 
   /** What looks into a file of this kind. @throws LimitReached */

@@ -1,7 +1,6 @@
 /** A directory entry up to its name, and the longest name. */
 const fixedBytes = 46
 const mostNameBytes = 1_024
-const mostNames = 10_000
 const signature = Buffer.from('PK\x01\x02', 'latin1')
 
 export interface DirectoryEntry {
@@ -15,7 +14,6 @@ export interface DirectoryEntry {
  */
 export class ZipDirectory {
   #rest: Buffer = Buffer.alloc(0)
-  #count = 0
 
   /** The entries that end in these octets. */
   write(octets: Buffer): readonly DirectoryEntry[] {
@@ -31,11 +29,10 @@ export class ZipDirectory {
       if (at + fixedBytes > all.length) return this.#keep(all, at, entries)
       const nameBytes = all.readUInt16LE(at + 28)
       const end = at + fixedBytes + nameBytes
-      if (nameBytes > 0 && nameBytes <= mostNameBytes && this.#count < mostNames) {
+      if (nameBytes > 0 && nameBytes <= mostNameBytes) {
         if (end > all.length) return this.#keep(all, at, entries)
         const name = all.toString('utf8', at + fixedBytes, end)
         entries.push({ name, isEncrypted: isEncrypted(all.readUInt16LE(at + 8)) })
-        this.#count += 1
       }
       from = at + signature.length
     }

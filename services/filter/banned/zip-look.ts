@@ -42,6 +42,8 @@ export class ZipLook implements Look {
   readonly #search: Search
   readonly #place: Place
   readonly #directory = new ZipDirectory()
+  /** That the directory has told. */
+  #names = 0
   #rest: Buffer = Buffer.alloc(0)
   #entry: Entry | undefined
 
@@ -51,7 +53,11 @@ export class ZipLook implements Look {
   }
 
   async write(octets: Buffer): Promise<void> {
-    for (const { name, isEncrypted } of this.#directory.write(octets)) this.#tell(name, isEncrypted)
+    for (const { name, isEncrypted } of this.#directory.write(octets)) {
+      this.#names += 1
+      this.#search.limitFiles(this.#names)
+      this.#tell(name, isEncrypted)
+    }
     let all = this.#rest.length === 0 ? octets : Buffer.concat([this.#rest, octets])
     for (;;) {
       if (this.#entry === undefined) {
