@@ -376,7 +376,7 @@ test('an engine that never answers ends at its time limit and is told to stop', 
 })
 
 test('a message that takes too much time or memory in an engine costs a thread, and at the fifth time is held; the others go on', async (t) => {
-  const { context } = testContext(zoneResolver(zone))
+  const { context, events } = testContext(zoneResolver(zone))
   const file = workerFile('../../shared/workers/testing-worker.ts', import.meta.url)
   const pools = {
     hang: createWorkerPool<TestTask, number>({ file, threads: 1, wallMs: 3_000 }),
@@ -410,10 +410,12 @@ test('a message that takes too much time or memory in an engine costs a thread, 
     ])
     assert.equal(first.kind === 'reject' && first.reply.code, 451)
     assert.equal(good.kind, 'pass')
+    events.length = 0
     assert.deepEqual(await attempt(poison, 4, 'defer'), {
       kind: 'hold',
       reason: `poison: engine digger: ${evidence}, at attempt 5`,
     })
+    assert.deepEqual(events, [], 'its story does not say that it is tried again')
     const without = await attempt(poison, 4, 'proceed')
     assert.match(headerBehind(Buffer.from(poison), without), /DIGGER_CRASHED/)
   }

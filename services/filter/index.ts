@@ -67,12 +67,12 @@ export async function filterOrDefer(
     return await filter(message, context, engines, troubles)
   } catch (error) {
     if (message.beforeAccept === true || !(error instanceof EngineFailure || error instanceof TableError)) throw error
+    if (error instanceof EngineFailure && error.isCrash && message.attempts + 1 >= mostCrashes)
+      return hold(`poison: ${error.message}, at attempt ${message.attempts + 1}`)
     const { id } = message.envelope
     context.events.deferred({ id, stage: 'filter', reason: error.message, policy: 'defer' })
     const settings = context.configuration.pipeline.queues.get('filter')
     const reply = { ...replies.tryLater, text: 'Content check is not available, please try again later' }
-    if (error instanceof EngineFailure && error.isCrash && message.attempts + 1 >= mostCrashes)
-      return hold(`poison: ${error.message}, at attempt ${message.attempts + 1}`)
     return afterFailure(settings && { ...settings, onFailure: 'defer' }, message, error, reply)
   }
 }
