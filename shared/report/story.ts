@@ -132,12 +132,12 @@ function tellFields(entry: JournalEntry): string {
   return [entry.event, ...fields.map(([name, value]) => `${name} ${plain(value)}`)].join(', ').replace(', ', ': ')
 }
 
-/** What a journal line says in its fields: it was read from a file, so any of them may be missing or of another type. */
 function tellSigned(f: Fields): string {
   const what = f.value('arc') === true ? 'sealed (ARC) by' : 'signed for'
   return `${what} ${f.text('domain')}, selector ${f.text('selector')} (${f.text('algorithm')})`
 }
 
+/** What a journal line says in its fields: it was read from a file, so any of them may be missing or of another type. */
 class Fields {
   readonly #entry: JournalEntry
 
