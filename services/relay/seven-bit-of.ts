@@ -1,7 +1,7 @@
 import type { EightBitRule } from '../../shared/config/model.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
-import type { OutgoingContent } from '../../shared/smtp-client/outgoing-content.ts'
-import { convertContent, surveyContent } from '../../shared/smtp-client/seven-bit-content.ts'
+import { convertContent, surveyContent } from '../../shared/mail/seven-bit-content.ts'
+import type { Rereadable } from '../../shared/mail/seven-bit-content.ts'
 import type { SevenBitContent } from '../../shared/smtp-client/transaction.ts'
 
 /**
@@ -9,14 +9,14 @@ import type { SevenBitContent } from '../../shared/smtp-client/transaction.ts'
  * other goes as it is, and so does a signed one unless the rule says otherwise (docs/decisions/0013).
  */
 export function sevenBitOf(
-  content: OutgoingContent,
+  content: Rereadable,
   rule: Exclude<EightBitRule, 'unchanged'>,
 ): () => Promise<SevenBitContent> {
   let found: Promise<SevenBitContent> | undefined
   return () => (found ??= fit(content, rule))
 }
 
-async function fit(content: OutgoingContent, rule: Exclude<EightBitRule, 'unchanged'>): Promise<SevenBitContent> {
+async function fit(content: Rereadable, rule: Exclude<EightBitRule, 'unchanged'>): Promise<SevenBitContent> {
   const need = await surveyContent(content)
   if (need.kind === 'nothing') return asItIs(content)
   if (rule === 'return') return { kind: 'refused', reply: conversionRequired }
@@ -24,7 +24,7 @@ async function fit(content: OutgoingContent, rule: Exclude<EightBitRule, 'unchan
   return asItIs(await convertContent(content, need.plan))
 }
 
-function asItIs({ sizeBytes, read }: OutgoingContent): SevenBitContent {
+function asItIs({ sizeBytes, read }: Rereadable): SevenBitContent {
   return { kind: 'content', sizeBytes, read }
 }
 

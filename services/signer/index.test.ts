@@ -19,6 +19,7 @@ import { editMessage } from '../../shared/mail/header-edit.ts'
 import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import { newMessageId } from '../../shared/mail/message-id.ts'
 import { safeReport } from '../../shared/mail/safe-report.ts'
+import { sevenBitView } from '../../shared/pipeline/seven-bit-view.ts'
 import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
 import { openSigner } from './index.ts'
 
@@ -43,6 +44,8 @@ interface Signer {
   readonly clock: { at: number }
   sign(content: string | Buffer, edits?: readonly HeaderEdit[], reversePath?: string): Promise<Disposition>
   health(): Promise<readonly string[]>
+  /** `dkim seven-bit on` */
+  encodeFirst(): void
   /** As after a reload. */
   use(...dkim: readonly DkimKey[]): void
   close(): Promise<void>
@@ -52,7 +55,7 @@ async function signer(...dkim: readonly DkimKey[]): Promise<Signer> {
   const events: object[] = []
   const clock = { at: receivedAt }
   const configurationWith = (keys: readonly DkimKey[]) => ({
-    pipeline: { dkim: keys, queues: new Map([['sign', { tag: 'Signed' }]]) },
+    pipeline: { dkim: keys, dkimSevenBit: false, queues: new Map([['sign', { tag: 'Signed' }]]) },
   })
   const mutable = {
     configuration: configurationWith(dkim),
@@ -69,6 +72,9 @@ async function signer(...dkim: readonly DkimKey[]): Promise<Signer> {
     sign: (content, edits = [], reversePath = 'jane@example.org') =>
       stage.handle(stageMessage(Buffer.from(content as string), edits, reversePath as Mailbox), context),
     health: () => stage.health(),
+    encodeFirst() {
+      mutable.configuration = { pipeline: { ...mutable.configuration.pipeline, dkimSevenBit: true } }
+    },
     use(...keys) {
       mutable.configuration = configurationWith(keys)
     },
@@ -314,4 +320,39 @@ test('after a reload the keys of the configuration in force sign, and its broken
   signing.use(entry('example.org', 'gone'))
   assert.equal((await signing.sign(content)).kind, 'reject')
   assert.equal((await signing.health()).length, 1)
+})
+
+const umlauts =
+  'From: jane@example.org\r\nSubject: x\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGrüße an alle, die lesen können\r\n'
+
+test('with seven-bit what leaves is all ASCII, means the same, and its signatures hold', async () => {
+  const one = await signer(entry('example.org'), entry('example.org', 'ed'))
+  one.encodeFirst()
+  for (const content of [umlauts, umlauts.replace('Grüße', 'Grüße an alle\r\n'.repeat(30_000))]) {
+    const edits = editsOf(await one.sign(content))
+    assert.deepEqual(edits[0], { kind: 'seven-bit' })
+    const { stored } = stageMessage(Buffer.from(content), [], 'jane@example.org' as Mailbox)
+    const view = await sevenBitView(stored)
+    const message = leaving(await view.content(), edits)
+    assert.ok(message.every((octet) => octet < 128))
+    assert.match(message.toString(), /Gr=C3=BC=C3=9Fe an alle/)
+    assert.deepEqual(await mailauthSays(message), ['pass', 'pass'])
+    const streamed = await view.stream(view.locator.headerBytes).toArray()
+    assert.ok(Buffer.concat([await view.header(), ...streamed]).equals(await view.content()))
+    assert.equal(view.locator.sizeBytes, (await view.content()).length)
+  }
+  await one.close()
+})
+
+test('what needs no encoding, or was signed before, is not encoded; nor is anything unless asked', async () => {
+  const one = await signer(entry('example.org'))
+  const kindsOf = async (content: string, edits: readonly HeaderEdit[] = []): Promise<readonly string[]> =>
+    editsOf(await one.sign(content, edits)).map(({ kind }) => kind)
+  assert.deepEqual(await kindsOf(umlauts), ['prepend'])
+  one.encodeFirst()
+  assert.deepEqual(await kindsOf('From: jane@example.org\r\n\r\nHello\r\n'), ['prepend'])
+  const signature = 'DKIM-Signature: v=1; d=other.example; s=x\r\n'
+  assert.deepEqual(await kindsOf(`${signature}${umlauts}`), ['prepend'])
+  assert.deepEqual(await kindsOf(umlauts, [{ kind: 'prepend', fields: signature }]), ['prepend'])
+  await one.close()
 })

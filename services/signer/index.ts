@@ -7,11 +7,12 @@ import { parseTagList } from '../../shared/dkim/tag-list.ts'
 import { domainOf } from '../../shared/mail/address.ts'
 import { pass, reject } from '../../shared/mail/disposition.ts'
 import type { Disposition } from '../../shared/mail/disposition.ts'
-import { editMessage } from '../../shared/mail/header-edit.ts'
-import type { EditedMessage, HeaderEdit } from '../../shared/mail/header-edit.ts'
+import { applyEdits, editMessage } from '../../shared/mail/header-edit.ts'
+import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import { replies } from '../../shared/mail/reply.ts'
 import { tag } from '../../shared/mail/tag.ts'
+import { sevenBitNeed, sevenBitView } from '../../shared/pipeline/seven-bit-view.ts'
 import type { OpenStage, StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
 import { defineStage } from '../../shared/pipeline/stage.ts'
 import type { ServiceContext } from '../../shared/service.ts'
@@ -20,7 +21,7 @@ import type { WorkerPool } from '../../shared/workers/worker-pool.ts'
 import { createWorkerPool, ownCopy } from '../../shared/workers/worker-pool.ts'
 import { createKeyRing } from './key-ring.ts'
 import type { KeyRing, SigningKey } from './key-ring.ts'
-import { sealingOf } from './sealing.ts'
+import { prependedFields, sealingOf } from './sealing.ts'
 import sign from './sign-worker.ts'
 import type { Signed, SignTask } from './sign-worker.ts'
 
@@ -75,18 +76,17 @@ export async function openSigner(
 }
 
 async function signStage(
-  message: StageMessage,
+  given: StageMessage,
   context: StageContext,
   rings: KeyRings,
   pool: SignerPool,
 ): Promise<Disposition> {
-  const { id } = message.envelope
-  const signed = tag(context.configuration.pipeline.queues.get('sign')?.tag ?? 'Signed')
-  const edited = editMessage(await message.stored.header(), message.edits)
-  const { header } = edited
-  const domains = signingDomains(header, message)
+  const { id } = given.envelope
+  const { pipeline } = context.configuration
+  const signed = tag(pipeline.queues.get('sign')?.tag ?? 'Signed')
+  const domains = signingDomains(applyEdits(await given.stored.header(), given.edits), given)
   const choice = await rings.dkim.choose(domains)
-  const sealing = await sealingOf(message, context.configuration, rings.arc)
+  const sealing = await sealingOf(given, context.configuration, rings.arc)
   for (const one of [choice, sealing]) {
     if (one?.kind !== 'unusable') continue
     context.log.error({ id, reason: one.reason }, 'not signed: the message waits for its DKIM key')
@@ -94,15 +94,25 @@ async function signStage(
   }
   if (choice.kind === 'none' && sealing === undefined)
     context.log.info({ id, domain: domains[0] }, 'not signed: no DKIM key is configured for this domain')
-  const keys = choice.kind === 'keys' ? choice.keys.filter((key) => !isSignedBy(key, message.edits)) : []
+  const keys = choice.kind === 'keys' ? choice.keys.filter((key) => !isSignedBy(key, given.edits)) : []
   const options = sealing?.kind === 'seal' ? sealing.options : undefined
   if (keys.length === 0 && options === undefined) return pass(signed)
-  const { signatures, seal } = await signWith({ keys, seal: options }, edited, message, context.signal, pool)
+  const message = pipeline.dkimSevenBit && keys.length > 0 ? await inSevenBit(given) : given
+  const { signatures, seal } = await signWith({ keys, seal: options }, message, context.signal, pool)
   for (const { domain, selector, key } of keys)
     context.events.signed({ id, domain, selector, algorithm: `${key.type}-sha256` })
   if (seal !== undefined && options !== undefined) tellSealed(id, options, context)
   const fields = [...(seal === undefined ? [] : [seal]), ...signatures].join('')
-  return pass(signed, fields === '' ? [] : [{ kind: 'prepend', fields }])
+  const encoded: readonly HeaderEdit[] = message === given ? [] : [{ kind: 'seven-bit' }]
+  return pass(signed, fields === '' ? encoded : [...encoded, { kind: 'prepend', fields }])
+}
+
+/** Encoded before it is signed, so that no host on the way has to; what is signed already, by us or others, stays as it is. */
+async function inSevenBit(message: StageMessage): Promise<StageMessage> {
+  if (prependedFields(message.edits, 'dkim-signature').length > 0) return message
+  if ((await sevenBitNeed(message.stored)).kind !== 'conversion') return message
+  const stored = await sevenBitView(message.stored)
+  return { ...message, stored, sizeBytes: stored.locator.sizeBytes }
 }
 
 function tellSealed(id: MessageId, { domain, selector, key }: SealingOptions, { events }: StageContext): void {
@@ -119,21 +129,18 @@ function signingDomains(header: Buffer, message: StageMessage): readonly string[
 
 /** A second run, or a message that comes by again, is not signed twice. */
 function isSignedBy(key: SigningKey, edits: readonly HeaderEdit[]): boolean {
-  return edits
-    .flatMap((edit) => (edit.kind === 'prepend' ? rawFields(Buffer.from(edit.fields)) : []))
-    .filter((field) => field.name === 'dkim-signature')
-    .map((field) => parseTagList(rawValue(field.raw)))
+  return prependedFields(edits, 'dkim-signature')
+    .map((raw) => parseTagList(rawValue(raw)))
     .some((tags) => tags?.get('d') === key.domain && tags.get('s') === key.selector)
 }
 
 async function signWith(
   { keys, seal }: { readonly keys: readonly SigningKey[]; readonly seal: SealingOptions | undefined },
-  { header, before, after }: EditedMessage,
-  message: StageMessage,
+  { stored, envelope, edits }: StageMessage,
   signal: AbortSignal,
   pool: SignerPool,
 ): Promise<Signed> {
-  const { stored, envelope } = message
+  const { header, before, after } = editMessage(await stored.header(), edits)
   const own = (await stored.content()).subarray(stored.locator.headerBytes)
   const body = before.length + after.length === 0 ? own : Buffer.concat([before, own, after])
   const signatures = keys.map((key) => signingOptions(key, envelope.receivedAt))

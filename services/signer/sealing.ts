@@ -53,7 +53,8 @@ function isSealedBy(domain: string, selector: string, edits: readonly HeaderEdit
     .some((tags) => tags?.get('d') === domain && tags.get('s') === selector)
 }
 
-function prependedFields(edits: readonly HeaderEdit[], name: string): readonly string[] {
+/** Fields of that name (in lower case) that stages put on top. */
+export function prependedFields(edits: readonly HeaderEdit[], name: string): readonly string[] {
   return edits
     .flatMap((edit) => (edit.kind === 'prepend' ? rawFields(Buffer.from(edit.fields)) : []))
     .filter((field) => field.name === name)

@@ -99,6 +99,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'helo required off',
       'vrfy off',
       'relay eight-bit return',
+      'dkim seven-bit on',
       'bare-line-ends reject',
       'header match on 127.0.0.1 "^X:" prepend "Y: z"',
       'header match "^Y:" redirect "a@b.org"',

@@ -333,6 +333,8 @@ export interface PipelineSettings {
   /** By name; `filter`, `sign`, `deliver`, `relay` are always there. */
   readonly queues: ReadonlyMap<string, QueueSettings>
   readonly dkim: readonly DkimKey[]
+  /** Mail of ours is encoded for 7-bit transport before it is signed. */
+  readonly dkimSevenBit: boolean
   /** Seals mail of others that leaves through the signer (RFC 8617). */
   readonly arcSeal?: DkimKey
   /** Which checks are stamped into Authentication-Results. */

@@ -66,6 +66,7 @@ export function defaultPipeline(): PipelineSettings {
     logLevel: 'info',
     queues: new Map(builtinQueues.map((queue) => [queue.name, queue])),
     dkim: [],
+    dkimSevenBit: false,
     authResults: ['spf', 'dkim', 'dmarc', 'arc'],
     authentication: { minKeyBits: 1024 },
     spam: {

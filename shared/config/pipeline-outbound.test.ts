@@ -68,3 +68,10 @@ test('what a host without 8BITMIME gets can be chosen, beside the port, each onc
   await assert.rejects(load('relay eight-bit maybe'), /what a host without 8BITMIME gets/)
   await assert.rejects(load('relay 8bit'), /"eight-bit"/)
 })
+
+test('encoding before signing is asked for in one word, once', async () => {
+  assert.equal((await load()).configuration.pipeline.dkimSevenBit, false)
+  assert.equal((await load('dkim seven-bit on')).configuration.pipeline.dkimSevenBit, true)
+  await assert.rejects(load('dkim seven-bit on', 'dkim seven-bit off'), /stated already/)
+  await assert.rejects(load('dkim seven-bit'), /on or off/)
+})

@@ -18,7 +18,7 @@ export const outboundStatements: Readonly<Record<string, ParseStatement>> = {
 
 /**
  * `dkim domain NAME selector NAME key FILE ...` and `dkim default same-domain [selector NAME key FILE ...]`. A domain may have
- * several keys, each with a selector of its own (RFC 8463 §3: RSA and Ed25519 side by side): all of them sign.
+ * several keys, each with a selector of its own (RFC 8463 §3: RSA and Ed25519 side by side): all of them sign. `dkim seven-bit on|off`.
  */
 function parseDkim(draft: PipelineDraft): void {
   const { reader } = draft
@@ -27,10 +27,20 @@ function parseDkim(draft: PipelineDraft): void {
     const domain = reader.string('a domain').text.toLowerCase()
     return finish(draft, { dkim: [...draft.settings.dkim, dkimKey(draft, domain, start)] })
   }
-  reader.expect('default', 'or "domain" behind "dkim"')
+  if (reader.accept('seven-bit')) return dkimSevenBit(draft, start)
+  reader.expect('default', 'or "domain" or "seven-bit" behind "dkim"')
   reader.expect('same-domain', 'behind "default"')
   if (reader.atEnd()) return finish(draft, {})
   finish(draft, { dkim: [...draft.settings.dkim, dkimKey(draft, '*', start)] })
+}
+
+/** `dkim seven-bit on|off`, once. */
+function dkimSevenBit(draft: PipelineDraft, { span }: Token): void {
+  const { reader, stated } = draft
+  if (stated.has('dkim seven-bit'))
+    reader.fail('duplicate', '"dkim seven-bit" is stated already', span, 'keep one of the two')
+  stated.add('dkim seven-bit')
+  finish(draft, { dkimSevenBit: choiceOf(reader, ['on', 'off'] as const, 'on or off') === 'on' })
 }
 
 function dkimKey(draft: PipelineDraft, domain: string, start: Token): DkimKey {

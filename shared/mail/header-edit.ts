@@ -22,6 +22,8 @@ export type HeaderEdit =
       readonly before: string
       readonly after: string
     }
+  /** The stored message counts as what it is with its bodies encoded for 7-bit transport; the other edits are made to that one. */
+  | { readonly kind: 'seven-bit' }
 
 /** A field as it stands in the section, with its folding and CRLF. */
 export interface HeaderField {
@@ -73,11 +75,16 @@ function wholeField({ raw }: HeaderField): Buffer {
 }
 
 function editSection(header: Buffer, edits: readonly HeaderEdit[]): Buffer {
-  if (edits.every((edit) => edit.kind === 'prepend')) return Buffer.concat([prepended(edits), header])
+  if (onlyPrepends(edits)) return Buffer.concat([prepended(edits), header])
   const closing = header.subarray(-4).equals(Buffer.from('\r\n\r\n')) ? 2 : header.equals(Buffer.from('\r\n')) ? 2 : 0
   let fields = headerFields(header)
-  for (const edit of edits) if (edit.kind !== 'wrap') fields = applyEdit(fields, edit)
+  for (const edit of edits) if (edit.kind !== 'wrap' && edit.kind !== 'seven-bit') fields = applyEdit(fields, edit)
   return Buffer.concat([...fields.map((field) => field.raw), header.subarray(header.length - closing)])
+}
+
+/** The header section itself stays as it is. */
+export function onlyPrepends(edits: readonly HeaderEdit[]): boolean {
+  return edits.every((edit) => edit.kind === 'prepend' || edit.kind === 'seven-bit')
 }
 
 /** The fields that prepend edits put above the section, the latest on top. */
@@ -124,7 +131,7 @@ function fieldEnd(header: Buffer, start: number): number {
 
 function applyEdit(
   fields: readonly HeaderField[],
-  edit: Exclude<HeaderEdit, { readonly kind: 'wrap' }>,
+  edit: Exclude<HeaderEdit, { readonly kind: 'wrap' | 'seven-bit' }>,
 ): HeaderField[] {
   switch (edit.kind) {
     case 'prepend':

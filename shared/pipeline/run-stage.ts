@@ -11,6 +11,7 @@ import type { OutcomeRecord, SpooledMessage } from '../spool/spool.ts'
 import { advance, reroute } from './advance.ts'
 import { afterFailure } from './after-failure.ts'
 import { isCarriedOutIn } from './carried-out.ts'
+import { sevenBitView } from './seven-bit-view.ts'
 import type { HandleMessage, OpenStage, StageDefinition, StageMessage } from './stage.ts'
 
 /** Takes messages from the stage's queue, hands each to the stage and carries out what it decides. */
@@ -66,8 +67,9 @@ async function handleJob(running: Running, job: StageJob, control: JobControl): 
   const outcomes = job.recheck === true || control.starts > 1 ? await outcomesOf(context, job) : []
   const pending = stillPending(job, outcomes)
   if (pending.length === 0) return { kind: 'done' }
-  const stored = await readRecord(context, job)
-  if (stored instanceof SpoolReadError) return parkDamaged(running, job, stored)
+  const record = await readRecord(context, job)
+  if (record instanceof SpoolReadError) return parkDamaged(running, job, record)
+  const stored = job.edits.some(({ kind }) => kind === 'seven-bit') ? await sevenBitView(record) : record
 
   const message = {
     ...stageMessage(job, pending, stored),

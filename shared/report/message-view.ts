@@ -90,6 +90,8 @@ export function describeEdits(edits: readonly HeaderEdit[]): readonly string[] {
         return headerFields(Buffer.from(edit.field)).map((field) => `set ${nameOf(field.raw)}: ${fieldValue(field)}`)
       case 'wrap':
         return ['attach the message to a report']
+      case 'seven-bit':
+        return ['encode the body for 7-bit transport']
     }
   })
 }

@@ -1,5 +1,5 @@
 import type { HeaderEdit } from '../mail/header-edit.ts'
-import { editMessage, prepended } from '../mail/header-edit.ts'
+import { editMessage, onlyPrepends, prepended } from '../mail/header-edit.ts'
 import type { Content } from './transaction.ts'
 
 /** What is needed of a stored message: a spool record, or a test's. */
@@ -27,9 +27,9 @@ export async function outgoingContent(
   fields = '',
 ): Promise<OutgoingContent> {
   const { sizeBytes, headerBytes } = stored.locator
-  const onlyPrepends = edits.every((edit) => edit.kind === 'prepend')
-  const skipped = onlyPrepends ? 0 : headerBytes
-  const { top, tail } = onlyPrepends ? { top: prepended(edits), tail: nothing } : around(await stored.header(), edits)
+  const isWhole = onlyPrepends(edits)
+  const skipped = isWhole ? 0 : headerBytes
+  const { top, tail } = isWhole ? { top: prepended(edits), tail: nothing } : around(await stored.header(), edits)
   const head = fields === '' ? top : Buffer.concat([Buffer.from(fields), top])
   const total = head.length + sizeBytes - skipped + tail.length
   if (sizeBytes > inMemoryBytes) return { sizeBytes: total, read: () => streamed(head, stored, skipped, tail) }

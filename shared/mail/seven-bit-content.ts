@@ -1,15 +1,21 @@
 import { isAscii } from 'node:buffer'
 
-import { SevenBitConverter, SevenBitSurvey } from '../mail/seven-bit.ts'
-import type { SevenBitNeed, SevenBitPlan } from '../mail/seven-bit.ts'
-import type { OutgoingContent } from './outgoing-content.ts'
-import type { Content } from './transaction.ts'
+import { SevenBitConverter, SevenBitSurvey } from './seven-bit.ts'
+import type { SevenBitNeed, SevenBitPlan } from './seven-bit.ts'
+
+type Octets = readonly Buffer[] | AsyncIterable<Buffer>
+
+/** A message that can be read again and again: in memory, or in chunks. */
+export interface Rereadable {
+  readonly sizeBytes: number
+  readonly read: () => Octets
+}
 
 /**
  * What a message needs for a host without 8BITMIME. Content of octets below 128 is read once, other content twice; no more than a
  * header section of it is held. @throws what reading the content throws
  */
-export async function surveyContent(content: OutgoingContent): Promise<SevenBitNeed> {
+export async function surveyContent(content: Rereadable): Promise<SevenBitNeed> {
   if (await isSevenBit(content.read())) return { kind: 'nothing' }
   const survey = new SevenBitSurvey()
   for await (const chunk of content.read()) survey.push(chunk)
@@ -17,7 +23,7 @@ export async function surveyContent(content: OutgoingContent): Promise<SevenBitN
 }
 
 /** The content by a plan that was made for it; read once to know its size. @throws what reading the content throws */
-export async function convertContent(content: OutgoingContent, plan: SevenBitPlan): Promise<OutgoingContent> {
+export async function convertContent(content: Rereadable, plan: SevenBitPlan): Promise<Rereadable> {
   const read = content.read()
   if (Array.isArray(read)) {
     const pieces = convertedPieces(read as readonly Buffer[], plan)
@@ -28,7 +34,7 @@ export async function convertContent(content: OutgoingContent, plan: SevenBitPla
   return { sizeBytes, read: () => convertedStream(content.read(), plan) }
 }
 
-async function isSevenBit(content: Content): Promise<boolean> {
+async function isSevenBit(content: Octets): Promise<boolean> {
   for await (const chunk of content) if (!isAscii(chunk)) return false
   return true
 }
@@ -38,7 +44,7 @@ function convertedPieces(content: readonly Buffer[], plan: SevenBitPlan): readon
   return [...content.flatMap((chunk) => converter.push(chunk)), ...converter.end()]
 }
 
-async function* convertedStream(content: Content, plan: SevenBitPlan): AsyncIterable<Buffer> {
+async function* convertedStream(content: Octets, plan: SevenBitPlan): AsyncIterable<Buffer> {
   const converter = new SevenBitConverter(plan)
   for await (const chunk of content) {
     const pieces = converter.push(chunk)
