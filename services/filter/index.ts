@@ -102,9 +102,8 @@ export async function filter(
     ...(trusted === undefined ? {} : { trusted }),
   })
   const findings = findingsOf(runs, configuration)
-  // Asked before the 250, what is not refused comes again by the queue.
-  const isLast = message.beforeAccept !== true || verdict.action === 'reject'
-  if (verdict.action !== 'clean' && isLast && configuration.pipeline.notices.admins.length > 0)
+  // Asked before the 250 it may be asked again, when the client did not wait: the notice is the same one.
+  if (verdict.action !== 'clean' && configuration.pipeline.notices.admins.length > 0)
     await notifyAdmins(context, envelope, scanned.header, verdict)
   events.filtered({
     id: envelope.id,

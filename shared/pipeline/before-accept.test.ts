@@ -58,7 +58,13 @@ async function receive(world: World = {}) {
     ...world.envelope,
   }
   const pipeline = openPipeline({
-    configuration: { revision: 'r', actions: new Map(), queueTtlMs: 1_000_000, bounceWarnMs: [] } as never,
+    configuration: {
+      revision: 'r',
+      actions: new Map(),
+      queueTtlMs: 1_000_000,
+      bounceWarnMs: [],
+      pipeline: { notices: { admins: [] } },
+    } as never,
     route: world.route ?? filterThenDeliver,
     expand: async ({ recipients }) => recipients,
     spool: {

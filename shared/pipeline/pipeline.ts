@@ -5,6 +5,7 @@ import type { Logger } from '../log.ts'
 import type { Envelope } from '../mail/envelope.ts'
 import type { HeaderEdit } from '../mail/header-edit.ts'
 import type { Metrics } from '../metrics.ts'
+import { notifyOfBadHeader } from '../notices/bad-header-notice.ts'
 import type { HeldEvidence, NewJob } from '../queue/job.ts'
 import { QueueUnavailableError, heldQueue } from '../queue/queues.ts'
 import type { JobResult, Queues } from '../queue/queues.ts'
@@ -189,6 +190,7 @@ export function openPipeline(parts: PipelineParts): Pipeline {
     try {
       if (queues.tooFull) throw new QueueUnavailableError('Redis is nearly full')
       tellRoutes(journey, [decision.job])
+      await tellOfBadHeader(journey)
       const result = await carryOutEarly({ ...advanceParts, spool }, decision, journey)
       await addAll(jobsAfter(result, decision.job))
     } catch (error) {
@@ -196,6 +198,14 @@ export function openPipeline(parts: PipelineParts): Pipeline {
       log.warn({ id, err: error }, 'what was decided before acceptance could not be carried out: it is decided again')
       await enqueue(journey)
     }
+  }
+
+  async function tellOfBadHeader({ envelope, at }: Journey): Promise<void> {
+    const { configuration } = parts
+    if (configuration.pipeline.notices.badHeader === undefined) return
+    const stored = await spool.read(at)
+    const noticed = { configuration, queues, pipeline: { submit, route }, events, clock, log }
+    await notifyOfBadHeader(noticed, envelope, await stored.header())
   }
 
   function jobsAfter(result: JobResult, job: NewJob): readonly NewJob[] {

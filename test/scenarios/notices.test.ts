@@ -17,38 +17,43 @@ const conf = standardConf()
     'match tag Filtered from auth for any action "sign"\nmatch from auth for any action "scan"',
   )
 
-test('the postmaster is told of spam that a user of ours sends, and the user of his broken header', async (t) => {
-  const system = await MailSystem.start({
-    conf,
-    pipeline: standardPipeline(`engines for tag Users builtin
+for (const [when, beforeAccept] of [
+  ['is accepted', ''],
+  ['is filtered before it is accepted', 'filter before-accept deadline 60s'],
+] as const)
+  test(`the postmaster is told of spam that a user of ours sends, and the user of his broken header, when it ${when}`, async (t) => {
+    const system = await MailSystem.start({
+      conf,
+      pipeline: standardPipeline(`engines for tag Users builtin
 spam for tag Users junk never quarantine 10
 notify "postmaster@sluice.test" of spam virus banned
-notify senders of bad-header`),
-  })
-  atEnd(t, () => system.stop())
-  const client = await SmtpClient.ready({
-    port: system.port('submission'),
-    starttls: true,
-    user: 'jane',
-    password: passwords.jane,
-  })
-  const from = 'jane@sluice.test'
-  const submit = async (content: string) => idOf(await client.send({ from, to: ['joe@sluice.test'], content }))
+notify senders of bad-header
+${beforeAccept}`),
+    })
+    atEnd(t, () => system.stop())
+    const client = await SmtpClient.ready({
+      port: system.port('submission'),
+      starttls: true,
+      user: 'jane',
+      password: passwords.jane,
+    })
+    const from = 'jane@sluice.test'
+    const submit = async (content: string) => idOf(await client.send({ from, to: ['joe@sluice.test'], content }))
 
-  const spam = await submit(testMessage({ id: 'spam', from, body: gtube }))
-  await system.waitForEvent('held', spam)
-  const [told] = await system.maildir('postmaster').waitForMessages(1)
-  assert.match(told?.body ?? '', new RegExp(`User: +jane\n[^]*Subject: +spam\nMessage: +${spam}`))
-  assert.equal(told?.field('Auto-Submitted'), 'auto-generated')
+    const spam = await submit(testMessage({ id: 'spam', from, body: gtube }))
+    await system.waitForEvent('held', spam)
+    const [told] = await system.maildir('postmaster').waitForMessages(1)
+    assert.match(told?.body ?? '', new RegExp(`User: +jane\n[^]*Subject: +spam\nMessage: +${spam}`))
+    assert.equal(told?.field('Auto-Submitted'), 'auto-generated')
 
-  const broken = testMessage({ id: 'broken', from }).replace(
-    'Date: ',
-    'Date: Fri, 20 Nov 2026 11:00:00 +0000\r\nDate: ',
-  )
-  await submit(broken)
-  const [notice] = await system.maildir('jane').waitForMessages(1)
-  assert.match(notice?.body ?? '', /\* date stands there 2 times/)
-  const [mail] = await system.maildir('joe').waitForMessages(1)
-  assert.equal(mail?.field('X-Test-Id'), 'broken', 'it is delivered all the same')
-  await client.quit()
-})
+    const broken = testMessage({ id: 'broken', from }).replace(
+      'Date: ',
+      'Date: Fri, 20 Nov 2026 11:00:00 +0000\r\nDate: ',
+    )
+    await submit(broken)
+    const [notice] = await system.maildir('jane').waitForMessages(1)
+    assert.match(notice?.body ?? '', /\* date stands there 2 times/)
+    const [mail] = await system.maildir('joe').waitForMessages(1)
+    assert.equal(mail?.field('X-Test-Id'), 'broken', 'it is delivered all the same')
+    await client.quit()
+  })
