@@ -174,6 +174,14 @@ test('no message makes the search slow or large', async () => {
     assert.equal((await pass(wanted, content, 65_536)).text, content)
 })
 
+test('a message of a million matches is no million of warnings', async () => {
+  const rule = { expression: 'x', action: { kind: 'warn', text: 'seen' } } as const
+  const content = `Content-Type: multipart/x; boundary=b\r\n\r\n${'--b\r\n\r\nx\r\n'.repeat(20_000)}`
+  const { text, checked } = await pass({ body: [rule] }, content, 65_536)
+  assert.equal(text, content)
+  assert.equal(checked.findings.warnings.length, 100)
+})
+
 async function start(t: TestContext, wanted: Wanted): Promise<TestInbound> {
   const inbound = await startInbound({
     configuration: { pipeline: { ...testPipeline, contentRules: rulesOf(wanted) } },

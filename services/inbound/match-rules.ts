@@ -11,7 +11,7 @@ import type { AcceptedFate } from '../../shared/pipeline/pipeline.ts'
 
 /** What rules make of a message but for its text. */
 export interface Findings {
-  /** Of `warn`, and by which statement. */
+  /** Of `warn`, and by which statement; the first 100. */
   readonly warnings: readonly { readonly filter: string; readonly text: string }[]
   /** Of `hold` and `discard`, the last one. */
   readonly fate?: AcceptedFate
@@ -21,6 +21,8 @@ export interface Findings {
 
 /** Characters of a field, unfolded, or of a line that are looked at: time is linear in them. */
 export const longestSubject = 4_096
+/** Of one message: a stranger says how many there are. */
+const mostWarnings = 100
 /** Characters looked at before other sessions have their turn. */
 const charactersPerTurn = 8_192
 
@@ -125,7 +127,8 @@ export class RuleSearch {
 
   #note(action: AnyAction, subject: string, filter: string): void {
     if (action.kind === 'reject') this.refusal = replyOf(action.text)
-    if (action.kind === 'warn') this.#warnings.push({ filter, text: `${action.text}: ${subject.slice(0, 200)}` })
+    if (action.kind === 'warn' && this.#warnings.length < mostWarnings)
+      this.#warnings.push({ filter, text: `${action.text}: ${subject.slice(0, 200)}` })
     if (action.kind === 'redirect') this.#redirect = action.mailbox
     if (action.kind === 'hold' || action.kind === 'discard') this.#fate = action
   }
@@ -137,7 +140,7 @@ export function bothFindings(header: Findings | undefined, content: Findings | u
   const fate = header.fate?.kind === 'discard' ? header.fate : (content.fate ?? header.fate)
   const redirect = content.redirect ?? header.redirect
   return {
-    warnings: [...header.warnings, ...content.warnings],
+    warnings: [...header.warnings, ...content.warnings].slice(0, mostWarnings),
     ...(fate === undefined ? {} : { fate }),
     ...(redirect === undefined ? {} : { redirect }),
   }
