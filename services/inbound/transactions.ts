@@ -322,7 +322,6 @@ export class MailTransactions {
       copies: new Set(),
       forwardPaths: new Set(),
     }
-    this.#upstream = undefined
     return accepted
   }
 

@@ -17,6 +17,7 @@ test('XFORWARD: what is said of where a message came from, or nothing at all', (
     ['HELO=[192.0.2.7]', { helo: '[192.0.2.7]' }],
     ['HELO=+28a+29+20<x>', { helo: '?a???x?' }],
     ['HELO=+C3+BC', { helo: '??' }],
+    ['HELO=a+0D+0Ab', undefined],
     ['IDENT=4Wxyz', { ident: '4Wxyz' }],
     ['SOURCE=LOCAL', { source: 'local' }],
     ['source=remote', { source: 'remote' }],
