@@ -4,6 +4,7 @@ import { hold, pause, release, remove, resume, schedule } from './change-queue.t
 import type { Command } from './command.ts'
 import { check, config } from './configuration.ts'
 import { convert } from './convert.ts'
+import { dkimGenerate, dkimRotate, dkimStatus } from './dkim-keys.ts'
 import { dkimRecordCommand } from './dkim-record.ts'
 import { doctor } from './doctor.ts'
 import { encrypt } from './encrypt.ts'
@@ -61,6 +62,9 @@ export const commands: readonly Command[] = [
   tokenCommand,
   init,
   dkimRecordCommand,
+  dkimGenerate,
+  dkimStatus,
+  dkimRotate,
   doctor,
   spoolList,
   spoolCat,

@@ -2,7 +2,9 @@ import { readFile } from 'node:fs/promises'
 
 import { dkimRecord } from '../../shared/dkim/dns-record.ts'
 import type { DnsRecord } from '../../shared/dkim/dns-record.ts'
-import type { DkimKey } from '../../shared/config/model.ts'
+import { keyInUse, pendingKey, readSuccessors } from '../../shared/dkim/successors.ts'
+import type { NamedKey, Successor } from '../../shared/dkim/successors.ts'
+import type { Configuration, DkimKey } from '../../shared/config/model.ts'
 import { ControlError, exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
 import { loadPlace } from './connect.ts'
@@ -18,23 +20,48 @@ async function run(invocation: Invocation): Promise<number> {
   const { terminal, options, operands } = invocation
   const { configuration } = await loadPlace(invocation)
   const domain = operands[0]?.toLowerCase()
-  const { dkim, arcSeal } = configuration.pipeline
-  const keys = [...dkim, ...(arcSeal === undefined ? [] : [arcSeal])].filter(
-    (key) => domain === undefined || key.domain === '*' || key.domain === domain,
-  )
+  const keys = keysFor(configuration, domain)
   if (keys.length === 0)
     throw new ControlError(`pipeline.conf names no DKIM key${domain === undefined ? '' : ` for ${domain}`}`)
-  const records = await Promise.all(keys.map((key) => recordOfKey(key, domain ?? configuration.hostname)))
+  const records: DnsRecord[] = []
+  for (const key of keys) {
+    const successors = await successorsOf(key)
+    const pending = pendingKey(key, successors)
+    for (const one of [keyInUse(key, successors), ...(pending === undefined ? [] : [pending])])
+      records.push(await recordOf(one, domain ?? configuration.hostname))
+  }
   if (options.has('json')) terminal.print(JSON.stringify(records, undefined, 2))
   else for (const record of records) terminal.print(record.zoneLine)
   return exitCodes.done
 }
 
-/** A key for every domain gets the record of `fallback`. */
+/** Those that sign and seal for a domain, or all. */
+export function keysFor({ pipeline }: Configuration, domain: string | undefined): readonly DkimKey[] {
+  const { dkim, arcSeal } = pipeline
+  return [...dkim, ...(arcSeal === undefined ? [] : [arcSeal])].filter(
+    (key) => domain === undefined || key.domain === '*' || key.domain === domain,
+  )
+}
+
+/** The record of the key that signs for this line of pipeline.conf; a key for every domain gets that of `fallback`. */
 export async function recordOfKey(key: DkimKey, fallback: string): Promise<DnsRecord> {
+  return recordOf(keyInUse(key, await successorsOf(key)), fallback)
+}
+
+/** @throws ControlError */
+export async function successorsOf(key: DkimKey): Promise<readonly Successor[]> {
   try {
-    return dkimRecord(await readFile(key.keyFile, 'utf8'), key.selector, key.domain === '*' ? fallback : key.domain)
+    return await readSuccessors(key)
   } catch (error) {
-    throw new ControlError(`cannot use ${key.keyFile}: ${(error as Error).message}`, exitCodes.failed, { cause: error })
+    throw new ControlError((error as Error).message, exitCodes.failed, { cause: error })
+  }
+}
+
+/** @throws ControlError when it is no key that can be read */
+export async function recordOf({ keyFile, selector, domain }: NamedKey, fallback: string): Promise<DnsRecord> {
+  try {
+    return dkimRecord(await readFile(keyFile, 'utf8'), selector, domain === '*' ? fallback : domain)
+  } catch (error) {
+    throw new ControlError(`cannot use ${keyFile}: ${(error as Error).message}`, exitCodes.failed, { cause: error })
   }
 }

@@ -5,12 +5,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { after, before, test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 
 import fc from 'fast-check'
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js'
 
 import type { DkimKey } from '../../shared/config/model.ts'
 import { dkimRecord } from '../../shared/dkim/dns-record.ts'
+import { readSuccessors, successorFile, writeSuccessors } from '../../shared/dkim/successors.ts'
 import { generateKey } from '../../shared/dkim/generate-key.ts'
 import { silentLog } from '../../shared/log.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
@@ -21,6 +23,7 @@ import { newMessageId } from '../../shared/mail/message-id.ts'
 import { safeReport } from '../../shared/mail/safe-report.ts'
 import { sevenBitView } from '../../shared/pipeline/seven-bit-view.ts'
 import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
+import type { LookUp } from '../../shared/resolver.ts'
 import { openSigner } from './index.ts'
 
 let folder = ''
@@ -42,6 +45,8 @@ function entry(domain: string, selector = 'rsa', canonicalization = 'relaxed/sim
 interface Signer {
   readonly events: object[]
   readonly clock: { at: number }
+  /** TXT records there are. */
+  readonly texts: Map<string, LookUp<string>>
   sign(content: string | Buffer, edits?: readonly HeaderEdit[], reversePath?: string): Promise<Disposition>
   health(): Promise<readonly string[]>
   /** `dkim seven-bit on` */
@@ -54,12 +59,14 @@ interface Signer {
 async function signer(...dkim: readonly DkimKey[]): Promise<Signer> {
   const events: object[] = []
   const clock = { at: receivedAt }
+  const texts = new Map<string, LookUp<string>>()
   const configurationWith = (keys: readonly DkimKey[]) => ({
     pipeline: { dkim: keys, dkimSevenBit: false, queues: new Map([['sign', { tag: 'Signed' }]]) },
   })
   const mutable = {
     configuration: configurationWith(dkim),
     clock: { now: () => clock.at },
+    resolver: { txt: async (name: string) => texts.get(name) ?? { kind: 'absent', name: true } },
     log: silentLog(),
     events: { signed: (fields: object) => events.push(fields) },
     signal: new AbortController().signal,
@@ -69,6 +76,7 @@ async function signer(...dkim: readonly DkimKey[]): Promise<Signer> {
   return {
     events,
     clock,
+    texts,
     sign: (content, edits = [], reversePath = 'jane@example.org') =>
       stage.handle(stageMessage(Buffer.from(content as string), edits, reversePath as Mailbox), context),
     health: () => stage.health(),
@@ -354,5 +362,64 @@ test('what needs no encoding, or was signed before, is not encoded; nor is anyth
   const signature = 'DKIM-Signature: v=1; d=other.example; s=x\r\n'
   assert.deepEqual(await kindsOf(`${signature}${umlauts}`), ['prepend'])
   assert.deepEqual(await kindsOf(umlauts, [{ kind: 'prepend', fields: signature }]), ['prepend'])
+  await one.close()
+})
+
+/** A key of its own, with a successor that waits for its record. */
+async function succeeded(name: string): Promise<{ readonly key: DkimKey; readonly record: string }> {
+  const key = { ...entry('example.org', 'rsa'), keyFile: join(folder, `${name}.pem`) }
+  await writeFile(key.keyFile, pems['rsa'] ?? '', { mode: 0o600 })
+  const keyFile = successorFile(key, 'next')
+  const pem = await generateKey(keyFile, 'ed25519')
+  await writeSuccessors(key, [{ selector: 'next', keyFile, madeAt: receivedAt }])
+  return { key, record: dkimRecord(pem, 'next', 'example.org').value }
+}
+
+const plainMail = 'From: jane@example.org\r\n\r\nHello\r\n'
+
+async function selectorOf(one: Signer): Promise<string | undefined> {
+  const [edit] = editsOf(await one.sign(plainMail))
+  return edit?.kind === 'prepend' ? /\bs=([^;]+);/.exec(edit.fields)?.[1] : undefined
+}
+
+/** Each look is a minute after the one before; nothing says when the answer has come, so some are needed. */
+async function untilSelector(one: Signer, wanted: string): Promise<void> {
+  for (let round = 0; (await selectorOf(one)) !== wanted; round += 1) {
+    assert.ok(round < 1_000, `no signature by ${wanted}`)
+    one.clock.at += 60_000
+  }
+}
+
+test('a new key signs when its own record is in the DNS, the old one until then, and that outlasts a restart', async () => {
+  const { key, record } = await succeeded('rotated')
+  const one = await signer(key)
+  const name = 'next._domainkey.example.org'
+  for (const answer of [
+    { kind: 'absent', name: true },
+    { kind: 'failed', error: new Error('SERVFAIL') },
+    { kind: 'found', records: [dkimRecord(pems['ed'] ?? '', 'next', 'example.org').value] },
+  ] as const) {
+    one.texts.set(name, answer)
+    for (let round = 0; round < 5; round += 1) {
+      one.clock.at += 60_000
+      assert.equal(await selectorOf(one), 'rsa', answer.kind)
+    }
+  }
+  one.texts.set(name, { kind: 'found', records: [record] })
+  await untilSelector(one, 'next')
+  while ((await readSuccessors(key))[0]?.visibleAt === undefined) await nextTurn()
+  await one.close()
+  const restarted = await signer(key)
+  assert.equal(await selectorOf(restarted), 'next')
+  assert.deepEqual(await restarted.health(), [])
+  await restarted.close()
+})
+
+test('while it is not known which key is in use the mail waits', async () => {
+  const { key } = await succeeded('unclear')
+  await writeFile(`${key.keyFile}.example.org.successors`, '{')
+  const one = await signer(key)
+  assert.equal((await one.sign(plainMail)).kind, 'reject')
+  assert.match((await one.health()).join(), /unclear\.pem\.example\.org\.successors/)
   await one.close()
 })

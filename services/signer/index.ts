@@ -46,14 +46,14 @@ export async function openSigner(
   context: ServiceContext,
   threads?: number,
 ): Promise<OpenStage & { health(): Promise<readonly string[]> }> {
-  const { clock, log } = context
+  const { clock, log, resolver } = context
   const rings = new WeakMap<Configuration['pipeline'], KeyRings>()
   /** Those of the configuration in force: a message is signed with the keys it found when its turn came. */
   const ringsOf = ({ pipeline }: Configuration): KeyRings => {
     const { dkim, arcSeal } = pipeline
     const known = rings.get(pipeline) ?? {
-      dkim: createKeyRing({ entries: dkim, log, clock }),
-      arc: createKeyRing({ entries: arcSeal === undefined ? [] : [arcSeal], log, clock }),
+      dkim: createKeyRing({ entries: dkim, log, clock, resolver }),
+      arc: createKeyRing({ entries: arcSeal === undefined ? [] : [arcSeal], log, clock, resolver }),
     }
     rings.set(pipeline, known)
     return known

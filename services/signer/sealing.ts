@@ -22,14 +22,15 @@ export async function sealingOf(
   ring: KeyRing,
 ): Promise<Sealing | undefined> {
   if (arcSeal === undefined) return undefined
-  const { domain, selector } = arcSeal
+  const { domain } = arcSeal
   const results = ownResults(edits, authservId)
   const chain = results === undefined ? undefined : chainOf(results)
-  if (results === undefined || chain === undefined || isSealedBy(domain, selector, edits)) return undefined
+  if (results === undefined || chain === undefined) return undefined
   const choice = await ring.choose([domain])
   if (choice.kind !== 'keys') return choice.kind === 'unusable' ? choice : undefined
   const [chosen] = choice.keys
-  if (chosen === undefined) return undefined
+  if (chosen === undefined || isSealedBy(domain, chosen.selector, edits)) return undefined
+  const { selector } = chosen
   const sealedAt = Math.trunc(envelope.receivedAt / 1000)
   return { kind: 'seal', options: { domain, selector, key: chosen.key, sealedAt, chain, results } }
 }

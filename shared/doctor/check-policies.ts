@@ -1,4 +1,4 @@
-import { keyOf } from '../dkim/public-key.ts'
+import { publicationOf } from '../dkim/publication.ts'
 import { parseTagList } from '../dkim/tag-list.ts'
 import type { DnsRecord } from '../dkim/dns-record.ts'
 import { fetchPolicyText } from '../mta-sts/fetch-policy.ts'
@@ -41,15 +41,21 @@ export async function checkDkim({ domain, dkim }: Patient, { resolver }: Instrum
   await Promise.all(dkim.map((record) => checkKey(record, resolver, findings)))
 }
 
-async function checkKey({ name, value, zoneLine }: DnsRecord, resolver: Resolver, findings: Findings): Promise<void> {
-  const answer = await resolver.txt(name)
-  if (answer.kind === 'failed') return findings.unknown(`the DKIM key ${name}: ${answer.error.message}`)
-  const records = recordsOf(answer)
-  if (records.length === 0) return findings.wrong(`the DKIM key ${name} is not published`, zoneLine)
-  const [published, ours] = [keyOf(records), keyOf([value])]
-  if (published.kind === 'unusable') return findings.wrong(`the DKIM key ${name}: ${published.reason}`, zoneLine)
-  if (ours.kind === 'key' && published.key.equals(ours.key)) return findings.good(`the DKIM key ${name} is published`)
-  findings.wrong(`${name} has another key than the one mail is signed with`, zoneLine)
+async function checkKey(record: DnsRecord, resolver: Resolver, findings: Findings): Promise<void> {
+  const { name, zoneLine } = record
+  const publication = await publicationOf(record, resolver)
+  switch (publication.kind) {
+    case 'published':
+      return findings.good(`the DKIM key ${name} is published`)
+    case 'missing':
+      return findings.wrong(`the DKIM key ${name} is not published`, zoneLine)
+    case 'another':
+      return findings.wrong(`${name} has another key than the one mail is signed with`, zoneLine)
+    case 'unusable':
+      return findings.wrong(`the DKIM key ${name}: ${publication.reason}`, zoneLine)
+    case 'unknown':
+      return findings.unknown(`the DKIM key ${name}: ${publication.reason}`)
+  }
 }
 
 /** Whether the domain says what to do with mail that is not proven (RFC 7489). */
