@@ -174,6 +174,22 @@ test('no message makes the search slow or large', async () => {
     assert.equal((await pass(wanted, content, 65_536)).text, content)
 })
 
+test('of a line or a field that never ends no more than a piece is kept back', async () => {
+  const rule = { expression: '^never$', action: { kind: 'ignore' } } as const
+  for (const begin of ['X: y\r\n\r\n', 'Content-Type: multipart/x; boundary=b\r\n\r\n--b\r\nX: y\r\n', 'X: y\r\n']) {
+    for (const piece of ['z'.repeat(50_000), ` ${'z'.repeat(49_997)}\r\n`]) {
+      let keptBytes = 0
+      const content = { write: (chunk: Buffer) => void (keptBytes -= chunk.length), abort: () => Promise.resolve() }
+      const checked = contentChecks(rulesOf({ mimeHeader: [rule], body: [rule] }), listener)?.(content)
+      for (const part of [begin, ...Array<string>(40).fill(piece)]) {
+        keptBytes += part.length
+        await checked?.write(Buffer.from(part))
+        assert.ok(keptBytes <= 200_000, `${keptBytes} octets are kept back`)
+      }
+    }
+  }
+})
+
 test('a message of a million matches is no million of warnings', async () => {
   const rule = { expression: 'x', action: { kind: 'warn', text: 'seen' } } as const
   const content = `Content-Type: multipart/x; boundary=b\r\n\r\n${'--b\r\n\r\nx\r\n'.repeat(20_000)}`
