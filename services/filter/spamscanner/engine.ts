@@ -30,15 +30,21 @@ export interface SpamScannerOptions {
   readonly threads?: number
   /** For a message, from when a thread begins it. */
   readonly wallMs?: number
+  /** URL of the module that checks; a test has one of its own. */
+  readonly file?: string
 }
 
 /**
  * The checks of spamscanner that are sound (decision 0012), in threads without network, files or environment. A message that takes too much
  * time or memory there costs the thread, not the service.
  */
-export function createSpamScannerEngine({ threads, wallMs = usualWallMs }: SpamScannerOptions = {}): Engine {
+export function createSpamScannerEngine({
+  threads,
+  wallMs = usualWallMs,
+  file = workerFile('./check.ts', import.meta.url),
+}: SpamScannerOptions = {}): Engine {
   const pool: WorkerPool<CheckTask, CheckResult> = createWorkerPool({
-    file: workerFile('./check.ts', import.meta.url),
+    file,
     wallMs,
     heapMb,
     mostTasks,

@@ -172,6 +172,15 @@ test('from behind the fence there is no way to files, sockets, names, processes 
   assert.equal(readFileSync(secret, 'utf8'), 'SECRET=1')
 })
 
+test('a scan that looks around gives no result, though its code keeps silent about it', async () => {
+  const results = await scanAll(
+    [Buffer.from(plain), Buffer.from(plain)],
+    workerFile('./testing-curious.ts', import.meta.url),
+  )
+  for (const { status, reason } of results)
+    assert.deepEqual([status, reason], ['failed', 'Error: it tried to reach out: fs.existsSync'])
+})
+
 test('a scan reads no .env and tries to reach nothing, whatever the message asks for', async (t) => {
   const place = folder(t)
   writeFileSync(join(place, '.env'), 'SPAMSCANNER_SECRET=1\nNODE_DEBUG=net')

@@ -8,9 +8,9 @@ import { createSpamScannerEngine } from './engine.ts'
 /** What a message takes on a busy machine says nothing. */
 const patientMs = 60_000
 
-/** Scans messages with one thread, one after the other, and tells what became of each. */
-export async function scanAll(contents: readonly Buffer[]): Promise<readonly EngineResult[]> {
-  const engine = createSpamScannerEngine({ threads: 1, wallMs: patientMs })
+/** Scans messages with one thread, one after the other, and tells what became of each. @param file with other code than spamscanner's */
+export async function scanAll(contents: readonly Buffer[], file?: string): Promise<readonly EngineResult[]> {
+  const engine = createSpamScannerEngine({ threads: 1, wallMs: patientMs, ...(file === undefined ? {} : { file }) })
   const results: EngineResult[] = []
   try {
     for (const content of contents) {
