@@ -9,6 +9,7 @@ import type { RelayAction } from '../../shared/config/model.ts'
 import type { DeliveryAttempt } from '../../shared/mail/disposition.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import { formatReply } from '../../shared/mail/reply.ts'
+import { safeReport } from '../../shared/mail/safe-report.ts'
 import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
 import { polite, startServer } from '../../shared/smtp-client/testing.ts'
 import type { PoliteOptions, ScriptedServer, ScriptedSession, TakenMessage } from '../../shared/smtp-client/testing.ts'
@@ -218,10 +219,14 @@ test('SMTPUTF8 is demanded where an address or the header needs it, and only the
   const asciiOnly = stageMessage({ envelope: { smtputf8: true } })
   const header = stageMessage({ envelope: { smtputf8: true }, content: 'Subject: Grüße\r\n\r\n' })
   const address = stageMessage({ to: ['jörg@far.test'], envelope: { smtputf8: true } })
-  assert.ok(said(await relayOne(context, asciiOnly, header, address)).every((reply) => reply.startsWith('250')))
+  const hidden = stageMessage({ envelope: { smtputf8: true }, content: 'Comments: Grüße\r\n\r\n' })
+  const attached = { ...hidden, edits: [safeReport(hidden.envelope.id, ['junk'])] }
+  assert.ok(
+    said(await relayOne(context, asciiOnly, header, address, attached)).every((reply) => reply.startsWith('250')),
+  )
   assert.deepEqual(
     taken.map(({ mail }) => mail.includes('SMTPUTF8')),
-    [false, true, true],
+    [false, true, true, true],
   )
   const replies = said(await relayOne(plain.context, asciiOnly, header, address))
   assert.deepEqual(

@@ -202,7 +202,14 @@ test('what goes by twice is sealed once, and the same each time', async () => {
   assert.equal(first.kind, 'pass')
   const again = await south.run(plain, [...edits, ...((first.kind === 'pass' && first.edits) || [])])
   assert.deepEqual(again, { kind: 'pass', tag: 'Signed', edits: [] })
-  await south.close()
+  const sealed = await south.forward(plain, 'none')
+  const east = await hop('east.example')
+  const passed = [results('east.example', 'pass')]
+  const second = await east.run(sealed, passed)
+  assert.ok(second.kind === 'pass' && second.edits?.length === 1)
+  const twice = await east.run(sealed, [...passed, ...second.edits])
+  assert.deepEqual(twice, { kind: 'pass', tag: 'Signed', edits: [] })
+  await Promise.all([south.close(), east.close()])
 })
 
 test('nothing is sealed that nobody checked, that is our own, or whose chain does not hold', async () => {

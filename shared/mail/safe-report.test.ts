@@ -58,6 +58,11 @@ test('a report shows who wrote it and what it is about, and has the message atta
   assert.equal(applyEdits(Buffer.from(header), unwrapped(edits)).toString(), `Received: by us\r\n${header}`)
 })
 
+test('of a message of eight bits the report and what is attached say so', () => {
+  const text = delivered(header, 'caf\u00e9', [safeReport(id, ['junk'], { eightBit: true })])
+  assert.deepEqual(text.match(/Content-Transfer-Encoding: .*/g), Array(2).fill('Content-Transfer-Encoding: 8bit'))
+})
+
 test('the message comes out of its report octet by octet, at rest with LF too, and others stay as they are', () => {
   fc.assert(
     fc.property(

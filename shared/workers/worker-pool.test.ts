@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { after, test } from 'node:test'
 
 import type { TestTask } from './testing-worker.ts'
@@ -67,10 +68,21 @@ test('a task that eats memory is ended, and the next runs in a new thread', asyn
   assert.equal(await pool.run(length(Buffer.alloc(5))), 5)
 })
 
-test('a task whose message is given up ends with the reason', async () => {
+test('a task whose message is given up ends with the reason, and with its thread', { timeout: 120_000 }, async (t) => {
+  const patient = createWorkerPool<TestTask, number>({ file, threads: 1, wallMs: 600_000 })
+  t.after(() => patient.close())
+  // A thread is ready: the task is begun at once.
+  await patient.run(length(Buffer.alloc(1)))
   const controller = new AbortController()
-  const hanging = pool.run({ kind: 'hang' }, { signal: controller.signal })
+  const hanging = patient.run({ kind: 'hang' }, { signal: controller.signal })
   controller.abort(new Error('shutting down'))
   await assert.rejects(hanging, /shutting down/)
-  assert.equal(await pool.run(length(Buffer.alloc(6))), 6)
+  assert.equal(await patient.run(length(Buffer.alloc(6))), 6)
+})
+
+test('what is done leaves no listener behind on the signal', async () => {
+  const { signal } = new AbortController()
+  await pool.run(length(Buffer.alloc(1)), { signal })
+  await assert.rejects(pool.run({ kind: 'throw' }, { signal }), RangeError)
+  assert.deepEqual(getEventListeners(signal, 'abort'), [])
 })
