@@ -160,6 +160,13 @@ export interface Events {
     readonly remoteMta?: string | undefined
     readonly reason: string
   }): void
+  /** A destination asked for less, or could not be reached: all relay processes leave it alone for `forMs`, then try it with one message. */
+  suspended(fields: {
+    readonly id: MessageId
+    readonly destination: string
+    readonly reply: Reply
+    readonly forMs: number
+  }): void
   delayed(fields: AttemptFields & { readonly nextAt: number; readonly attempts: number }): void
   failed(fields: AttemptFields): void
   expired(fields: AttemptFields): void
@@ -251,6 +258,7 @@ export function createEvents(parts: {
     delivered: (fields) => attempted('delivered', 'info', fields),
     relayed: (fields) => attempted('relayed', 'info', fields),
     tlsPolicyFailed: (fields) => emit('tls policy failed', 'warn', fields),
+    suspended: (fields) => emit('suspended', 'warn', fields),
     delayed: (fields) => attempted('delayed', 'info', fields),
     failed: (fields) => attempted('failed', 'info', fields),
     expired: (fields) => attempted('expired', 'info', fields),

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 
-import type { Configuration, RelayAction } from '../../shared/config/model.ts'
+import type { Configuration, LaneSettings, RelayAction } from '../../shared/config/model.ts'
 import { createValidatingResolver } from '../../shared/dns/validating-resolver.ts'
 import type { ValidatingResolver } from '../../shared/dns/validating-resolver.ts'
 import type { DeliveryAttempt, Disposition } from '../../shared/mail/disposition.ts'
@@ -12,12 +12,14 @@ import { defineStage } from '../../shared/pipeline/stage.ts'
 import type { OpenStage, StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
 import type { ServiceContext } from '../../shared/service.ts'
 import { ConnectionPool } from '../../shared/smtp-client/pool.ts'
+import { withBackOff } from './back-off-lane.ts'
 import { composeTransaction } from './compose-transaction.ts'
 import { ConnectionBudget } from './connection-budget.ts'
 import { DestinationLines } from './destination-lines.ts'
 import type { PolicyFailure } from './domain-policy.ts'
 import { inLane } from './domain-lane.ts'
 import { HostPenalties } from './host-penalties.ts'
+import { withinRates } from './lane-rates.ts'
 import { OwnHosts } from './own-host.ts'
 import { PemFiles } from './pem-files.ts'
 import { planHops } from './plan-hops.ts'
@@ -102,9 +104,13 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
     if (turn.kind === 'wait') return postpone(turn.waitMs, `enough messages for ${domain} are at work`)
     try {
       const limits = knownLimits.of(context.configuration, domain)
+      const settings = laneSettings(context.configuration, domain)
       const atOnce = limits.maxConnections.domain
-      const work = (): Promise<Disposition> => relay(action, message, context, limits)
-      return await (atOnce === undefined ? work() : inLane(context, domain, atOnce, work))
+      const work = (): Promise<Disposition> =>
+        withinRates(message, context, domain, settings, () => relay(action, message, context, limits))
+      return await withBackOff(message, context, domain, settings, () =>
+        atOnce === undefined ? work() : inLane(context, domain, atOnce, work),
+      )
     } finally {
       turn.leave()
     }
@@ -124,6 +130,12 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
       await pool.close()
     },
   }
+}
+
+/** Of `lane`, and what is not written there of `lane default`. */
+function laneSettings({ pipeline }: Configuration, destination: string): LaneSettings {
+  const own = pipeline.lanes.domains.get(destination)
+  return own === undefined ? pipeline.lanes.default : { ...pipeline.lanes.default, ...own }
 }
 
 /** Of one slow destination: half of the workers. */

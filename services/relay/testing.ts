@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 
-import type { Action, Configuration, Listener, RelayAction, Table } from '../../shared/config/model.ts'
+import type { Action, Configuration, LaneSettings, Listener, RelayAction, Table } from '../../shared/config/model.ts'
 import type { RelayLogin, TableSet } from '../../shared/config/tables.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { Events } from '../../shared/events.ts'
@@ -10,7 +10,7 @@ import type { Envelope } from '../../shared/mail/envelope.ts'
 import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
-import type { Lanes } from '../../shared/queue/queues.ts'
+import type { BackOff, Lanes, RateGate } from '../../shared/queue/queues.ts'
 import type { LookUp, MxRecord, Resolver } from '../../shared/resolver.ts'
 
 const at = { file: 'smtpd.conf', line: 5, column: 1 }
@@ -62,6 +62,10 @@ export interface Surroundings {
   /** Of the queue: half of it may be at work for a slow destination. */
   readonly concurrency?: number
   readonly lanes?: Pick<Lanes, 'acquire' | 'release'>
+  readonly backOff?: BackOff
+  readonly rateGate?: RateGate
+  /** Of `lane default`. */
+  readonly lane?: LaneSettings
   readonly clock?: Clock
   readonly mtaSts?: Configuration['pipeline']['mtaSts']
   /** `dane opportunistic`, with these resolvers. */
@@ -97,6 +101,7 @@ export function stageContext(surroundings: Surroundings): StageContext {
       ...(surroundings.tlsCa === undefined ? {} : { tlsCa: surroundings.tlsCa }),
       relayPort,
       relayEightBit: surroundings.eightBit ?? 'convert',
+      lanes: { default: surroundings.lane ?? { backOff: 'off' }, domains: new Map() },
       tlsMinimum: 'TLSv1.2',
       externals,
       queues,
@@ -112,7 +117,7 @@ export function stageContext(surroundings: Surroundings): StageContext {
     resolver: fakeResolver(zones),
     log: silentLog(),
     clock: surroundings.clock ?? { now: () => Date.now() },
-    queues: { lanes: surroundings.lanes },
+    queues: { lanes: surroundings.lanes, backOff: surroundings.backOff, rateGate: surroundings.rateGate },
     events: surroundings.events,
     dataFolder: surroundings.dataFolder ?? '/nonexistent',
     signal: new AbortController().signal,

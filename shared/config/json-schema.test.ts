@@ -90,6 +90,8 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       `dashboard listen "0.0.0.0:1" auth { joe = "reader:$5$abcdefgh$ZLdkj8mkc2XVSrPVjskDAgZPGjtj1VGVaa1aUkrMTU/" } tokens { ci = "read:${'0'.repeat(64)}" } url "https://a.org/x/"`,
       'limit connections 100 per client 10 per network 20 except { 10.0.0.0/8 } data-rate 1K after 30s',
       'limit on 127.0.0.1 errors 3 line 1K header 64K message 10M idle 30s',
+      'lane default back-off 10s to 1h',
+      'lane "a.org" rate 100/1m messages rate 500/1m recipients back-off off',
       'rate client 100/1h messages except { 10.0.0.0/8 }',
       'rate on 127.0.0.1 user 500/1d recipients',
       'ban after 10 auth-failures in 10m for 1h except { 10.0.0.0/8 }',

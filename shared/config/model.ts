@@ -435,6 +435,27 @@ export interface PipelineSettings {
   /** Port of remote MTAs; 25 but in tests. */
   readonly relayPort: number
   readonly relayEightBit: EightBitRule
+  readonly lanes: Lanes
+}
+
+/** `lane`: how mail goes out to a destination (the domain of the recipient, or the smarthost), over all relay processes. */
+export interface Lanes {
+  readonly default: LaneSettings
+  /** By destination in lower case and A-labels; what is not written is as in `default`. */
+  readonly domains: ReadonlyMap<string, LaneSettings>
+}
+
+export interface LaneSettings {
+  /** How long a destination that asks for less is left alone: doubled each time. Absent only in `domains`. */
+  readonly backOff?: 'off' | { readonly firstMs: number; readonly longestMs: number }
+  /** At most so many attempts, and recipients in them. */
+  readonly messages?: Rate
+  readonly recipients?: Rate
+}
+
+export interface Rate {
+  readonly count: number
+  readonly periodMs: number
 }
 
 /**

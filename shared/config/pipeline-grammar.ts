@@ -11,6 +11,7 @@ import { extensionStatements } from './pipeline-extension.ts'
 import { filterProcessStatements } from './pipeline-filter-process.ts'
 import { headerStatements } from './pipeline-header.ts'
 import { inboundStatements } from './pipeline-inbound.ts'
+import { laneStatements } from './pipeline-lane.ts'
 import { loginStatements } from './pipeline-login.ts'
 import { notifyStatements } from './pipeline-notify.ts'
 import { rewritingStatements } from './pipeline-rewriting.ts'
@@ -108,6 +109,7 @@ export function defaultPipeline(): PipelineSettings {
     mtaSts: { mode: 'off', port: 443 },
     relayPort: 25,
     relayEightBit: 'convert',
+    lanes: { default: { backOff: { firstMs: 30_000, longestMs: 1_800_000 } }, domains: new Map() },
   }
 }
 
@@ -127,6 +129,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   ...inboundStatements,
   ...userStatements,
   ...sessionStatements,
+  ...laneStatements,
   ...loginStatements,
   ...acmeStatements,
   ...rateStatements,

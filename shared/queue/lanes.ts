@@ -1,5 +1,4 @@
-import type { Redis } from 'ioredis'
-
+import { expire, keepFor, promoteNext, scriptCaller } from './lane-scripts.ts'
 import type { Producer } from './producer.ts'
 import { reach } from './unavailable.ts'
 
@@ -31,77 +30,44 @@ export interface ParkedJob {
   readonly order: number
 }
 
-const expire = `
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-`
-
-const keepFor = `
-local function keepFor(key, ttl)
-  if redis.call('PTTL', key) < ttl then redis.call('PEXPIRE', key, ttl) end
-end
-`
-
-/** What BullMQ's promote does, but to the head of the queue: the job has waited its turn already. */
-const promoteNext = `
-local function promoteNext(parked, prefix)
-  for _ = 1, 100 do
-    local popped = redis.call('ZPOPMIN', parked)
-    if #popped == 0 then return 0 end
-    local queue, id = string.match(popped[1], '^([^/]+)/(.+)$')
-    local base = prefix .. ':' .. queue .. ':'
-    if redis.call('ZREM', base .. 'delayed', id) == 1 then
-      redis.call('HSET', base .. id, 'delay', 0)
-      redis.call('RPUSH', base .. 'wait', id)
-      if redis.call('HEXISTS', base .. 'meta', 'paused') == 0 then
-        redis.call('ZADD', base .. 'marker', 0, '0')
-      end
-      return 1
-    end
-  end
-  return 0
-end
-`
-
 const scripts = {
-  sluiceAcquire: `${expire}${keepFor}
+  sluiceAcquire: {
+    keys: 1,
+    lua: `${expire}${keepFor}
 if redis.call('ZSCORE', KEYS[1], ARGV[2]) or redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[1]) then
   redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[2])
   keepFor(KEYS[1], tonumber(ARGV[3]))
   return 1
 end
 return 0`,
-  sluiceRenew: `${expire}${keepFor}
+  },
+  sluiceRenew: {
+    keys: 1,
+    lua: `${expire}${keepFor}
 if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
 keepFor(KEYS[1], tonumber(ARGV[2]))
 return 1`,
-  sluiceRelease: `${promoteNext}
+  },
+  sluiceRelease: {
+    keys: 2,
+    lua: `${promoteNext}
 redis.call('ZREM', KEYS[1], ARGV[1])
 return promoteNext(KEYS[2], ARGV[2])`,
-  sluicePark: `${expire}${promoteNext}
+  },
+  sluicePark: {
+    keys: 2,
+    lua: `${expire}${promoteNext}
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[2])
-redis.call('PEXPIRE', KEYS[2], 3600000)
+redis.call('PEXPIRE', KEYS[2], 86400000)
 if redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[1]) then return promoteNext(KEYS[2], ARGV[4]) end
 return 0`,
-} as const
-
-const numbersOfKeys: Record<keyof typeof scripts, number> = {
-  sluiceAcquire: 1,
-  sluiceRenew: 1,
-  sluiceRelease: 2,
-  sluicePark: 2,
+  },
 }
 
 /** Every call rejects with QueueUnavailableError while Redis is away. */
 export function openLanes(producer: Producer, prefix: string): Lanes {
-  const script = scriptCaller(producer.redis)
-  const call: ScriptCaller = (name, ...words) =>
-    reach(async () => {
-      await producer.ready()
-      return script(name, ...words)
-    })
+  const call = scriptCaller(producer, scripts)
   const leases = (destination: string) => `${prefix}:@lane:${destination}`
   const parked = (destination: string) => `${prefix}:@lane:${destination}:parked`
   return {
@@ -127,18 +93,4 @@ export function openLanes(producer: Producer, prefix: string): Lanes {
         return { active, parked: waiting }
       }),
   }
-}
-
-type ScriptCaller = (name: keyof typeof scripts, ...words: readonly (string | number)[]) => Promise<unknown>
-
-/** ioredis sends a script once and its hash from then on. */
-function scriptCaller(redis: Redis): ScriptCaller {
-  for (const name of Object.keys(scripts) as (keyof typeof scripts)[]) {
-    redis.defineCommand(name, { lua: scripts[name], numberOfKeys: numbersOfKeys[name] })
-  }
-  const commands = redis as unknown as Record<
-    keyof typeof scripts,
-    (...words: readonly (string | number)[]) => Promise<unknown>
-  >
-  return (name, ...words) => commands[name](...words)
 }

@@ -1,5 +1,7 @@
 import type { Logger } from '../log.ts'
 import { JobAdder } from './add-jobs.ts'
+import { openBackOff } from './back-off.ts'
+import type { BackOff } from './back-off.ts'
 import { openBans } from './bans.ts'
 import type { Bans } from './bans.ts'
 import { inspectRedis } from './check-redis.ts'
@@ -18,6 +20,8 @@ import type { Lanes } from './lanes.ts'
 import { Producer } from './producer.ts'
 import { openQuestions } from './questions.ts'
 import type { Questions } from './questions.ts'
+import { openRateGate } from './rate-gate.ts'
+import type { RateGate } from './rate-gate.ts'
 import { RedisMonitor } from './redis-monitor.ts'
 import { openTallies } from './tallies.ts'
 import type { Tallies } from './tallies.ts'
@@ -29,9 +33,11 @@ import type { StageWorker, WorkOptions } from './work.ts'
 export { heldQueue } from './job.ts'
 export type { JobControl, JobHandler, JobResult, Lane, StageWorker, WorkOptions } from './work.ts'
 export type { JobState, JobSummary, QueueCounts } from './inspect-queues.ts'
+export type { BackOff, Entrance } from './back-off.ts'
 export type { Ban, Bans } from './bans.ts'
 export type { Lanes } from './lanes.ts'
 export type { Answer, Questions } from './questions.ts'
+export type { RateGate, Taking } from './rate-gate.ts'
 export type { Tallies } from './tallies.ts'
 export { QueueUnavailableError } from './unavailable.ts'
 
@@ -59,6 +65,9 @@ export interface Queues {
   /** The last look at Redis, at most 5 s old; undefined before the first. */
   readonly redis: RedisReport | undefined
   readonly lanes: Lanes
+  /** Of destinations that asked for less. */
+  readonly backOff: BackOff
+  readonly rateGate: RateGate
   readonly greylist: Greylist
   /** What all processes count together. */
   readonly tallies: Tallies
@@ -127,6 +136,8 @@ export function openQueues(settings: OpenQueuesSettings): Queues {
 class RedisQueues implements Queues {
   names: readonly string[]
   readonly lanes: Lanes
+  readonly backOff: BackOff
+  readonly rateGate: RateGate
   readonly greylist: Greylist
   readonly tallies: Tallies
   readonly bans: Bans
@@ -151,6 +162,8 @@ class RedisQueues implements Queues {
     redis.on('ready', () => void this.#shortenEvents())
     this.#monitor = new RedisMonitor(redis, () => inspectRedis(redis, endpoint.address), log)
     this.lanes = openLanes(this.#producer, prefix)
+    this.backOff = openBackOff(this.#producer, prefix)
+    this.rateGate = openRateGate(this.#producer, prefix)
     this.greylist = openGreylist(this.#producer, prefix, { tooFull: () => this.tooFull })
     this.tallies = openTallies(this.#producer, prefix)
     this.bans = openBans(this.#producer, prefix)

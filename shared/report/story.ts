@@ -26,6 +26,7 @@ const tones = new Map<string, Tone>([
   ['released', 'good'],
   ['delayed', 'waiting'],
   ['deferred', 'waiting'],
+  ['suspended', 'waiting'],
   ['held', 'waiting'],
   ['undecided', 'waiting'],
   ['rejected', 'bad'],
@@ -65,6 +66,10 @@ const tellers = new Map<string, Teller>([
     'tls policy failed',
     (f) =>
       `${f.text('policy')} (${f.text('mode')}) of ${f.text('domain')} not met${f.quote(' by ', 'remoteMta')}${f.quote(': ', 'reason')}`,
+  ],
+  [
+    'suspended',
+    (f) => `${f.text('destination')} is left alone${f.duration(' for ', 'forMs')}${f.quote(': ', 'reply')}`,
   ],
   ['failed', (f) => `failed for ${f.text('recipient')}${hop(f)}`],
   ['expired', (f) => `given up for ${f.text('recipient')}${f.duration(' after ', 'ageMs')}${hop(f)}`],

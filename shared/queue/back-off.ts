@@ -1,0 +1,187 @@
+import type { Lane } from '../mail/disposition.ts'
+import { expire, keepFor, now, promoteNext, scriptCaller } from './lane-scripts.ts'
+import type { Producer } from './producer.ts'
+
+/**
+ * Destinations that asked for less, or cannot be reached, are left alone by all processes for a time that grows, then tried with one message at a time, and with
+ * one more for each that went well.
+ */
+export interface BackOff {
+  /**
+   * Whether a message may go there now. A destination that nobody complained of costs no question of its own: what is suspended is read
+   * once a second. `probe` must be given back with `leave`; after `ttlMs` it counts as given back.
+   */
+  enter(destination: string, holder: string, ttlMs: number): Promise<Entrance>
+  /** `worked`: the destination took part in the transaction and did not ask for less. Then what waits for it is brought back. */
+  leave(destination: string, holder: string, worked: boolean): Promise<void>
+  /**
+   * The destination asked for less, or could not be reached, in an attempt that began `elapsedMs` ago; Resolves with the milliseconds
+   * it is left alone for: `firstMs`, doubled each time up to `longestMs`, ±10 %; 0 when that was said since, by one under way together.
+   */
+  complained(destination: string, pause: Pause, elapsedMs: number): Promise<number>
+}
+
+export type Entrance =
+  | { readonly kind: 'open' }
+  | { readonly kind: 'probe' }
+  /** `lane`: where a job waits to be brought back before its time. */
+  | { readonly kind: 'wait'; readonly waitMs: number; readonly suspended: boolean; readonly lane: Lane }
+
+export interface Pause {
+  readonly firstMs: number
+  readonly longestMs: number
+}
+
+/** Messages at a time with which a destination counts as recovered. */
+const recovered = 20
+const inLineMs = 10_000
+/** What waits comes back spread out, so that a hundred thousand messages do not all look at once. */
+const shortestSpreadMs = 2_000
+const spreadPerJobMs = 20
+const longestSpreadMs = 3_600_000
+
+const scripts = {
+  sluiceSuspended: {
+    keys: 1,
+    lua: `${expire}
+return redis.call('ZRANGE', KEYS[1], 0, -1)`,
+  },
+  sluiceEnter: {
+    keys: 4,
+    lua: `${expire}${keepFor}
+local state = redis.call('HMGET', KEYS[2], 'until', 'window')
+if not state[1] then
+  redis.call('ZREM', KEYS[4], ARGV[3])
+  return {'open'}
+end
+local left = tonumber(state[1]) - now
+local parked = redis.call('ZCARD', KEYS[3])
+if left > 0 then return {'suspended', left, 0, parked} end
+local window = tonumber(state[2])
+if redis.call('ZCARD', KEYS[1]) >= window then return {'line', 0, window, parked} end
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+keepFor(KEYS[1], tonumber(ARGV[2]))
+return {'probe'}`,
+  },
+  sluiceLeave: {
+    keys: 4,
+    lua: `${expire}${promoteNext}
+redis.call('ZREM', KEYS[1], ARGV[1])
+if ARGV[3] == '0' then return 0 end
+local state = redis.call('HMGET', KEYS[2], 'until', 'window', 'points')
+local most = tonumber(ARGV[5])
+local window = most
+if state[1] then
+  if tonumber(state[1]) > now then return 0 end
+  window = tonumber(state[2])
+  if window < most then
+    window = window + 1
+    redis.call('HSET', KEYS[2], 'window', window)
+  elseif tonumber(state[3]) > 1 then
+    redis.call('HINCRBY', KEYS[2], 'points', -1)
+  elseif redis.call('ZCARD', KEYS[3]) == 0 then
+    redis.call('DEL', KEYS[2])
+    redis.call('ZREM', KEYS[4], ARGV[4])
+    return 0
+  end
+end
+for _ = 1, window - redis.call('ZCARD', KEYS[1]) do
+  if promoteNext(KEYS[3], ARGV[2]) == 0 then return 0 end
+end
+return 0`,
+  },
+  sluiceComplained: {
+    keys: 2,
+    lua: `${now}
+local state = redis.call('HMGET', KEYS[1], 'points', 'at')
+if state[2] and tonumber(state[2]) > now - tonumber(ARGV[1]) then
+  return 0
+end
+local points = math.min(tonumber(state[1] or '0') + 1, 16)
+local longest = tonumber(ARGV[3])
+local pause = math.min(tonumber(ARGV[2]) * 2 ^ (points - 1), longest)
+pause = math.floor(pause * tonumber(ARGV[4]))
+redis.call('HSET', KEYS[1], 'points', points, 'at', now, 'until', now + pause, 'window', 1)
+local keep = pause + math.max(2 * longest, 3600000)
+redis.call('PEXPIRE', KEYS[1], keep)
+redis.call('ZADD', KEYS[2], now + keep, ARGV[5])
+return pause`,
+  },
+}
+
+/** @param readAgainMs how old what is known of the suspended destinations may be */
+export function openBackOff(producer: Producer, prefix: string, readAgainMs = 1_000): BackOff {
+  const call = scriptCaller(producer, scripts)
+  const index = `${prefix}:@back-off`
+  const laneOf = (destination: string): string => `back-off ${destination}`
+  const leases = (destination: string): string => `${prefix}:@lane:${laneOf(destination)}`
+  const parked = (destination: string): string => `${leases(destination)}:parked`
+  const state = (destination: string): string => `${index}:${destination}`
+  const known = new KnownNames(async () => (await call('sluiceSuspended', index)) as readonly string[], readAgainMs)
+
+  return {
+    async enter(destination, holder, ttlMs) {
+      if (!(await known.has(destination))) return { kind: 'open' }
+      const keys = [leases(destination), state(destination), parked(destination), index]
+      const answer = (await call('sluiceEnter', ...keys, holder, ttlMs, destination)) as EnterAnswer
+      if (answer.length === 1) return { kind: answer[0] }
+      const [kind, leftMs, window, waiting] = answer
+      const lane = { destination: laneOf(destination), limit: window }
+      const suspended = kind === 'suspended'
+      return { kind: 'wait', waitMs: (suspended ? leftMs : inLineMs) + spreadMs(waiting), suspended, lane }
+    },
+    async leave(destination, holder, worked) {
+      const keys = [leases(destination), state(destination), parked(destination), index]
+      await call('sluiceLeave', ...keys, holder, prefix, worked ? 1 : 0, destination, recovered)
+    },
+    async complained(destination, { firstMs, longestMs }, elapsedMs) {
+      known.add(destination)
+      const jitter = 0.9 + 0.2 * Math.random()
+      const words = [elapsedMs, firstMs, longestMs, jitter, destination]
+      return Number(await call('sluiceComplained', state(destination), index, ...words))
+    },
+  }
+}
+
+type EnterAnswer =
+  | readonly [kind: 'open' | 'probe']
+  | readonly [kind: 'suspended' | 'line', leftMs: number, window: number, parked: number]
+
+/** The first in line comes back in time to be the probe. */
+function spreadMs(waiting: number): number {
+  if (waiting === 0) return 0
+  return Math.ceil(Math.random() * Math.min(Math.max(shortestSpreadMs, waiting * spreadPerJobMs), longestSpreadMs))
+}
+
+/** A set that all processes share, read again when it is asked for and what is known is too old. */
+class KnownNames {
+  readonly #read: () => Promise<readonly string[]>
+  readonly #readAgainMs: number
+  #names = new Set<string>()
+  #readAt = Number.NEGATIVE_INFINITY
+  #reading: Promise<void> | undefined
+
+  constructor(read: () => Promise<readonly string[]>, readAgainMs: number) {
+    this.#read = read
+    this.#readAgainMs = readAgainMs
+  }
+
+  async has(name: string): Promise<boolean> {
+    if (performance.now() - this.#readAt >= this.#readAgainMs) {
+      this.#reading ??= this.#refresh().finally(() => {
+        this.#reading = undefined
+      })
+      await this.#reading
+    }
+    return this.#names.has(name)
+  }
+
+  add(name: string): void {
+    this.#names.add(name)
+  }
+
+  async #refresh(): Promise<void> {
+    this.#names = new Set(await this.#read())
+    this.#readAt = performance.now()
+  }
+}

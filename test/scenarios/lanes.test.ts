@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+
+import { type MailSink, startMailSink } from '../support/mail-sink.ts'
+import { MailSystem } from '../support/mail-system.ts'
+import { idOf, testMessage } from '../support/messages.ts'
+import { SmtpClient } from '../support/smtp-client.ts'
+
+/** Destinations are told apart by the host of the relay URL. */
+const conf = (stormy: number, calm: number): string => `listen on 127.0.0.1 port {{smtp}} hostname "mx.sluice.test"
+action "stormy" relay host "smtp://127.0.0.1:${stormy}"
+action "calm" relay host "smtp://localhost:${calm}"
+match from local for domain stormy.test action "stormy"
+match from local for any action "calm"
+`
+
+const messages = 30
+
+describe('a destination that asks for less', () => {
+  let stormy: MailSink
+  let calm: MailSink
+  let system: MailSystem
+  let storm = true
+
+  before(async () => {
+    stormy = await startMailSink({
+      respond: ({ stage }) => (storm && stage === 'mail' ? '421 4.7.1 Too many messages, slow down' : undefined),
+    })
+    calm = await startMailSink()
+    system = await MailSystem.start({
+      conf: conf(stormy.port, calm.port),
+      pipeline: 'lane "127.0.0.1" back-off 1s to 2s\nlane "localhost" rate 1000/1m messages\n',
+      services: 'processes',
+      processes: { relay: 2, filter: 0, signer: 0, delivery: 0, dashboard: 0 },
+    })
+  })
+
+  after(async () => {
+    await system.stop()
+    await stormy.stop()
+    await calm.stop()
+  })
+
+  async function send(id: string, to: string): Promise<string> {
+    const from = 'jane@sluice.test'
+    const client = await SmtpClient.ready({ port: system.port('smtp') })
+    const reply = await client.send({ from, to: [to], content: testMessage({ id, from, to }) })
+    await client.quit()
+    return idOf(reply)
+  }
+
+  function suspensions(): number {
+    return system.log.filter(({ event }) => event === 'suspended').length
+  }
+
+  test('is left alone by all relay processes, others are served meanwhile, and nothing is lost', async () => {
+    const first = await send('first', 'ann@stormy.test')
+    await system.waitForEvent('suspended', first)
+    for (let nth = 0; nth < messages; nth++) {
+      await send(`stormy-${nth}`, 'ann@stormy.test')
+      await send(`calm-${nth}`, 'ann@calm.test')
+    }
+    await calm.waitForMessages(messages)
+    await system.waitForLog(() => suspensions() >= 3)
+    const connections = stormy.connections
+    assert.ok(connections <= suspensions() + 1, `${connections} connections for ${suspensions()} suspensions`)
+    storm = false
+
+    const tried = new Set(system.log.filter(({ event }) => event === 'delayed').map(({ id }) => id))
+    await stormy.waitForDistinct(messages + 1 - tried.size)
+    // What was refused comes again on the schedule of all temporary refusals, minutes later.
+    const endsAt = Date.now() + 120_000
+    while (stormy.copies.size <= messages && Date.now() < endsAt) await system.ctl('schedule', 'all')
+    assert.equal(stormy.messages.length, messages + 1, 'each came once')
+  })
+})
