@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import type { PipelineSettings } from '../../shared/config/model.ts'
+import type { PipelineSettings, Table } from '../../shared/config/model.ts'
 import { openTables } from '../../shared/config/tables.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import type { Envelope, Origin } from '../../shared/mail/envelope.ts'
 import { tag } from '../../shared/mail/tag.ts'
 import { gtube } from './gtube.ts'
 import { openFilter } from './index.ts'
-import { rulesFor, trustOf } from './spam-policy.ts'
+import { blockOf, rulesFor, trustOf } from './spam-policy.ts'
 import { headerBehind, listTable, stageMessage, stranger, testContext, testEnvelope, zoneResolver } from './testing.ts'
 import type { TestSettings } from './testing.ts'
 
@@ -158,6 +158,14 @@ test('mail of who is blocked is spam without a look, unless it is proven to be o
   assert.equal(await isSpam({ blocked: [trap] }, ['trap@y.example']), true)
   assert.equal(await isSpam({ blocked: [trap] }, ['trap@y.example', 'x@y.example']), false, 'another wants it')
   assert.equal(await isSpam({ blocked: [senders], clean: [senders] }), false, 'SPF proves that it is hers')
+})
+
+test('why mail is blocked or trusted names the list, if it has a name', () => {
+  const inline = { ...listTable('192.0.2.0/24'), name: '<inline 4>' }
+  const reasonOf = (table: Table): string | undefined =>
+    blockOf({ ...plain, blocked: [{ kind: 'src', table }] }, envelopeFor(['x@y.example']), [0], tables)
+  assert.equal(reasonOf(listTable('192.0.2.0/24')), 'client in <list>')
+  assert.equal(reasonOf(inline), 'client in a list')
 })
 
 test('junk tells its level and each finding, in lines that a header field may have', async () => {

@@ -5,6 +5,7 @@ import type {
   SpamCondition,
   SpamPolicy,
   SpamThresholds,
+  Table,
 } from '../../shared/config/model.ts'
 import type { TableSet } from '../../shared/config/tables.ts'
 import { domainOf } from '../../shared/mail/address.ts'
@@ -94,7 +95,7 @@ export function blockOf(
 ): string | undefined {
   const fitting = blocked.find((condition) => isBlocked(condition, envelope, pending, tables))
   if (fitting === undefined) return undefined
-  return fitting.kind === 'rcpt-to' ? `recipients in <${fitting.table.name}>` : describe(fitting)
+  return fitting.kind === 'rcpt-to' ? `recipients in ${named(fitting.table)}` : describe(fitting)
 }
 
 /** Whoever forges a blocked sender gets what he asks for: no proof is needed. */
@@ -143,7 +144,12 @@ function anybodyNamed(reversePath: Mailbox): string {
 
 function describe(condition: SpamCondition): string {
   if (condition.kind === 'tag') return `tag ${condition.tag}`
-  return condition.kind === 'src' ? `client in <${condition.table.name}>` : `sender in <${condition.table.name}>`
+  return `${condition.kind === 'src' ? 'client' : 'sender'} in ${named(condition.table)}`
+}
+
+/** Stands in the header: an inline list has no name, and who is on it is nobody else's business. */
+function named({ name, source }: Table): string {
+  return source.kind === 'inline' && name.startsWith('<') ? 'a list' : `<${name}>`
 }
 
 export function hasTag({ tags }: Envelope, wanted: string): boolean {
