@@ -229,6 +229,20 @@ test('a message whose action is gone goes where the rules send it now, as often 
   assert.deepEqual(told.slice(0, 2), ['requeued', 'routed'])
 })
 
+test('who waits for a destination that is left alone is warned of the delay, once', async () => {
+  const early = bench(receivedAt + 3 * hour)
+  const waits = await advance(early.parts, step('relay', 1), postpone(2 * hour, 'left alone'))
+  assert.ok(waits.kind === 'later' && waits.data.warned === undefined)
+  assert.deepEqual(early.done, [])
+  const late = bench(receivedAt + 5 * hour)
+  const warned = await advance(late.parts, step('relay', 1), postpone(5_000, 'left alone'))
+  assert.ok(warned.kind === 'later' && warned.data.warned === 1)
+  assert.deepEqual(late.done, ['report delay'])
+  const again = bench(receivedAt + 6 * hour)
+  await advance(again.parts, step('relay', 1, { warned: 1 }), postpone(5_000, 'left alone'))
+  assert.deepEqual(again.done, [])
+})
+
 test('what is postponed keeps its place on the schedule, and its time to live', async () => {
   const { parts, outcomes } = bench()
   const lane = { destination: 'relay far.test', limit: 2 }

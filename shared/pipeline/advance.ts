@@ -58,19 +58,22 @@ export async function advance(parts: AdvanceParts, step: Step, disposition: Disp
   }
 }
 
-/** The schedule does not move on: nothing was tried. What may wait no longer ends as after a failed attempt. */
-function postponed(
+/**
+ * The schedule does not move on: nothing was tried. What may wait no longer ends as after a failed attempt, and the sender is warned of the
+ * delay as after one.
+ */
+async function postponed(
   parts: AdvanceParts,
   step: Step,
   { delayMs, reason, lane }: Disposition & { kind: 'postpone' },
-): Promise<JobResult> | JobResult {
+): Promise<JobResult> {
   const { message, job } = step
-  if (isExpired(parts, message)) {
-    return settleAttempts(parts, step, refuseAll(step, notTried(reason)))
-  }
+  const attempts = refuseAll(step, notTried(reason))
+  if (isExpired(parts, message)) return settleAttempts(parts, step, attempts)
+  const warned = await warnOfDelay(parts, step, attempts, parts.clock.now())
   // Shown in the queue as why it waits, until a host has said something.
-  const data =
-    job.attempts > 0 && job.lastReply !== undefined ? job : { ...job, lastReply: formatReply(notTried(reason)) }
+  const lastReply = (job.attempts > 0 ? job.lastReply : undefined) ?? formatReply(notTried(reason))
+  const data = { ...job, lastReply, ...(warned === 0 ? {} : { warned }) }
   return { kind: 'later', data, delayMs, reason, ...(lane === undefined ? {} : { lane }) }
 }
 
