@@ -1,6 +1,5 @@
-import { setTimeout as wait } from 'node:timers/promises'
-
 import type { Clock } from '../../../shared/clock.ts'
+import { withinTime } from '../../../shared/deadline.ts'
 import type { Means } from '../../../shared/restrictions/question.ts'
 import type { Resolver } from '../../../shared/resolver.ts'
 import { createSpfCheck } from '../../../shared/spf/spf-check.ts'
@@ -20,16 +19,13 @@ export function spfQuestioner({ limitMs = 10_000, log, ...parts }: SpfQuestioner
   return async ({ client, helo, sender }) => {
     if (sender === undefined) return false
     const origin = { address: client.address, ...(helo === undefined ? {} : { helo }) }
-    const answered = new AbortController()
+    const ask = () => spf.check({ origin, reversePath: sender.mailbox })
     try {
-      const asked = spf.check({ origin, reversePath: sender.mailbox })
-      const late = wait(limitMs, undefined, { signal: answered.signal, ref: false }).catch(() => undefined)
-      return (await Promise.race([asked, late]))?.result === 'pass'
+      const { result } = await withinTime(new AbortController().signal, limitMs, 'no answer', ask)
+      return result === 'pass'
     } catch (error) {
       log.warn({ err: error, address: client.address }, 'SPF is not possible now: it proves nothing')
       return false
-    } finally {
-      answered.abort()
     }
   }
 }
