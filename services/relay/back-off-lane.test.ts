@@ -26,6 +26,7 @@ async function run(entrance: Entrance, work: () => Promise<Disposition>): Promis
       calls.push(`${destination} complained, ${firstMs}`)
       return firstMs
     },
+    lift: async () => {},
   }
   const events = { suspended: ({ reply }: { reply: { code: number } }) => void calls.push(`told ${reply.code}`) }
   const context = stageContext({ backOff, events })
@@ -93,7 +94,7 @@ test('a probe tells what it found, and gives its place back when it breaks off',
 
 test('while Redis is away the back-off holds nobody up', async () => {
   const away = () => Promise.reject(new QueueUnavailableError('away'))
-  const context = stageContext({ backOff: { enter: away, leave: away, complained: away } })
+  const context = stageContext({ backOff: { enter: away, leave: away, complained: away, lift: away } })
   const done = settled([attempt('421 4.7.0 Later', mx)])
   const disposition = await withBackOff(stageMessage(), context, 'far.test', { backOff: pause }, async () => done)
   assert.equal(disposition, done)

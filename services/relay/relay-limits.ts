@@ -1,4 +1,5 @@
 import type { Configuration, Limits } from '../../shared/config/model.ts'
+import { nextHost } from '../../shared/mail/next-host.ts'
 import type { StageMessage } from '../../shared/pipeline/stage.ts'
 import { poolDefaults, type SessionLimits } from '../../shared/smtp-client/pool.ts'
 
@@ -42,8 +43,7 @@ export function relayLimits({ mta, mtaFamily, mtaDomains }: Limits, destination:
 
 /** What `for domain` is compared with: the next domain, or the host of a relay URL. */
 export function limitedDomain({ destination }: StageMessage): string {
-  const host = /^[^/]*:\/\/(?:[^@/]*@)?(\[[^\]]*\]|[^:/]*)/.exec(destination ?? '')?.[1]
-  return (host ?? destination ?? '').toLowerCase()
+  return nextHost(destination ?? '')
 }
 
 /** Limits of the configuration by destination, worked out once each. */

@@ -120,6 +120,20 @@ test('a probe that finds it still complaining suspends it again', { skip }, asyn
   assert.ok(entrance.kind === 'wait' && entrance.suspended)
 })
 
+test('what an operator wants tried now is tried now, though its destination is left alone', { skip }, async () => {
+  const [one, other] = both()
+  const job = testJob('relay', { destination: 'smtp://Far.test:25' })
+  await queues.add([{ ...job, delayMs: 600_000 }])
+  await one.complained('far.test', long, 0)
+  await one.complained('near.test', long, 0)
+  assert.equal(await queues.promote('relay', job.jobId), 1)
+  assert.equal((await other.enter('far.test', 'first', 60_000)).kind, 'probe')
+  assert.equal((await other.enter('far.test', 'second', 60_000)).kind, 'wait', 'one at a time')
+  assert.equal((await other.enter('near.test', 'third', 60_000)).kind, 'wait', 'that was not asked for')
+  await queues.promote('relay', 'all')
+  assert.equal((await other.enter('near.test', 'third', 60_000)).kind, 'probe')
+})
+
 test('a probe whose process died does not close the destination for ever', { skip }, async () => {
   const [one, other] = both()
   await one.complained('far.test', short, 0)

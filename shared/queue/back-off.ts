@@ -3,8 +3,8 @@ import { expire, keepFor, now, promoteNext, scriptCaller } from './lane-scripts.
 import type { Producer } from './producer.ts'
 
 /**
- * Destinations that asked for less, or cannot be reached, are left alone by all processes for a time that grows, then tried with one message at a time, and with
- * one more for each that went well.
+ * Destinations that asked for less, or cannot be reached, are left alone by all processes for a time that grows, then tried with one
+ * message at a time, and with one more for each that went well.
  */
 export interface BackOff {
   /**
@@ -15,10 +15,12 @@ export interface BackOff {
   /** `worked`: the destination took part in the transaction and did not ask for less. Then what waits for it is brought back. */
   leave(destination: string, holder: string, worked: boolean): Promise<void>
   /**
-   * The destination asked for less, or could not be reached, in an attempt that began `elapsedMs` ago; Resolves with the milliseconds
+   * The destination asked for less, or could not be reached, in an attempt that began `elapsedMs` ago. Resolves with the milliseconds
    * it is left alone for: `firstMs`, doubled each time up to `longestMs`, ±10 %; 0 when that was said since, by one under way together.
    */
   complained(destination: string, pause: Pause, elapsedMs: number): Promise<number>
+  /** The next message for it may go now, as a probe: somebody wants it tried. */
+  lift(destinations: readonly string[] | 'all'): Promise<void>
 }
 
 export type Entrance =
@@ -90,6 +92,16 @@ for _ = 1, window - redis.call('ZCARD', KEYS[1]) do
 end
 return 0`,
   },
+  sluiceLift: {
+    keys: 1,
+    lua: `${now}
+local names = ARGV[1] == 'all' and redis.call('ZRANGE', KEYS[1], 0, -1) or {unpack(ARGV, 2)}
+for _, name in ipairs(names) do
+  local state = KEYS[1] .. ':' .. name
+  if tonumber(redis.call('HGET', state, 'until') or '0') > now then redis.call('HSET', state, 'until', now) end
+end
+return 0`,
+  },
   sluiceComplained: {
     keys: 2,
     lua: `${now}
@@ -133,6 +145,9 @@ export function openBackOff(producer: Producer, prefix: string, readAgainMs = 1_
     async leave(destination, holder, worked) {
       const keys = [leases(destination), state(destination), parked(destination), index]
       await call('sluiceLeave', ...keys, holder, prefix, worked ? 1 : 0, destination, recovered)
+    },
+    async lift(destinations) {
+      await call('sluiceLift', index, ...(destinations === 'all' ? ['all'] : ['these', ...destinations]))
     },
     async complained(destination, { firstMs, longestMs }, elapsedMs) {
       known.add(destination)

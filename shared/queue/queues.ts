@@ -1,4 +1,5 @@
 import type { Logger } from '../log.ts'
+import { nextHost } from '../mail/next-host.ts'
 import { JobAdder } from './add-jobs.ts'
 import { openBackOff } from './back-off.ts'
 import type { BackOff } from './back-off.ts'
@@ -96,7 +97,7 @@ export interface Queues {
   /** How long the next waiting job has been due; 0 when none waits. */
   oldestAgeMs(queue: string): Promise<number>
 
-  /** Runs a delayed job now, or `all` of them; how many. */
+  /** Runs a delayed job now, or `all` of them, also for destinations that are left alone; how many. */
   promote(queue: string, jobId: string): Promise<number>
   /** False when a worker has it, or it does not exist. */
   remove(queue: string, jobId: string): Promise<boolean>
@@ -257,12 +258,14 @@ class RedisQueues implements Queues {
     if (jobId !== 'all') {
       const found = await this.#inspector.job(queue, jobId)
       if (found?.state !== 'delayed') return 0
+      if (found.data.destination !== undefined) await this.backOff.lift([nextHost(found.data.destination)])
       return backend.promote(jobId).then(
         () => 1,
         () => 0,
       )
     }
     const before = (await this.#inspector.counts([queue])).get(queue)?.delayed ?? 0
+    if (queue === 'relay') await this.backOff.lift('all')
     while ((await backend.promoteJobs(1000)) > 0);
     return before
   }
