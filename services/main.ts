@@ -55,7 +55,10 @@ async function main(): Promise<void> {
   const parent = isWorkerProcess() ? listenToParent() : undefined
   const loaded = await (parent === undefined ? files.load() : parent.load(files))
   const { configuration, warnings } = loaded
-  for (const warning of warnings) process.stderr.write(`${renderDiagnostic(warning)}\n`)
+  for (const warning of warnings) {
+    // Of the certificate that was made for this machine the welcome tells.
+    if (local === undefined || warning.code !== 'certificate') process.stderr.write(`${renderDiagnostic(warning)}\n`)
+  }
   if (options.checkOnly) {
     for (const warning of await checkOpenDoors(loaded)) process.stderr.write(`${renderDiagnostic(warning)}\n`)
     process.stdout.write(`configuration OK (revision ${configuration.revision})\n`)
