@@ -96,6 +96,13 @@ test('fields of parts and of attached messages are removed and replaced, whateve
     assert.equal((await pass(wanted, message, pieceBytes)).text, expected, String(pieceBytes))
 })
 
+test('the boundary of a multipart that has ended is text', async () => {
+  const part = (boundary: string): string => `Content-Type: multipart/x; boundary=${boundary}\r\n\r\n--${boundary}\r\n`
+  const rule = { expression: '^X-Mailer:', action: { kind: 'ignore' } } as const
+  const content = `${part('a')}${part('b')}\r\ntext\r\n--a\r\n\r\n--b\r\nX-Mailer: text\r\n--a--\r\n`
+  assert.equal((await pass({ mimeHeader: [rule] }, content)).text, content)
+})
+
 test('lines of the body are taken out, replaced and put in; header fields are none of them', async () => {
   const { text } = await pass(
     {
