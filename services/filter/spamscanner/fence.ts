@@ -14,15 +14,15 @@ type Holder = Record<string, unknown>
 const modules = 'fs fs/promises net tls http https http2 dgram dns dns/promises child_process cluster inspector'.split(
   ' ',
 )
-/** What can be reached through an object that was made before. */
-const prototypes = [
+/** What can be reached through an object that was made before; without names all it can do. */
+const prototypes: readonly (readonly [module: string, type: string, names?: readonly string[]])[] = [
   ['net', 'Socket', ['connect']],
   ['net', 'Server', ['listen']],
   ['dgram', 'Socket', ['bind', 'connect', 'send']],
-  ['dns', 'Resolver', ['resolve', 'resolve4', 'resolve6', 'resolveAny', 'resolveMx', 'resolveTxt', 'reverse']],
-  ['dns/promises', 'Resolver', ['resolve', 'resolve4', 'resolve6', 'resolveAny', 'resolveMx', 'resolveTxt', 'reverse']],
+  ['dns', 'Resolver'],
+  ['dns/promises', 'Resolver'],
   ['child_process', 'ChildProcess', ['spawn']],
-] as const
+]
 const mostAttempts = 20
 
 /**
@@ -63,8 +63,11 @@ export function buildFence(): Fence {
   }
   for (const [name, type, methods] of prototypes) {
     const { prototype } = (require(`node:${name}`) as Record<string, { readonly prototype: Holder }>)[type] ?? {}
-    if (prototype !== undefined) for (const key of methods) gate(prototype, key, `${name}.${type}.${key}`)
+    if (prototype === undefined) continue
+    for (const key of methods ?? Object.keys(prototype)) gate(prototype, key, `${name}.${type}.${key}`)
   }
+  gate(require('node:v8') as Holder, 'writeHeapSnapshot', 'v8.writeHeapSnapshot')
+  gate(process.report as unknown as Holder, 'writeReport', 'process.report.writeReport')
   gate(require('node:worker_threads') as Holder, 'Worker', 'worker_threads.Worker')
   gate(globalThis, 'fetch', 'fetch')
   for (const key of ['binding', 'dlopen', 'chdir', 'kill']) gate(process as unknown as Holder, key, `process.${key}`)

@@ -166,7 +166,7 @@ test('from behind the fence there is no way to files, sockets, names, processes 
   t.after(() => pool.close())
   const { refused, done, attempts, environment } = await pool.run(secret)
   assert.deepEqual(done, [])
-  assert.equal(refused.length, 24)
+  assert.equal(refused.length, 27)
   assert.deepEqual(environment, [])
   assert.equal(attempts[0], 'fs.readFileSync')
   assert.equal(readFileSync(secret, 'utf8'), 'SECRET=1')

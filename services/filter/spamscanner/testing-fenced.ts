@@ -8,6 +8,7 @@ import { get as getSecurely } from 'node:https'
 import { createRequire } from 'node:module'
 import { Socket, connect, createServer } from 'node:net'
 import { connect as connectSecurely } from 'node:tls'
+import { writeHeapSnapshot } from 'node:v8'
 import { Worker } from 'node:worker_threads'
 
 import { buildFence } from './fence.ts'
@@ -34,6 +35,8 @@ export async function open(): Promise<(file: string) => Promise<Tried>> {
     'file, open': (file) => fs.openSync(file, 'r'),
     'file, exists': (file) => fs.existsSync(file),
     'file, write': (file) => fs.writeFileSync(file, ''),
+    'file, snapshot of the heap': (file) => writeHeapSnapshot(file),
+    'file, report of the process': (file) => process.report.writeReport(file),
     'module, loaded late': () => require('smtp-server') as unknown,
     socket: () => connect(1, '127.0.0.1'),
     'socket, made before': () => socket.connect(1, '127.0.0.1'),
@@ -46,6 +49,7 @@ export async function open(): Promise<(file: string) => Promise<Tried>> {
     lookup: () => lookup('localhost', () => {}),
     'lookup, promise': () => dnsPromises.lookup('localhost'),
     'resolver, made before': () => resolver.resolve4('localhost', () => {}),
+    'resolver, made before, another record': () => resolver.resolveNs('localhost', () => {}),
     spawn: () => spawn('true'),
     exec: () => exec('true'),
     execFileSync: () => execFileSync('true'),
