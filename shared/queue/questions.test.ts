@@ -8,6 +8,7 @@ import { pass } from '../mail/disposition.ts'
 import { tag } from '../mail/tag.ts'
 import { connectOnce } from './connection.ts'
 import type { StageJob } from './job.ts'
+import { openQuestions } from './questions.ts'
 import { openQueues } from './queues.ts'
 import type { Answer, JobControl, Queues } from './queues.ts'
 import { redisMissing, signalOf, startTestRedis, testJob } from './testing.ts'
@@ -60,6 +61,33 @@ test('without a worker there is no answer at the deadline, and no job is left fo
   const answer = await ask(queues, testJob('filter'), 200)
   assert.deepEqual(answer, { kind: 'none', reason: 'nobody answered in time' })
   while ((await queues.counts()).get('filter')?.waiting !== 0);
+})
+
+test('a question that is added while the one who asked leaves is taken back', async () => {
+  const [adding, added, removed] = [signalOf(), signalOf(), signalOf()]
+  const kept = new Set<string>()
+  const questions = openQuestions({
+    producer: { ready: async () => undefined } as never,
+    prefix: 'sluice',
+    connect: () => ({ status: 'ready', on: () => undefined, subscribe: async () => 1 }) as never,
+    add: async ([job]) => {
+      adding.resolve()
+      await added.promise
+      kept.add(job?.jobId ?? '')
+    },
+    remove: async (_queue, jobId) => {
+      if (kept.delete(jobId)) removed.resolve()
+      return true
+    },
+  })
+  const controller = new AbortController()
+  const answer = questions.ask(testJob('filter'), { untilAt: Date.now() + longMs, signal: controller.signal })
+  await adding.promise
+  controller.abort('the client is gone')
+  assert.equal((await answer).kind, 'none')
+  added.resolve()
+  await removed.promise
+  assert.equal(kept.size, 0)
 })
 
 test('nobody is asked for a client that is gone', { skip }, async (t) => {

@@ -107,7 +107,10 @@ class Answers {
     try {
       await this.#parts.producer.ready()
       await (this.#listening ??= this.#listen())
-      if (this.#waiting.has(job.jobId)) await this.#parts.add([job])
+      if (!this.#waiting.has(job.jobId)) return
+      await this.#parts.add([job])
+      // What took it out when nobody waited any longer may have come before it.
+      if (!this.#waiting.has(job.jobId)) await this.#parts.remove(job.queue, job.jobId)
     } catch (error) {
       leave(error instanceof Error ? error.message : String(error))
     }
