@@ -1,5 +1,7 @@
 import { pino } from 'pino'
 
+import { LogOutput } from './log-output.ts'
+
 /** One JSON object a line. Never log content, AUTH arguments or keys. */
 export interface Logger {
   trace(fields: object, text: string): void
@@ -20,15 +22,17 @@ export function createLog(
   level: LogLevel,
   fields: object,
 ): { readonly log: Logger; flush(): void; setLevel(next: LogLevel): void } {
-  const destination = pino.destination({ dest: 1, sync: false, minLength: 4096 })
-  const timer = setInterval(() => destination.flush(), 100)
+  const output = new LogOutput(1)
+  const timer = setInterval(() => output.flush(), 100)
   timer.unref()
+  // However it ends.
+  process.once('exit', () => output.flushSync())
   const children: { level: string }[] = []
   const options = { level, base: fields, timestamp: pino.stdTimeFunctions.isoTime }
-  const log = pino({ ...options, onChild: (child) => void children.push(child) }, destination)
+  const log = pino({ ...options, onChild: (child) => void children.push(child) }, output)
   return {
     log,
-    flush: () => destination.flushSync(),
+    flush: () => output.flushSync(),
     setLevel(next) {
       for (const one of [log, ...children]) one.level = next
     },
