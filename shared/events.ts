@@ -197,6 +197,8 @@ export interface Events {
   released(fields: { readonly id: MessageId; readonly stage: string; readonly by: string }): void
   removed(fields: { readonly id: MessageId; readonly by: string }): void
   scheduled(fields: { readonly id: MessageId; readonly by: string }): void
+  /** An operator ended the attempts: its sender gets a report. */
+  returned(fields: { readonly id: MessageId; readonly by: string }): void
   /** The configuration `previous` was replaced. */
   reloaded(fields: {
     readonly revision: string
@@ -270,6 +272,7 @@ export function createEvents(parts: {
     released: (fields) => emit('released', 'info', fields),
     removed: (fields) => emit('removed', 'info', fields),
     scheduled: (fields) => emit('scheduled', 'info', fields),
+    returned: (fields) => emit('returned', 'info', fields),
     reloaded: (fields) => emit('reloaded', 'info', fields),
     reloadRefused: (fields) => emit('reload refused', 'error', fields),
     requeued: (fields) => emit('requeued', 'info', fields),

@@ -1,4 +1,6 @@
 import { schoolOf, teach } from '../../shared/classifier/teach.ts'
+import { asciiDomain } from '../../shared/mail/ascii-domain.ts'
+import type { ManyAction, Selection } from '../../shared/operate/many.ts'
 import { createOperations } from '../../shared/operate/operations.ts'
 import type { OperationParts, Operations } from '../../shared/operate/operations.ts'
 import { createSpoolLessons } from '../../shared/operate/spool-lessons.ts'
@@ -6,15 +8,29 @@ import { workQueues } from '../../shared/report/read-queues.ts'
 import { plural } from '../../shared/report/units.ts'
 import type { ServiceContext } from '../../shared/service.ts'
 import { UsageError, exitCodes } from './command.ts'
-import type { Command, Invocation } from './command.ts'
+import type { Command, Invocation, Option } from './command.ts'
 import { messageFiles, messageIdOperand, operatorName, withQueues, withSystem } from './connect.ts'
 import type { Place } from './connect.ts'
 
+const selecting: readonly Option[] = [
+  { name: 'destination', value: 'DOMAIN', summary: 'all that goes to a domain or smarthost, in place of ID' },
+  { name: 'tag', value: 'TAG', summary: 'all that carries a tag, in place of ID' },
+]
+
 export const schedule: Command = {
   words: ['schedule'],
-  operands: [{ name: 'ID|all', required: true }],
+  operands: [{ name: 'ID|all', required: false }],
+  options: selecting,
   summary: 'try a delayed message, or all of them, now',
-  run: (invocation) => withOperations(invocation, (operations) => runNow(invocation, operations)),
+  run: (invocation) => onMany(invocation, 'schedule', (operations) => runNow(invocation, operations)),
+}
+
+export const expire: Command = {
+  words: ['expire'],
+  operands: [{ name: 'ID', required: false }],
+  options: selecting,
+  summary: 'return a message to its sender now, with a report, as when its time is over',
+  run: (invocation) => onMany(invocation, 'expire', (operations) => giveBack(invocation, operations)),
 }
 
 export const remove: Command = {
@@ -26,17 +42,18 @@ export const remove: Command = {
 
 export const release: Command = {
   words: ['release'],
-  operands: [{ name: 'ID', required: true }],
-  options: [{ name: 'learn-ham', summary: 'teach the classifier that it is wanted mail' }],
+  operands: [{ name: 'ID', required: false }],
+  options: [...selecting, { name: 'learn-ham', summary: 'teach the classifier that it is wanted mail' }],
   summary: 'let a held message go: into its queue, or on past the filter that kept it back',
-  run: (invocation) => withOperations(invocation, (operations) => letGo(invocation, operations)),
+  run: (invocation) => onMany(invocation, 'release', (operations) => letGo(invocation, operations)),
 }
 
 export const hold: Command = {
   words: ['hold'],
-  operands: [{ name: 'ID', required: true }],
+  operands: [{ name: 'ID', required: false }],
+  options: selecting,
   summary: 'keep a message in its queue until it is released',
-  run: (invocation) => withOperations(invocation, (operations) => keepBack(invocation, operations)),
+  run: (invocation) => onMany(invocation, 'hold', (operations) => keepBack(invocation, operations)),
 }
 
 export const pause: Command = {
@@ -51,6 +68,36 @@ export const resume: Command = {
   operands: [{ name: 'QUEUE', required: true }],
   summary: 'take messages from a paused queue again',
   run: (invocation) => setPaused(invocation, false),
+}
+
+const doneWords: Readonly<Record<ManyAction, string>> = {
+  schedule: 'tried now',
+  hold: 'held',
+  release: 'released',
+  expire: 'returned to the sender',
+}
+
+/** One message, by its id, or those that an option selects. */
+function onMany(
+  invocation: Invocation,
+  action: ManyAction,
+  one: (operations: Operations) => Promise<number>,
+): Promise<number> {
+  const selection = selectionOf(invocation)
+  if (selection === undefined) return withOperations(invocation, one)
+  return withOperations(invocation, async (operations) => {
+    const { done: count, left } = await operations.many(action, selection, operatorName())
+    const busy = left === 0 ? '' : `; ${left} left, which a worker has: pause the queue and try again`
+    return done(invocation, { done: count, left }, `${plural(count, 'job')} ${doneWords[action]}${busy}`)
+  })
+}
+
+function selectionOf({ options, operands }: Invocation): Selection | undefined {
+  const [destination, tag] = [options.text('destination'), options.text('tag')]
+  const given = [operands[0], destination, tag].filter((text) => text !== undefined)
+  if (given.length !== 1) throw new UsageError('name one of: an ID, --destination DOMAIN, --tag TAG')
+  if (destination !== undefined) return { kind: 'destination', destination: asciiDomain(destination) ?? destination }
+  return tag === undefined ? undefined : { kind: 'tag', tag }
 }
 
 function withOperations(invocation: Invocation, use: (operations: Operations) => Promise<number>): Promise<number> {
@@ -82,6 +129,16 @@ async function drop(invocation: Invocation, operations: Operations): Promise<num
   const id = messageIdOperand(invocation)
   const removed = await operations.remove(id, operatorName())
   return done(invocation, { id, removed }, `message ${id} is removed for ${plural(removed, 'recipient')}`)
+}
+
+async function giveBack(invocation: Invocation, operations: Operations): Promise<number> {
+  const id = messageIdOperand(invocation)
+  const returned = await operations.expire(id, operatorName())
+  return done(
+    invocation,
+    { id, returned },
+    `message ${id} is returned to its sender for ${plural(returned, 'recipient')}`,
+  )
 }
 
 async function letGo(invocation: Invocation, operations: Operations): Promise<number> {

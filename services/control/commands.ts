@@ -1,6 +1,6 @@
 import { banAdd, banList, banRemove } from './ban.ts'
 import { blockAdd, blockList, blockRemove } from './block.ts'
-import { hold, pause, release, remove, resume, schedule } from './change-queue.ts'
+import { expire, hold, pause, release, remove, resume, schedule } from './change-queue.ts'
 import type { Command } from './command.ts'
 import { check, config } from './configuration.ts'
 import { convert } from './convert.ts'
@@ -34,6 +34,7 @@ export const commands: readonly Command[] = [
   hold,
   release,
   remove,
+  expire,
   pause,
   resume,
   banList,

@@ -5,14 +5,16 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 
-import { pass } from '../../shared/mail/disposition.ts'
+import { hold, pass } from '../../shared/mail/disposition.ts'
 import { newMessageId } from '../../shared/mail/message-id.ts'
 import { tag } from '../../shared/mail/tag.ts'
 import { expireQuarantine } from '../../shared/pipeline/expire-quarantine.ts'
 import { defineStage } from '../../shared/pipeline/stage.ts'
 import { connectOnce } from '../../shared/queue/connection.ts'
 import { redisMissing } from '../../shared/queue/testing.ts'
+import type { ServiceContext } from '../../shared/service.ts'
 import type { JobView, MessageView, QueueView } from '../../shared/report/views.ts'
 import { openBench, quarantineOnce, runPrinting, stageOnce, workOnce } from './testing.ts'
 
@@ -342,4 +344,73 @@ test('send prints the reply and the id of the 250', async (t) => {
   const printed = await runPrinting(['send', '--to', 'jane@localhost', '--port', String(port)], {})
   assert.equal(printed.errors, '')
   assert.equal(printed.out, `250 2.0.0 ${id}\nnpx sluicectl show message ${id}\n`)
+})
+
+/** Runs a stage that passes what it is asked about until a message is at its end. */
+async function untilEnded(context: ServiceContext, read: () => Promise<MessageView>): Promise<readonly string[]> {
+  const asked: string[] = []
+  const stage = await defineStage({
+    name: 'filter',
+    handle: async ({ envelope }) => {
+      asked.push(envelope.id)
+      return hold('seen')
+    },
+  }).start(context)
+  while ((await read()).recipients.some(({ state }) => state !== 'failed')) await nextTurn()
+  await stage.close()
+  return asked
+}
+
+test(
+  'expire returns a message, a held one too, to its sender with a report, and tells its story',
+  { skip },
+  async (t) => {
+    const { ctl, accept, context } = await openBench(t)
+    for (const isHeld of [false, true]) {
+      const id = await accept(['jane@localhost', 'jack@localhost'])
+      const read = async (): Promise<MessageView> =>
+        JSON.parse((await ctl('show', 'message', id, '--json')).out) as MessageView
+      if (isHeld) assert.equal((await ctl('hold', id)).code, 0)
+      assert.equal((await ctl('expire', id)).out, `message ${id} is returned to its sender for 2 recipients\n`)
+      const asked = await untilEnded(context, read)
+      assert.ok(!asked.includes(id))
+      let view = await read()
+      // The journal is written in the background.
+      while (!view.story.some(({ event }) => event === 'reported')) view = await read()
+      const text = (await ctl('show', 'message', id)).out
+      assert.match(text, /returned to its sender by \S+ \(sluicectl\)/)
+      assert.match(text, /report \(failed\) about .* sent to joe@example\.net/)
+      assert.match(text, /5\.4\.7 Returned by the operator/)
+      assert.match((await ctl('expire', id)).errors, /is in no queue/)
+    }
+  },
+)
+
+test('what a filter keeps back is not returned to a sender it only claims to have', { skip }, async (t) => {
+  const { ctl, accept, context } = await openBench(t)
+  const id = await accept()
+  await quarantineOnce(context)
+  assert.match((await ctl('expire', id)).errors, /a filter keeps message .* back/)
+  assert.equal((await ctl('expire', '--destination', 'localhost')).out, '0 jobs returned to the sender\n')
+  assert.equal((await ctl('release', '--destination', 'localhost')).out, '0 jobs released\n')
+  assert.equal((await ctl('release', id)).code, 0)
+})
+
+test('a destination or a tag selects the jobs that are held, released and returned', { skip }, async (t) => {
+  const { ctl, accept } = await openBench(t)
+  const [here, there] = [await accept(['jane@localhost']), await accept(['ann@mx.example.org'])]
+  const held = async (): Promise<readonly string[]> => {
+    const { held: jobs } = JSON.parse((await ctl('show', 'held', '--json')).out) as { held: JobView[] }
+    return jobs.map(({ id }) => id)
+  }
+  assert.equal((await ctl('hold', '--destination', 'MX.example.org')).out, '1 job held\n')
+  assert.deepEqual(await held(), [there])
+  assert.equal((await ctl('hold', '--tag', 'Nothing')).out, '0 jobs held\n')
+  assert.equal((await ctl('hold', '--destination', 'localhost')).out, '1 job held\n')
+  assert.deepEqual((await held()).toSorted(), [here, there].toSorted())
+  assert.equal((await ctl('release', '--destination', 'mx.example.org')).out, '1 job released\n')
+  assert.deepEqual(await held(), [here])
+  assert.equal((await ctl('expire', '--destination', 'mx.example.org')).out, '1 job returned to the sender\n')
+  for (const words of [[], [here, '--tag', 'x'], ['--tag', 'x', '--destination', 'y']])
+    assert.equal((await ctl('hold', ...words)).code, 2, words.join(' '))
 })

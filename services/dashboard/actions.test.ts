@@ -19,7 +19,9 @@ const actions = [
   '/queues/relay/pause',
   '/queues/relay/resume',
   '/queues/relay/schedule',
-  ...['schedule', 'hold', 'release', 'release-ham', 'block', 'remove'].map((what) => `/messages/${sampleId}/${what}`),
+  ...['schedule', 'hold', 'release', 'release-ham', 'block', 'remove', 'expire'].map(
+    (what) => `/messages/${sampleId}/${what}`,
+  ),
 ]
 
 function open(t: TestContext, options: TestAppOptions = {}) {
@@ -55,11 +57,12 @@ test('an operator pauses and resumes a queue, and holds, releases, hurries and r
     `release-ham ${sampleId} olga (dashboard)`,
     `block ${sampleId} olga (dashboard)`,
     `remove ${sampleId} olga (dashboard)`,
+    `expire ${sampleId} olga (dashboard)`,
   ])
   const [last] = await audit.last(1)
   assert.deepEqual(
     [last?.by, last?.from, last?.action, last?.about, last?.outcome],
-    ['olga', '127.0.0.1', 'remove message', sampleId, 'done'],
+    ['olga', '127.0.0.1', 'return message to its sender', sampleId, 'done'],
   )
 })
 

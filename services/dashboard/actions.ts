@@ -4,6 +4,7 @@ import type { Audit } from '../../shared/audit.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
+import type { ManyAction, Selection } from '../../shared/operate/many.ts'
 import { OperationError } from '../../shared/operate/operation-error.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
 import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
@@ -77,7 +78,31 @@ export function messageActions(operations: Operations): readonly Action<MessageI
       name: 'remove message',
       run: async (id, by) => `removed for ${plural(await operations.remove(id, by), 'recipient')}`,
     },
+    {
+      path: 'expire',
+      name: 'return message to its sender',
+      run: async (id, by) => `returned for ${plural(await operations.expire(id, by), 'recipient')}`,
+    },
   ]
+}
+
+const manyNames: readonly (readonly [action: ManyAction, name: string, done: string])[] = [
+  ['schedule', 'schedule', 'will be tried now'],
+  ['hold', 'hold', 'held'],
+  ['release', 'release', 'released'],
+  ['expire', 'return to their senders', 'returned'],
+]
+
+/** For all that is on its way to a destination, or carries a tag. */
+export function manyActions(operations: Operations): readonly Action<Selection>[] {
+  return manyNames.map(([action, name, done]) => ({
+    path: action,
+    name: `${name}, by destination or tag`,
+    run: async (selection, by) => {
+      const { done: count, left } = await operations.many(action, selection, by)
+      return `${plural(count, 'job')} ${done}${left === 0 ? '' : `, ${left} left: a worker has them`}`
+    },
+  }))
 }
 
 export interface ActionParts {

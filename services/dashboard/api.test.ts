@@ -26,9 +26,13 @@ const operators = { ada: `admin:${shaCrypt('notes', '$6$rounds=1000$abcdefgh')}`
 
 const changes = [
   ...['pause', 'resume', 'schedule'].map((what) => `/api/v1/queues/relay/${what}`),
-  ...['schedule', 'hold', 'release', 'release-ham', 'block', 'remove'].map(
+  ...['schedule', 'hold', 'release', 'release-ham', 'block', 'remove', 'expire'].map(
     (what) => `/api/v1/messages/${sampleId}/${what}`,
   ),
+  ...['schedule', 'hold', 'release', 'expire'].flatMap((what) => [
+    `/api/v1/destinations/far.test/${what}`,
+    `/api/v1/tags/Bulk/${what}`,
+  ]),
 ]
 const questions = [
   'queues',
@@ -79,12 +83,14 @@ test('a program acts by its scopes, and the audit log has its name', async (t) =
   const { ask, done, audit } = await open(t, ['queues', 'messages'])
   for (const url of changes) assert.match((await ask('POST', url)).json<{ done: string }>().done, /./, url)
   assert.equal(done.length, changes.length)
-  assert.equal(done.at(-1), `remove ${sampleId} token ci (API)`)
+  assert.equal(done.at(-1), 'expire tag Bulk token ci (API)')
+  assert.ok(done.includes(`expire ${sampleId} token ci (API)`))
+  assert.ok(done.includes('hold destination far.test token ci (API)'))
   for (const url of questions.slice(0, -1)) assert.equal((await ask('GET', url)).statusCode, 403, url)
   const [last] = await audit.last(1)
   assert.deepEqual(
     [last?.by, last?.action, last?.about, last?.outcome],
-    ['token ci', 'remove message', sampleId, 'done'],
+    ['token ci', 'return to their senders, by destination or tag', 'tag Bulk', 'done'],
   )
 })
 
@@ -217,7 +223,7 @@ test('the OpenAPI document describes each route, and no other', async (t) => {
   )
   const routes = routesOf(app).filter((one) => one.includes('/api/v1/') && !one.endsWith('openapi.json'))
   assert.deepEqual(described.toSorted(), routes.toSorted())
-  assert.equal(routes.length, 19)
+  assert.equal(routes.length, 28)
   for (const route of routes) {
     const [method = '', path = ''] = route.split(' ')
     const url = path.replace('{name}', 'relay').replace('{id}', sampleId)

@@ -4,12 +4,13 @@ import type { Audit } from '../../shared/audit.ts'
 import type { Teacher } from '../../shared/classifier/teacher.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
+import type { Selection } from '../../shared/operate/many.ts'
 import { OperationError } from '../../shared/operate/operation-error.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
 import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
 import type { Seen } from '../../shared/report/views.ts'
 import type { Access } from './access.ts'
-import { messageActions, queueActions } from './actions.ts'
+import { manyActions, messageActions, queueActions } from './actions.ts'
 import type { Action } from './actions.ts'
 import type { ApiRoute } from './api-route.ts'
 import { schemas } from './api-schemas.ts'
@@ -70,7 +71,13 @@ export function addApi(app: FastifyInstance, parts: ApiParts): void {
 }
 
 function apiRoutes(parts: ApiParts): readonly ApiRoute[] {
-  return [...readingRoutes(parts), ...queueRoutes(parts), ...messageRoutes(parts), ...learnRoutes(parts)]
+  return [
+    ...readingRoutes(parts),
+    ...queueRoutes(parts),
+    ...messageRoutes(parts),
+    ...manyRoutes(parts),
+    ...learnRoutes(parts),
+  ]
 }
 
 function readingRoutes({ source, audit }: ApiParts): readonly ApiRoute[] {
@@ -185,6 +192,27 @@ function messageRoutes(parts: ApiParts): readonly ApiRoute[] {
       return act(parts, { request, caller, action, target: id, about: id })
     },
   }))
+}
+
+function manyRoutes(parts: ApiParts): readonly ApiRoute[] {
+  const kinds: readonly (readonly [path: string, selection: (name: string) => Selection])[] = [
+    ['destinations', (destination) => ({ kind: 'destination', destination })],
+    ['tags', (tag) => ({ kind: 'tag', tag })],
+  ]
+  return kinds.flatMap(([path, selection]) =>
+    manyActions(parts.operations).map((action) => ({
+      method: 'POST',
+      path: `/api/v1/${path}/:name/${action.path}`,
+      scope: 'messages',
+      summary: action.name,
+      answer: schemas.done,
+      run: async (request, caller) => {
+        const target = selection(parameter(request, 'name'))
+        const about = target.kind === 'tag' ? `tag ${target.tag}` : `destination ${target.destination}`
+        return act(parts, { request, caller, action, target, about })
+      },
+    })),
+  )
 }
 
 function learnRoutes(parts: ApiParts): readonly ApiRoute[] {

@@ -120,6 +120,12 @@ function sampleOperations(done: string[]): Operations {
       return 'blocked'
     },
     remove: async (id, by) => done.push(`remove ${id} ${by}`),
+    expire: async (id, by) => done.push(`expire ${id} ${by}`),
+    async many(action, selection, by) {
+      const name = selection.kind === 'tag' ? selection.tag : selection.destination
+      done.push(`${action} ${selection.kind} ${name} ${by}`)
+      return { done: 2, left: 1 }
+    },
     setPaused: async (queue, paused) => void done.push(`${paused ? 'pause' : 'resume'} ${queue}`),
   }
 }
@@ -196,6 +202,8 @@ export function failingOperations(failure: Error): Operations {
     releaseAsHam: fail,
     block: fail,
     remove: fail,
+    expire: fail,
+    many: fail,
     setPaused: fail,
   }
 }

@@ -1,12 +1,13 @@
 import type { Clock } from '../clock.ts'
 import type { Events } from '../events.ts'
 import type { MessageId } from '../mail/message-id.ts'
-import type { StageJob } from '../queue/job.ts'
 import { heldQueue } from '../queue/queues.ts'
 import type { JobSummary, Queues } from '../queue/queues.ts'
 import type { MessageSources } from '../report/message-view.ts'
 import { workQueues } from '../report/read-queues.ts'
 import type { FileSpool } from '../spool/file-spool.ts'
+import { doToMany, holdJob, releaseJob, returnJob } from './many.ts'
+import type { ManyAction, ManyDone, Selection } from './many.ts'
 import { OperationError } from './operation-error.ts'
 import { blockFor } from './quarantine.ts'
 import { describeLesson } from './spool-lessons.ts'
@@ -30,6 +31,12 @@ export interface Operations {
   block(id: MessageId, by: string): Promise<string>
   /** Drops a message for good, unreported. @returns for how many recipients */
   remove(id: MessageId, by: string): Promise<number>
+  /**
+   * Returns a message to its sender now, as when its time is over. @returns for how many recipients
+   * @throws OperationError when a worker has it, or a filter keeps it back
+   */
+  expire(id: MessageId, by: string): Promise<number>
+  many(action: ManyAction, selection: Selection, by: string): Promise<ManyDone>
   /** @throws OperationError when there is no such queue */
   setPaused(queue: string, paused: boolean): Promise<void>
 }
@@ -37,7 +44,7 @@ export interface Operations {
 export interface OperationParts {
   readonly queues: Queues
   readonly spool: Pick<FileSpool, 'settle'>
-  readonly events: Pick<Events, 'scheduled' | 'removed' | 'released' | 'held'>
+  readonly events: Pick<Events, 'scheduled' | 'removed' | 'released' | 'held' | 'returned'>
   readonly clock: Clock
   readonly messages: Pick<MessageSources, 'find' | 'outcomesOf'>
   readonly lessons: SpoolLessons
@@ -65,6 +72,8 @@ export function createOperations(parts: OperationParts): Operations {
     },
     block: (id, by) => blockSenderOf(parts, id, by),
     remove: (id, by) => drop(parts, id, by),
+    expire: (id, by) => giveBack(parts, id, by),
+    many: (action, selection, by) => doToMany(parts, action, selection, by),
     async setPaused(queue, paused) {
       const name = knownQueue(queues, queue)
       await (paused ? queues.pause(name) : queues.resume(name))
@@ -111,21 +120,22 @@ async function drop(parts: OperationParts, id: MessageId, by: string): Promise<n
   return pending.length
 }
 
-async function letGo(parts: OperationParts, id: MessageId, by: string): Promise<readonly string[]> {
-  const { queues, spool, events, clock } = parts
-  const held = (await unfinishedJobs(queues, id)).filter((job) => job.queue === heldQueue)
-  if (held.length === 0) throw new OperationError(`message ${id} is not held`)
-  for (const { jobId, data } of held) {
-    const stage = data.held?.queue ?? heldQueue
-    const at = clock.now()
-    await spool.settle(
-      data.rcpt.map(
-        (recipient) => ({ id, recipient, kind: 'released', stage, at, ...quarantineOf(data) }) satisfies OutcomeRecord,
-      ),
-    )
-    await queues.release(jobId)
-    events.released({ id, stage, by })
+async function giveBack(parts: OperationParts, id: MessageId, by: string): Promise<number> {
+  const jobs = await unfinishedJobs(parts.queues, id)
+  let recipients = 0
+  let isTaken = false
+  for (const job of jobs) {
+    if (await returnJob(parts, job, by)) recipients += job.data.rcpt.length
+    else isTaken = true
   }
+  if (isTaken) throw new OperationError(`a worker has message ${id}: pause the queue and try again`)
+  return recipients
+}
+
+async function letGo(parts: OperationParts, id: MessageId, by: string): Promise<readonly string[]> {
+  const held = (await unfinishedJobs(parts.queues, id)).filter((job) => job.queue === heldQueue)
+  if (held.length === 0) throw new OperationError(`message ${id} is not held`)
+  for (const job of held) await releaseJob(parts, job, by)
   return held.map((job) => job.data.held?.queue ?? heldQueue)
 }
 
@@ -140,26 +150,11 @@ async function blockSenderOf(parts: OperationParts, id: MessageId, by: string): 
   return `mail from ${sender} to ${mailboxes.join(', ')} is refused from now on`
 }
 
-function quarantineOf({ held }: StageJob): Pick<OutcomeRecord, 'quarantine'> {
-  return held?.quarantine === undefined ? {} : { quarantine: held.quarantine }
-}
-
-/** The outcome comes first: a crash in between leaves a job that goes on, and a log that a rebuild reads as held. */
 async function keepBack(parts: OperationParts, id: MessageId, by: string): Promise<readonly string[]> {
-  const { queues, spool, events, clock } = parts
-  const jobs = (await unfinishedJobs(queues, id)).filter((job) => job.queue !== heldQueue)
+  const jobs = (await unfinishedJobs(parts.queues, id)).filter((job) => job.queue !== heldQueue)
   if (jobs.length === 0) throw new OperationError(`message ${id} is held already`)
-  const reason = `held by ${by}`
   const stages: string[] = []
-  for (const { queue, jobId, data } of jobs) {
-    const outcomes = (kind: 'held' | 'released'): readonly OutcomeRecord[] =>
-      data.rcpt.map((recipient) => ({ id, recipient, kind, stage: queue, at: clock.now(), reason }))
-    await spool.settle(outcomes('held'))
-    if (await queues.hold(queue, jobId, reason)) {
-      events.held({ id, stage: queue, reason })
-      stages.push(queue)
-    } else await spool.settle(outcomes('released'))
-  }
+  for (const job of jobs) if (await holdJob(parts, job, by)) stages.push(job.queue)
   if (stages.length < jobs.length)
     throw new OperationError(`a worker has message ${id}: pause the queue and try again${heldSoFar(stages)}`)
   return stages

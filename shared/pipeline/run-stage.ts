@@ -2,7 +2,9 @@ import { onReload } from '../config/live-configuration.ts'
 import type { Configuration } from '../config/model.ts'
 import { withinTime } from '../deadline.ts'
 import { notifyOfBadHeader } from '../notices/bad-header-notice.ts'
+import { reject } from '../mail/disposition.ts'
 import type { Disposition } from '../mail/disposition.ts'
+import type { Reply } from '../mail/reply.ts'
 import type { Question, StageJob } from '../queue/job.ts'
 import type { Answer, JobControl, JobResult } from '../queue/queues.ts'
 import type { RunningService, ServiceContext } from '../service.ts'
@@ -75,6 +77,8 @@ async function handleJob(running: Running, job: StageJob, control: JobControl): 
     ...stageMessage(job, pending, stored),
     ...(isReleased(queue, pending, outcomes) ? { released: true as const } : {}),
   }
+  if (job.returned === true)
+    return advance(context.pipeline.advanceParts, { queue, job, message, tookMs: 0 }, reject(returnedEarly(job)))
   const { configuration } = context
   if (job.action !== undefined && !isCarriedOutIn(queue, job.action, configuration))
     return reroute(context.pipeline.advanceParts, { queue, job, message, tookMs: 0 }, control.jobId)
@@ -173,6 +177,12 @@ async function parkDamaged(running: Running, job: StageJob, error: SpoolReadErro
   if (stillPending(job, await outcomesOf(running.context, job)).length === 0) return { kind: 'done' }
   running.context.events.held({ id: job.id, stage: running.queue, reason: error.message })
   return { kind: 'park', data: job, reason: error.message }
+}
+
+/** Before its time, as if it were over (RFC 3463 X.4.7). Who did it is in the story, and not told to the sender. */
+function returnedEarly({ lastReply }: StageJob): Reply {
+  const text = 'Returned by the operator of this server before it could be delivered'
+  return { code: 554, enhanced: '5.4.7', text: lastReply === undefined ? text : `${text}; last reply: ${lastReply}` }
 }
 
 function stageMessage(job: StageJob, pending: readonly number[], stored: SpooledMessage): StageMessage {

@@ -37,6 +37,8 @@ export interface StageJob {
   readonly recheck?: boolean
   /** Delay warnings sent so far. */
   readonly warned?: number
+  /** An operator wants it back with its sender: the next start returns it in place of an attempt. */
+  readonly returned?: boolean
   /** Why the job lies in the queue `held`; absent elsewhere. */
   readonly held?: HeldEvidence
   /** Only the stage's decision is asked for: the message is not accepted, and `at` is the place of its draft. */

@@ -84,6 +84,7 @@ const tellers = new Map<string, Teller>([
   ['released', (f) => `released to ${f.text('stage')} by ${f.text('by')}`],
   ['removed', (f) => `removed by ${f.text('by')}`],
   ['scheduled', (f) => `scheduled to run now by ${f.text('by')}`],
+  ['returned', (f) => `returned to its sender by ${f.text('by')}`],
   ['requeued', (f) => `queued anew from the spool: ${f.text('reason')}`],
   ['rejected', (f) => `rejected at ${f.text('stage')}${f.quote(' with ', 'reply')}${f.quote(', by ', 'restriction')}`],
 ])

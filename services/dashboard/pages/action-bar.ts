@@ -50,6 +50,7 @@ const doneTexts: ReadonlyMap<string, string> = new Map([
   ['release-ham', 'The message is on its way again; the audit log tells whether it was learned.'],
   ['block', 'Mail from its sender to its recipients is refused from now on.'],
   ['remove', 'The message is removed.'],
+  ['expire', 'The message goes back to its sender.'],
 ])
 
 /** What the form that led here did. */

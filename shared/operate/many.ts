@@ -1,0 +1,166 @@
+import type { Clock } from '../clock.ts'
+import type { Events } from '../events.ts'
+import { domainOf } from '../mail/address.ts'
+import { heldQueue } from '../queue/queues.ts'
+import type { JobSummary, Queues } from '../queue/queues.ts'
+import { workQueues } from '../report/read-queues.ts'
+import type { OutcomeRecord, Spool } from '../spool/spool.ts'
+import { OperationError } from './operation-error.ts'
+
+/** What is done with many messages at once. */
+export type ManyAction = 'schedule' | 'hold' | 'release' | 'expire'
+
+/** Whose messages: those on their way to a domain or smarthost, or those that carry a tag. */
+export type Selection =
+  | { readonly kind: 'destination'; readonly destination: string }
+  | { readonly kind: 'tag'; readonly tag: string }
+
+/** Jobs: a message has one for each of its destinations. */
+export interface ManyDone {
+  readonly done: number
+  /** A worker has them, or they were gone before their turn came. */
+  readonly left: number
+}
+
+export interface JobOperationParts {
+  readonly queues: Queues
+  readonly spool: Pick<Spool, 'settle'>
+  readonly events: Pick<Events, 'scheduled' | 'released' | 'held' | 'returned'>
+  readonly clock: Clock
+}
+
+/**
+ * Does it to each job of the selection; what comes in meanwhile may be left out. What a filter keeps back is neither released nor returned
+ * this way, but one by one.
+ */
+export async function doToMany(
+  parts: JobOperationParts,
+  action: ManyAction,
+  selection: Selection,
+  by: string,
+): Promise<ManyDone> {
+  const jobs = await selected(parts.queues, selection, action)
+  let done = 0
+  for (const job of jobs) if (await actions[action](parts, job, by)) done += 1
+  return { done, left: jobs.length - done }
+}
+
+const actions: Readonly<
+  Record<ManyAction, (parts: JobOperationParts, job: JobSummary, by: string) => Promise<boolean>>
+> = {
+  async schedule({ queues, events }, { queue, jobId, data }, by) {
+    if ((await queues.promote(queue, jobId)) === 0) return false
+    events.scheduled({ id: data.id, by })
+    return true
+  },
+  hold: holdJob,
+  release: releaseJob,
+  expire: returnJob,
+}
+
+/** The outcome comes first: a crash in between leaves a job that goes on, and a log that a rebuild reads as held. */
+export async function holdJob(parts: JobOperationParts, job: JobSummary, by: string): Promise<boolean> {
+  const { queues, spool, events, clock } = parts
+  const { queue, jobId, data } = job
+  const reason = `held by ${by}`
+  const outcomes = (kind: 'held' | 'released'): readonly OutcomeRecord[] =>
+    data.rcpt.map((recipient) => ({ id: data.id, recipient, kind, stage: queue, at: clock.now(), reason }))
+  await spool.settle(outcomes('held'))
+  if (await queues.hold(queue, jobId, reason)) {
+    events.held({ id: data.id, stage: queue, reason })
+    return true
+  }
+  await spool.settle(outcomes('released'))
+  return false
+}
+
+/** Into its queue, or on past the filter that kept it back. False: it is not held any more. */
+export async function releaseJob(parts: JobOperationParts, { jobId, data }: JobSummary, by: string): Promise<boolean> {
+  const { queues, spool, events, clock } = parts
+  const stage = data.held?.queue ?? heldQueue
+  const kind = data.held?.quarantine
+  const quarantine = kind === undefined ? {} : { quarantine: kind }
+  const at = clock.now()
+  await spool.settle(
+    data.rcpt.map(
+      (recipient) => ({ id: data.id, recipient, kind: 'released', stage, at, ...quarantine }) satisfies OutcomeRecord,
+    ),
+  )
+  if (!(await queues.release(jobId))) return false
+  events.released({ id: data.id, stage, by })
+  return true
+}
+
+/**
+ * Its next start returns the message to its sender in place of an attempt. A crash in between leaves it held; a rebuild from the spool
+ * forgets it, and the message is tried as before. False: a worker has it.
+ * @throws OperationError when a filter keeps it back: its sender is most likely forged
+ */
+export async function returnJob(parts: JobOperationParts, job: JobSummary, by: string): Promise<boolean> {
+  const { queues, spool, events, clock } = parts
+  const { queue, jobId, data } = job
+  if (isQuarantined(job))
+    throw new OperationError(`a filter keeps message ${data.id} back: release or remove it, nothing is returned`)
+  if (queue === heldQueue) {
+    const stage = data.held?.queue ?? heldQueue
+    const at = clock.now()
+    await spool.settle(
+      data.rcpt.map((recipient) => ({ id: data.id, recipient, kind: 'released', stage, at }) satisfies OutcomeRecord),
+    )
+  } else if (!(await queues.hold(queue, jobId, `returned by ${by}`))) return false
+  if (!(await queues.release(jobId, (waiting) => ({ ...waiting, returned: true })))) return false
+  events.returned({ id: data.id, by })
+  return true
+}
+
+const pageJobs = 500
+
+async function selected(queues: Queues, selection: Selection, action: ManyAction): Promise<readonly JobSummary[]> {
+  const found = new Map<string, JobSummary>()
+  for (const { queue, state } of placesOf(queues, action)) {
+    for (let start = 0; ; start += pageJobs) {
+      const page = await queues.list(queue, [state], start, start + pageJobs - 1)
+      for (const job of page)
+        if (isOf(job, selection) && (action === 'hold' || !isQuarantined(job))) found.set(`${queue} ${job.jobId}`, job)
+      if (page.length < pageJobs) break
+    }
+  }
+  return [...found.values()]
+}
+
+/** Where jobs lie that something can be done to. */
+function placesOf(
+  queues: Queues,
+  action: ManyAction,
+): readonly { readonly queue: string; readonly state: 'waiting' | 'delayed' }[] {
+  const work = workQueues(queues)
+  const delayed = work.map((queue) => ({ queue, state: 'delayed' as const }))
+  const waiting = work.map((queue) => ({ queue, state: 'waiting' as const }))
+  const held = [{ queue: heldQueue, state: 'waiting' as const }]
+  switch (action) {
+    case 'schedule':
+      return delayed
+    case 'hold':
+      return [...waiting, ...delayed]
+    case 'release':
+      return held
+    case 'expire':
+      return [...waiting, ...delayed, ...held]
+  }
+}
+
+/** A job for several domains belongs to none of them, but to the smarthost it goes to. */
+function isOf({ data }: JobSummary, selection: Selection): boolean {
+  switch (selection.kind) {
+    case 'tag':
+      return data.tags.some((tag) => tag === selection.tag)
+    case 'destination': {
+      const wanted = selection.destination.toLowerCase()
+      return data.destination?.toLowerCase() === wanted || data.to.every((mailbox) => domainOf(mailbox) === wanted)
+    }
+  }
+}
+
+function isQuarantined({ data }: JobSummary): boolean {
+  return data.held?.quarantine !== undefined
+}
