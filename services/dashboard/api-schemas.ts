@@ -104,6 +104,7 @@ export const schemas = {
         'lastReply?': text,
         'replyClass?': { ...text, description: 'What that is about: rate-limit, spam, unknown-user and so on.' },
         attempts: count,
+        'aloneForMs?': { ...count, description: 'No relay process tries it for so long.' },
       }),
     ),
   }),

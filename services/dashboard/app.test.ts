@@ -225,6 +225,7 @@ test('the gauges of a scrape are of one look, and absent while Redis is away', a
     counts: () => refuse(new Map([['filter', { waiting: 5, active: 1, delayed: 0, paused: true }]])),
     list: () => refuse([]),
     jobsOf: () => refuse([]),
+    backOff: { pauses: () => refuse(new Map<string, number>()) },
     oldestAgeMs: () => refuse(1500),
   })
   const first = await registry.metrics()

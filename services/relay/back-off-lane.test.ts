@@ -27,6 +27,7 @@ async function run(entrance: Entrance, work: () => Promise<Disposition>): Promis
       return firstMs
     },
     lift: async () => {},
+    pauses: async () => new Map(),
   }
   const events = { suspended: ({ reply }: { reply: { code: number } }) => void calls.push(`told ${reply.code}`) }
   const context = stageContext({ backOff, events })
@@ -94,7 +95,7 @@ test('a probe tells what it found, and gives its place back when it breaks off',
 
 test('while Redis is away the back-off holds nobody up', async () => {
   const away = () => Promise.reject(new QueueUnavailableError('away'))
-  const context = stageContext({ backOff: { enter: away, leave: away, complained: away, lift: away } })
+  const context = stageContext({ backOff: { enter: away, leave: away, complained: away, lift: away, pauses: away } })
   const done = settled([attempt('421 4.7.0 Later', mx)])
   const disposition = await withBackOff(stageMessage(), context, 'far.test', { backOff: pause }, async () => done)
   assert.equal(disposition, done)

@@ -70,6 +70,10 @@ test(
     assert.deepEqual(entrance.lane, { destination: 'back-off far.test', limit: 0 })
     assert.ok(entrance.waitMs > 0 && entrance.waitMs <= pausedMs, 'the first in line comes back in time')
     assert.equal((await other.enter('near.test', 'a', 60_000)).kind, 'open')
+    const [[name, leftMs] = []] = [...(await other.pauses())]
+    assert.ok(name === 'far.test' && leftMs !== undefined && leftMs > 0 && leftMs <= pausedMs)
+    await other.lift('all')
+    assert.equal((await one.pauses()).size, 0)
   },
 )
 

@@ -21,6 +21,8 @@ export interface BackOff {
   complained(destination: string, pause: Pause, elapsedMs: number): Promise<number>
   /** The next message for it may go now, as a probe: somebody wants it tried. */
   lift(destinations: readonly string[] | 'all'): Promise<void>
+  /** Milliseconds for which each destination that is left alone still is. */
+  pauses(): Promise<ReadonlyMap<string, number>>
 }
 
 export type Entrance =
@@ -92,6 +94,19 @@ for _ = 1, window - redis.call('ZCARD', KEYS[1]) do
 end
 return 0`,
   },
+  sluicePauses: {
+    keys: 1,
+    lua: `${now}
+local found = {}
+for _, name in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  local left = tonumber(redis.call('HGET', KEYS[1] .. ':' .. name, 'until') or '0') - now
+  if left > 0 then
+    found[#found + 1] = name
+    found[#found + 1] = left
+  end
+end
+return found`,
+  },
   sluiceLift: {
     keys: 1,
     lua: `${now}
@@ -148,6 +163,12 @@ export function openBackOff(producer: Producer, prefix: string, readAgainMs = 1_
     },
     async lift(destinations) {
       await call('sluiceLift', index, ...(destinations === 'all' ? ['all'] : ['these', ...destinations]))
+    },
+    async pauses() {
+      const found = (await call('sluicePauses', index)) as readonly (string | number)[]
+      return new Map(
+        found.flatMap((name, at) => (at % 2 === 0 ? [[String(name), Number(found[at + 1])] as const] : [])),
+      )
     },
     async complained(destination, { firstMs, longestMs }, elapsedMs) {
       known.add(destination)

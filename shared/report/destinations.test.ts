@@ -50,6 +50,18 @@ test('a destination tells how many wait for it, since when, and what it said to 
   ])
 })
 
+test('a destination that is left alone tells how long, by its host', () => {
+  const pauses = new Map([['mx.slow.example', 30_000]])
+  const seen = destinationsOf([job('smtp://mx.slow.example:25'), job('fast.example')], pauses)
+  assert.deepEqual(
+    seen.map(({ name, aloneForMs }) => [name, aloneForMs]),
+    [
+      ['smtp://mx.slow.example:25', 30_000],
+      ['fast.example', undefined],
+    ],
+  )
+})
+
 test('what waits for a turn and was never tried was refused by nobody', () => {
   const [seen] = destinationsOf([job('busy.example', { state: 'delayed', lastReply: '451 4.4.5 Not tried: busy' })])
   assert.equal(seen?.lastReply, '451 4.4.5 Not tried: busy')

@@ -1,3 +1,4 @@
+import { nextHost } from '../mail/next-host.ts'
 import { classifyReply } from '../mail/reply-class.ts'
 import type { ReplyClass } from '../mail/reply-class.ts'
 import { isPositive, parseReplyLine } from '../mail/reply.ts'
@@ -20,6 +21,8 @@ export interface DestinationView {
   /** What that is about; absent when nothing was tried yet. */
   readonly replyClass?: ReplyClass
   readonly attempts: number
+  /** It asked for less, or could not be reached: no relay process tries it for so long. */
+  readonly aloneForMs?: number
 }
 
 export interface Destinations {
@@ -34,13 +37,19 @@ const states = ['active', 'delayed', 'waiting'] as const
 /** Destinations of the messages in the queue `relay`; of each state the first `limit` jobs are looked at. */
 export async function readDestinations(queues: ReadableQueues, limit: number): Promise<Destinations> {
   if (!workQueues(queues).includes('relay')) return { destinations: [], cut: false }
-  const jobs = await readJobs(queues, 'relay', states, { start: 0, limit })
+  const [jobs, pauses] = await Promise.all([
+    readJobs(queues, 'relay', states, { start: 0, limit }),
+    queues.backOff.pauses(),
+  ])
   const cut = states.some((state) => jobs.filter((job) => job.state === state).length >= limit)
-  return { destinations: destinationsOf(jobs), cut }
+  return { destinations: destinationsOf(jobs, pauses), cut }
 }
 
 /** Jobs that have no destination yet count for none. */
-export function destinationsOf(jobs: readonly JobView[]): readonly DestinationView[] {
+export function destinationsOf(
+  jobs: readonly JobView[],
+  pauses: ReadonlyMap<string, number> = new Map(),
+): readonly DestinationView[] {
   const byName = new Map<string, JobView[]>()
   for (const job of jobs) {
     const name = job.destination
@@ -50,11 +59,11 @@ export function destinationsOf(jobs: readonly JobView[]): readonly DestinationVi
     else known.push(job)
   }
   return [...byName]
-    .map(([name, own]) => viewOf(name, own))
+    .map(([name, own]) => viewOf(name, own, pauses.get(nextHost(name))))
     .toSorted((one, other) => other.delayed - one.delayed || one.oldestAt - other.oldestAt)
 }
 
-function viewOf(name: string, jobs: readonly JobView[]): DestinationView {
+function viewOf(name: string, jobs: readonly JobView[], aloneForMs: number | undefined): DestinationView {
   const count = (state: JobView['state']): number => jobs.filter((job) => job.state === state).length
   const next = jobs.flatMap(({ nextAt }) => nextAt ?? [])
   const tried = jobs.filter(({ lastReply }) => lastReply !== undefined)
@@ -68,6 +77,7 @@ function viewOf(name: string, jobs: readonly JobView[]): DestinationView {
     ...(next.length === 0 ? {} : { nextAt: Math.min(...next) }),
     ...(most === undefined ? {} : saidTo(most)),
     attempts: Math.max(...jobs.map((job) => job.attempts)),
+    ...(aloneForMs === undefined ? {} : { aloneForMs }),
   }
 }
 

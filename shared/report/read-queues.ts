@@ -4,7 +4,9 @@ import type { JobSummary, Queues } from '../queue/queues.ts'
 import type { JobState, JobView, QueueView } from './views.ts'
 
 /** The calls of `Queues` a report is made of: they read only. */
-export type ReadableQueues = Pick<Queues, 'names' | 'counts' | 'list' | 'jobsOf' | 'oldestAgeMs'>
+export type ReadableQueues = Pick<Queues, 'names' | 'counts' | 'list' | 'jobsOf' | 'oldestAgeMs'> & {
+  readonly backOff: Pick<Queues['backOff'], 'pauses'>
+}
 
 /** Held jobs looked at to tell how many belong to each queue. */
 const mostHeld = 2_000

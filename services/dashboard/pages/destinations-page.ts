@@ -24,6 +24,10 @@ function table({ destinations, cut }: Destinations, at: number): Html {
       { title: 'Oldest', cell: ({ oldestAt }) => ago(oldestAt, at) },
       { title: 'Tries', numeric: true, cell: ({ attempts }) => attempts },
       { title: 'Next', cell: ({ nextAt }) => (nextAt === undefined ? '' : ahead(nextAt, at)) },
+      {
+        title: 'Left alone until',
+        cell: ({ aloneForMs }) => (aloneForMs === undefined ? '' : ahead(at + aloneForMs, at)),
+      },
       { title: 'About', cell: ({ replyClass }) => replyClass },
       { title: 'It said', cell: ({ lastReply }) => html`<span class="reply">${lastReply}</span>` },
     ],
