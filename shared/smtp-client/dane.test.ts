@@ -90,3 +90,9 @@ test('a session is opened with the server of the records only', async () => {
   await assert.rejects(open([record(3, 1, 1, stranger)]), /^OpenError: 451 4\.7\.5 .*not the one of the TLSA records/)
   await assert.rejects(open([record(2, 1, 1, stranger)]), /no authority of the TLSA records/)
 })
+
+test('a certificate without a subject that is out of date is told', () => {
+  const nameless = new X509Certificate(pem('nameless'))
+  const demand = { records: [record(2, 0, 0, nameless)], names }
+  assert.equal(chainTrouble([nameless], demand, Date.UTC(2300, 0, 1)), 'the certificate of nobody is out of date')
+})

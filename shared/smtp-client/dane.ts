@@ -37,7 +37,7 @@ export function chainTrouble(
   const depth = vouchedDepth(chain, authorities)
   if (depth === undefined) return 'no authority of the TLSA records vouches for the certificate'
   const late = chain.slice(0, depth + 1).find((certificate) => !isInForce(certificate, nowAt))
-  if (late !== undefined) return `the certificate of ${oneLine(late.subject)} is out of date`
+  if (late !== undefined) return `the certificate of ${nameOf(late)} is out of date`
   // RFC 7672 §3.2.2: the subject's common name is none of its names.
   if (names.some((name) => server.checkHost(name, { subject: 'never' }) !== undefined)) return undefined
   return `the certificate is not for ${names.join(' or ')}`
@@ -92,6 +92,7 @@ function isInForce({ validFrom, validTo }: X509Certificate, nowAt: number): bool
   return Date.parse(validFrom) <= nowAt && nowAt <= Date.parse(validTo)
 }
 
-function oneLine(text: string): string {
-  return text.replaceAll('\n', ', ')
+/** Node's types do not tell that a certificate may have no subject. */
+function nameOf({ subject }: Partial<Pick<X509Certificate, 'subject'>>): string {
+  return subject === undefined ? 'nobody' : subject.replaceAll('\n', ', ')
 }

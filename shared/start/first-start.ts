@@ -32,8 +32,9 @@ export async function prepareLocalIdentity(dataFolder: string): Promise<LocalIde
 
   if (await isMissing(key)) {
     const pair = await selfSignedCertificate(hostname())
-    await putFile(key, pair.key, 0o600)
+    // The key last: it is what tells that there is a pair.
     await putFile(cert, pair.cert, 0o644)
+    await putFile(key, pair.key, 0o600)
     note(`self-signed certificate ${cert}`)
   }
   if (await isMissing(dkimKey)) {

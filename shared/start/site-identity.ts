@@ -34,8 +34,9 @@ export async function prepareSiteIdentity(folder: string, { hostname, domain }: 
   const dkimKey = at('dkim', `${selector}.key`)
   if (await isMissing(at('tls', 'key.pem'))) {
     const pair = await selfSignedCertificate(hostname)
-    await putFile(at('tls', 'key.pem'), pair.key, 0o600)
+    // The key last: it is what tells that there is a pair.
     await putFile(at('tls', 'cert.pem'), pair.cert, 0o644)
+    await putFile(at('tls', 'key.pem'), pair.key, 0o600)
     made.push(`self-signed certificate for ${hostname}: ${at('tls', 'cert.pem')}`)
   }
   if (await isMissing(dkimKey)) {
