@@ -1,5 +1,6 @@
 import { chmod, copyFile, mkdir, realpath, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 
 import { fixture } from './fixtures.ts'
 import { freePorts } from './free-port.ts'
@@ -55,17 +56,19 @@ async function done(program: string, args: readonly string[], input = ''): Promi
   if (code !== 0) throw new Error(`${program} ${args.join(' ')}: exit code ${code}\n${stdout}${stderr}`)
 }
 
-/** Runs what `launch` starts, until it is halted. @param fill what is to be done at its first start */
+/** Runs what `launch` starts, until it is halted. @param fill what is to be done at its first start; @param answers whether it serves, behind its open port */
 async function serve(
   home: Home,
   port: number,
   launch: () => RunningProcess,
   fill?: () => Promise<void>,
+  answers: () => Promise<boolean> = async () => true,
 ): Promise<DatabaseServer> {
   let server: RunningProcess | undefined
   async function start(): Promise<void> {
     server = launch()
     await waitForPort({ port }, server)
+    while (server.exit === undefined && !(await answers())) await pause(50)
   }
   async function halt(): Promise<void> {
     server?.kill(stopSignal)
@@ -129,6 +132,8 @@ export async function startPostgresServer(statements: string): Promise<DatabaseS
       const grant = 'GRANT SELECT ON ALL TABLES IN SCHEMA public TO mail;'
       await done(`${programs}psql`, [...ask, 'mail'], `${statements}\n${grant}\n`)
     },
+    // It listens while it still starts up, and refuses.
+    async () => (await run(`${programs}pg_isready`, ['-q', '-h', home.path, '-p', String(port)])).code === 0,
   )
 }
 
@@ -206,5 +211,6 @@ export async function startRedisTlsServer(words: readonly (readonly string[])[])
     async () => {
       for (const command of words) await done('redis-cli', ['-s', home.at('socket'), ...command])
     },
+    async () => (await run('redis-cli', ['-s', home.at('socket'), 'ping'])).stdout.startsWith('PONG'),
   )
 }
