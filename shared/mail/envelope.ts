@@ -1,4 +1,5 @@
 import type { Mailbox, ReversePath } from './address.ts'
+import { isAscii } from './ascii-domain.ts'
 import type { MessageId } from './message-id.ts'
 import type { Tag } from './tag.ts'
 
@@ -88,6 +89,20 @@ export interface Envelope {
   readonly requireTls?: boolean
   /** Epoch ms before which nothing is done with it (FUTURERELEASE, RFC 4865). */
   readonly releaseAt?: number
+}
+
+/** Of a message made here, a report or a notice, that nobody can bounce (RFC 5321 §4.5.5). */
+export function noticeEnvelope(id: MessageId, to: Mailbox, nowAt: number): Envelope {
+  return {
+    id,
+    reversePath: null,
+    recipients: [{ mailbox: to }],
+    // Its To field and its parts are in UTF-8 then (RFC 6533).
+    ...(isAscii(to) ? {} : { smtputf8: true, eightBit: true }),
+    tags: [],
+    origin: { kind: 'local' },
+    receivedAt: nowAt,
+  }
 }
 
 /** Epoch ms from which attempts, warnings and expiry count. */

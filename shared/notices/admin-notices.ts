@@ -4,13 +4,14 @@ import type { AdminNotice, Configuration } from '../config/model.ts'
 import type { Events } from '../events.ts'
 import type { Logger } from '../log.ts'
 import type { Quarantine } from '../mail/disposition.ts'
+import { noticeEnvelope } from '../mail/envelope.ts'
 import type { Envelope } from '../mail/envelope.ts'
 import { derivedMessageId, newMessageId } from '../mail/message-id.ts'
 import type { Pipeline } from '../pipeline/pipeline.ts'
 import { readableLine } from '../quarantine/readable-line.ts'
 import type { Queues } from '../queue/queues.ts'
 import { formatDuration, formatSecond, plural } from '../report/units.ts'
-import { composeNotice, noticeEnvelope } from './compose-notice.ts'
+import { composeNotice } from './compose-notice.ts'
 
 export interface NoticeParts {
   readonly configuration: Configuration

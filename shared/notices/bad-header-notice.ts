@@ -1,3 +1,4 @@
+import { noticeEnvelope } from '../mail/envelope.ts'
 import type { Envelope } from '../mail/envelope.ts'
 import { headerDefects } from '../mail/header-defects.ts'
 import { fieldValue, headerFields } from '../mail/header-edit.ts'
@@ -6,7 +7,7 @@ import { isDeliveredHere } from '../pipeline/delivered-here.ts'
 import type { Pipeline } from '../pipeline/pipeline.ts'
 import { readableLine } from '../quarantine/readable-line.ts'
 import type { NoticeParts } from './admin-notices.ts'
-import { composeNotice, noticeEnvelope } from './compose-notice.ts'
+import { composeNotice } from './compose-notice.ts'
 
 export interface BadHeaderParts extends NoticeParts {
   readonly pipeline: Pick<Pipeline, 'submit' | 'route'>

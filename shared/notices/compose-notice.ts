@@ -1,7 +1,5 @@
 import type { Mailbox } from '../mail/address.ts'
-import { isAscii } from '../mail/ascii-domain.ts'
 import { encodeQuotedPrintable } from '../mail/dsn-encoding.ts'
-import type { Envelope } from '../mail/envelope.ts'
 import type { MessageId } from '../mail/message-id.ts'
 
 /** A short letter of this server to somebody of its own. */
@@ -32,17 +30,4 @@ export function composeNotice({ id, hostname, to, nowAt, subject, lines }: Notic
     '',
   ].join('\r\n')
   return Buffer.concat([Buffer.from(header), encodeQuotedPrintable(Buffer.from(`${lines.join('\r\n')}\r\n`))])
-}
-
-/** Of a message made here that nobody can bounce. */
-export function noticeEnvelope(id: MessageId, to: Mailbox, nowAt: number): Envelope {
-  return {
-    id,
-    reversePath: null,
-    recipients: [{ mailbox: to }],
-    ...(isAscii(to) ? {} : { smtputf8: true, eightBit: true }),
-    tags: [],
-    origin: { kind: 'local' },
-    receivedAt: nowAt,
-  }
 }

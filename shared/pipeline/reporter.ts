@@ -2,13 +2,10 @@ import type { Clock } from '../clock.ts'
 import type { Configuration } from '../config/model.ts'
 import type { Events } from '../events.ts'
 import type { Logger } from '../log.ts'
-import { isAscii } from '../mail/ascii-domain.ts'
-import type { Mailbox } from '../mail/address.ts'
 import type { DeliveryAttempt } from '../mail/disposition.ts'
 import { composeDsn, wantsReport } from '../mail/dsn.ts'
 import type { DsnAction } from '../mail/dsn.ts'
-import { dueAt } from '../mail/envelope.ts'
-import type { Envelope } from '../mail/envelope.ts'
+import { dueAt, noticeEnvelope } from '../mail/envelope.ts'
 import { applyEdits, unwrapped } from '../mail/header-edit.ts'
 import { derivedMessageId } from '../mail/message-id.ts'
 import type { Pipeline } from './pipeline.ts'
@@ -83,7 +80,7 @@ export function createReporter(parts: ReporterParts): Reporter {
       }),
       willRetryUntil: action === 'delayed' ? dueAt(envelope) + configuration.queueTtlMs : undefined,
     })
-    await parts.submit(bounceEnvelope(id, sender, nowAt), content)
+    await parts.submit(noticeEnvelope(id, sender, nowAt), content)
     events.reported({ id, about: envelope.id, to: sender, action })
   }
 
@@ -127,17 +124,4 @@ export function createReporter(parts: ReporterParts): Reporter {
 /** Refused for what it holds or who it is (RFC 3463 §3.8): what may be a virus is not sent on by us. */
 function isSecurityMatter({ reply }: DeliveryAttempt): boolean {
   return reply.enhanced?.startsWith('5.7.') === true
-}
-
-function bounceEnvelope(id: Envelope['id'], to: Mailbox, nowAt: number): Envelope {
-  return {
-    id,
-    reversePath: null,
-    recipients: [{ mailbox: to }],
-    // Its To field and its parts are in UTF-8 then (RFC 6533).
-    ...(isAscii(to) ? {} : { smtputf8: true, eightBit: true }),
-    tags: [],
-    origin: { kind: 'local' },
-    receivedAt: nowAt,
-  }
 }
