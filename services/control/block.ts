@@ -1,9 +1,11 @@
 import { blockSender, readBlocked, unblockSender } from '../../shared/blocked-senders.ts'
 import { parseMailbox } from '../../shared/mail/address.ts'
+import { foldedAddress } from '../../shared/mail/ascii-domain.ts'
 import { formatSecond } from '../../shared/report/units.ts'
 import { ControlError, UsageError, exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
 import { findPlace, operatorName } from './connect.ts'
+import { mailboxOf } from './operands.ts'
 import { visible } from './terminal.ts'
 import { textTable } from './text-table.ts'
 
@@ -76,12 +78,10 @@ function tell({ terminal, options }: Invocation, pair: Pair, what: string): numb
   return exitCodes.done
 }
 
+/** In the form mail is compared in. */
 function pairOf({ operands }: Invocation): Pair {
   const [sender = '', recipient = '*'] = operands
-  const isDomain = /^@[^@\s]+$/.test(sender)
-  if (!isDomain && parseMailbox(sender) === undefined)
-    throw new UsageError(`'${sender}' is neither an address nor @DOMAIN`)
-  if (recipient !== '*' && parseMailbox(recipient) === undefined)
-    throw new UsageError(`'${recipient}' is not an address`)
-  return { sender: sender.toLowerCase(), recipient: recipient.toLowerCase() }
+  const from = /^@[^@\s]+$/.test(sender) ? foldedAddress(sender) : parseMailbox(sender)?.toLowerCase()
+  if (from === undefined) throw new UsageError(`'${sender}' is neither an address nor @DOMAIN`)
+  return { sender: from, recipient: recipient === '*' ? recipient : mailboxOf(recipient).toLowerCase() }
 }

@@ -101,4 +101,7 @@ test('senders are blocked for a recipient or for everybody, listed, and let in a
   assert.ok(blocked.isBlocked('joe@localhost' as Mailbox, 'x@spam.example' as Mailbox, '+'))
   assert.equal((await ctl('block', 'remove', '@spam.example')).out, '@spam.example may write again for everybody\n')
   assert.equal((await ctl('block', 'remove', '@spam.example')).code, 1)
+  const { out: same } = await ctl('block', 'add', '"joe"@exämple.org', 'jane@EXÄMPLE.org')
+  assert.equal(same, 'joe@xn--exmple-cua.org is blocked for jane@xn--exmple-cua.org\n', 'as it is compared')
+  assert.equal((await ctl('block', 'add', '@exämple.org')).out, '@xn--exmple-cua.org is blocked for everybody\n')
 })
