@@ -8,15 +8,13 @@ export async function withDeadline<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const limited = new AbortController()
-  const stop = (): void => limited.abort()
-  const timer = setTimeout(stop, limitMs)
-  signal.addEventListener('abort', stop, { once: true })
-  if (signal.aborted) stop()
+  const timer = setTimeout(() => limited.abort(), limitMs)
+  const leave = follow(signal, limited)
   try {
     return await work(limited.signal)
   } finally {
     clearTimeout(timer)
-    signal.removeEventListener('abort', stop)
+    leave()
   }
 }
 
@@ -38,21 +36,39 @@ export async function withinTime<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const limited = new AbortController()
-  const stop = (): void => limited.abort(signal.reason)
+  const leave = follow(signal, limited)
+  try {
+    return await withTimeLimit(limitMs, what, work(limited.signal))
+  } catch (error) {
+    if (error instanceof LateError) limited.abort(error)
+    throw error
+  } finally {
+    leave()
+  }
+}
+
+/**
+ * The result of work that takes no signal; what comes too late, good or bad, is dropped.
+ * @param what is missing: `no result` makes `no result within 20 s`
+ * @throws LateError
+ */
+export async function withTimeLimit<T>(limitMs: number, what: string, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      const error = new LateError(`${what} within ${limitMs / 1000} s`)
-      reject(error)
-      limited.abort(error)
-    }, limitMs)
+    timer = setTimeout(() => reject(new LateError(`${what} within ${limitMs / 1000} s`)), limitMs)
   })
-  signal.addEventListener('abort', stop, { once: true })
-  if (signal.aborted) stop()
   try {
-    return await Promise.race([work(limited.signal), late])
+    return await Promise.race([work, late])
   } finally {
     clearTimeout(timer)
-    signal.removeEventListener('abort', stop)
+    work.catch(() => undefined)
   }
+}
+
+/** Aborts `limited` when `signal` is. @returns takes that back */
+function follow(signal: AbortSignal, limited: AbortController): () => void {
+  const stop = (): void => limited.abort(signal.reason)
+  signal.addEventListener('abort', stop, { once: true })
+  if (signal.aborted) stop()
+  return () => signal.removeEventListener('abort', stop)
 }

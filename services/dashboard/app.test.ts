@@ -51,7 +51,7 @@ test('the overview shows each queue with its numbers and links to it', async (t)
 })
 
 test('while Redis is away every page still answers and says so', async (t) => {
-  const away = { kind: 'away', reason: 'Redis did not answer within 1500 ms' } as const
+  const away = { kind: 'away', reason: 'no answer of Redis within 1.5 s' } as const
   const overview = sampleOverview({ queues: away, attention: away })
   const app = await appWith(t, sampleSource({ overview, message: sampleMessage({ jobs: away }), healthy: false }))
   for (const url of ['/', '/queues', '/queues/relay', `/messages/${sampleId}`]) {

@@ -9,7 +9,7 @@ import { isAtLeast } from '../../shared/config/operators.ts'
 import type { Logger } from '../../shared/log.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
-import { TimeLimitError } from '../../shared/report/time-limit.ts'
+import { LateError } from '../../shared/deadline.ts'
 import { addAccess, assetRoutes, linkRoute } from './access.ts'
 import type { Access, AccessParts } from './access.ts'
 import { addActions } from './actions.ts'
@@ -191,7 +191,7 @@ function addPages(app: FastifyInstance, { source, clock }: AppParts, { access, s
     const answer = await source.explain(asked).then(
       (explanation) => ({ explanation }),
       (error: unknown) => {
-        if (error instanceof TableError || error instanceof TimeLimitError) return { problem: error.message }
+        if (error instanceof TableError || error instanceof LateError) return { problem: error.message }
         throw error
       },
     )

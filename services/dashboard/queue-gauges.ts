@@ -3,7 +3,7 @@ import type { Registry } from 'prom-client'
 
 import { readQueues } from '../../shared/report/read-queues.ts'
 import type { ReadableQueues } from '../../shared/report/read-queues.ts'
-import { withTimeLimit } from '../../shared/report/time-limit.ts'
+import { withTimeLimit } from '../../shared/deadline.ts'
 import type { QueueView } from '../../shared/report/views.ts'
 
 const limitMs = 1_500
@@ -15,7 +15,7 @@ const states = ['waiting', 'active', 'delayed', 'held'] as const
  */
 export function registerQueueGauges(registry: Registry, queues: ReadableQueues): void {
   const registers = [registry]
-  const look = shared(() => withTimeLimit(limitMs, 'Redis', readQueues(queues)).catch(() => undefined))
+  const look = shared(() => withTimeLimit(limitMs, 'no answer of Redis', readQueues(queues)).catch(() => undefined))
 
   function gauge(name: string, help: string, set: (gauge: Gauge<'queue' | 'state'>, queue: QueueView) => void): Gauge {
     return new Gauge({

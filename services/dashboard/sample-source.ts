@@ -100,9 +100,7 @@ export function sampleSource(parts: {
     explain: async ({ recipient }) => `${recipient} <b>\n  line 7: match\nRCPT: 250`,
     health: async () => ({
       healthy,
-      checks: [
-        { name: 'redis', healthy, tookMs: 1, detail: healthy ? '5 queues' : 'Redis did not answer within 1500 ms' },
-      ],
+      checks: [{ name: 'redis', healthy, tookMs: 1, detail: healthy ? '5 queues' : 'no answer of Redis within 1.5 s' }],
     }),
   }
 }

@@ -9,7 +9,7 @@ import { viewMessage } from '../../shared/report/message-view.ts'
 import type { MessageSources } from '../../shared/report/message-view.ts'
 import { readHeld, readJobs, readJobsOf, readQueues, workQueues } from '../../shared/report/read-queues.ts'
 import type { ReadableQueues } from '../../shared/report/read-queues.ts'
-import { withTimeLimit } from '../../shared/report/time-limit.ts'
+import { withTimeLimit } from '../../shared/deadline.ts'
 import { formatDuration, formatSize, plural } from '../../shared/report/units.ts'
 import type { JobView, Seen } from '../../shared/report/views.ts'
 import { explain, renderExplanation } from '../../shared/routing/explain.ts'
@@ -93,10 +93,10 @@ export function createSource(parts: SourceParts): Source {
 
     message(id: MessageId) {
       const sources: MessageSources = { ...messages, jobsOf: (one) => asked(readJobsOf(queues, one)) }
-      return withTimeLimit(messageLimitMs, 'the spool', viewMessage(sources, id))
+      return withTimeLimit(messageLimitMs, 'no answer of the spool', viewMessage(sources, id))
     },
 
-    preview: (id) => withTimeLimit(messageLimitMs, 'the spool', readPreview(messages, id)),
+    preview: (id) => withTimeLimit(messageLimitMs, 'no answer of the spool', readPreview(messages, id)),
 
     destinations: async () => ({ seen: await asked(readDestinations(queues, lookedAt)), at: clock.now() }),
 
@@ -107,7 +107,7 @@ export function createSource(parts: SourceParts): Source {
       const asked = { configuration, transaction, localAddresses: localAddresses() }
       const nowAt = clock.now()
       const answer = settle(parts.tables, (tables) => explain({ ...asked, tables }, recipient, nowAt))
-      return renderExplanation(await withTimeLimit(explainLimitMs, 'a table', Promise.resolve(answer)))
+      return renderExplanation(await withTimeLimit(explainLimitMs, 'no answer of a table', Promise.resolve(answer)))
     },
 
     async health(): Promise<Health> {
@@ -135,7 +135,7 @@ async function readPreview(messages: SourceParts['messages'], id: MessageId): Pr
 
 async function seen<T>(what: string, limitMs: number, work: Promise<T>): Promise<Seen<T>> {
   try {
-    return { kind: 'seen', value: await withTimeLimit(limitMs, what, work) }
+    return { kind: 'seen', value: await withTimeLimit(limitMs, `no answer of ${what}`, work) }
   } catch (error) {
     return { kind: 'away', reason: (error as Error).message }
   }
@@ -171,7 +171,7 @@ async function readServices(dataFolder: string, nowAt: number): Promise<readonly
 async function check(name: string, limitMs: number, clock: Clock, ask: () => Promise<string>): Promise<HealthCheck> {
   const startedAt = clock.now()
   try {
-    const detail = await withTimeLimit(limitMs, name, ask())
+    const detail = await withTimeLimit(limitMs, `no answer of ${name}`, ask())
     return { name, healthy: true, tookMs: clock.now() - startedAt, detail }
   } catch (error) {
     return { name, healthy: false, tookMs: clock.now() - startedAt, detail: (error as Error).message }

@@ -1,3 +1,4 @@
+import { withTimeLimit } from '../deadline.ts'
 import type { LookUp, Resolver } from '../resolver.ts'
 
 /** The questions of restrictions. Each answer is there within `limitMs`: what is not known by then counts as failed. */
@@ -16,16 +17,10 @@ export function boundedDns(resolver: Dns, limitMs = defaultLimitMs): Dns {
 }
 
 async function within<T>(limitMs: number, answer: Promise<LookUp<T>>): Promise<LookUp<T>> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<LookUp<T>>((resolve) => {
-    timer = setTimeout(() => resolve({ kind: 'failed', error: new Error('no answer in time') }), limitMs)
-  })
   try {
-    return await Promise.race([answer, late])
+    return await withTimeLimit(limitMs, 'no answer', answer)
   } catch (error) {
     return { kind: 'failed', error: error as Error }
-  } finally {
-    clearTimeout(timer)
   }
 }
 

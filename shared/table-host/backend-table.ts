@@ -3,7 +3,7 @@ import { readTableFile } from '../config/read-file.ts'
 import { readBackend } from '../config/table-backend.ts'
 import type { BackendKind, TableBackend } from '../config/table-backend.ts'
 import { TableFormatError } from '../config/table-file.ts'
-import { withTimeLimit } from '../report/time-limit.ts'
+import { withTimeLimit } from '../deadline.ts'
 import { httpSource } from './http-table.ts'
 import type { KeyedSource } from './key-table.ts'
 import { keyTable } from './key-table.ts'
@@ -34,7 +34,7 @@ export function openBackendTable(kind: BackendKind, path: string): ExternalTable
 
   async function asking<Answer>(ask: (source: KeyedSource) => Promise<Answer>): Promise<Answer> {
     const { source, timeoutMs } = await current()
-    return withTimeLimit(timeoutMs, 'it', ask(source))
+    return withTimeLimit(timeoutMs, 'no answer', ask(source))
   }
 
   const table = keyTable({

@@ -1,7 +1,7 @@
 import { createPool } from 'mysql2/promise'
 
 import type { SqlBackend } from '../config/table-backend.ts'
-import { withTimeLimit } from '../report/time-limit.ts'
+import { withTimeLimit } from '../deadline.ts'
 import type { SqlDatabase } from './sql-table.ts'
 
 const maxConnections = 4
@@ -27,7 +27,7 @@ export function openMysql({ place, username, password, database, tls, timeoutMs 
       const connection = await pool.getConnection()
       try {
         const asked = connection.execute({ sql: text, rowsAsArray: true }, [...values])
-        const [rows] = await withTimeLimit(timeoutMs, 'the database', asked)
+        const [rows] = await withTimeLimit(timeoutMs, 'no answer of the database', asked)
         connection.release()
         return Array.isArray(rows) ? rows.filter((row): row is unknown[] & typeof row => Array.isArray(row)) : []
       } catch (error) {
