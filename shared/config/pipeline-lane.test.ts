@@ -1,23 +1,13 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 
-import { loadConfiguration } from './load.ts'
 import type { Lanes } from './model.ts'
+import { pipelineLoader } from './testing.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'lane-'))
-after(() => rmSync(folder, { recursive: true }))
+const load = pipelineLoader()
 
 async function lanesOf(...pipeline: readonly string[]): Promise<Lanes> {
-  const paths = { smtpdConf: join(folder, 'smtpd.conf'), pipelineConf: join(folder, 'pipeline.conf') }
-  writeFileSync(
-    paths.smtpdConf,
-    'listen on 127.0.0.1 port 2525\naction "out" relay\nmatch from local for any action "out"\n',
-  )
-  writeFileSync(paths.pipelineConf, `${pipeline.join('\n')}\n`)
-  return (await loadConfiguration({ ...paths, hostname: 'mail.example.org' })).configuration.pipeline.lanes
+  return (await load(...pipeline)).lanes
 }
 
 const backOff = { firstMs: 30_000, longestMs: 1_800_000 }

@@ -1,20 +1,14 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 
-import { ConfigurationError, loadConfiguration } from './load.ts'
+import { ConfigurationError } from './load.ts'
 import type { NoticeSettings } from './model.ts'
+import { pipelineLoader } from './testing.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'notify-'))
-after(() => rmSync(folder, { recursive: true }))
+const loadWhole = pipelineLoader()
 
 async function load(...lines: readonly string[]): Promise<NoticeSettings> {
-  const paths = { smtpdConf: join(folder, 'smtpd.conf'), pipelineConf: join(folder, 'pipeline.conf') }
-  writeFileSync(paths.smtpdConf, 'listen on lo port 25\naction "out" relay\nmatch for any action "out"\n')
-  writeFileSync(paths.pipelineConf, lines.join('\n'))
-  return (await loadConfiguration({ ...paths, hostname: 'mail.example.org' })).configuration.pipeline.notices
+  return (await loadWhole(...lines)).notices
 }
 
 test('who is told of what, and how often', async () => {

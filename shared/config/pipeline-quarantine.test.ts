@@ -1,21 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 
-import { ConfigurationError, loadConfiguration } from './load.ts'
-import type { PipelineSettings } from './model.ts'
+import { ConfigurationError } from './load.ts'
+import { pipelineLoader } from './testing.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'quarantine-'))
-after(() => rmSync(folder, { recursive: true }))
-
-async function load(...lines: readonly string[]): Promise<PipelineSettings> {
-  const paths = { smtpdConf: join(folder, 'smtpd.conf'), pipelineConf: join(folder, 'pipeline.conf') }
-  writeFileSync(paths.smtpdConf, 'listen on lo port 25\naction "out" relay\nmatch for any action "out"\n')
-  writeFileSync(paths.pipelineConf, lines.join('\n'))
-  return (await loadConfiguration({ ...paths, hostname: 'mail.example.org' })).configuration.pipeline
-}
+const load = pipelineLoader()
 
 const reachable = 'dashboard listen "127.0.0.1:8080" url "https://mail.example.org/mail/"'
 
