@@ -1,5 +1,3 @@
-import { Readable } from 'node:stream'
-
 import type { Action, Configuration, LocalAction, PipelineSettings } from '../../shared/config/model.ts'
 import type { TableSet } from '../../shared/config/tables.ts'
 import { silentLog } from '../../shared/log.ts'
@@ -8,6 +6,7 @@ import type { LocalTarget } from '../../shared/mail/envelope.ts'
 import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
+import { stageMessage as messageInMemory } from '../../shared/pipeline/testing.ts'
 import type { Delivery } from './deliver-each.ts'
 
 const at = { file: 'smtpd.conf', line: 3, column: 1 }
@@ -55,9 +54,7 @@ export interface TestMessage {
 
 export function stageMessage(parts: TestMessage = {}): StageMessage {
   const { to = ['jane@example.org'], from = 'joe@example.net', edits = [], action = 'inbox' } = parts
-  const text = parts.content ?? 'Subject: Hello\r\n\r\nHow are you?\r\n'
-  const content = Buffer.from(text)
-  const headerBytes = text.indexOf('\r\n\r\n') + 4
+  const content = parts.content ?? 'Subject: Hello\r\n\r\nHow are you?\r\n'
   const recipients = to.map((mailbox) => ({
     mailbox: mailbox as Mailbox,
     ...(parts.original === undefined ? {} : { original: parts.original as Mailbox }),
@@ -71,21 +68,5 @@ export function stageMessage(parts: TestMessage = {}): StageMessage {
     origin: { kind: 'local' } as const,
     receivedAt: parts.receivedAt ?? Date.now(),
   }
-  return {
-    envelope,
-    pending: recipients.map((_, index) => index),
-    edits,
-    sizeBytes: content.length,
-    attempts: 0,
-    action,
-    stored: {
-      envelope,
-      edits: [],
-      revision: 'test',
-      locator: { segment: '', offset: 0, recordBytes: content.length, sizeBytes: content.length, headerBytes },
-      header: async () => content.subarray(0, headerBytes),
-      content: async () => content,
-      stream: (start = 0) => Readable.from([content.subarray(start)]),
-    },
-  }
+  return { ...messageInMemory(Buffer.from(content), envelope, edits), action }
 }

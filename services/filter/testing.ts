@@ -1,5 +1,3 @@
-import { Readable } from 'node:stream'
-
 import type { BannedPolicy, BannedSettings, PipelineSettings, Table, VirusSettings } from '../../shared/config/model.ts'
 import { openTables } from '../../shared/config/tables.ts'
 import { silentLog } from '../../shared/log.ts'
@@ -9,8 +7,11 @@ import type { Envelope, Origin } from '../../shared/mail/envelope.ts'
 import { applyEdits } from '../../shared/mail/header-edit.ts'
 import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import { newMessageId } from '../../shared/mail/message-id.ts'
-import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
+import type { StageContext } from '../../shared/pipeline/stage.ts'
+import { headerLength, stageMessage } from '../../shared/pipeline/testing.ts'
 import type { LookUp, MxRecord, Resolver } from '../../shared/resolver.ts'
+
+export { headerLength, stageMessage }
 
 /** What a test wants of DNS: `type name` and the records, or `'fails'`. What is not listed does not exist. */
 export type Zone = Readonly<Record<string, readonly string[] | 'fails'>>
@@ -76,31 +77,6 @@ export function testEnvelope(origin: Origin = stranger, reversePath: string | nu
     tags: [],
     origin,
     receivedAt,
-  }
-}
-
-export function headerLength(content: Buffer): number {
-  const end = content.indexOf('\r\n\r\n')
-  return end < 0 ? content.length : end + 4
-}
-
-export function stageMessage(content: Buffer, envelope: Envelope, edits: readonly HeaderEdit[] = []): StageMessage {
-  const headerBytes = headerLength(content)
-  return {
-    envelope,
-    pending: [0],
-    edits,
-    sizeBytes: content.length,
-    attempts: 0,
-    stored: {
-      envelope,
-      edits: [],
-      revision: '',
-      locator: { segment: '', offset: 0, recordBytes: 0, sizeBytes: content.length, headerBytes },
-      header: async () => content.subarray(0, headerBytes),
-      content: async () => content,
-      stream: () => Readable.from([content]),
-    },
   }
 }
 

@@ -1,5 +1,3 @@
-import { Readable } from 'node:stream'
-
 import type { Action, Configuration, LaneSettings, Listener, RelayAction, Table } from '../../shared/config/model.ts'
 import type { RelayLogin, TableSet } from '../../shared/config/tables.ts'
 import type { Clock } from '../../shared/clock.ts'
@@ -10,6 +8,7 @@ import type { Envelope } from '../../shared/mail/envelope.ts'
 import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
+import { stageMessage as messageInMemory } from '../../shared/pipeline/testing.ts'
 import type { BackOff, Lanes, RateGate } from '../../shared/queue/queues.ts'
 import type { LookUp, MxRecord, Resolver } from '../../shared/resolver.ts'
 
@@ -133,10 +132,8 @@ export interface TestMessage {
 }
 
 export function stageMessage(parts: TestMessage = {}): StageMessage {
-  const { to = ['jane@far.test'], edits = [] } = parts
-  const text = parts.content ?? 'Subject: Hello\r\n\r\nHow are you?\r\n'
-  const content = Buffer.from(text)
-  const headerBytes = text.indexOf('\r\n\r\n') + 4
+  const { to = ['jane@far.test'], edits = [], destination = 'far.test' } = parts
+  const content = Buffer.from(parts.content ?? 'Subject: Hello\r\n\r\nHow are you?\r\n')
   const envelope: Envelope = {
     id: '0mf4example000000' as MessageId,
     reversePath: 'joe@example.org' as Mailbox,
@@ -146,22 +143,5 @@ export function stageMessage(parts: TestMessage = {}): StageMessage {
     receivedAt: 0,
     ...parts.envelope,
   }
-  return {
-    envelope,
-    pending: envelope.recipients.map((_, index) => index),
-    edits,
-    sizeBytes: content.length,
-    attempts: 0,
-    action: 'out',
-    destination: parts.destination ?? 'far.test',
-    stored: {
-      envelope,
-      edits: [],
-      revision: 'test',
-      locator: { segment: '', offset: 0, recordBytes: content.length, sizeBytes: content.length, headerBytes },
-      header: async () => content.subarray(0, headerBytes),
-      content: async () => content,
-      stream: (start = 0) => Readable.from([content.subarray(start)]),
-    },
-  }
+  return { ...messageInMemory(content, envelope, edits), action: 'out', destination }
 }

@@ -3,7 +3,6 @@ import { spawnSync } from 'node:child_process'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import { after, before, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
@@ -17,12 +16,14 @@ import { generateKey } from '../../shared/dkim/generate-key.ts'
 import { silentLog } from '../../shared/log.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import type { Disposition } from '../../shared/mail/disposition.ts'
+import type { Envelope } from '../../shared/mail/envelope.ts'
 import { editMessage } from '../../shared/mail/header-edit.ts'
 import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import { newMessageId } from '../../shared/mail/message-id.ts'
 import { safeReport } from '../../shared/mail/safe-report.ts'
 import { sevenBitView } from '../../shared/pipeline/seven-bit-view.ts'
-import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
+import type { StageContext } from '../../shared/pipeline/stage.ts'
+import { headerLength, stageMessage } from '../../shared/pipeline/testing.ts'
 import type { LookUp } from '../../shared/resolver.ts'
 import { openSigner } from './index.ts'
 
@@ -78,7 +79,7 @@ async function signer(...dkim: readonly DkimKey[]): Promise<Signer> {
     clock,
     texts,
     sign: (content, edits = [], reversePath = 'jane@example.org') =>
-      stage.handle(stageMessage(Buffer.from(content as string), edits, reversePath as Mailbox), context),
+      stage.handle(stageMessage(Buffer.from(content as string), envelopeFrom(reversePath), edits), context),
     health: () => stage.health(),
     encodeFirst() {
       mutable.configuration = { pipeline: { ...mutable.configuration.pipeline, dkimSevenBit: true } }
@@ -90,37 +91,15 @@ async function signer(...dkim: readonly DkimKey[]): Promise<Signer> {
   }
 }
 
-function stageMessage(content: Buffer, edits: readonly HeaderEdit[], reversePath: Mailbox): StageMessage {
-  const headerBytes = headerLength(content)
-  const envelope = {
+function envelopeFrom(reversePath: string): Envelope {
+  return {
     id: newMessageId(receivedAt),
-    reversePath,
+    reversePath: reversePath as Mailbox,
     recipients: [{ mailbox: 'x@y.example' as Mailbox }],
     tags: [],
-    origin: { kind: 'local' as const },
+    origin: { kind: 'local' },
     receivedAt,
   }
-  return {
-    envelope,
-    pending: [0],
-    edits,
-    sizeBytes: content.length,
-    attempts: 0,
-    stored: {
-      envelope,
-      edits: [],
-      revision: '',
-      locator: { segment: '', offset: 0, recordBytes: 0, sizeBytes: content.length, headerBytes },
-      header: async () => content.subarray(0, headerBytes),
-      content: async () => content,
-      stream: () => Readable.from([content]),
-    },
-  }
-}
-
-function headerLength(content: Buffer): number {
-  const end = content.indexOf('\r\n\r\n')
-  return end < 0 ? content.length : end + 4
 }
 
 function editsOf(disposition: Disposition): readonly HeaderEdit[] {
@@ -339,7 +318,7 @@ test('with seven-bit what leaves is all ASCII, means the same, and its signature
   for (const content of [umlauts, umlauts.replace('Grüße', 'Grüße an alle\r\n'.repeat(30_000))]) {
     const edits = editsOf(await one.sign(content))
     assert.deepEqual(edits[0], { kind: 'seven-bit' })
-    const { stored } = stageMessage(Buffer.from(content), [], 'jane@example.org' as Mailbox)
+    const { stored } = stageMessage(Buffer.from(content), envelopeFrom('jane@example.org'))
     const view = await sevenBitView(stored)
     const message = leaving(await view.content(), edits)
     assert.ok(message.every((octet) => octet < 128))

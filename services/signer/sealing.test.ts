@@ -3,7 +3,6 @@ import { spawnSync } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import { after, before, test } from 'node:test'
 
 import { authenticate } from 'mailauth'
@@ -17,10 +16,12 @@ import { rawFields } from '../../shared/dkim/raw-field.ts'
 import { silentLog } from '../../shared/log.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import type { Disposition } from '../../shared/mail/disposition.ts'
+import type { Envelope } from '../../shared/mail/envelope.ts'
 import { applyEdits } from '../../shared/mail/header-edit.ts'
 import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import { newMessageId } from '../../shared/mail/message-id.ts'
-import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
+import type { StageContext } from '../../shared/pipeline/stage.ts'
+import { headerLength, stageMessage } from '../../shared/pipeline/testing.ts'
 import { openSigner } from './index.ts'
 
 let folder = ''
@@ -36,7 +37,6 @@ before(async () => {
 after(() => rm(folder, { recursive: true, force: true }))
 
 const receivedAt = 1_700_000_000_000
-const headerEnd = (content: Buffer): number => content.indexOf('\r\n\r\n') + 4
 
 function key(domain: string, selector = 'rsa', file = selector): DkimKey {
   return { domain, selector, keyFile: join(folder, `${file}.pem`), canonicalization: 'relaxed/relaxed' }
@@ -65,7 +65,7 @@ async function hop(domain: string, arcSeal = key(domain), dkim: readonly DkimKey
   } as unknown as StageContext
   const stage = await openSigner(context, 1)
   const run = (content: Buffer, edits: readonly HeaderEdit[]): Promise<Disposition> =>
-    stage.handle(stageMessage(content, edits), context)
+    stage.handle(stageMessage(content, envelope(), edits), context)
   return {
     events,
     run,
@@ -74,7 +74,7 @@ async function hop(domain: string, arcSeal = key(domain), dkim: readonly DkimKey
       const edits = [results(domain, arc)]
       const disposition = await run(content, edits)
       assert.equal(disposition.kind, 'pass')
-      const end = headerEnd(content)
+      const end = headerLength(content)
       const all = [...edits, ...((disposition.kind === 'pass' && disposition.edits) || [])]
       return Buffer.concat([applyEdits(content.subarray(0, end), all), content.subarray(end)])
     },
@@ -87,31 +87,14 @@ function results(authservId: string, arc: string, spf = 'spf=pass smtp.mailfrom=
   return { kind: 'prepend', fields }
 }
 
-function stageMessage(content: Buffer, edits: readonly HeaderEdit[]): StageMessage {
-  const headerBytes = headerEnd(content)
-  const envelope = {
+function envelope(): Envelope {
+  return {
     id: newMessageId(receivedAt),
     reversePath: 'jane@north.example' as Mailbox,
     recipients: [{ mailbox: 'x@far.example' as Mailbox }],
     tags: [],
-    origin: { kind: 'smtp' as const, address: '192.0.2.7' },
+    origin: { kind: 'smtp', address: '192.0.2.7' },
     receivedAt,
-  }
-  return {
-    envelope,
-    pending: [0],
-    edits,
-    sizeBytes: content.length,
-    attempts: 0,
-    stored: {
-      envelope,
-      edits: [],
-      revision: '',
-      locator: { segment: '', offset: 0, recordBytes: 0, sizeBytes: content.length, headerBytes },
-      header: async () => content.subarray(0, headerBytes),
-      content: async () => content,
-      stream: () => Readable.from([content]),
-    },
   }
 }
 
@@ -122,7 +105,7 @@ function recordOf(name: string): string {
 
 /** Our own verifier: `pass 2 south.example`. */
 async function verdict(message: Buffer): Promise<string> {
-  const end = headerEnd(message)
+  const end = headerLength(message)
   const preparation = new SignaturePreparation(rawFields(message.subarray(0, end)))
   const finish = prepareArc(preparation)
   preparation.body(message.subarray(end))
