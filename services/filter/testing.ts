@@ -9,38 +9,12 @@ import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import { newMessageId } from '../../shared/mail/message-id.ts'
 import type { StageContext } from '../../shared/pipeline/stage.ts'
 import { headerLength, stageMessage } from '../../shared/pipeline/testing.ts'
-import type { LookUp, MxRecord, Resolver } from '../../shared/resolver.ts'
+import type { Resolver } from '../../shared/resolver.ts'
+import { zoneResolver } from '../../shared/restrictions/testing.ts'
+import type { Zone } from '../../shared/restrictions/testing.ts'
 
-export { headerLength, stageMessage }
-
-/** What a test wants of DNS: `type name` and the records, or `'fails'`. What is not listed does not exist. */
-export type Zone = Readonly<Record<string, readonly string[] | 'fails'>>
-
-/** Answers from the zone at once; `asked` lists the questions. */
-export function zoneResolver(zone: Zone): Resolver & { readonly asked: string[] } {
-  const asked: string[] = []
-  async function answer<T>(type: string, name: string, read: (record: string) => T): Promise<LookUp<T>> {
-    asked.push(`${type} ${name}`)
-    const records = zone[`${type} ${name.toLowerCase()}`]
-    if (records === undefined) return { kind: 'absent', name: true }
-    if (records === 'fails') return { kind: 'failed', error: new Error('SERVFAIL') }
-    return { kind: 'found', records: records.map(read) }
-  }
-  const text = (record: string): string => record
-  const mx = (record: string): MxRecord => {
-    const [priority, exchange = ''] = record.split(' ')
-    return { priority: Number(priority), exchange }
-  }
-  return {
-    asked,
-    mx: (name) => answer('mx', name, mx),
-    a: (name) => answer('a', name, text),
-    aaaa: (name) => answer('aaaa', name, text),
-    txt: (name) => answer('txt', name, text),
-    ptr: (address) => answer('ptr', address, text),
-    close: () => {},
-  }
-}
+export { headerLength, stageMessage, zoneResolver }
+export type { Zone }
 
 /** A list as it stands in a configuration. */
 export function listTable(...list: readonly string[]): Table {
