@@ -17,7 +17,11 @@ interface Seen {
 }
 
 /** What came of a message whose work ends so. */
-async function run(entrance: Entrance, work: () => Promise<Disposition>): Promise<Seen> {
+async function run(
+  entrance: Entrance,
+  work: () => Promise<Disposition>,
+  signal = new AbortController().signal,
+): Promise<Seen> {
   const calls: string[] = []
   const backOff: BackOff = {
     enter: async () => entrance,
@@ -30,7 +34,7 @@ async function run(entrance: Entrance, work: () => Promise<Disposition>): Promis
     pauses: async () => new Map(),
   }
   const events = { suspended: ({ reply }: { reply: { code: number } }) => void calls.push(`told ${reply.code}`) }
-  const context = stageContext({ backOff, events })
+  const context = { ...stageContext({ backOff, events }), signal }
   const disposition = await withBackOff(stageMessage(), context, 'far.test', { backOff: pause }, work)
   return { calls, disposition }
 }
@@ -91,6 +95,12 @@ test('a probe tells what it found, and gives its place back when it breaks off',
     run(probe, () => Promise.reject(new Error('broke'))),
     /broke/,
   )
+})
+
+test('a process that ends in the middle of an attempt suspends nothing, and gives the place of its probe back', async () => {
+  const unreached = async () => settled([attempt('451 4.4.1 No mail server answered', undefined)])
+  assert.deepEqual((await run({ kind: 'open' }, unreached, AbortSignal.abort())).calls, [])
+  assert.deepEqual((await run({ kind: 'probe' }, unreached, AbortSignal.abort())).calls, ['leave not worked'])
 })
 
 test('while Redis is away the back-off holds nobody up', async () => {

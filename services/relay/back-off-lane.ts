@@ -26,7 +26,7 @@ export async function withBackOff(
   work: () => Promise<Disposition>,
 ): Promise<Disposition> {
   if (pause === 'off') return work()
-  const { clock, configuration, events, log } = context
+  const { clock, configuration, events, log, signal } = context
   const { backOff } = context.queues
   const holder = randomUUID()
   const ttlMs = (configuration.pipeline.queues.get('relay')?.timeoutMs ?? 0) + graceMs
@@ -40,7 +40,8 @@ export async function withBackOff(
   let found: Found = { kind: 'nothing' }
   try {
     const disposition = await work()
-    found = findingOf(disposition)
+    // What broke off because we end, or because the time of the queue is over, says nothing about the destination.
+    if (!signal.aborted) found = findingOf(disposition)
     return disposition
   } finally {
     await learn(found).catch((error: unknown) => {
