@@ -10,11 +10,13 @@ const mostSyncTries = 50
 
 /**
  * Lines of the log on their way to a file descriptor: gathered, and written in order without waiting. When nobody reads them any more (EPIPE) they are
- * dropped from then on: a mail server outlives the reader of its log.
+ * dropped from then on: a mail server outlives the reader of its log. What cannot be written otherwise (a full disk) is lost, and what comes later is tried.
  */
 export class LogOutput {
   readonly #fd: number
   #waiting = ''
+  /** The rest of what was begun to be written, while a reader stands still. */
+  #rest: Buffer = Buffer.alloc(0)
   #isWriting = false
   #isGone = false
 
@@ -40,17 +42,16 @@ export class LogOutput {
 
   /** Writes what waits before it returns; at the end of the process. */
   flushSync(): void {
-    let octets = Buffer.from(this.#waiting)
+    let octets = Buffer.concat([this.#rest, Buffer.from(this.#waiting)])
+    this.#rest = Buffer.alloc(0)
     this.#waiting = ''
     for (let tries = 0; octets.length > 0 && !this.#isGone && tries < mostSyncTries;) {
       try {
         octets = octets.subarray(writeSync(this.#fd, octets))
       } catch (error) {
-        if (!isBusy(error)) this.#isGone = true
-        else {
-          tries += 1
-          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, retryMs)
-        }
+        if (!isBusy(error)) return this.#lose(error)
+        tries += 1
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, retryMs)
       }
     }
   }
@@ -58,19 +59,34 @@ export class LogOutput {
   #send(octets: Buffer): void {
     write(this.#fd, octets, (error, written) => {
       if (error !== null && !isBusy(error)) {
-        this.#isGone = true
-        this.#waiting = ''
-        return
+        this.#lose(error)
+        return this.#next()
       }
       const rest = octets.subarray(error === null ? written : 0)
-      if (rest.length > 0) {
-        if (error === null) this.#send(rest)
-        else setTimeout(() => this.#send(rest), retryMs)
-        return
-      }
-      this.#isWriting = false
-      if (this.#waiting.length >= blockLength) this.flush()
+      if (rest.length === 0) return this.#next()
+      if (error === null) return this.#send(rest)
+      this.#rest = rest
+      setTimeout(() => this.#resume(), retryMs)
     })
+  }
+
+  /** `flushSync` may have written it meanwhile. */
+  #resume(): void {
+    const rest = this.#rest
+    this.#rest = Buffer.alloc(0)
+    if (rest.length === 0) this.#next()
+    else this.#send(rest)
+  }
+
+  #next(): void {
+    this.#isWriting = false
+    if (this.#waiting.length >= blockLength) this.flush()
+  }
+
+  #lose(error: unknown): void {
+    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') return
+    this.#isGone = true
+    this.#waiting = ''
   }
 }
 
