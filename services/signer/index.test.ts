@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -11,7 +11,7 @@ import { dkimVerify } from 'mailauth/lib/dkim/verify.js'
 
 import type { DkimKey } from '../../shared/config/model.ts'
 import { dkimRecord } from '../../shared/dkim/dns-record.ts'
-import { readSuccessors, successorFile, writeSuccessors } from '../../shared/dkim/successors.ts'
+import { listPath, readSuccessors, successorFile, writeSuccessors } from '../../shared/dkim/successors.ts'
 import { generateKey } from '../../shared/dkim/generate-key.ts'
 import { silentLog } from '../../shared/log.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
@@ -392,6 +392,27 @@ test('a new key signs when its own record is in the DNS, the old one until then,
   assert.equal(await selectorOf(restarted), 'next')
   assert.deepEqual(await restarted.health(), [])
   await restarted.close()
+})
+
+test('a next key that is made while the DNS is asked about the one before is not forgotten', async (t) => {
+  const { key, record } = await succeeded('overtaken')
+  const [next] = await readSuccessors(key)
+  assert.ok(next !== undefined)
+  const another = { ...next, selector: 'another', madeAt: receivedAt + 1 }
+  const one = await signer(key)
+  t.after(() => one.close())
+  const fileOf = async () => (await stat(listPath(key))).ino
+  const answered = new Promise<number>((resolve) => {
+    t.mock.method(one.texts, 'get', async () => {
+      await writeSuccessors(key, [{ ...next, visibleAt: 7 }, another])
+      resolve(await fileOf())
+      return { kind: 'found', records: [record] }
+    })
+  })
+  one.clock.at += 60_000
+  assert.equal(await selectorOf(one), 'rsa')
+  for (const before = await answered; (await fileOf()) === before;) await nextTurn()
+  assert.deepEqual(await readSuccessors(key), [{ ...next, visibleAt: 7 }, another])
 })
 
 test('while it is not known which key is in use the mail waits', async () => {

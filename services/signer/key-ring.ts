@@ -169,10 +169,10 @@ class KeySlot {
     const last = successors.at(-1)
     if (last === undefined || last.visibleAt !== undefined) return successors
     const nowAt = clock.now()
-    if (this.#seen.has(last.selector)) return seenBy(successors, nowAt)
+    if (this.#seen.has(last.selector)) return seenBy(successors, last.selector, nowAt)
     if (nowAt - this.#askedAt >= askAgainMs) {
       this.#askedAt = nowAt
-      this.#look(successors, last).catch((error: unknown) =>
+      this.#look(last).catch((error: unknown) =>
         log.warn({ err: error, keyFile: last.keyFile }, 'a new DKIM key cannot be looked after'),
       )
     }
@@ -180,17 +180,19 @@ class KeySlot {
   }
 
   /** A key whose record is there signs from now on, and that is written down for the others, and for the next start. */
-  async #look(successors: readonly Successor[], last: Successor): Promise<void> {
+  async #look(last: Successor): Promise<void> {
     const { clock, log, resolver } = this.#parts
     const domain = this.entry.domain.toLowerCase()
     const record = dkimRecord(await readFile(last.keyFile, 'utf8'), last.selector, domain)
     if ((await publicationOf(record, resolver)).kind !== 'published') return
     this.#seen.add(last.selector)
     log.info({ domain, selector: last.selector }, 'the record of the new DKIM key is there: it signs from now on')
-    await writeSuccessors(this.entry, seenBy(successors, clock.now()))
+    // Read again: while the DNS was asked another signer may have seen it, and a next key may have been made.
+    const successors = await readSuccessors(this.entry)
+    await writeSuccessors(this.entry, seenBy(successors, last.selector, clock.now()))
   }
 }
 
-function seenBy(successors: readonly Successor[], visibleAt: number): readonly Successor[] {
-  return successors.map((one, index) => (index === successors.length - 1 ? { ...one, visibleAt } : one))
+function seenBy(successors: readonly Successor[], selector: string, nowAt: number): readonly Successor[] {
+  return successors.map((one) => (one.selector === selector ? { visibleAt: nowAt, ...one } : one))
 }
