@@ -53,6 +53,13 @@ test('dkim generate makes a key that its line in pipeline.conf signs with, and n
     assert.equal((await ctl('dkim', 'generate', ...words)).code, 2, words.join(' '))
 })
 
+test('a key that signs and seals has one record to publish', async () => {
+  const { configure, ctl } = await site('seal')
+  const [record = '', line = ''] = (await ctl('dkim', 'generate', 'example.org', 'main')).out.split('\n')
+  await configure(line, line.replace('dkim', 'arc seal'))
+  assert.equal((await ctl('dkim', 'record')).out, record)
+})
+
 test('dkim rotate makes a key like the old one, which signs until the record is there; asked again it is the same', async () => {
   const { home, configure, ctl } = await site('rotate')
   const keyFile = join(home, 'main.key')

@@ -101,7 +101,7 @@ async function status(invocation: Invocation): Promise<number> {
   const { terminal, options, operands } = invocation
   const { configuration } = await loadPlace(invocation)
   const domain = operands.length === 0 ? undefined : domainOperand(invocation)
-  const keys = distinct(keysFor(configuration, domain))
+  const keys = keysFor(configuration, domain)
   if (keys.length === 0) throw noKey(domain)
   const resolver = createResolver({ servers: configuration.pipeline.resolvers })
   const states: KeyState[] = []
@@ -115,12 +115,6 @@ async function status(invocation: Invocation): Promise<number> {
   return states.some(({ use, publication }) => use === 'signs' && isWrong(publication))
     ? exitCodes.failed
     : exitCodes.done
-}
-
-/** One key may both sign and seal. */
-function distinct(keys: readonly DkimKey[]): readonly DkimKey[] {
-  const byName = new Map(keys.map((key) => [`${key.domain} ${key.selector} ${key.keyFile}`, key]))
-  return [...byName.values()]
 }
 
 async function statesOf(key: DkimKey, fallback: string, resolver: Resolver): Promise<readonly KeyState[]> {

@@ -35,12 +35,13 @@ async function run(invocation: Invocation): Promise<number> {
   return exitCodes.done
 }
 
-/** Those that sign and seal for a domain, or all. */
+/** Those that sign and seal for a domain, or all; one that does both is there once. */
 export function keysFor({ pipeline }: Configuration, domain: string | undefined): readonly DkimKey[] {
   const { dkim, arcSeal } = pipeline
-  return [...dkim, ...(arcSeal === undefined ? [] : [arcSeal])].filter(
+  const keys = [...dkim, ...(arcSeal === undefined ? [] : [arcSeal])].filter(
     (key) => domain === undefined || key.domain === '*' || key.domain === domain,
   )
+  return [...new Map(keys.map((key) => [`${key.domain} ${key.selector} ${key.keyFile}`, key])).values()]
 }
 
 /** The record of the key that signs for this line of pipeline.conf; a key for every domain gets that of `fallback`. */

@@ -23,10 +23,9 @@ writeFileSync(
   'users from any\nspam junk 6\nspam reject 15\nqueue "filter" concurrency 9\nrestrict rcpt permit\n',
 )
 
+const environment: Readonly<Record<string, string>> = { SMTPD_HOSTNAME: 'mx.example.org' }
 const control = (...args: readonly string[]) =>
-  runTrimmed(['config', ...args, '-f', smtpdConf, '-p', pipelineConf, '-d', folder], {
-    SMTPD_HOSTNAME: 'mx.example.org',
-  })
+  runTrimmed(['config', ...args, '-f', smtpdConf, '-p', pipelineConf, '-d', folder], environment)
 
 /** Words of each line. */
 const words = (out: string) => out.split('\n').map((line) => line.trim().split(/\s{2,}/))
@@ -61,6 +60,33 @@ test('config diff has what is written, config defaults what holds without', asyn
     ['pipeline.spam.junk', '5', 'default'],
   ])
   assert.deepEqual((await control('diff', 'pipeline.dane')).out, '')
+})
+
+test('config diff has nothing that no line says, and the name of this host where one does', async () => {
+  assert.ok(words((await control('diff')).out).every(([, , place]) => place !== 'default'))
+  const [named, ca] = [join(folder, 'named.conf'), join(folder, 'ca.pem')]
+  const withCa = join(folder, 'with-ca.conf')
+  writeFileSync(named, 'hostname "mail.example.org"\n')
+  writeFileSync(ca, '')
+  writeFileSync(
+    withCa,
+    `mta limit for domain a.org inet6\nca x cert "${ca}"\nlisten on lo port 2525\nmatch for any reject\n`,
+  )
+  const diff = (names: Readonly<Record<string, string>>) =>
+    runTrimmed(['config', 'diff', '-f', withCa, '-p', named, '-d', folder], names)
+  const differing = words((await diff({})).out)
+  assert.deepEqual(differing[0], ['hostname', 'mail.example.org', `${named}:1`])
+  assert.deepEqual(
+    differing.filter(([path]) => /^cas|family$/.test(path ?? '')),
+    [
+      ['cas.x', ca, `${withCa}:2`],
+      ['limits.mtaDomains.a.org.family', '6', `${withCa}:1`],
+    ],
+  )
+  assert.ok(
+    words((await diff(environment)).out).every(([path]) => path !== 'hostname'),
+    'the environment decides',
+  )
 })
 
 test('config types are those of tables', async () => {

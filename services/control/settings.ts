@@ -1,5 +1,5 @@
 import { closest } from '../../shared/config/diagnostic.ts'
-import { defaultSettings, settingsOf } from '../../shared/config/settings.ts'
+import { defaultSettings, isOfHost, settingsOf } from '../../shared/config/settings.ts'
 import type { Setting } from '../../shared/config/settings.ts'
 import { tableTypes } from '../../shared/config/table-source.ts'
 import type { Json } from '../../shared/config/to-json.ts'
@@ -43,7 +43,9 @@ async function settingsFor(action: Exclude<SettingAction, 'types'>, invocation: 
   const defaults = await defaultSettings(hostname)
   if (action === 'defaults') return defaults
   const usual = new Map(defaults.map(({ path, value }) => [path, JSON.stringify(value)]))
-  return settingsOf(place).filter(({ path, value }) => usual.get(path) !== JSON.stringify(value))
+  return settingsOf(place).filter(({ path, value, place: stated }) =>
+    isOfHost(path) ? stated !== undefined : usual.get(path) !== JSON.stringify(value),
+  )
 }
 
 /** The value of that path, or all values below it. @throws ControlError when the model has no such path */

@@ -97,6 +97,7 @@ export async function loadConfiguration(options: LoadOptions): Promise<LoadedCon
   const errors = diagnostics.filter((one) => one.severity === 'error')
   if (errors.length > 0) throw new ConfigurationError(diagnostics)
   const { setBy } = policy
+  if (options.hostname !== undefined) setBy.delete('hostname')
   return { configuration: deepFreeze(configuration), warnings: diagnostics, statedAt: pipeline.statedAt, setBy, texts }
 }
 

@@ -173,9 +173,10 @@ function parseStatement(draft: PipelineDraft): void {
     }
     draft.stated.add(first.text)
     draft.statedAt.set(first.text, first.span)
-    const before = draft.settings
+    const { settings: before, hostname } = draft
     parse(draft)
     noteChanges(draft.policy.setBy, 'pipeline', before, draft.settings, first.span)
+    noteChanges(draft.policy.setBy, 'hostname', hostname, draft.hostname, first.span)
   } catch (error) {
     if (!(error instanceof StatementFault)) throw error
     reader.recover()

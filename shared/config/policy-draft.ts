@@ -79,6 +79,9 @@ export interface PolicyDraft {
   queueKey: string | undefined
 }
 
+/** Of `srs ttl`, where it is not written. */
+export const usualSrsTtlDays = 4
+
 type MtaDomain = Limits['mtaDomains'] extends ReadonlyMap<string, infer Own> ? Own : never
 
 export function newPolicyDraft(
@@ -122,7 +125,7 @@ export function newPolicyDraft(
     limits: { mta: new Map(), mtaDomains, mda: new Map(), scheduler: new Map() },
     srsKey: undefined,
     srsBackupKey: undefined,
-    srsTtlDays: 4,
+    srsTtlDays: usualSrsTtlDays,
     queueCompression: false,
     queueEncryption: undefined,
     queueKey: undefined,

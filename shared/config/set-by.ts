@@ -1,4 +1,5 @@
 import type { Span } from './diagnostic.ts'
+import { usualSrsTtlDays } from './policy-draft.ts'
 import type { PolicyDraft } from './policy-draft.ts'
 
 /** Where settings got their values: by path in the model, `pipeline.spam.junk`. What nothing changed has no entry. */
@@ -29,7 +30,9 @@ export function placeOf(setBy: ReadonlyMap<string, Span>, path: string): Span | 
 /** Settings of smtpd.conf that are single values, by their names in the model. */
 export function policySettings(draft: PolicyDraft): Readonly<Record<string, unknown>> {
   const { queueTtlMs, maxMessageBytes, maxRecipients, maxMailsPerSession, subAddressDelimiter } = draft
-  const { bounceWarnMs, admd, ciphers, limits, socket, srsKey, srsBackupKey, srsTtlDays } = draft
+  const { bounceWarnMs, admd, cas, ciphers, limits, mtaDomains, socket, srsKey, srsBackupKey, srsTtlDays } = draft
+  // The usual time comes into the model with the key.
+  const isSrsTtl = srsKey !== undefined || srsTtlDays !== usualSrsTtlDays
   return {
     queueTtlMs,
     maxMessageBytes,
@@ -38,10 +41,11 @@ export function policySettings(draft: PolicyDraft): Readonly<Record<string, unkn
     subAddressDelimiter,
     bounceWarnMs,
     authservId: admd,
+    cas: new Map(cas),
     ciphers,
-    limits,
+    limits: { ...limits, mtaDomains: new Map(mtaDomains) },
     socket,
-    srs: { key: srsKey, backupKey: srsBackupKey, ttlDays: srsTtlDays },
+    srs: { key: srsKey, backupKey: srsBackupKey, ttlDays: isSrsTtl ? srsTtlDays : undefined },
     atRest: { compression: draft.queueCompression, encryption: draft.queueEncryption, key: draft.queueKey },
   }
 }

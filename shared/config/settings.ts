@@ -35,7 +35,12 @@ export async function defaultSettings(hostname: string): Promise<readonly Settin
     [paths.pipelineConf, ''],
   ])
   const loaded = await loadConfiguration({ ...paths, texts, hostname })
-  return settingsOf(loaded).filter(({ path }) => !/^(?:rules|socket|hostname|authservId)\b/.test(path))
+  return settingsOf(loaded).filter(({ path }) => !isOfHost(path) && !path.startsWith('rules.'))
+}
+
+/** Whether the value is another one on each host where nothing is written. */
+export function isOfHost(path: string): boolean {
+  return /^(?:socket|hostname|authservId)\b/.test(path)
 }
 
 interface Leaf {
