@@ -11,7 +11,14 @@ import { createMetrics } from './metrics.ts'
 
 function copy(code: number, enhanced: string, text: string): AttemptFields {
   const id = '0mi8v2c4bm00000001' as MessageId
-  return { id, recipient: 'jane@far.test' as Mailbox, stage: 'relay', reply: { code, enhanced, text }, ageMs: 1 }
+  return {
+    id,
+    recipient: 'jane@far.test' as Mailbox,
+    rcpt: 0,
+    stage: 'relay',
+    reply: { code, enhanced, text },
+    ageMs: 1,
+  }
 }
 
 test('a refusal is told with what it is about, and counted by that; what is taken has no class', async (t) => {

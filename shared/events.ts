@@ -20,6 +20,8 @@ export interface SessionFields {
 export interface AttemptFields {
   readonly id: MessageId
   readonly recipient: Mailbox
+  /** Index into the envelope's recipients: two copies may have one address. */
+  readonly rcpt: number
   readonly stage: string
   readonly reply: Reply
   readonly remoteMta?: string | undefined
@@ -31,6 +33,12 @@ export interface AttemptFields {
   readonly action?: string | undefined
   /** Since acceptance. */
   readonly ageMs: number
+}
+
+/** Copies of a message, as indexes into the envelope's recipients. */
+export interface CopiesFields {
+  readonly id: MessageId
+  readonly rcpt: readonly number[]
 }
 
 /**
@@ -98,12 +106,23 @@ export interface Events {
     readonly tls?: string | undefined
     /** Where it came from before a content filter handed it over: `mail.example.net[192.0.2.7]:4711 as ABC`. */
     readonly upstream?: string | undefined
+    /** The Message-ID field, at most 256 characters of it. */
+    readonly messageId?: string | undefined
     readonly tookMs?: number | undefined
+  }): void
+  /** On disk, and made here: a report, a notice, a message of an operator. */
+  made(fields: {
+    readonly id: MessageId
+    readonly from: ReversePath
+    readonly to: readonly Mailbox[]
+    readonly sizeBytes: number
   }): void
   /** The rules sent recipients somewhere; `rule` is file:line. */
   routed(fields: {
     readonly id: MessageId
     readonly to: readonly Mailbox[]
+    /** Indexes of `to` into the envelope's recipients. */
+    readonly rcpt: readonly number[]
     readonly rule: string
     readonly queue: string
     readonly action?: string | undefined
@@ -187,15 +206,16 @@ export interface Events {
   }): void
   /** A bounce that could not be delivered is dropped. */
   doubleBounced(fields: { readonly id: MessageId; readonly recipient: Mailbox; readonly reply: Reply }): void
-  discarded(fields: { readonly id: MessageId; readonly stage: string; readonly reason: string }): void
-  held(fields: {
-    readonly id: MessageId
-    readonly stage: string
-    readonly reason: string
-    readonly quarantine?: string
-  }): void
-  released(fields: { readonly id: MessageId; readonly stage: string; readonly by: string }): void
-  removed(fields: { readonly id: MessageId; readonly by: string }): void
+  discarded(fields: CopiesFields & { readonly stage: string; readonly reason: string }): void
+  held(
+    fields: CopiesFields & {
+      readonly stage: string
+      readonly reason: string
+      readonly quarantine?: string
+    },
+  ): void
+  released(fields: CopiesFields & { readonly stage: string; readonly by: string }): void
+  removed(fields: CopiesFields & { readonly by: string }): void
   scheduled(fields: { readonly id: MessageId; readonly by: string }): void
   /** An operator ended the attempts: its sender gets a report. */
   returned(fields: { readonly id: MessageId; readonly by: string }): void
@@ -251,6 +271,7 @@ export function createEvents(parts: {
     banned: (fields) => emit('banned', 'warn', fields),
     filterReport: (fields) => emit('filter report', 'info', fields),
     received: (fields) => emit('received', 'info', fields),
+    made: (fields) => emit('made', 'info', fields),
     routed: (fields) => emit('routed', 'debug', fields),
     filtered: (fields) => emit('filtered', 'info', fields),
     judged: (fields) => emit('judged', 'info', fields),

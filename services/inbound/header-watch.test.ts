@@ -36,6 +36,13 @@ test('the From field is read with its folding', () => {
   )
 })
 
+test('the Message-ID is told without its folding, and the first one counts', () => {
+  const text = 'Message-ID:\r\n <a@example.org>\r\nmessage-id: <b@example.org>\r\n\r\nMessage-ID: <c@example.org>\r\n'
+  assert.equal(watch(text, 9).facts().messageId, '<a@example.org>')
+  assert.equal(watch('Subject: x\r\n\r\n', 9).facts().messageId, undefined)
+  assert.equal(watch(`Message-ID: <${'x'.repeat(500)}>\r\n\r\n`, 9).facts().messageId?.length, 256)
+})
+
 test('a header section without end is cut at the limit', () => {
   const seen = watch(`X: ${'y'.repeat(500)}\r\n`.repeat(10), 64, 1000)
   assert.equal(seen.tooLong, true)

@@ -1,6 +1,7 @@
 import { hopsField } from './header-checks.ts'
 
 const hopsName = hopsField.toLowerCase()
+const maxIdLength = 256
 const sectionEnd = Buffer.from('\r\n\r\n')
 
 /** What acceptance must know of the header section. */
@@ -13,6 +14,8 @@ export interface HeaderFacts {
   readonly names: ReadonlySet<string>
   /** The first From field as it stands, folding included. */
   readonly from?: string
+  /** Of the first Message-ID field, at most 256 characters. */
+  readonly messageId?: string
 }
 
 /**
@@ -55,6 +58,7 @@ export class HeaderWatch {
     let hops = 0
     let carriedHops = 0
     let from: string | undefined
+    let messageId: string | undefined
     for (let start = 0; start < section.length;) {
       const end = section.indexOf('\r\n', start)
       const first = section.charCodeAt(start)
@@ -66,13 +70,22 @@ export class HeaderWatch {
           if (name === 'received') hops += 1
           else if (name === hopsName) carriedHops = Math.max(carriedHops, countIn(fieldAt(section, colon + 1)))
           else if (name === 'from') from ??= fieldAt(section, colon + 1)
+          else if (name === 'message-id')
+            messageId ??= fieldAt(section, colon + 1)
+              .trim()
+              .slice(0, maxIdLength)
         }
       }
       if (end < 0) break
       start = end + 2
     }
-    const facts = { hops: hops + carriedHops, carriedHops, names }
-    return from === undefined ? facts : { ...facts, from }
+    return {
+      hops: hops + carriedHops,
+      carriedHops,
+      names,
+      ...(from === undefined ? {} : { from }),
+      ...(messageId === undefined ? {} : { messageId }),
+    }
   }
 
   #take(part: Buffer): void {

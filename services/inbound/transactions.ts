@@ -72,6 +72,12 @@ const misconfigured: Reply = { code: 451, enhanced: '4.3.5', text: 'Server confi
 const foreignSender: Reply = { code: 553, enhanced: '5.7.1', text: 'Sender address is not yours to use' }
 
 /** A message on its way to the spool. */
+interface Acceptance {
+  readonly sizeBytes: number
+  readonly messageId: string | undefined
+  readonly tookMs: number
+}
+
 interface Incoming {
   readonly content: IncomingContent
   readonly filtered: FilteredContent | undefined
@@ -488,6 +494,7 @@ export class MailTransactions {
     const envelope = envelopeOf(transaction, listener, at)
     const trace = filtered === undefined ? this.#trace(transaction, at) : ''
     const edits = acceptanceEdits({ transaction, listener, hostname, facts, trace, at })
+    let accepted: Envelope
     try {
       const verdict = await this.#checkHeader((filtered ?? receiver).section(), trace, facts)
       const found = bothFindings(verdict, checked?.findings)
@@ -503,12 +510,14 @@ export class MailTransactions {
       if (early?.disposition.kind === 'reject') receiver.refuse(early.disposition.reply)
       if (receiver.fault !== undefined) return this.#refuse('data', receiver.fault)
       await pipeline.accept(sent, content, edits, found?.fate ?? early)
+      accepted = sent
     } catch (error) {
       await content.abort().catch(() => undefined)
       return this.#refuse('data', this.#failed(error))
     }
     this.messages += 1
-    this.#received(transaction, receiver.sizeBytes, this.#reception.monotonic() - startedAt)
+    const { sizeBytes } = receiver
+    this.#received(accepted, { sizeBytes, messageId: facts.messageId, tookMs: this.#reception.monotonic() - startedAt })
     return { code: 250, enhanced: '2.0.0', text: `Ok: queued as ${transaction.id}` }
   }
 
@@ -552,12 +561,12 @@ export class MailTransactions {
     for (const warning of found?.warnings ?? []) reportFilter({ session: id, listener: name, address, ...warning })
   }
 
-  #received(transaction: Transaction, sizeBytes: number, tookMs: number): void {
-    const { origin } = transaction
+  #received(envelope: Envelope, { sizeBytes, messageId, tookMs }: Acceptance): void {
+    const { id, reversePath, recipients, origin } = envelope
     this.#reception.events.received({
-      id: transaction.id,
-      from: transaction.reversePath,
-      to: transaction.recipients.map((recipient) => recipient.mailbox),
+      id,
+      from: reversePath,
+      to: recipients.map((recipient) => recipient.mailbox),
       sizeBytes,
       listener: origin.listener,
       address: origin.address,
@@ -565,6 +574,7 @@ export class MailTransactions {
       user: origin.user,
       tls: origin.tls?.version,
       upstream: origin.upstream && formatUpstream(origin.upstream),
+      messageId,
       tookMs: Math.round(tookMs * 10) / 10,
     })
   }

@@ -67,7 +67,7 @@ export async function holdJob(parts: JobOperationParts, job: JobSummary, by: str
     data.rcpt.map((recipient) => ({ id: data.id, recipient, kind, stage: queue, at: clock.now(), reason }))
   await spool.settle(outcomes('held'))
   if (await queues.hold(queue, jobId, reason)) {
-    events.held({ id: data.id, stage: queue, reason })
+    events.held({ id: data.id, rcpt: data.rcpt, stage: queue, reason })
     return true
   }
   await spool.settle(outcomes('released'))
@@ -87,7 +87,7 @@ export async function releaseJob(parts: JobOperationParts, { jobId, data }: JobS
     ),
   )
   if (!(await queues.release(jobId))) return false
-  events.released({ id: data.id, stage, by })
+  events.released({ id: data.id, rcpt: data.rcpt, stage, by })
   return true
 }
 

@@ -112,7 +112,7 @@ async function drop(parts: OperationParts, id: MessageId, by: string): Promise<n
   await spool.settle(
     pending.map((recipient) => ({ id, recipient, kind: 'removed', stage, at, reason }) satisfies OutcomeRecord),
   )
-  events.removed({ id, by })
+  events.removed({ id, rcpt: pending, by })
   const taken: string[] = []
   for (const job of jobs) if (!(await queues.remove(job.queue, job.jobId))) taken.push(job.jobId)
   if (taken.length > 0)

@@ -55,12 +55,12 @@ export function createQuarantine({ queues, spool, events, clock }: QuarantinePar
     async release({ id, recipient, jobId, stage, kind }, by) {
       await spool.settle([{ id, recipient, kind: 'released', stage, at: clock.now(), quarantine: kind }])
       await queues.releaseOne(jobId, recipient)
-      events.released({ id, stage, by })
+      events.released({ id, rcpt: [recipient], stage, by })
     },
     async remove({ id, recipient, jobId, stage }, by) {
       await spool.settle([{ id, recipient, kind: 'removed', stage, at: clock.now(), reason: `removed by ${by}` }])
       await queues.removeOne(jobId, recipient)
-      events.removed({ id, by })
+      events.removed({ id, rcpt: [recipient], by })
     },
   }
 }

@@ -103,7 +103,7 @@ async function passOn(
   await parts.queues.add(plan.jobs)
   parts.events.passed({ id: envelope.id, stage: queue, tag: disposition.tag, tookMs: step.tookMs })
   for (const { data, queue: next, rule } of plan.jobs) {
-    parts.events.routed({ id: data.id, to: data.to, rule, queue: next, action: data.action, tags })
+    parts.events.routed({ id: data.id, to: data.to, rcpt: data.rcpt, rule, queue: next, action: data.action, tags })
   }
   if (plan.refused.length === 0) return { kind: 'done' }
   const refused = plan.refused.map(({ recipient, reply }) => ({ recipient, reply, reached: 'local' as const }))
@@ -124,7 +124,15 @@ export async function reroute(parts: AdvanceParts, step: Step, jobId: string): P
   const reason = `the configuration has no action "${job.action ?? ''}" for the queue ${queue} any more`
   parts.events.requeued({ id: envelope.id, reason })
   for (const { data, queue: next, rule } of plan.jobs) {
-    parts.events.routed({ id: data.id, to: data.to, rule, queue: next, action: data.action, tags: envelope.tags })
+    parts.events.routed({
+      id: data.id,
+      to: data.to,
+      rcpt: data.rcpt,
+      rule,
+      queue: next,
+      action: data.action,
+      tags: envelope.tags,
+    })
   }
   if (plan.refused.length === 0) return { kind: 'done' }
   const refused = plan.refused.map(({ recipient, reply }) => ({ recipient, reply, reached: 'local' as const }))
@@ -204,13 +212,14 @@ async function holdBack(
 ): Promise<JobResult> {
   const why = { reason, ...(quarantine === undefined ? {} : { quarantine }) }
   await parts.spool.settle(outcomesForAll(parts, step, 'held', reason).map((outcome) => ({ ...outcome, ...why })))
-  parts.events.held({ id: step.message.envelope.id, stage: step.queue, ...why })
+  parts.events.held({ id: step.message.envelope.id, rcpt: step.message.pending, stage: step.queue, ...why })
   return { kind: 'park', data: step.job, ...why }
 }
 
 async function discardAll(parts: AdvanceParts, step: Step, reason: string): Promise<JobResult> {
   await parts.spool.settle(outcomesForAll(parts, step, 'discarded', reason))
-  parts.events.discarded({ id: step.message.envelope.id, stage: step.queue, reason })
+  const { envelope, pending } = step.message
+  parts.events.discarded({ id: envelope.id, rcpt: pending, stage: step.queue, reason })
   return { kind: 'done' }
 }
 
@@ -271,6 +280,7 @@ function attemptFields(parts: AdvanceParts, step: Step, attempt: DeliveryAttempt
   return {
     id: envelope.id,
     recipient: mailboxOf(envelope, attempt.recipient),
+    rcpt: attempt.recipient,
     stage: step.queue,
     reply: attempt.reply,
     remoteMta: attempt.remoteMta,

@@ -45,6 +45,6 @@ async function expire({ queues, spool, events, clock }: ExpiryParts, job: JobSum
   await spool.settle(
     pending.map((recipient) => ({ id, recipient, kind: 'discarded', stage, at, reason }) satisfies OutcomeRecord),
   )
-  if (pending.length > 0) events.discarded({ id, stage, reason })
+  if (pending.length > 0) events.discarded({ id, rcpt: pending, stage, reason })
   await queues.remove(heldQueue, job.jobId)
 }

@@ -172,7 +172,7 @@ export function openPipeline(parts: PipelineParts): Pipeline {
     const outcome = kind === 'hold' ? 'held' : 'discarded'
     const at = clock.now()
     await spool.settle(pending.map((recipient) => ({ id, recipient, kind: outcome, stage: 'accept', at, reason })))
-    events[outcome]({ id, stage: 'accept', reason })
+    events[outcome]({ id, rcpt: pending, stage: 'accept', reason })
   }
 
   /** The first jobs of a message that is held from the start. Never rejects: what fails here is found again by the sweeper. */
@@ -235,7 +235,10 @@ export function openPipeline(parts: PipelineParts): Pipeline {
     const envelope = { ...made, recipients: await parts.expand(made) }
     const incoming = spool.receive()
     await incoming.write(content)
-    return accept(envelope, incoming, edits)
+    const at = await accept(envelope, incoming, edits)
+    const to = envelope.recipients.map(({ mailbox }) => mailbox)
+    events.made({ id: envelope.id, from: envelope.reversePath, to, sizeBytes: content.length })
+    return at
   }
 
   /** First jobs of a message. Never rejects: what fails here is found again by the sweeper. */
@@ -275,7 +278,9 @@ export function openPipeline(parts: PipelineParts): Pipeline {
 
   function tellRoutes(journey: Journey, jobs: readonly (NewJob & { readonly rule: string })[]): void {
     const { id, tags } = journey.envelope
-    for (const { data, queue, rule } of jobs) events.routed({ id, to: data.to, rule, queue, action: data.action, tags })
+    for (const { data, queue, rule } of jobs) {
+      events.routed({ id, to: data.to, rcpt: data.rcpt, rule, queue, action: data.action, tags })
+    }
   }
 
   /** The rules refuse recipients they accepted at RCPT (a reload between): those fail like any other. */

@@ -60,7 +60,7 @@ async function logHeld(context: ServiceContext, queue: string, job: StageJob, re
   const pending = stillPending(job, await outcomesOf(context, job))
   const at = clock.now()
   await spool.settle(pending.map((recipient) => ({ id: job.id, recipient, kind: 'held', stage: queue, at, reason })))
-  events.held({ id: job.id, stage: queue, reason })
+  events.held({ id: job.id, rcpt: pending, stage: queue, reason })
 }
 
 async function handleJob(running: Running, job: StageJob, control: JobControl): Promise<JobResult> {
@@ -174,8 +174,9 @@ async function readRecord(context: ServiceContext, job: StageJob): Promise<Spool
 
 /** The record is gone or damaged: settled already, or evidence for an operator; never silently dropped. */
 async function parkDamaged(running: Running, job: StageJob, error: SpoolReadError): Promise<JobResult> {
-  if (stillPending(job, await outcomesOf(running.context, job)).length === 0) return { kind: 'done' }
-  running.context.events.held({ id: job.id, stage: running.queue, reason: error.message })
+  const rcpt = stillPending(job, await outcomesOf(running.context, job))
+  if (rcpt.length === 0) return { kind: 'done' }
+  running.context.events.held({ id: job.id, rcpt, stage: running.queue, reason: error.message })
   return { kind: 'park', data: job, reason: error.message }
 }
 

@@ -46,6 +46,7 @@ type Teller = (fields: Fields) => string
 
 const tellers = new Map<string, Teller>([
   ['received', tellReceived],
+  ['made', (f) => `made here, from ${reversePath(f.value('from'))} for ${f.list('to')}`],
   ['routed', tellRouted],
   ['filtered', tellFiltered],
   ['signed', tellSigned],
