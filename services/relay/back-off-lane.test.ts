@@ -7,6 +7,7 @@ import { parseReplyLine } from '../../shared/mail/reply.ts'
 import type { BackOff, Entrance } from '../../shared/queue/queues.ts'
 import { QueueUnavailableError } from '../../shared/queue/queues.ts'
 import { withBackOff } from './back-off-lane.ts'
+import type { OnClosed } from './back-off-lane.ts'
 import { stageContext, stageMessage } from './testing.ts'
 
 const pause = { firstMs: 30_000, longestMs: 1_800_000 }
@@ -19,7 +20,7 @@ interface Seen {
 /** What came of a message whose work ends so. */
 async function run(
   entrance: Entrance,
-  work: () => Promise<Disposition>,
+  work: (onClosed: OnClosed) => Promise<Disposition>,
   signal = new AbortController().signal,
 ): Promise<Seen> {
   const calls: string[] = []
@@ -29,6 +30,15 @@ async function run(
     complained: async (destination, { firstMs }) => {
       calls.push(`${destination} complained, ${firstMs}`)
       return firstMs
+    },
+    closed: async (destination, forMs) => {
+      calls.push(`${destination} closed, ${forMs}`)
+      return {
+        kind: 'wait',
+        waitMs: forMs + 1,
+        suspended: true,
+        lane: { destination: `back-off ${destination}`, limit: 0 },
+      }
     },
     lift: async () => {},
     pauses: async () => new Map(),
@@ -105,8 +115,21 @@ test('a process that ends in the middle of an attempt suspends nothing, and give
 
 test('while Redis is away the back-off holds nobody up', async () => {
   const away = () => Promise.reject(new QueueUnavailableError('away'))
-  const context = stageContext({ backOff: { enter: away, leave: away, complained: away, lift: away, pauses: away } })
+  const context = stageContext({
+    backOff: { enter: away, closed: away, leave: away, complained: away, lift: away, pauses: away },
+  })
   const done = settled([attempt('421 4.7.0 Later', mx)])
   const disposition = await withBackOff(stageMessage(), context, 'far.test', { backOff: pause }, async () => done)
   assert.equal(disposition, done)
+})
+
+test('when every host is left alone, the messages wait in the lane together and do not look one by one', async () => {
+  const closed = async (onClosed: OnClosed): Promise<Disposition> => {
+    onClosed(40_000)
+    return postpone(40_000, 'mx.far.test failed a moment ago')
+  }
+  const { disposition, calls } = await run({ kind: 'open' }, closed)
+  const lane = { destination: 'back-off far.test', limit: 0 }
+  assert.deepEqual(disposition, postpone(40_001, 'mx.far.test failed a moment ago', lane))
+  assert.deepEqual(calls, ['far.test closed, 40000'])
 })

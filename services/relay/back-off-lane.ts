@@ -14,6 +14,9 @@ const graceMs = 10_000
 /** A host that was down may be back soon: at first it is left alone no longer than this. */
 const longestFirstDownMs = 15_000
 
+/** Called when each host of the destination is left alone for at least so long, so that nobody was asked. */
+export type OnClosed = (forMs: number) => void
+
 /**
  * Does the work unless the destination asked for less, or could not be reached, a moment ago (`lane ... back-off`). Then the message waits
  * in Redis without being counted as tried. Learns from what the work finds. While Redis is away nobody is held up by this.
@@ -23,9 +26,9 @@ export async function withBackOff(
   context: StageContext,
   destination: string,
   { backOff: pause = 'off' }: LaneSettings,
-  work: () => Promise<Disposition>,
+  work: (onClosed: OnClosed) => Promise<Disposition>,
 ): Promise<Disposition> {
-  if (pause === 'off') return work()
+  if (pause === 'off') return work(() => {})
   const { clock, configuration, events, log, signal } = context
   const { backOff } = context.queues
   const holder = randomUUID()
@@ -39,7 +42,11 @@ export async function withBackOff(
   const startedAt = clock.now()
   let found: Found = { kind: 'nothing' }
   try {
-    const disposition = await work()
+    let closedForMs = 0
+    const disposition = await work((forMs) => {
+      closedForMs = forMs
+    })
+    if (disposition.kind === 'postpone' && closedForMs > 0) return await waitWithTheOthers(disposition, closedForMs)
     // What broke off because we end, or because the time of the queue is over, says nothing about the destination.
     if (!signal.aborted) found = findingOf(disposition)
     return disposition
@@ -47,6 +54,12 @@ export async function withBackOff(
     await learn(found).catch((error: unknown) => {
       log.warn({ destination, error: String(error) }, 'what a destination asked for was not passed on')
     })
+  }
+
+  /** Each of the others would come to find out the same: only what is first in line looks again. */
+  async function waitWithTheOthers(alone: Disposition & { kind: 'postpone' }, forMs: number): Promise<Disposition> {
+    const together = await backOff.closed(destination, forMs).catch(() => undefined)
+    return together === undefined ? alone : postpone(together.waitMs, alone.reason, together.lane)
   }
 
   async function learn(now: Found): Promise<void> {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { HostPenalties } from './host-penalties.ts'
+import { HostPenalties, SharedPenalties } from './host-penalties.ts'
+import { stageContext } from './testing.ts'
 
 function setUp() {
   const clock = { at: 1_000_000, now: () => clock.at }
@@ -59,4 +60,14 @@ test('who could not try leaves the try to the next one', () => {
   assert.equal(penalties.waitMs('a'), 0)
   penalties.untried('a')
   assert.equal(penalties.waitMs('a'), 0)
+})
+
+test('while Redis is away a process knows by itself which hosts failed', async () => {
+  const clock = { at: 1_000_000, now: () => clock.at }
+  const { queues } = stageContext({})
+  const penalties = new SharedPenalties(clock, queues.penalties)
+  await penalties.failed('a', clock.at)
+  assert.deepEqual([await penalties.waitMs('a'), await penalties.waitMs('b')], [15_000, 0])
+  await penalties.worked('a')
+  assert.equal(await penalties.waitMs('a'), 0)
 })

@@ -1,4 +1,5 @@
 import type { Clock } from '../../shared/clock.ts'
+import type { Penalties } from '../../shared/queue/queues.ts'
 
 const baseMs = 15_000
 const longestMs = 3_600_000
@@ -16,7 +17,8 @@ interface Penalty {
 
 /**
  * Hosts that give no session are left alone for 15 s x p², at most an hour, p growing with each failure and falling with each success
- * (SMTPD_CONF section 10.2): a dead host costs its time-out once, and not once per message. Kept per process.
+ * (SMTPD_CONF section 10.2): a dead host costs its time-out once, and not once per message. What one process found out, which holds while
+ * Redis is away.
  */
 export class HostPenalties {
   readonly #clock: Clock
@@ -61,5 +63,38 @@ export class HostPenalties {
   untried(key: string): void {
     const known = this.#penalties.get(key)
     if (known !== undefined && known.until !== 0) this.#penalties.set(key, { ...known, until: this.#clock.now() })
+  }
+}
+
+/** The same as all relay processes know it together; while Redis is away, as this one does. */
+export class SharedPenalties {
+  readonly #clock: Clock
+  readonly #all: Penalties
+  readonly #own: HostPenalties
+
+  constructor(clock: Clock, all: Penalties) {
+    this.#clock = clock
+    this.#all = all
+    this.#own = new HostPenalties(clock)
+  }
+
+  waitMs(key: string): Promise<number> {
+    return this.#all.waitMs(key).catch(() => this.#own.waitMs(key))
+  }
+
+  /** `startedAt`: of the attempt. */
+  async failed(key: string, startedAt: number): Promise<void> {
+    this.#own.failed(key, startedAt)
+    await this.#all.failed(key, this.#clock.now() - startedAt).catch(() => {})
+  }
+
+  async worked(key: string): Promise<void> {
+    this.#own.worked(key)
+    await this.#all.worked(key).catch(() => {})
+  }
+
+  async untried(key: string): Promise<void> {
+    this.#own.untried(key)
+    await this.#all.untried(key).catch(() => {})
   }
 }

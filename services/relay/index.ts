@@ -13,12 +13,13 @@ import type { OpenStage, StageContext, StageMessage } from '../../shared/pipelin
 import type { ServiceContext } from '../../shared/service.ts'
 import { ConnectionPool } from '../../shared/smtp-client/pool.ts'
 import { withBackOff } from './back-off-lane.ts'
+import type { OnClosed } from './back-off-lane.ts'
 import { composeTransaction } from './compose-transaction.ts'
 import { ConnectionBudget } from './connection-budget.ts'
 import { DestinationLines } from './destination-lines.ts'
 import type { PolicyFailure } from './domain-policy.ts'
 import { inLane } from './domain-lane.ts'
-import { HostPenalties } from './host-penalties.ts'
+import { SharedPenalties } from './host-penalties.ts'
 import { withinRates } from './lane-rates.ts'
 import { OwnHosts } from './own-host.ts'
 import { PemFiles } from './pem-files.ts'
@@ -44,7 +45,7 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
   }
   const sending = {
     pool,
-    penalties: new HostPenalties(service.clock),
+    penalties: new SharedPenalties(service.clock, service.queues.penalties),
     budget: new ConnectionBudget(service.clock),
     clock: service.clock,
   }
@@ -71,6 +72,7 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
     message: StageMessage,
     context: StageContext,
     limits: RelayLimits,
+    onClosed: OnClosed,
   ): Promise<Disposition> {
     const onPolicyFailure = (failure: PolicyFailure): void =>
       context.events.tlsPolicyFailed({ id: message.envelope.id, ...failure })
@@ -92,8 +94,10 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
       const transaction = await composeTransaction(message, part, relayEightBit)
       const result = await sendByHops(plan.hops, transaction, { ...sending, signal: context.signal, onPolicyFailure })
       if (result.kind !== 'busy') attempts.push(...attemptsOf(part.pending, result))
-      else if (attempts.length === 0) return postpone(result.retryInMs, result.why)
-      else attempts.push(...attemptsOf(part.pending, { kind: 'refused', reply: busy(result.why) }))
+      else if (attempts.length === 0) {
+        if (result.down) onClosed(result.retryInMs)
+        return postpone(result.retryInMs, result.why)
+      } else attempts.push(...attemptsOf(part.pending, { kind: 'refused', reply: busy(result.why) }))
     }
     return settled(attempts)
   }
@@ -106,11 +110,11 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
       const limits = knownLimits.of(context.configuration, domain)
       const settings = laneSettings(context.configuration, domain)
       const atOnce = limits.maxConnections.domain
-      const work = (): Promise<Disposition> =>
-        withinRates(message, context, domain, settings, () => relay(action, message, context, limits))
-      return await withBackOff(message, context, domain, settings, () =>
-        atOnce === undefined ? work() : inLane(context, domain, atOnce, work),
-      )
+      return await withBackOff(message, context, domain, settings, (onClosed) => {
+        const work = (): Promise<Disposition> =>
+          withinRates(message, context, domain, settings, () => relay(action, message, context, limits, onClosed))
+        return atOnce === undefined ? work() : inLane(context, domain, atOnce, work)
+      })
     } finally {
       turn.leave()
     }

@@ -12,18 +12,18 @@ import type { ConnectionBudget } from './connection-budget.ts'
 import { demandKey, demandName, unmet } from './domain-policy.ts'
 import type { Demand, PolicyFailure } from './domain-policy.ts'
 import type { Hop } from './hop.ts'
-import type { HostPenalties } from './host-penalties.ts'
+import type { SharedPenalties } from './host-penalties.ts'
 
 /** What the host that took part in the transaction said, or why none did. */
 export type HopResult =
   | ({ readonly kind: 'answered'; readonly trust: HopTls['trust'] } & PooledResult)
   | { readonly kind: 'refused'; readonly reply: Reply; readonly remoteMta?: string }
-  /** No attempt was made that says anything. */
-  | { readonly kind: 'busy'; readonly retryInMs: number; readonly why: string }
+  /** No attempt was made that says anything. `down`: for every host failed a moment ago, not for a limit of ours. */
+  | { readonly kind: 'busy'; readonly retryInMs: number; readonly why: string; readonly down: boolean }
 
 export interface HopTools {
   readonly pool: ConnectionPool
-  readonly penalties: HostPenalties
+  readonly penalties: SharedPenalties
   readonly budget: ConnectionBudget
   readonly clock: Clock
   readonly signal: AbortSignal
@@ -42,7 +42,7 @@ export async function sendByHops(hops: readonly Hop[], transaction: Transaction,
   const waits: Wait[] = []
   for (const hop of hops) {
     if (troubles.length >= maxTried || tools.signal.aborted) break
-    const waitMs = tools.penalties.waitMs(hop.key)
+    const waitMs = await tools.penalties.waitMs(hop.key)
     if (waitMs > 0) {
       waits.push({
         kind: 'busy',
@@ -83,17 +83,17 @@ async function offer(hop: Hop, transaction: Transaction, tools: HopTools) {
     const result = await sendInParts(transaction, (part) =>
       tools.pool.send(hop.key, connect, part, tools.signal, hop.limits.session),
     )
-    tools.penalties.worked(hop.key)
+    await tools.penalties.worked(hop.key)
     tellUnmet(hop, result, tools)
     if (!result.untouched) return { kind: 'answered' as const, ...result, trust: trustOf(hop) }
     return { kind: 'refused' as const, reply: result.replies[0] ?? noAnswer, remoteMta: result.peer }
   } catch (error) {
     if (error instanceof NoConnectionNow) {
-      tools.penalties.untried(hop.key)
+      await tools.penalties.untried(hop.key)
       return { kind: 'busy' as const, retryInMs: error.retryInMs, why: error.message, healthy: true }
     }
     if (!(error instanceof OpenError)) throw error
-    if (!tools.signal.aborted) tools.penalties.failed(hop.key, startedAt)
+    if (!tools.signal.aborted) await tools.penalties.failed(hop.key, startedAt)
     const remoteMta = error.phase === 'connect' ? {} : { remoteMta: peerName(hop.endpoint) }
     const reply = error.phase === 'tls' ? demanded(hop, error.reply, tools) : error.reply
     return { kind: 'refused' as const, reply, ...remoteMta }
@@ -134,7 +134,8 @@ function outcome(troubles: readonly Trouble[], waits: readonly Wait[]): HopResul
   const [first, ...others] = waits.toSorted((one, other) => one.retryInMs - other.retryInMs)
   if (first === undefined) return said
   const noAttempt = troubles.length === 0 || isPermanent(said.reply) || [first, ...others].some((one) => one.healthy)
-  return noAttempt ? first : said
+  const down = troubles.length === 0 && waits.every((one) => !one.healthy)
+  return noAttempt ? { ...first, down } : said
 }
 
 const noAnswer: Reply = { code: 451, enhanced: '4.4.1', text: 'No mail server answered' }

@@ -9,7 +9,8 @@ import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
 import { stageMessage as messageInMemory } from '../../shared/pipeline/testing.ts'
-import type { BackOff, Lanes, RateGate } from '../../shared/queue/queues.ts'
+import { QueueUnavailableError } from '../../shared/queue/queues.ts'
+import type { BackOff, Lanes, Penalties, RateGate } from '../../shared/queue/queues.ts'
 import type { LookUp, MxRecord, Resolver } from '../../shared/resolver.ts'
 
 const at = { file: 'smtpd.conf', line: 5, column: 1 }
@@ -63,6 +64,8 @@ export interface Surroundings {
   readonly lanes?: Pick<Lanes, 'acquire' | 'release'>
   readonly backOff?: BackOff
   readonly rateGate?: RateGate
+  /** Shared by all processes; absent: Redis is away. */
+  readonly penalties?: Penalties
   /** Of `lane default`. */
   readonly lane?: LaneSettings
   readonly clock?: Clock
@@ -116,11 +119,21 @@ export function stageContext(surroundings: Surroundings): StageContext {
     resolver: fakeResolver(zones),
     log: silentLog(),
     clock: surroundings.clock ?? { now: () => Date.now() },
-    queues: { lanes: surroundings.lanes, backOff: surroundings.backOff, rateGate: surroundings.rateGate },
+    queues: {
+      lanes: surroundings.lanes,
+      backOff: surroundings.backOff,
+      rateGate: surroundings.rateGate,
+      penalties: surroundings.penalties ?? penaltiesAway(),
+    },
     events: surroundings.events,
     dataFolder: surroundings.dataFolder ?? '/nonexistent',
     signal: new AbortController().signal,
   } as unknown as StageContext
+}
+
+function penaltiesAway(): Penalties {
+  const away = (): Promise<never> => Promise.reject(new QueueUnavailableError('Redis is away'))
+  return { waitMs: away, failed: away, worked: away, untried: away }
 }
 
 export interface TestMessage {

@@ -176,3 +176,12 @@ test('what waits is brought back as soon as the probe went well, the oldest mess
   const waiting = await queues.list('relay', ['waiting'], 0, 9)
   assert.deepEqual(new Set(waiting.map(({ jobId }) => jobId)), new Set([jobs[1]?.jobId, jobs[2]?.jobId]))
 })
+
+test('a destination whose hosts are all left alone is closed for as long, also for who says so', { skip }, async () => {
+  const [one, other] = both()
+  const said = await one.closed('far.test', 60_000)
+  assert.ok(said.waitMs > 50_000 && said.suspended)
+  const entrance = await other.enter('far.test', 'a', 60_000)
+  assert.ok(entrance.kind === 'wait' && entrance.suspended && entrance.waitMs > 50_000)
+  assert.equal(await other.complained('far.test', short, 0), 1, 'it counts for no complaint')
+})

@@ -1,4 +1,5 @@
 import type { Lane } from '../mail/disposition.ts'
+import { KnownNames, nameChanges, readNames } from './known-names.ts'
 import { expire, keepFor, now, promoteNext, scriptCaller } from './lane-scripts.ts'
 import type { Producer } from './producer.ts'
 
@@ -19,17 +20,26 @@ export interface BackOff {
    * it is left alone for: `firstMs`, doubled each time up to `longestMs`, ±10 %; 0 when that was said since, by one under way together.
    */
   complained(destination: string, pause: Pause, elapsedMs: number): Promise<number>
+  /**
+   * Nobody can go there for so long, though nobody complained now: all its hosts are left alone. Whoever asks waits until then, and so does
+   * the one who says it.
+   */
+  closed(destination: string, forMs: number): Promise<Waiting>
   /** The next message for it may go now, as a probe: somebody wants it tried. */
   lift(destinations: readonly string[] | 'all'): Promise<void>
   /** Milliseconds for which each destination that is left alone still is. */
   pauses(): Promise<ReadonlyMap<string, number>>
 }
 
-export type Entrance =
-  | { readonly kind: 'open' }
-  | { readonly kind: 'probe' }
-  /** `lane`: where a job waits to be brought back before its time. */
-  | { readonly kind: 'wait'; readonly waitMs: number; readonly suspended: boolean; readonly lane: Lane }
+export type Entrance = { readonly kind: 'open' } | { readonly kind: 'probe' } | Waiting
+
+/** `lane`: where a job waits to be brought back before its time. */
+export interface Waiting {
+  readonly kind: 'wait'
+  readonly waitMs: number
+  readonly suspended: boolean
+  readonly lane: Lane
+}
 
 export interface Pause {
   readonly firstMs: number
@@ -45,17 +55,13 @@ const spreadPerJobMs = 20
 const longestSpreadMs = 3_600_000
 
 const scripts = {
-  sluiceSuspended: {
-    keys: 1,
-    lua: `${expire}
-return redis.call('ZRANGE', KEYS[1], 0, -1)`,
-  },
+  sluiceNames: readNames,
   sluiceEnter: {
     keys: 4,
-    lua: `${expire}${keepFor}
+    lua: `${expire}${keepFor}${nameChanges}
 local state = redis.call('HMGET', KEYS[2], 'until', 'window')
 if not state[1] then
-  redis.call('ZREM', KEYS[4], ARGV[3])
+  removeName(KEYS[4], ARGV[3])
   return {'open'}
 end
 local left = tonumber(state[1]) - now
@@ -69,7 +75,7 @@ return {'probe'}`,
   },
   sluiceLeave: {
     keys: 4,
-    lua: `${expire}${promoteNext}
+    lua: `${expire}${promoteNext}${nameChanges}
 redis.call('ZREM', KEYS[1], ARGV[1])
 if ARGV[3] == '0' then return 0 end
 local state = redis.call('HMGET', KEYS[2], 'until', 'window', 'points')
@@ -85,7 +91,7 @@ if state[1] then
     redis.call('HINCRBY', KEYS[2], 'points', -1)
   elseif redis.call('ZCARD', KEYS[3]) == 0 then
     redis.call('DEL', KEYS[2])
-    redis.call('ZREM', KEYS[4], ARGV[4])
+    removeName(KEYS[4], ARGV[4])
     return 0
   end
 end
@@ -117,9 +123,20 @@ for _, name in ipairs(names) do
 end
 return 0`,
   },
+  sluiceClosed: {
+    keys: 3,
+    lua: `${now}${nameChanges}
+local state = redis.call('HMGET', KEYS[1], 'points', 'at', 'until')
+local ends = math.max(now + tonumber(ARGV[2]), tonumber(state[3] or '0'))
+redis.call('HSET', KEYS[1], 'points', state[1] or 0, 'at', state[2] or 0, 'until', ends, 'window', 1)
+local keep = ends - now + 3600000
+redis.call('PEXPIRE', KEYS[1], keep)
+addName(KEYS[2], ARGV[1], now + keep)
+return {ends - now, redis.call('ZCARD', KEYS[3])}`,
+  },
   sluiceComplained: {
     keys: 2,
-    lua: `${now}
+    lua: `${now}${nameChanges}
 local state = redis.call('HMGET', KEYS[1], 'points', 'at')
 if state[2] and tonumber(state[2]) > now - tonumber(ARGV[1]) then
   return 0
@@ -131,7 +148,7 @@ pause = math.floor(pause * tonumber(ARGV[4]))
 redis.call('HSET', KEYS[1], 'points', points, 'at', now, 'until', now + pause, 'window', 1)
 local keep = pause + math.max(2 * longest, 3600000)
 redis.call('PEXPIRE', KEYS[1], keep)
-redis.call('ZADD', KEYS[2], now + keep, ARGV[5])
+addName(KEYS[2], ARGV[5], now + keep)
 return pause`,
   },
 }
@@ -140,11 +157,10 @@ return pause`,
 export function openBackOff(producer: Producer, prefix: string, readAgainMs = 1_000): BackOff {
   const call = scriptCaller(producer, scripts)
   const index = `${prefix}:@back-off`
-  const laneOf = (destination: string): string => `back-off ${destination}`
   const leases = (destination: string): string => `${prefix}:@lane:${laneOf(destination)}`
   const parked = (destination: string): string => `${leases(destination)}:parked`
   const state = (destination: string): string => `${index}:${destination}`
-  const known = new KnownNames(async () => (await call('sluiceSuspended', index)) as readonly string[], readAgainMs)
+  const known = new KnownNames(call, index, readAgainMs)
 
   return {
     async enter(destination, holder, ttlMs) {
@@ -152,10 +168,15 @@ export function openBackOff(producer: Producer, prefix: string, readAgainMs = 1_
       const keys = [leases(destination), state(destination), parked(destination), index]
       const answer = (await call('sluiceEnter', ...keys, holder, ttlMs, destination)) as EnterAnswer
       if (answer.length === 1) return { kind: answer[0] }
-      const [kind, leftMs, window, waiting] = answer
-      const lane = { destination: laneOf(destination), limit: window }
+      const [kind, leftMs, window, parkedJobs] = answer
       const suspended = kind === 'suspended'
-      return { kind: 'wait', waitMs: (suspended ? leftMs : inLineMs) + spreadMs(waiting), suspended, lane }
+      return waiting(destination, suspended, suspended ? leftMs : inLineMs, parkedJobs, window)
+    },
+    async closed(destination, forMs) {
+      known.add(destination)
+      const keys = [state(destination), index, parked(destination)]
+      const [leftMs, parkedJobs] = (await call('sluiceClosed', ...keys, destination, forMs)) as [number, number]
+      return waiting(destination, true, leftMs, parkedJobs, 0)
     },
     async leave(destination, holder, worked) {
       const keys = [leases(destination), state(destination), parked(destination), index]
@@ -179,6 +200,15 @@ export function openBackOff(producer: Producer, prefix: string, readAgainMs = 1_
   }
 }
 
+function laneOf(destination: string): string {
+  return `back-off ${destination}`
+}
+
+function waiting(destination: string, suspended: boolean, leftMs: number, parked: number, limit: number): Waiting {
+  const lane = { destination: laneOf(destination), limit }
+  return { kind: 'wait', waitMs: leftMs + spreadMs(parked), suspended, lane }
+}
+
 type EnterAnswer =
   | readonly [kind: 'open' | 'probe']
   | readonly [kind: 'suspended' | 'line', leftMs: number, window: number, parked: number]
@@ -187,37 +217,4 @@ type EnterAnswer =
 function spreadMs(waiting: number): number {
   if (waiting === 0) return 0
   return Math.ceil(Math.random() * Math.min(Math.max(shortestSpreadMs, waiting * spreadPerJobMs), longestSpreadMs))
-}
-
-/** A set that all processes share, read again when it is asked for and what is known is too old. */
-class KnownNames {
-  readonly #read: () => Promise<readonly string[]>
-  readonly #readAgainMs: number
-  #names = new Set<string>()
-  #readAt = Number.NEGATIVE_INFINITY
-  #reading: Promise<void> | undefined
-
-  constructor(read: () => Promise<readonly string[]>, readAgainMs: number) {
-    this.#read = read
-    this.#readAgainMs = readAgainMs
-  }
-
-  async has(name: string): Promise<boolean> {
-    if (performance.now() - this.#readAt >= this.#readAgainMs) {
-      this.#reading ??= this.#refresh().finally(() => {
-        this.#reading = undefined
-      })
-      await this.#reading
-    }
-    return this.#names.has(name)
-  }
-
-  add(name: string): void {
-    this.#names.add(name)
-  }
-
-  async #refresh(): Promise<void> {
-    this.#names = new Set(await this.#read())
-    this.#readAt = performance.now()
-  }
 }

@@ -18,6 +18,8 @@ import { heldQueue } from './job.ts'
 import type { NewJob, StageJob } from './job.ts'
 import { openLanes } from './lanes.ts'
 import type { Lanes } from './lanes.ts'
+import { openPenalties } from './penalties.ts'
+import type { Penalties } from './penalties.ts'
 import { Producer } from './producer.ts'
 import { openQuestions } from './questions.ts'
 import type { Questions } from './questions.ts'
@@ -37,6 +39,7 @@ export type { JobState, JobSummary, QueueCounts } from './inspect-queues.ts'
 export type { BackOff, Entrance } from './back-off.ts'
 export type { Ban, Bans } from './bans.ts'
 export type { Lanes } from './lanes.ts'
+export type { Penalties } from './penalties.ts'
 export type { Answer, Questions } from './questions.ts'
 export type { RateGate, Taking } from './rate-gate.ts'
 export type { Tallies } from './tallies.ts'
@@ -68,6 +71,8 @@ export interface Queues {
   readonly lanes: Lanes
   /** Of destinations that asked for less. */
   readonly backOff: BackOff
+  /** Of hosts that gave no session. */
+  readonly penalties: Penalties
   readonly rateGate: RateGate
   readonly greylist: Greylist
   /** What all processes count together. */
@@ -138,6 +143,7 @@ class RedisQueues implements Queues {
   names: readonly string[]
   readonly lanes: Lanes
   readonly backOff: BackOff
+  readonly penalties: Penalties
   readonly rateGate: RateGate
   readonly greylist: Greylist
   readonly tallies: Tallies
@@ -164,6 +170,7 @@ class RedisQueues implements Queues {
     this.#monitor = new RedisMonitor(redis, () => inspectRedis(redis, endpoint.address), log)
     this.lanes = openLanes(this.#producer, prefix)
     this.backOff = openBackOff(this.#producer, prefix)
+    this.penalties = openPenalties(this.#producer, prefix)
     this.rateGate = openRateGate(this.#producer, prefix)
     this.greylist = openGreylist(this.#producer, prefix, { tooFull: () => this.tooFull })
     this.tallies = openTallies(this.#producer, prefix)
