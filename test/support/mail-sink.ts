@@ -371,11 +371,11 @@ class Session {
 
   async #content(content: Buffer): Promise<void> {
     const transaction = this.#transaction
-    this.#transaction = emptyTransaction()
     if (!this.#lmtp) {
       await this.#reply('content', transaction.recipients[0] ?? '', '', '250 2.0.0 Taken', (accepted) => {
         if (accepted) this.#record(transaction, content, transaction.recipients)
       })
+      this.#transaction = emptyTransaction()
       return
     }
     const taken: string[] = []
@@ -391,6 +391,7 @@ class Session {
       answers.push(answer)
     }
     if (taken.length > 0) this.#record(transaction, content, taken)
+    this.#transaction = emptyTransaction()
     this.#send(answers.join('\n'))
   }
 
