@@ -189,6 +189,8 @@ export interface Events {
   delayed(fields: AttemptFields & { readonly nextAt: number; readonly attempts: number }): void
   failed(fields: AttemptFields): void
   expired(fields: AttemptFields): void
+  /** An attempt broke off, nobody knows after which step; it is made again, so these may get a second copy. */
+  mayRepeat(fields: { readonly id: MessageId; readonly stage: string; readonly to: readonly Mailbox[] }): void
   /** A stage broke off or gave no decision in time. */
   deferred(fields: {
     readonly id: MessageId
@@ -285,6 +287,7 @@ export function createEvents(parts: {
     delayed: (fields) => attempted('delayed', 'info', fields),
     failed: (fields) => attempted('failed', 'info', fields),
     expired: (fields) => attempted('expired', 'info', fields),
+    mayRepeat: (fields) => emit('may repeat', 'warn', fields),
     deferred: (fields) => emit('deferred', 'warn', fields),
     reported: (fields) => emit('reported', 'info', fields),
     doubleBounced: (fields) => emit('double bounce', 'warn', fields),

@@ -13,7 +13,7 @@ import { MboxDelivery } from './deliver-mbox.ts'
 import { TargetDelivery } from './deliver-target.ts'
 
 /** Local delivery: the last stage of a message that stays here. Carries out the local actions of smtpd.conf. */
-export default defineStage({ name: 'delivery', queue: 'deliver', open: openDelivery })
+export default defineStage({ name: 'delivery', queue: 'deliver', open: openDelivery, mayRepeat })
 
 export async function openDelivery(): Promise<OpenStage> {
   const lmtp = new LmtpDelivery()
@@ -75,6 +75,16 @@ export async function openDelivery(): Promise<OpenStage> {
     },
     close: () => lmtp.close(),
   }
+}
+
+/** A Maildir shows by the name of the file that the copy is there; a server, a command and an mbox file do not. */
+export function mayRepeat(
+  { envelope, pending, action }: StageMessage,
+  { configuration }: Pick<StageContext, 'configuration'>,
+): boolean {
+  const method = action === undefined ? undefined : configuration.actions.get(action)
+  if (method?.kind !== 'local' || method.method.kind !== 'maildir') return true
+  return pending.some((index) => envelope.recipients[index]?.target !== undefined)
 }
 
 /** A reload may have taken the action away or changed it while the message waited: an operator can mend that. */

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 
-import type { PipelineSettings } from '../../shared/config/model.ts'
+import type { LocalAction, PipelineSettings } from '../../shared/config/model.ts'
 import type { LocalTarget } from '../../shared/mail/envelope.ts'
-import { openDelivery } from './index.ts'
+import { mayRepeat, openDelivery } from './index.ts'
 import { localAction, stageContext, stageMessage } from './testing.ts'
 
 const folders: string[] = []
@@ -97,4 +97,14 @@ test('a command of .forward runs as its user', { skip: !isRoot }, async () => {
   assert.equal(reply?.code, 250, reply?.text)
   const nobody = (await readFile('/etc/passwd', 'utf8')).split('\n').find((line) => line.startsWith('nobody:'))
   assert.equal(await readFile(join(base, 'uid'), 'utf8'), `${nobody?.split(':')[2]}\n`)
+})
+
+test('only a Maildir knows by itself that it has the copy: for all others a repetition is told', () => {
+  const repeats = (method: LocalAction['method'], target?: LocalTarget): boolean =>
+    mayRepeat(stageMessage(target === undefined ? {} : { target }), stageContext([localAction(method)]))
+  const maildir = { kind: 'maildir', path: '/mail/%{user.username}', junk: false } as const
+  assert.equal(repeats(maildir), false)
+  assert.equal(repeats(maildir, { kind: 'command', text: '/bin/true' }), true)
+  assert.equal(repeats({ kind: 'lmtp', destination: '/run/lmtp', rcptTo: false }), true)
+  assert.equal(repeats({ kind: 'mbox' }), true)
 })

@@ -33,7 +33,7 @@ import type { HopResult } from './send-by-hops.ts'
 import { Turns } from './turns.ts'
 
 /** Outgoing mail: to the MX of the recipient's domain or to smarthosts, by the relay actions of smtpd.conf. */
-export default defineStage({ name: 'relay', queue: 'relay', open: openRelay })
+export default defineStage({ name: 'relay', queue: 'relay', open: openRelay, mayRepeat: () => true })
 
 export async function openRelay(service: ServiceContext): Promise<OpenStage> {
   const pool = new ConnectionPool()

@@ -13,6 +13,7 @@ import type { OutcomeRecord, SpooledMessage } from '../spool/spool.ts'
 import { advance, reroute } from './advance.ts'
 import { afterFailure } from './after-failure.ts'
 import { isCarriedOutIn } from './carried-out.ts'
+import { mailboxOf } from './plan.ts'
 import { sevenBitView } from './seven-bit-view.ts'
 import type { HandleMessage, OpenStage, StageDefinition, StageMessage } from './stage.ts'
 
@@ -23,7 +24,7 @@ export async function runStage(definition: StageDefinition, context: ServiceCont
   const concurrencyIn = ({ pipeline }: Configuration): number => pipeline.queues.get(queue)?.concurrency ?? 20
   const worker = context.queues.work(queue, {
     concurrency: concurrencyIn(context.configuration),
-    handler: (job, control) => handleJob({ queue, handle: stage.handle, context }, job, control),
+    handler: (job, control) => handleJob({ queue, handle: stage.handle, context, definition }, job, control),
     onPoison: (job, reason) => logHeld(context, queue, job, reason),
   })
   const unfollow = onReload(context.live, (next) => worker.setConcurrency(concurrencyIn(next)))
@@ -42,6 +43,7 @@ interface Running {
   readonly queue: string
   readonly handle: HandleMessage
   readonly context: ServiceContext
+  readonly definition: StageDefinition
 }
 
 async function openStage(definition: StageDefinition, context: ServiceContext): Promise<OpenStage> {
@@ -85,11 +87,20 @@ async function handleJob(running: Running, job: StageJob, control: JobControl): 
   const isFirst = job.path.length === 0 && job.attempts === 0 && control.starts === 1
   if (isFirst && configuration.pipeline.notices.badHeader !== undefined)
     await notifyOfBadHeader(context, stored.envelope, await stored.header())
+  if (control.brokenOff) tellOfRepetition(running, message)
   const startedAt = performance.now()
   const disposition = await disposeOf(running, message, control)
   const tookMs = Math.round((performance.now() - startedAt) * 1000) / 1000
   context.metrics.stageSeconds.observe({ stage: queue }, tookMs / 1000)
   return advance(context.pipeline.advanceParts, { queue, job, message, tookMs }, disposition)
+}
+
+/** At least once, and never silently twice: nobody knows whether the next hop took what was sent before the attempt broke off. */
+function tellOfRepetition({ context, definition, queue }: Running, message: StageMessage): void {
+  if (definition.mayRepeat?.(message, context) !== true) return
+  const { envelope, pending } = message
+  const to = pending.map((recipient) => mailboxOf(envelope, recipient))
+  context.events.mayRepeat({ id: envelope.id, stage: queue, to })
 }
 
 /**

@@ -41,6 +41,11 @@ export interface StageDefinition {
   readonly name: string
   /** Queue it takes messages from; the name when left out. */
   readonly queue?: string
+  /**
+   * Whether an attempt that broke off may have reached recipients without anybody knowing, so that the next one brings some of them a second
+   * copy: that is told. Absent: never.
+   */
+  readonly mayRepeat?: (message: StageMessage, context: ServiceContext) => boolean
   /** A stage without state. May run twice for one message: same input, same result. What it throws means 451, again later. */
   readonly handle?: HandleMessage
   /** A stage with state. */

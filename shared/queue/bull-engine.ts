@@ -89,6 +89,11 @@ export class BullEngine {
     await this.#worker.getBackend().moveToDelayed(jobIdOf(job), now, wait, token, options)
   }
 
+  /** The job's data from now on. */
+  async store(job: BullJob, data: StageJob): Promise<void> {
+    await this.#worker.getBackend().updateData(job, data)
+  }
+
   /** Back to the head of the queue: another worker takes it at once. */
   async giveBack(job: BullJob, token: string): Promise<void> {
     const jobId = jobIdOf(job)

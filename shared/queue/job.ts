@@ -37,6 +37,8 @@ export interface StageJob {
   readonly recheck?: boolean
   /** Delay warnings sent so far. */
   readonly warned?: number
+  /** Its last start was stopped in the middle, or its result could not be kept; a crash is known to the queue itself. */
+  readonly brokenOff?: true
   /** An operator wants it back with its sender: the next start returns it in place of an attempt. */
   readonly returned?: boolean
   /** Why the job lies in the queue `held`; absent elsewhere. */

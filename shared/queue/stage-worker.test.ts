@@ -171,6 +171,7 @@ test('the job of a worker that was killed is run by another', { skip }, async ()
   const [run] = await runTimes(1, () => ({ kind: 'done' }), { lockMs, stalledIntervalMs: lockMs / 2 })
   assert.equal(run?.control.jobId, job.jobId)
   assert.equal(run?.control.starts, 2, 'the handler knows to read the outcome log')
+  assert.equal(run.control.brokenOff, true)
   await queues.close()
 })
 
@@ -191,7 +192,23 @@ test('a worker that closes gives back what it cannot finish: another takes it at
   await worker.close(10)
   await aborted.promise
   assert.equal((await queues.job('filter', job.jobId))?.state, 'waiting', 'no lock to wait for')
-  await runTimes(1, () => ({ kind: 'done' }))
+  const [run] = await runTimes(1, () => ({ kind: 'done' }))
+  assert.equal(run?.control.brokenOff, true, 'it may have been in the middle of something')
+  await queues.close()
+})
+
+test('a start that came to no result is told to the next one, and to no later one', { skip }, async () => {
+  await queues.add([testJob('filter')])
+  let runs = 0
+  const seen = await runTimes(3, (data) => {
+    runs += 1
+    if (runs === 1) throw new Error('the outcome could not be written')
+    return runs === 2 ? { kind: 'later', data, delayMs: 0, reason: 'greylisted' } : { kind: 'done' }
+  })
+  assert.deepEqual(
+    seen.map(({ control }) => control.brokenOff),
+    [false, true, false],
+  )
   await queues.close()
 })
 

@@ -151,13 +151,14 @@ export class BullStageWorker implements StageWorker {
   async #handle({ job, controller }: Running): Promise<Conclusion> {
     const jobId = jobIdOf(job)
     const starts = job.attemptsStarted
+    const brokenOff = job.stalledCounter > 0 || job.data.brokenOff === true
     try {
-      return await this.#options.handler(job.data, { jobId, starts, signal: controller.signal })
+      return cameToAnEnd(await this.#options.handler(job.data, { jobId, starts, brokenOff, signal: controller.signal }))
     } catch (error) {
       if (controller.signal.aborted) return { kind: 'give back' }
       const delayMs = Math.min(5000 * 2 ** Math.min(starts - 1, 10), longestBackoffMs)
       this.#log.error({ id: job.data.id, jobId, starts, delayMs, err: error }, 'a stage failed; the job runs again')
-      return { kind: 'later', data: job.data, delayMs, reason: messageOf(error) }
+      return { kind: 'later', data: { ...job.data, brokenOff: true }, delayMs, reason: messageOf(error) }
     }
   }
 
@@ -170,7 +171,7 @@ export class BullStageWorker implements StageWorker {
       case 'later':
         return this.#later(running, result)
       case 'give back':
-        return this.#giveBack(running)
+        return this.#giveBackBrokenOff(running)
       case 'park':
         return this.#park(running, result)
     }
@@ -218,6 +219,20 @@ export class BullStageWorker implements StageWorker {
   async #giveBack({ job, token, engine }: Running): Promise<void> {
     await engine.giveBack(job, token)
     throw givenBack()
+  }
+
+  /** The next start is told; should Redis be away, the lock ends and the queue itself knows. */
+  async #giveBackBrokenOff(running: Running): Promise<void> {
+    await this.#noteBrokenOff(running)
+    await this.#giveBack(running)
+  }
+
+  async #noteBrokenOff({ job, engine }: Running): Promise<void> {
+    try {
+      await engine.store(job, { ...job.data, brokenOff: true })
+    } catch (error) {
+      this.#log.debug({ jobId: jobIdOf(job), error: String(error) }, 'it could not be noted that a job was broken off')
+    }
   }
 
   /** Twice in a row, because once may be chance: a job that another worker takes this moment. */
@@ -272,7 +287,9 @@ export class BullStageWorker implements StageWorker {
   async #abandon(running: Running): Promise<void> {
     running.abandoned = true
     this.#running.delete(running)
-    if (running.engine.connected) await running.engine.giveBack(running.job, running.token)
+    if (!running.engine.connected) return
+    await this.#noteBrokenOff(running)
+    await running.engine.giveBack(running.job, running.token)
   }
 
   async #idleWithin(limitMs: number): Promise<void> {
@@ -286,6 +303,13 @@ export class BullStageWorker implements StageWorker {
     })
     this.#whenIdle = undefined
   }
+}
+
+/** What was known of the start before says nothing of the next one. */
+function cameToAnEnd(result: JobResult): JobResult {
+  if (result.kind === 'done' || result.data.brokenOff === undefined) return result
+  const { brokenOff: _earlier, ...data } = result.data
+  return { ...result, data }
 }
 
 function messageOf(error: unknown): string {

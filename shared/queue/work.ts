@@ -11,6 +11,8 @@ export interface JobControl {
    * log decides what is left to do.
    */
   readonly starts: number
+  /** The start before ended without a result (a crash, lost Redis, a stop in the middle): nobody knows how far it came. */
+  readonly brokenOff: boolean
   /** Aborted when the worker closes and its time is over. */
   readonly signal: AbortSignal
 }

@@ -27,6 +27,7 @@ const tones = new Map<string, Tone>([
   ['delayed', 'waiting'],
   ['deferred', 'waiting'],
   ['suspended', 'waiting'],
+  ['may repeat', 'waiting'],
   ['held', 'waiting'],
   ['undecided', 'waiting'],
   ['rejected', 'bad'],
@@ -74,6 +75,10 @@ const tellers = new Map<string, Teller>([
   ],
   ['failed', (f) => `failed for ${f.text('recipient')}${hop(f)}`],
   ['expired', (f) => `given up for ${f.text('recipient')}${f.duration(' after ', 'ageMs')}${hop(f)}`],
+  [
+    'may repeat',
+    (f) => `an attempt of ${f.text('stage')} broke off and is made again: ${f.list('to')} may get a second copy`,
+  ],
   ['deferred', (f) => `${f.text('stage')} broke off: ${f.text('reason')}; ${again(f)}`],
   [
     'reported',

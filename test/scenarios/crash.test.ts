@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { setTimeout as pause } from 'node:timers/promises'
 import { test } from 'node:test'
 
 import { atEnd } from '../support/at-end.ts'
@@ -40,7 +39,7 @@ test('a filter killed in the middle of messages: the other takes over, one copy 
   dns.set(Object.fromEntries(senders.map((name) => [name, {}])))
   // Picked up within 15 s on a machine at rest (decided by the lock, 8 s, and two looks at 2.5 s); a busy one takes longer.
   await system.maildir('jane').waitForMessages(senders.length)
-  await settled(system)
+  await system.waitForEmptyQueues()
   const ids = (await system.maildir('jane').messages()).map((mail) => mail.field('X-Test-Id') ?? '')
   assert.deepEqual(ids.toSorted(), senders)
 })
@@ -57,7 +56,7 @@ test(
     await runSmtpSource({ port: system.port('smtp'), messages: stormSize, sessions: 10, reuse: true })
     await sink.waitForDistinct(stormSize, 300_000)
     await killing.finished()
-    await settled(system)
+    await system.waitForEmptyQueues()
     assert.equal(sink.copies.size, stormSize)
     assert.deepEqual(repeated(sink), [])
     assert.equal(new Set(sink.messages.map((message) => message.bodySha256)).size, 1, 'all bodies are the same')
@@ -71,7 +70,7 @@ for (const service of ['inbound', 'delivery'] as const) {
     const { sent, uncertain } = await sendStorm({ port: system.port('smtp'), messages: stormSize })
     await sink.waitForDistinct(stormSize, 300_000)
     await killing.finished()
-    await settled(system)
+    await system.waitForEmptyQueues()
     for (const message of sink.messages) assert.equal(message.bodySha256, sent.get(message.id), message.id)
     assert.equal(sink.copies.size, sent.size)
     // Twice is allowed only where a 250 got lost with the killed process: the client's, or the one of the LMTP server.
@@ -154,15 +153,6 @@ function killAgainAndAgain(system: MailSystem, service: ServiceName, sink: MailS
   // The test waits for it at its end; until then a failure must not end the process.
   work.catch(() => undefined)
   return { kills, finished: () => work }
-}
-
-/** Nothing is on its way any more: late duplicates would have come by now. */
-async function settled(system: MailSystem): Promise<void> {
-  for (;;) {
-    const queues = JSON.stringify(await system.ctlJson('show', 'queue'))
-    if (!/"id":/.test(queues)) return
-    await pause(500)
-  }
 }
 
 function repeated(sink: MailSink): readonly string[] {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 
 import { fixture, root } from './fixtures.ts'
 import { freePorts } from './free-port.ts'
@@ -16,7 +17,7 @@ import {
 } from './process.ts'
 import { ownRedisSocket, redisCommand, stopOwnRedis } from './redis.ts'
 import { tempFolder } from './temp-folder.ts'
-import { Changes } from './until.ts'
+import { Changes, within } from './until.ts'
 
 /** In the order they start: what takes work before what brings it. */
 export const serviceNames = ['ledger', 'delivery', 'relay', 'signer', 'filter', 'dashboard', 'inbound'] as const
@@ -185,6 +186,16 @@ export class MailSystem {
     const { process } = this.#instance(service, index)
     process.kill(signal)
     await process.exited
+  }
+
+  /** Resolves when a process of a service has ended, by whatever it was. */
+  async waitForEnd(service: ServiceName, index = 0): Promise<void> {
+    await within(120_000, `the end of ${service}`, this.#instance(service, index).process.exited)
+  }
+
+  /** Nothing is on its way any more: late duplicates would have come by now. */
+  async waitForEmptyQueues(): Promise<void> {
+    while (/"id":/.test(JSON.stringify(await this.ctlJson('show', 'queue')))) await pause(500)
   }
 
   /** Starts a process again that was killed; resolves when it is ready. */
