@@ -136,6 +136,133 @@ test('nobody hides a file from the headers or from the directory of an archive',
   assert.deepEqual(await banned(attached('a.zip', lying)), ['x.exe in a.zip'], 'behind a size that is a lie')
 })
 
+const disagreeing = 'unreadable files and directory that do not agree in a.zip'
+
+async function disagrees(archive: Buffer): Promise<boolean> {
+  const opinions = new Set<boolean>()
+  for (const pieceBytes of [997, 65_536])
+    opinions.add((await told(attached('a.zip', archive), { pieceBytes })).includes(disagreeing))
+  assert.equal(opinions.size, 1, 'whatever the pieces')
+  return opinions.has(true)
+}
+
+const [localAt, listedAt, endAt] = ['PK\x03\x04', 'PK\x01\x02', 'PK\x05\x06']
+const two = [
+  { name: 'a.txt', octets: text },
+  { name: 'inner.zip', octets: zipOf([{ name: 'x.exe', octets: text }]) },
+] as const
+
+/** With these numbers written at the last place of a mark, so many octets behind it. */
+function patched(archive: Buffer, mark: string, ...numbers: readonly (readonly [behind: number, value: number])[]) {
+  const octets = Buffer.from(archive)
+  for (const [behind, value] of numbers) octets.writeUInt32LE(value, octets.lastIndexOf(mark) + behind)
+  return octets
+}
+
+/** In front of the end of the directory the one of ZIP64, which has the numbers that do not fit. */
+function zip64Of(archive: Buffer): Buffer {
+  const at = archive.lastIndexOf(endAt)
+  const wide = Buffer.alloc(76)
+  wide.write('PK\x06\x06', 0)
+  wide.writeBigUInt64LE(44n, 4)
+  for (const [field, behind] of [
+    [24, 8],
+    [32, 10],
+  ] as const)
+    wide.writeBigUInt64LE(BigInt(archive.readUInt16LE(at + behind)), field)
+  for (const [field, behind] of [
+    [40, 12],
+    [48, 16],
+  ] as const)
+    wide.writeBigUInt64LE(BigInt(archive.readUInt32LE(at + behind)), field)
+  wide.write('PK\x06\x07', 56)
+  wide.writeBigUInt64LE(BigInt(at), 64)
+  wide.writeUInt32LE(1, 72)
+  const whole = Buffer.concat([archive.subarray(0, at), wide, archive.subarray(at)])
+  return patched(whole, endAt, [16, 0xffffffff])
+}
+
+test('an archive as packers write it agrees with its directory', async () => {
+  const folder = { name: 'folder/', octets: Buffer.alloc(0), method: 0 }
+  const noise = Buffer.from(Array.from({ length: 150_000 }, (_one, n) => (n * n) % 251))
+  const files = [
+    folder,
+    ...two,
+    { name: 'noise', octets: noise, method: 0 },
+    { name: 'empty', octets: Buffer.alloc(0) },
+  ]
+  const plain = zipOf(files)
+  const commented = Buffer.concat([plain, Buffer.from('as it was')])
+  commented.writeUInt16LE(9, plain.length - 2)
+  const cases: readonly (readonly [string, Buffer])[] = [
+    ['plain', plain],
+    ['with nothing in it', zipOf([])],
+    ['written to a pipe', zipOf(files.map((file) => ({ ...file, streamed: true as const })))],
+    ['stored and written to a pipe', zipOf(files.map((file) => ({ ...file, method: 0, streamed: true as const })))],
+    ['encrypted', zipOf(files.map((file) => ({ ...file, encrypted: true as const })))],
+    ['of a method nobody knows', zipOf(files.map((file) => ({ ...file, method: 14 })))],
+    ['without a name, as of 7-Zip from a pipe', zipOf([{ name: '', octets: text }])],
+    ['with a comment', commented],
+    ['with zeros behind, as of bsdtar to a pipe', Buffer.concat([plain, Buffer.alloc(5_000)])],
+    ['with the line end in front of a boundary', Buffer.concat([plain, Buffer.from('\r\n')])],
+    ['that starts itself', Buffer.concat([Buffer.from('#!/bin/sh\nexec unzip "$0"\n'), plain])],
+    ['of ZIP64', zip64Of(plain)],
+    ['of ZIP64 that starts itself', Buffer.concat([program, zip64Of(plain)])],
+    ['in which an archive is stored', zipOf([{ name: 'b.zip', octets: plain, method: 0 }])],
+    [
+      'in which such an archive is stored to a pipe',
+      zipOf([{ name: 'b.zip', octets: plain, method: 0, streamed: true }]),
+    ],
+  ]
+  for (const [what, archive] of cases) assert.equal(await disagrees(archive), false, what)
+})
+
+test('what only the directory of an archive leads to is told as unreadable', async () => {
+  const plain = zipOf(two)
+  const second = plain.lastIndexOf(localAt)
+  const lying = Buffer.from(zipOf([{ ...two[0], method: 0 }, two[1]]))
+  lying.writeUInt32LE(text.length + 200, 18)
+  const hidden = zipOf([{ name: 'cover.txt', octets: Buffer.concat([text, zipOf([two[1]])]), method: 0 }])
+  const overlapping = patched(hidden, listedAt, [42, hidden.indexOf(localAt, 1)])
+  const directory = plain.subarray(plain.indexOf(listedAt), plain.lastIndexOf(endAt))
+  const another = Buffer.concat([Buffer.alloc(plain.indexOf(listedAt)), directory, plain])
+  const ends = Buffer.concat([plain, plain.subarray(plain.lastIndexOf(endAt))])
+  const twoEnds = Buffer.from(ends)
+  twoEnds.writeUInt16LE(22, plain.length - 2)
+  const cases: readonly (readonly [string, Buffer])[] = [
+    ['a size that swallows the next file', lying],
+    ['a file within another one', overlapping],
+    [
+      'the directory of an archive within a file',
+      Buffer.concat([
+        hidden.subarray(0, hidden.length - 22),
+        hidden.subarray(hidden.indexOf(endAt), hidden.indexOf(endAt) + 22),
+      ]),
+    ],
+    ['a name that is another one in the directory', patched(plain, listedAt, [46, 0x2e657865])],
+    ['a method that is another one in the directory', patched(plain, listedAt, [8, 0])],
+    ['a packed size that is another one in the directory', patched(plain, listedAt, [20, 5])],
+    ['an unpacked size that is another one in the directory', patched(plain, listedAt, [24, 5])],
+    ['a place where no file is', patched(plain, listedAt, [42, second + 1])],
+    ['data that ends before its size', patched(plain, localAt, [18, plain.readUInt32LE(second + 18) + 30])],
+    ['two directories: from the beginning, and from the end', another],
+    ['two ends of the directory', twoEnds],
+    ['something behind the end', ends],
+    ['more in the directory than its end says', patched(plain, endAt, [8, 0x00010001])],
+    ['a directory that begins elsewhere', patched(plain, endAt, [16, 3])],
+    ['another directory of ZIP64', patched(zip64Of(plain), endAt, [12, 7])],
+    ['no directory', plain.subarray(0, plain.indexOf(listedAt))],
+    ['half a directory', plain.subarray(0, plain.length - 40)],
+    ['no archive', Buffer.alloc(3_000, 'no archive')],
+  ]
+  for (const [what, archive] of cases) assert.equal(await disagrees(archive), true, what)
+  assert.equal(
+    (await told(attached('a.zip', Buffer.alloc(0)))).includes(disagreeing),
+    false,
+    'in no octets nothing hides',
+  )
+})
+
 /** An OLE document ([MS-CFB]): its mark, and a directory with an entry of this name. */
 function oleOf(entry: string): Buffer {
   const octets = Buffer.alloc(2_048)
