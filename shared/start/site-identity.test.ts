@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 
+import { isSecretOf, parseApiToken } from '../config/api-tokens.ts'
 import { createPasswordVerifier } from '../crypt/verify-password.ts'
 import { prepareSiteIdentity } from './site-identity.ts'
 
@@ -14,7 +15,7 @@ const site = { hostname: 'mail.example.org', domain: 'example.org' }
 
 test('a site gets what it needs once; secrets are their owner’s, and passwords fit their hashes', async () => {
   const first = await prepareSiteIdentity(folder, site)
-  assert.equal(first.made.length, 5)
+  assert.equal(first.made.length, 6)
   const mailbox = text('mailboxes')
   assert.match(mailbox, /^postmaster@example\.org:\{CRYPT\}\$6\$/)
   const verifier = createPasswordVerifier()
@@ -24,8 +25,13 @@ test('a site gets what it needs once; secrets are their owner’s, and passwords
   assert.ok(await verifier.verify(text('passwords', 'admin').trim(), operator))
   await verifier.close()
   assert.equal(text('redis', 'auth.conf'), `requirepass ${text('redis', 'password')}`)
-  for (const name of ['tls/key.pem', 'operators', 'passwords/admin', 'redis/password'])
-    assert.equal(statSync(join(folder, name)).mode & 0o077, 0, name)
+  const [, name = '', secret = ''] = /^([^.]+)\.(\S+)$/m.exec(text('dovecot', 'learn-token')) ?? []
+  const [, entry = ''] = /^dovecot (\S+)$/m.exec(text('tokens')) ?? []
+  const known = parseApiToken(entry)
+  assert.deepEqual([name, [...(known?.scopes ?? [])]], ['dovecot', ['learn']])
+  assert.ok(known !== undefined && isSecretOf(known, secret))
+  for (const file of ['tls/key.pem', 'operators', 'tokens', 'passwords/admin', 'redis/password'])
+    assert.equal(statSync(join(folder, file)).mode & 0o077, 0, file)
   assert.match(first.records.join('\n'), /^example\.org\. IN MX 10 mail\.example\.org\.$/m)
   assert.match(first.records.join('\n'), /^sluice\._domainkey\.example\.org\. IN TXT /m)
 

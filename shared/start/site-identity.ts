@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { makeToken } from '../config/api-tokens.ts'
 import { hashPassword } from '../crypt/hash-password.ts'
 import { dkimRecord } from '../dkim/dns-record.ts'
 import { generateKey } from '../dkim/generate-key.ts'
@@ -25,8 +26,8 @@ const selector = 'sluice'
 
 /**
  * Makes what a site needs beside its configuration, in one folder that all containers read: certificate and key (`tls/`), a DKIM key (`dkim/`), the
- * first mailbox and the first operator of the dashboard, each with a password in a file that only its owner reads (`passwords/`), and the password of Redis
- * (`redis/`).
+ * first mailbox and the first operator of the dashboard, each with a password in a file that only its owner reads (`passwords/`), the password of Redis
+ * (`redis/`), and the token with which Dovecot reports what users move into Junk and out of it (`dovecot/`).
  */
 export async function prepareSiteIdentity(folder: string, { hostname, domain }: Site): Promise<SiteIdentity> {
   const made: string[] = []
@@ -60,6 +61,13 @@ export async function prepareSiteIdentity(folder: string, { hostname, domain }: 
     const file = at('passwords', 'admin')
     await putFile(at('operators'), `admin admin:${await newSecret(file)}\n`, 0o600)
     made.push(`operator "admin" of the dashboard, password in ${file}`)
+  }
+  if (await isMissing(at('tokens'))) {
+    const { token, entry } = makeToken('dovecot', ['learn'])
+    // Read by whoever a message is filed for; nobody else has this folder.
+    await putFile(at('dovecot', 'learn-token'), `${token}\n`, 0o644)
+    await putFile(at('tokens'), `dovecot ${entry}\n`, 0o600)
+    made.push('token with which Dovecot teaches the classifier')
   }
   return { made, records: await recordsOf({ hostname, domain }, await readFile(dkimKey, 'utf8')) }
 }

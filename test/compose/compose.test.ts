@@ -14,7 +14,7 @@ import { plain, SmtpClient } from '../support/smtp-client.ts'
  * of `npm test`: npm run test:compose.
  */
 const project = `sluice-test-${randomBytes(3).toString('hex')}`
-const [smtp = 0, submission = 0, submissions = 0, imaps = 0, dashboard = 0] = await freePorts(5)
+const [smtp = 0, submission = 0, submissions = 0, imaps = 0, sieve = 0, dashboard = 0] = await freePorts(6)
 const environment = {
   MAIL_DOMAIN: 'sluice.test',
   MAIL_HOSTNAME: 'mx.sluice.test',
@@ -22,12 +22,14 @@ const environment = {
   SUBMISSION_PORT: `127.0.0.1:${submission}`,
   SUBMISSIONS_PORT: `127.0.0.1:${submissions}`,
   IMAPS_PORT: `127.0.0.1:${imaps}`,
+  SIEVE_PORT: `127.0.0.1:${sieve}`,
   DASHBOARD_PORT: String(dashboard),
   ...inherited('DOCKER_HOST', 'DOCKER_CONFIG', 'SLUICE_IMAGE'),
 }
 const mailbox = 'postmaster@sluice.test'
 const stranger = 'bob@elsewhere.test'
 const minutes = 60_000
+const gtube = 'XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X'
 
 function inherited(...names: readonly string[]): Readonly<Record<string, string>> {
   return Object.fromEntries(
@@ -50,19 +52,24 @@ async function password(): Promise<string> {
   return (await compose('exec', '-T', 'inbound', 'cat', `/identity/passwords/${mailbox}`)).trim()
 }
 
-/** Of what is in the mailbox, by IMAP. */
-async function subjects(): Promise<readonly string[]> {
-  const fetch = ['-X', 'FETCH 1:* (BODY.PEEK[HEADER.FIELDS (SUBJECT)])']
-  const url = `imaps://127.0.0.1:${imaps}/INBOX`
-  const args = ['-skv', '--url', url, '-u', `${mailbox}:${await password()}`, ...fetch]
+/** What is answered to a command in a folder of the mailbox. */
+async function imap(folder: string, command: string): Promise<string> {
+  const url = `imaps://127.0.0.1:${imaps}/${folder}`
+  const args = ['-skv', '--url', url, '-u', `${mailbox}:${await password()}`, '-X', command]
   // curl shows what it was answered in its protocol only.
-  const { stderr } = await run('curl', args, { timeoutMs: minutes })
-  return [...stderr.matchAll(/Subject: (\S+)/g)].map(([, subject]) => subject ?? '')
+  return (await run('curl', args, { timeoutMs: 2 * minutes })).stderr
 }
 
-async function arrives(...wanted: readonly string[]): Promise<readonly string[]> {
+async function subjectsIn(folder: string): Promise<readonly string[]> {
+  const answer = await imap(folder, 'FETCH 1:* (BODY.PEEK[HEADER.FIELDS (SUBJECT)])')
+  return [...answer.matchAll(/Subject: (\S+)/g)].map(([, subject]) => subject ?? '')
+}
+
+const arrives = (...wanted: readonly string[]): Promise<readonly string[]> => arrivesIn('INBOX', ...wanted)
+
+async function arrivesIn(folder: string, ...wanted: readonly string[]): Promise<readonly string[]> {
   for (let tries = 0; tries < 240; tries += 1) {
-    const found = await subjects()
+    const found = await subjectsIn(folder)
     if (wanted.every((subject) => found.includes(subject))) return found
     await pause(1_000)
   }
@@ -112,6 +119,19 @@ test('a user of Dovecot logs in and his mail is signed', async () => {
   assert.match((await user.send({ from: mailbox, to: [mailbox], content })).raw, /^250 /)
   await user.quit()
   await arrives('signed')
+})
+
+test('junk is filed as such, and moving it out of there teaches the classifier', async () => {
+  const client = await SmtpClient.ready({ port: smtp })
+  const content = testMessage({ id: 'junk', from: stranger, to: mailbox, body: gtube })
+  assert.match((await client.send({ from: stranger, to: [mailbox], content })).raw, /^250 /)
+  await client.quit()
+  await arrivesIn('Junk', 'junk')
+  assert.ok(!(await subjectsIn('INBOX')).includes('junk'))
+  await imap('Junk', 'UID MOVE 1:* INBOX')
+  await arrivesIn('INBOX', 'junk')
+  const status = JSON.parse(await ctl('learn', 'status', '--json')) as { readonly ham: number }
+  assert.equal(status.ham, 1, 'Dovecot has reported the move before it answered it')
 })
 
 test('three filters share the work', async () => {
