@@ -206,6 +206,13 @@ export interface Events {
     readonly to: Mailbox
     readonly action: string
   }): void
+  /** The address, or its domain, has had too many reports: this one is not sent (`bounces limit`). */
+  reportDropped(fields: {
+    readonly id: MessageId
+    readonly to: Mailbox
+    readonly action: string
+    readonly limit: string
+  }): void
   /** A bounce that could not be delivered is dropped. */
   doubleBounced(fields: { readonly id: MessageId; readonly recipient: Mailbox; readonly reply: Reply }): void
   discarded(fields: CopiesFields & { readonly stage: string; readonly reason: string }): void
@@ -290,6 +297,7 @@ export function createEvents(parts: {
     mayRepeat: (fields) => emit('may repeat', 'warn', fields),
     deferred: (fields) => emit('deferred', 'warn', fields),
     reported: (fields) => emit('reported', 'info', fields),
+    reportDropped: (fields) => emit('report dropped', 'warn', fields),
     doubleBounced: (fields) => emit('double bounce', 'warn', fields),
     discarded: (fields) => emit('discarded', 'info', fields),
     held: (fields) => emit('held', 'warn', fields),

@@ -2,11 +2,13 @@ import type { LocalAction } from '../../shared/config/model.ts'
 import type { DeliveryAttempt, Disposition } from '../../shared/mail/disposition.ts'
 import { settled } from '../../shared/mail/disposition.ts'
 import { replies } from '../../shared/mail/reply.ts'
+import { dueAt } from '../../shared/mail/envelope.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import { defineStage } from '../../shared/pipeline/stage.ts'
 import type { OpenStage, StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
 import { CommandDelivery } from './deliver-command.ts'
 import type { Delivery } from './deliver-each.ts'
+import { byFullMailboxRule } from './full-mailbox.ts'
 import { LmtpDelivery } from './deliver-lmtp.ts'
 import { MaildirDelivery } from './deliver-maildir.ts'
 import { MboxDelivery } from './deliver-mbox.ts'
@@ -71,7 +73,9 @@ export async function openDelivery(): Promise<OpenStage> {
     async handle(message, context): Promise<Disposition> {
       const action = message.action === undefined ? undefined : context.configuration.actions.get(message.action)
       if (action?.kind !== 'local') return settled(allOf(message.pending, actionGone(message.action)))
-      return settled(await attempt(action, message, context))
+      const { fullMailbox } = context.configuration.pipeline
+      const ageMs = context.clock.now() - dueAt(message.envelope)
+      return settled(byFullMailboxRule(await attempt(action, message, context), fullMailbox, ageMs))
     },
     close: () => lmtp.close(),
   }

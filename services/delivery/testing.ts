@@ -1,5 +1,6 @@
 import type { Action, Configuration, LocalAction, PipelineSettings } from '../../shared/config/model.ts'
 import type { TableSet } from '../../shared/config/tables.ts'
+import { systemClock } from '../../shared/clock.ts'
 import { silentLog } from '../../shared/log.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import type { LocalTarget } from '../../shared/mail/envelope.ts'
@@ -22,13 +23,26 @@ export function stageContext(actions: readonly Action[], pipeline: Partial<Pipel
     subAddressDelimiter: '+',
     actions: new Map(actions.map((action) => [action.name, action])),
     limits: { mda: new Map() },
-    pipeline: { users: { kind: 'any' }, sockets: new Map(), queues: new Map(), mda: { enabled: false }, ...pipeline },
+    pipeline: {
+      users: { kind: 'any' },
+      sockets: new Map(),
+      queues: new Map(),
+      mda: { enabled: false },
+      fullMailbox: { kind: 'as-said' },
+      ...pipeline,
+    },
   } as unknown as Configuration
   const tables = {
     userInfo: (_table: unknown, user: string) =>
       user === 'jane' ? { uid: 1000, gid: 1000, home: '/home/jane' } : undefined,
   } as unknown as TableSet
-  return { configuration, tables, log: silentLog(), signal: new AbortController().signal } as unknown as StageContext
+  return {
+    configuration,
+    tables,
+    log: silentLog(),
+    clock: systemClock,
+    signal: new AbortController().signal,
+  } as unknown as StageContext
 }
 
 /** All recipients of a message, by one action. */

@@ -436,6 +436,19 @@ export interface PipelineSettings {
   readonly relayPort: number
   readonly relayEightBit: EightBitRule
   readonly lanes: Lanes
+  /** `bounces limit`: how many reports go to one address, and to one domain; absent: any number. */
+  readonly bounces: { readonly address?: Rate; readonly domain?: Rate }
+  /** `mailbox full`. */
+  readonly fullMailbox: FullMailboxRule
+}
+
+/**
+ * What a mailbox without room means at delivery. `as-said`: what its server says, and later where a disk quota says so; `temporary`: later,
+ * whatever was said, and with `forMs` never from that age of the message on; `permanent`: never.
+ */
+export interface FullMailboxRule {
+  readonly kind: 'as-said' | 'temporary' | 'permanent'
+  readonly forMs?: number
 }
 
 /** `lane`: how mail goes out to a destination (the domain of the recipient, or the smarthost), over all relay processes. */

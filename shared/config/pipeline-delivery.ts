@@ -5,6 +5,7 @@ import { resolvePath } from './path.ts'
 /** What local delivery may do on this host. */
 export const deliveryStatements: Readonly<Record<string, ParseStatement>> = {
   mbox: parseMbox,
+  mailbox: parseMailbox,
   mda: parseMda,
   forward: parseForward,
 }
@@ -15,6 +16,16 @@ function parseMbox(draft: PipelineDraft): void {
   reader.next()
   const folder = reader.string('the folder of the mailboxes')
   finish(draft, { mailboxes: resolvePath(folder.text, folder.span.file) })
+}
+
+/** `mailbox full as-said | temporary [for DURATION] | permanent`. */
+function parseMailbox(draft: PipelineDraft): void {
+  const { reader } = draft
+  reader.next()
+  reader.expect('full', 'behind "mailbox"')
+  const kind = choiceOf(reader, ['as-said', 'temporary', 'permanent'] as const, 'what a full mailbox means')
+  if (kind !== 'temporary' || !reader.accept('for')) return finish(draft, { fullMailbox: { kind } })
+  finish(draft, { fullMailbox: { kind, forMs: reader.duration('the age from which it is for good') } })
 }
 
 /** `mda enable | disable`. */

@@ -4,6 +4,7 @@ import type { PipelineSettings } from './model.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 import { dashboardStatements } from './pipeline-dashboard.ts'
 import { acmeStatements } from './pipeline-acme.ts'
+import { bounceStatements } from './pipeline-bounces.ts'
 import { deliveryStatements } from './pipeline-delivery.ts'
 import { filterStatements } from './pipeline-filter.ts'
 import { doorStatements } from './pipeline-door.ts'
@@ -58,6 +59,7 @@ const onlyOnce = new Set([
   'mbox',
   'mda',
   'forward',
+  'mailbox',
 ])
 
 /** An empty pipeline.conf. */
@@ -110,6 +112,8 @@ export function defaultPipeline(): PipelineSettings {
     relayPort: 25,
     relayEightBit: 'convert',
     lanes: { default: { backOff: { firstMs: 30_000, longestMs: 1_800_000 } }, domains: new Map() },
+    bounces: { address: { count: 200, periodMs: 3_600_000 }, domain: { count: 5_000, periodMs: 3_600_000 } },
+    fullMailbox: { kind: 'as-said' },
   }
 }
 
@@ -138,6 +142,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   ...restrictStatements,
   ...outboundStatements,
   ...deliveryStatements,
+  ...bounceStatements,
 }
 
 /** pipeline.conf (section 13) behind the tables and macros of smtpd.conf. Faults go to the lexer's diagnostics. */

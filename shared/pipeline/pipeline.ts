@@ -127,6 +127,7 @@ export function openPipeline(parts: PipelineParts): Pipeline {
     events,
     clock,
     submit,
+    rateGate: queues.rateGate,
     log,
   })
   const advanceParts: AdvanceParts = {

@@ -6,8 +6,10 @@ import type { DeliveryAttempt } from '../mail/disposition.ts'
 import { composeDsn, wantsReport } from '../mail/dsn.ts'
 import type { DsnAction } from '../mail/dsn.ts'
 import { dueAt, noticeEnvelope } from '../mail/envelope.ts'
+import type { RateGate } from '../queue/queues.ts'
 import { applyEdits, unwrapped } from '../mail/header-edit.ts'
 import { derivedMessageId } from '../mail/message-id.ts'
+import { limitReached } from './bounce-limits.ts'
 import type { Pipeline } from './pipeline.ts'
 import { mailboxOf } from './plan.ts'
 import type { StageMessage } from './stage.ts'
@@ -26,6 +28,7 @@ export interface ReporterParts {
   readonly clock: Clock
   readonly log: Logger
   readonly submit: Pipeline['submit']
+  readonly rateGate: Pick<RateGate, 'take'>
 }
 
 /** A returned message is attached whole up to this size, beyond it only its header section. */
@@ -36,7 +39,7 @@ export function createReporter(parts: ReporterParts): Reporter {
 
   /**
    * Stores a report about these recipients; its id follows from its cause, so that a repeated step makes the same message. The null
-   * reverse-path gets none (RFC 5321 §4.5.5).
+   * reverse-path gets none (RFC 5321 §4.5.5), nor does an address that has had too many.
    */
   async function report(
     message: StageMessage,
@@ -48,6 +51,8 @@ export function createReporter(parts: ReporterParts): Reporter {
     const sender = envelope.reversePath
     if (sender === null || attempts.length === 0) return
     const { configuration } = parts
+    const limit = await limitReached(parts, sender, envelope)
+    if (limit !== undefined) return events.reportDropped({ id: envelope.id, to: sender, action, limit })
     const nowAt = clock.now()
     const id = derivedMessageId(envelope.id, `${action}.${cause}.${attempts.map((one) => one.recipient).join(',')}`)
     const header = applyEdits(await message.stored.header(), unwrapped(message.edits))

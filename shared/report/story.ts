@@ -34,6 +34,7 @@ const tones = new Map<string, Tone>([
   ['failed', 'bad'],
   ['expired', 'bad'],
   ['double bounce', 'bad'],
+  ['report dropped', 'bad'],
   ['discarded', 'bad'],
   ['removed', 'bad'],
 ])
@@ -84,6 +85,7 @@ const tellers = new Map<string, Teller>([
     'reported',
     (f) => `report (${f.text('action')}) about ${f.text('about')} sent to ${f.text('to')} as ${f.text('id')}`,
   ],
+  ['report dropped', (f) => `report (${f.text('action')}) to ${f.text('to')} not sent: beyond ${f.text('limit')}`],
   ['double bounce', (f) => `bounce to ${f.text('recipient')} dropped${f.quote(': ', 'reply')}`],
   ['discarded', (f) => `discarded by ${f.text('stage')}: ${f.text('reason')}`],
   ['held', (f) => `held by ${f.text('stage')}: ${f.text('reason')}`],
