@@ -22,6 +22,7 @@ export class Channel {
   readonly #parser = new ReplyParser()
   #expected: Expected | undefined
   #lost: Reply | undefined
+  #unasked: Reply | undefined
   #error: Error | undefined
   #deaf = false
   #deadlineAt = 0
@@ -40,6 +41,11 @@ export class Channel {
 
   get isOpen(): boolean {
     return this.#lost === undefined
+  }
+
+  /** What the peer said when nobody waited for it; the connection ended over that. */
+  get unasked(): Reply | undefined {
+    return this.#unasked
   }
 
   /** Called once, when the connection is gone for whatever reason. */
@@ -171,7 +177,10 @@ export class Channel {
     if (this.#deaf) return
     const expected = this.#expected
     // A reply nobody waits for is a goodbye (421); in any case replies could no longer be told apart.
-    if (expected === undefined) return this.lose({ ...lostReply(''), text: `${this.peer} said: ${reply.text}` })
+    if (expected === undefined) {
+      this.#unasked ??= reply
+      return this.lose({ ...lostReply(''), text: `${this.peer} said: ${reply.text}` })
+    }
     expected.replies.push(reply)
     if (expected.replies.length < expected.count) return this.#startClock(expected.timeoutMs)
     this.#expected = undefined

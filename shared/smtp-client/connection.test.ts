@@ -331,6 +331,23 @@ test('a refusal during the content counts when the server hangs up over it', asy
   assert.equal((await connection.send(message(chunks()))).replies[0]?.code, 552)
 })
 
+test('a refusal in one breath with 354 counts too, and an answer that nobody could have given yet does not', async () => {
+  for (const [said, code] of [
+    ['552 5.3.4 too much', 552],
+    ['250 2.0.0 taken already', 451],
+  ] as const) {
+    const server = await serve(async (session) => {
+      session.say('220 hi')
+      await session.line()
+      session.say('250-x', '250 PIPELINING')
+      for (let count = 0; count < 3; count++) await session.line()
+      session.socket.write(`250 ok\r\n250 ok\r\n354 go\r\n${said}\r\n`)
+    })
+    const connection = await connectTo(server)
+    assert.equal((await connection.send(message('x\r\n'))).replies[0]?.code, code)
+  }
+})
+
 test('a silent server is given up after the time-out of each step', async () => {
   const greeting = await serve(async () => {})
   await assert.rejects(connectTo(greeting, { timeouts: { greetingMs: 20 } }), /did not answer in time while waiting/)

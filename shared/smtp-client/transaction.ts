@@ -271,7 +271,7 @@ function withFinalReplies(
 ): TransactionOutcome {
   const last = answers.replies.at(-1)
   // A server that answers 421 and hangs up means it for all that still wait.
-  const missing = last?.code === 421 ? last : (answers.lost ?? lostReply(`no reply from ${context.channel.peer}`))
+  const missing = last?.code === 421 ? last : (hastyRefusal(context) ?? answers.lost ?? noReply(context))
   const final = [...replies]
   for (const [position, recipient] of accepted.entries()) {
     const answer = answers.replies[context.protocol === 'lmtp' ? position : 0] ?? missing
@@ -279,6 +279,15 @@ function withFinalReplies(
     final[recipient] = sent.refusal ?? (isPositive(answer) && !sent.complete ? missing : answer)
   }
   return { replies: final, dsnPassedOn: context.capabilities.dsn, untouched: false, needsReset: false }
+}
+
+/** Said in one breath with 354: it is about the content all the same. */
+function hastyRefusal({ channel: { unasked } }: TransactionContext): Reply | undefined {
+  return unasked !== undefined && unasked.code >= 400 ? unasked : undefined
+}
+
+function noReply({ channel }: TransactionContext): Reply {
+  return lostReply(`no reply from ${channel.peer}`)
 }
 
 /** The connection ended inside the envelope; a 421 that came first says why. */
