@@ -1,6 +1,7 @@
 import { Resolver as DnsResolver } from 'node:dns/promises'
 import { isDeepStrictEqual } from 'node:util'
 
+import { areAddresses, ServerAddresses } from './dns/server-addresses.ts'
 import { createValidatingResolver } from './dns/validating-resolver.ts'
 import type { Validated } from './dns/validating-resolver.ts'
 
@@ -33,7 +34,7 @@ export interface ProcessResolver extends Resolver {
 }
 
 export interface ResolverOptions {
-  /** `address` or `address:port`; empty: the system's. */
+  /** `address`, `name` or either with `:port`; empty: the system's. */
   readonly servers: readonly string[]
   readonly timeoutMs?: number
   readonly tries?: number
@@ -53,14 +54,35 @@ const absentCodes = new Set(['ENODATA', 'ENOTFOUND', 'ENONAME'])
 export function createResolver(options: ResolverOptions): ProcessResolver {
   const { timeoutMs = 5_000, tries = 2, foundForMs = 300_000, absentForMs = 60_000, maxEntries = 50_000 } = options
   let { servers } = options
+  let named: ServerAddresses | undefined
   let dns = open()
   /** For names with characters that c-ares asks nobody about, as macros of SPF make them: `jane+list.example.org`. */
   const odd = createValidatingResolver({ timeoutMs })
   const cache = new Map<string, Entry>()
+  const followed = new WeakMap<DnsResolver, readonly string[]>()
 
   function open(): DnsResolver {
     const opened = new DnsResolver({ timeout: timeoutMs, tries })
-    if (servers.length > 0) opened.setServers([...servers])
+    named = areAddresses(servers) ? undefined : new ServerAddresses(servers)
+    if (servers.length > 0 && named === undefined) opened.setServers([...servers])
+    return opened
+  }
+
+  /** Who is asked; servers that are told by name are where their names are now. */
+  function current(): DnsResolver | Promise<DnsResolver> {
+    return named === undefined ? dns : following(named, dns)
+  }
+
+  async function following(servers: ServerAddresses, opened: DnsResolver): Promise<DnsResolver> {
+    const addresses = await servers.current()
+    // Questions on their way would be cancelled.
+    if (!isDeepStrictEqual(addresses, followed.get(opened))) {
+      const moved = followed.has(opened) ? new DnsResolver({ timeout: timeoutMs, tries }) : opened
+      moved.setServers([...addresses])
+      followed.set(moved, addresses)
+      if (dns === opened) dns = moved
+      return moved
+    }
     return opened
   }
 
@@ -93,29 +115,29 @@ export function createResolver(options: ResolverOptions): ProcessResolver {
     })
   }
 
-  const texts = async (name: string): Promise<string[]> =>
-    (await dns.resolveTxt(name)).map((strings) => strings.join(''))
+  const texts = async (name: string): Promise<readonly string[]> =>
+    (await (await current()).resolveTxt(name)).map((strings) => strings.join(''))
 
   return {
     mx: (name) =>
       byName(
         'mx',
         name,
-        () => dns.resolveMx(name),
+        async () => (await current()).resolveMx(name),
         () => odd.mx(name),
       ),
     a: (name) =>
       byName(
         'a',
         name,
-        () => dns.resolve4(name),
+        async () => (await current()).resolve4(name),
         () => odd.a(name),
       ),
     aaaa: (name) =>
       byName(
         'aaaa',
         name,
-        () => dns.resolve6(name),
+        async () => (await current()).resolve6(name),
         () => odd.aaaa(name),
       ),
     txt: (name) =>
@@ -127,7 +149,7 @@ export function createResolver(options: ResolverOptions): ProcessResolver {
       ),
     ptr: (address) =>
       cached(`ptr ${address}`, async () => {
-        const answer = await lookUp(() => dns.reverse(address))
+        const answer = await lookUp(async () => (await current()).reverse(address))
         return answer === 'refused' ? { kind: 'absent', name: true } : answer
       }),
     useServers(next) {

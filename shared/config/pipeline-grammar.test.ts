@@ -74,6 +74,7 @@ test('every statement ends in the settings', () => {
       'socket "/run/lmtp" is "dovecot:24"',
       'resolver $where "10.0.0.54:5353"',
       'resolver "[::1]:53"',
+      'resolver "unbound:53"',
       'tls minimum "TLSv1.3"',
       'relay port 2525',
       'mbox "mail"',
@@ -204,7 +205,7 @@ test('every statement ends in the settings', () => {
   )
   assert.deepEqual([...settings.interfaces], [['lo', '10.77.0.0/24']])
   assert.deepEqual([...settings.sockets], [['/run/lmtp', 'dovecot:24']])
-  assert.deepEqual(settings.resolvers, ['10.0.0.53', '10.0.0.54:5353', '[::1]:53'])
+  assert.deepEqual(settings.resolvers, ['10.0.0.53', '10.0.0.54:5353', '[::1]:53', 'unbound:53'])
   assert.deepEqual(
     settings.externals.map(({ url, host, port }) => [url, host, port]),
     [

@@ -1,3 +1,7 @@
+import { isIP } from 'node:net'
+
+import { dnsPlace } from '../dns/exchange.ts'
+import { isDomain } from '../mail/address.ts'
 import type { PipelineSettings } from './model.ts'
 import { resolvePath } from './path.ts'
 import { finish, namedFile, choiceOf, sizeOf } from './pipeline-draft.ts'
@@ -75,19 +79,19 @@ function parseHostname(draft: PipelineDraft): void {
   finish(draft, {})
 }
 
-/** `resolver "address[:port]" ... [validating]`; statements add up. */
+/** `resolver "host[:port]" ... [validating]`; statements add up. */
 function parseResolver(draft: PipelineDraft): void {
   const { reader } = draft
   reader.next()
   const servers: string[] = []
   do {
-    const server = reader.string('the address of a DNS server')
-    if (!/^(?:\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?|\[[0-9a-fA-F:.]+\](?::\d{1,5})?|[0-9a-fA-F:]+)$/.test(server.text)) {
+    const server = reader.string('the address or name of a DNS server')
+    if (!isDnsServer(server.text)) {
       reader.fail(
         'value',
-        `"${server.text}" is not an address`,
+        `"${server.text}" is not an address, nor a name with a port`,
         server.span,
-        '"10.0.0.53", "10.0.0.53:5353" or "[::1]:53"',
+        '"10.0.0.53", "10.0.0.53:5353", "[::1]:53" or "unbound:53"',
       )
     }
     servers.push(server.text)
@@ -99,4 +103,11 @@ function parseResolver(draft: PipelineDraft): void {
     resolvers: [...resolvers, ...servers],
     validatingResolvers: [...validatingResolvers, ...validating],
   })
+}
+
+/** A name has its port, so that no forgotten word is taken for one. Digits and dots alone are meant as an address (RFC 1123 §2.1). */
+function isDnsServer(text: string): boolean {
+  const { address, port } = dnsPlace(text)
+  if (port < 1 || port > 65_535) return false
+  return isIP(address) !== 0 || (/:\d+$/.test(text) && !/^[\d.]*$/.test(address) && isDomain(address.toLowerCase()))
 }

@@ -24,7 +24,7 @@ const environment = {
   IMAPS_PORT: `127.0.0.1:${imaps}`,
   SIEVE_PORT: `127.0.0.1:${sieve}`,
   DASHBOARD_PORT: String(dashboard),
-  ...inherited('DOCKER_HOST', 'DOCKER_CONFIG', 'SLUICE_IMAGE'),
+  ...inherited('DOCKER_HOST', 'DOCKER_CONFIG', 'SLUICE_IMAGE', 'UNBOUND_IMAGE'),
 }
 const mailbox = 'postmaster@sluice.test'
 const stranger = 'bob@elsewhere.test'
