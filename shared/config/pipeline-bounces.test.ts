@@ -33,7 +33,7 @@ test('what cannot be meant is refused', async () => {
     ['bounces address 1/1h', /expected "limit"/],
     ['mailbox full', /what a full mailbox means/],
     ['mailbox full later', /as-said/],
-    ['mailbox full permanent for 1d', /the statement should end|end of|expected/],
+    ['mailbox full permanent for 1d', /expected the end of the line/],
     ['mailbox full temporary\nmailbox full permanent', /"mailbox" is stated already/],
   ]
   for (const [lines, fault] of mistakes) await assert.rejects(load(lines), fault, lines)
