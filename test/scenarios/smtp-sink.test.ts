@@ -78,7 +78,7 @@ describe('smtp-sink of Postfix as the next host', { skip: missingPeers('smtp-sin
     const from = 'jane@sluice.test'
     const send = async (to: string): Promise<string> =>
       idOf(await client.send({ from, to: [to], content: testMessage({ id: to, from, to }) }))
-    const frozen = await Promise.all([await send('one@sink0.test'), await send('two@sink0.test')])
+    const frozen = [await send('one@sink0.test'), await send('two@sink0.test')]
     await system.waitForEvent('relayed', await send('ann@sink1.test'))
     process.kill(sink.pid, 'SIGCONT')
     await Promise.all(frozen.map((id) => system.waitForEvent('relayed', id)))
