@@ -224,10 +224,21 @@ export interface Events {
     },
   ): void
   released(fields: CopiesFields & { readonly stage: string; readonly by: string }): void
-  removed(fields: CopiesFields & { readonly by: string }): void
+  /** `recipient`: of him alone. */
+  removed(fields: CopiesFields & { readonly by: string; readonly recipient?: string | undefined }): void
   scheduled(fields: { readonly id: MessageId; readonly by: string }): void
   /** An operator ended the attempts: its sender gets a report. */
   returned(fields: { readonly id: MessageId; readonly by: string }): void
+  /** An operator sends it elsewhere than its rules do; without `to` where they say, again. */
+  rerouted(
+    fields: CopiesFields & {
+      readonly recipients: readonly Mailbox[]
+      readonly to?: string | undefined
+      readonly by: string
+    },
+  ): void
+  /** An operator gave the copy for `recipient` another address. */
+  readdressed(fields: CopiesFields & { readonly recipient: Mailbox; readonly to: Mailbox; readonly by: string }): void
   /** The configuration `previous` was replaced. */
   reloaded(fields: {
     readonly revision: string
@@ -305,6 +316,8 @@ export function createEvents(parts: {
     removed: (fields) => emit('removed', 'info', fields),
     scheduled: (fields) => emit('scheduled', 'info', fields),
     returned: (fields) => emit('returned', 'info', fields),
+    rerouted: (fields) => emit('rerouted', 'info', fields),
+    readdressed: (fields) => emit('readdressed', 'info', fields),
     reloaded: (fields) => emit('reloaded', 'info', fields),
     reloadRefused: (fields) => emit('reload refused', 'error', fields),
     requeued: (fields) => emit('requeued', 'info', fields),

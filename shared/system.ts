@@ -11,7 +11,7 @@ import { createEvents } from './events.ts'
 import { openJournal } from './journal.ts'
 import type { Logger } from './log.ts'
 import { createMetrics } from './metrics.ts'
-import { createExpander } from './pipeline/expander.ts'
+import { createExpander, createReaddresser } from './pipeline/expander.ts'
 import { openPipeline } from './pipeline/pipeline.ts'
 import { createRouter } from './pipeline/router.ts'
 import type { RedisEndpoint } from './queue/ensure-redis.ts'
@@ -80,7 +80,9 @@ export async function openSystem(options: SystemOptions): Promise<System> {
   const rules = [() => live.current, tables, localAddresses()] as const
   const route = createRouter(...rules)
   const expand = createExpander(...rules)
-  const pipeline = openPipeline(withConfiguration(live, { route, expand, spool, queues, events, metrics, log, clock }))
+  const readdress = createReaddresser(...rules)
+  const shared = { route, expand, readdress, spool, queues, events, metrics, log, clock }
+  const pipeline = openPipeline(withConfiguration(live, shared))
   const unfollow = onReload(live, (next) => {
     resolver.useServers(next.pipeline.resolvers)
     queues.include([...next.pipeline.queues.keys()])

@@ -1,6 +1,6 @@
 import { schoolOf, teach } from '../../shared/classifier/teach.ts'
 import { asciiDomain } from '../../shared/mail/ascii-domain.ts'
-import type { ManyAction, Selection } from '../../shared/operate/many.ts'
+import type { ManyAction, ManyCount, Selection } from '../../shared/operate/many.ts'
 import { createOperations } from '../../shared/operate/operations.ts'
 import type { OperationParts, Operations } from '../../shared/operate/operations.ts'
 import { createSpoolLessons } from '../../shared/operate/spool-lessons.ts'
@@ -12,10 +12,18 @@ import type { Command, Invocation, Option } from './command.ts'
 import { messageFiles, messageIdOperand, operatorName, withQueues, withSystem } from './connect.ts'
 import type { Place } from './connect.ts'
 
-const selecting: readonly Option[] = [
+/** Options of what is done to one message or to many. */
+export const selecting: readonly Option[] = [
   { name: 'destination', value: 'DOMAIN', summary: 'all that goes to a domain or smarthost, in place of ID' },
   { name: 'tag', value: 'TAG', summary: 'all that carries a tag, in place of ID' },
+  { name: 'dry-run', summary: 'with --destination or --tag: tell how many there are, and change nothing' },
 ]
+
+export const forRecipient: Option = {
+  name: 'recipient',
+  value: 'ADDRESS',
+  summary: 'the copy of one recipient alone; the others go on',
+}
 
 export const schedule: Command = {
   words: ['schedule'],
@@ -28,7 +36,7 @@ export const schedule: Command = {
 export const expire: Command = {
   words: ['expire'],
   operands: [{ name: 'ID', required: false }],
-  options: selecting,
+  options: [...selecting, forRecipient],
   summary: 'return a message to its sender now, with a report, as when its time is over',
   run: (invocation) => onMany(invocation, 'expire', (operations) => giveBack(invocation, operations)),
 }
@@ -36,6 +44,7 @@ export const expire: Command = {
 export const remove: Command = {
   words: ['remove'],
   operands: [{ name: 'ID', required: true }],
+  options: [forRecipient],
   summary: 'drop a message for good: nothing is delivered, nothing is reported to its sender',
   run: (invocation) => withOperations(invocation, (operations) => drop(invocation, operations)),
 }
@@ -43,7 +52,7 @@ export const remove: Command = {
 export const release: Command = {
   words: ['release'],
   operands: [{ name: 'ID', required: false }],
-  options: [...selecting, { name: 'learn-ham', summary: 'teach the classifier that it is wanted mail' }],
+  options: [...selecting, forRecipient, { name: 'learn-ham', summary: 'teach the classifier that it is wanted mail' }],
   summary: 'let a held message go: into its queue, or on past the filter that kept it back',
   run: (invocation) => onMany(invocation, 'release', (operations) => letGo(invocation, operations)),
 }
@@ -51,7 +60,7 @@ export const release: Command = {
 export const hold: Command = {
   words: ['hold'],
   operands: [{ name: 'ID', required: false }],
-  options: selecting,
+  options: [...selecting, forRecipient],
   summary: 'keep a message in its queue until it is released',
   run: (invocation) => onMany(invocation, 'hold', (operations) => keepBack(invocation, operations)),
 }
@@ -86,21 +95,35 @@ function onMany(
   const selection = selectionOf(invocation)
   if (selection === undefined) return withOperations(invocation, one)
   return withOperations(invocation, async (operations) => {
+    if (invocation.options.has('dry-run')) return tellCount(invocation, await operations.count(action, selection))
     const { done: count, left } = await operations.many(action, selection, operatorName())
     const busy = left === 0 ? '' : `; ${left} left, which a worker has: pause the queue and try again`
     return done(invocation, { done: count, left }, `${plural(count, 'job')} ${doneWords[action]}${busy}`)
   })
 }
 
-function selectionOf({ options, operands }: Invocation): Selection | undefined {
+/** @throws UsageError unless one of IDs, a destination and a tag is given, and what goes with it */
+export function selectionOf({ options, operands }: Invocation): Selection | undefined {
   const [destination, tag] = [options.text('destination'), options.text('tag')]
   const given = [operands[0], destination, tag].filter((text) => text !== undefined)
   if (given.length !== 1) throw new UsageError('name one of: an ID, --destination DOMAIN, --tag TAG')
+  if (operands[0] === undefined && options.has('recipient'))
+    throw new UsageError('--recipient goes with an ID: it names one recipient of that message')
+  if (operands[0] !== undefined && options.has('dry-run'))
+    throw new UsageError('--dry-run goes with --destination or --tag: it tells how many there are')
   if (destination !== undefined) return { kind: 'destination', destination: asciiDomain(destination) ?? destination }
   return tag === undefined ? undefined : { kind: 'tag', tag }
 }
 
-function withOperations(invocation: Invocation, use: (operations: Operations) => Promise<number>): Promise<number> {
+export function tellCount(invocation: Invocation, { jobs, messages }: ManyCount): number {
+  const text = `${plural(jobs, 'job')} of ${plural(messages, 'message')}; nothing is changed`
+  return done(invocation, { jobs, messages }, text)
+}
+
+export function withOperations(
+  invocation: Invocation,
+  use: (operations: Operations) => Promise<number>,
+): Promise<number> {
   return withSystem(invocation, (context, place) => use(createOperations(operationParts(context, place))))
 }
 
@@ -127,13 +150,13 @@ async function runNow(invocation: Invocation, operations: Operations): Promise<n
 
 async function drop(invocation: Invocation, operations: Operations): Promise<number> {
   const id = messageIdOperand(invocation)
-  const removed = await operations.remove(id, operatorName())
+  const removed = await operations.remove(id, operatorName(), recipientOf(invocation))
   return done(invocation, { id, removed }, `message ${id} is removed for ${plural(removed, 'recipient')}`)
 }
 
 async function giveBack(invocation: Invocation, operations: Operations): Promise<number> {
   const id = messageIdOperand(invocation)
-  const returned = await operations.expire(id, operatorName())
+  const returned = await operations.expire(id, operatorName(), recipientOf(invocation))
   return done(
     invocation,
     { id, returned },
@@ -144,17 +167,22 @@ async function giveBack(invocation: Invocation, operations: Operations): Promise
 async function letGo(invocation: Invocation, operations: Operations): Promise<number> {
   const id = messageIdOperand(invocation)
   if (invocation.options.has('learn-ham')) {
+    if (recipientOf(invocation) !== undefined) throw new UsageError('--learn-ham is about the message, not --recipient')
     const text = await operations.releaseAsHam(id, operatorName())
     return done(invocation, { id, done: text }, `message ${id} is ${text}`)
   }
-  const released = await operations.release(id, operatorName())
+  const released = await operations.release(id, operatorName(), recipientOf(invocation))
   return done(invocation, { id, released }, `message ${id} is back in ${released.join(', ')}`)
 }
 
 async function keepBack(invocation: Invocation, operations: Operations): Promise<number> {
   const id = messageIdOperand(invocation)
-  const held = await operations.hold(id, operatorName())
+  const held = await operations.hold(id, operatorName(), recipientOf(invocation))
   return done(invocation, { id, held }, `message ${id} is held in ${held.join(', ')}`)
+}
+
+export function recipientOf({ options }: Invocation): string | undefined {
+  return options.text('recipient')
 }
 
 function setPaused(invocation: Invocation, paused: boolean): Promise<number> {
@@ -167,7 +195,7 @@ function setPaused(invocation: Invocation, paused: boolean): Promise<number> {
   })
 }
 
-function done({ terminal, options }: Invocation, facts: object, text: string): number {
+export function done({ terminal, options }: Invocation, facts: object, text: string): number {
   terminal.print(options.has('json') ? JSON.stringify(facts) : text)
   return exitCodes.done
 }

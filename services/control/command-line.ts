@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 
 import { OptionValues, UsageError, commonOptions } from './command.ts'
-import type { Command, Option } from './command.ts'
+import type { Command, Operand, Option } from './command.ts'
 
 export type CommandLine =
   | { readonly kind: 'help'; readonly command?: Command }
@@ -29,16 +29,21 @@ export function parseCommandLine(commands: readonly Command[], args: readonly st
   const required = command.operands.filter((operand) => operand.required)
   const missing = required[operands.length]
   if (missing !== undefined) throw new UsageError(`${missing.name} is missing; usage: ${usageOf(command)}`)
-  const extra = operands[command.operands.length]
+  const extra = command.operands.at(-1)?.multiple === true ? undefined : operands[command.operands.length]
   if (extra !== undefined) throw new UsageError(`'${extra}' is too much; usage: ${usageOf(command)}`)
   return { kind: 'run', command, operands, options: new OptionValues(given) }
 }
 
 /** `sluicectl show message ID` */
 export function usageOf(command: Command): string {
-  const operands = command.operands.map((operand) => (operand.required ? operand.name : `[${operand.name}]`))
+  const operands = command.operands.map(operandUsage)
   const options = (command.options ?? []).map((option) => `[${optionUsage(option)}]`)
   return ['sluicectl', ...command.words, ...options, ...operands].join(' ')
+}
+
+export function operandUsage({ name, required, multiple }: Operand): string {
+  const names = multiple === true ? `${name}...` : name
+  return required ? names : `[${names}]`
 }
 
 export function optionUsage(option: Option): string {

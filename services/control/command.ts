@@ -15,6 +15,8 @@ export interface Operand {
   /** As shown in the usage line: `ID|all`. */
   readonly name: string
   readonly required: boolean
+  /** The last one: may be given more than once. */
+  readonly multiple?: true
 }
 
 export interface Option {

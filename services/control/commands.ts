@@ -2,6 +2,7 @@ import { banAdd, banList, banRemove } from './ban.ts'
 import { blockAdd, blockList, blockRemove } from './block.ts'
 import { expire, hold, pause, release, remove, resume, schedule } from './change-queue.ts'
 import type { Command } from './command.ts'
+import { readdress, reroute } from './change-way.ts'
 import { check, config } from './configuration.ts'
 import { convert } from './convert.ts'
 import { dkimGenerate, dkimRotate, dkimStatus } from './dkim-keys.ts'
@@ -35,6 +36,8 @@ export const commands: readonly Command[] = [
   release,
   remove,
   expire,
+  reroute,
+  readdress,
   pause,
   resume,
   banList,

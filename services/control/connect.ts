@@ -161,7 +161,12 @@ export function messageFiles(place: Place): Pick<MessageSources, 'find' | 'outco
 
 /** @throws UsageError when the operand is no message id */
 export function messageIdOperand(invocation: Invocation): MessageId {
-  const text = (invocation.operands[0] ?? '').toLowerCase()
+  return messageIdOf(invocation.operands[0] ?? '')
+}
+
+/** @throws UsageError */
+export function messageIdOf(operand: string): MessageId {
+  const text = operand.toLowerCase()
   if (!isMessageId(text))
     throw new UsageError(`'${text}' is not a message id: 18 characters, as the 250 reply ends with`)
   return text

@@ -1,4 +1,4 @@
-import { optionUsage, usageOf } from './command-line.ts'
+import { operandUsage, optionUsage, usageOf } from './command-line.ts'
 import { commonOptions } from './command.ts'
 import type { Command, Option } from './command.ts'
 import { textTable } from './text-table.ts'
@@ -44,8 +44,4 @@ function optionLines(options: readonly Option[]): readonly string[] {
     option.multiple === true ? `${option.summary}; may be repeated` : option.summary,
   ])
   return textTable([{}, {}], rows)
-}
-
-function operandUsage(operand: { readonly name: string; readonly required: boolean }): string {
-  return operand.required ? operand.name : `[${operand.name}]`
 }

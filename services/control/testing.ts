@@ -33,7 +33,7 @@ export interface Bench {
   readonly redis: TestRedis
   readonly context: ServiceContext
   ctl(...args: readonly string[]): Promise<Printed>
-  /** Accepts a message; resolves when its job is in the queue `filter`. */
+  /** Accepts a message; resolves when its job is in its first queue. */
   accept(to?: readonly string[]): Promise<MessageId>
 }
 
@@ -58,7 +58,13 @@ export async function runTrimmed(args: readonly string[], environment: NodeJS.Pr
   return { code, out: out.trimEnd(), errors: errors.trimEnd() }
 }
 
-export async function openBench(t: TestContext): Promise<Bench> {
+const filterAndDeliver = [
+  'match tag Filtered from local for local action "mailbox"',
+  'match from any for local action "scan"',
+]
+
+/** @param rules in place of those that filter what is for this host, and deliver it */
+export async function openBench(t: TestContext, rules: readonly string[] = filterAndDeliver): Promise<Bench> {
   const dataFolder = await mkdtemp(join(tmpdir(), 'sluice-ctl-'))
   const smtpdConf = join(dataFolder, 'smtpd.conf')
   await writeFile(
@@ -67,8 +73,7 @@ export async function openBench(t: TestContext): Promise<Bench> {
       'listen on 127.0.0.1 port 2525',
       'action "scan" relay host "queue://filter"',
       `action "mailbox" maildir "${dataFolder}/mail/%{user.username}"`,
-      'match tag Filtered from local for local action "mailbox"',
-      'match from any for local action "scan"',
+      ...rules,
       '',
     ].join('\n'),
   )
@@ -145,11 +150,11 @@ export async function quarantineOnce(context: ServiceContext, kind: Quarantine =
   await stageOnce(context, async () => quarantine(kind, `${kind}: Test-Signature`))
 }
 
-/** Runs a stage on the queue `filter` for one message. */
-export async function stageOnce(context: ServiceContext, handle: HandleMessage): Promise<void> {
+/** Runs a stage on a queue, `filter` unless told otherwise, until it was asked about one message. */
+export async function stageOnce(context: ServiceContext, handle: HandleMessage, name = 'filter'): Promise<void> {
   await new Promise<void>((resolve, refuse) => {
     const stage = defineStage({
-      name: 'filter',
+      name,
       handle: async (message, stageContext) => {
         setImmediate(() => void running.then((one) => one.close()).then(resolve, refuse))
         return handle(message, stageContext)

@@ -65,7 +65,15 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
   const delimiter = (): string => context.configuration.subAddressDelimiter
   const app = createApp({
     source,
-    operations: createOperations({ ...context, messages, lessons, delimiter }),
+    operations: createOperations({
+      ...context,
+      get configuration() {
+        return context.configuration
+      },
+      messages,
+      lessons,
+      delimiter,
+    }),
     teacher,
     desk: {
       quarantine: createQuarantine(context),

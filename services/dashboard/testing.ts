@@ -16,6 +16,7 @@ import { silentLog } from '../../shared/log.ts'
 import { parseMailbox } from '../../shared/mail/address.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
+import type { GivenOrder } from '../../shared/operate/relay-order.ts'
 import { createLinkSigner } from '../../shared/quarantine/links.ts'
 import { createApp } from './app.ts'
 import { readAssets } from './assets.ts'
@@ -121,6 +122,20 @@ function sampleOperations(done: string[]): Operations {
     },
     remove: async (id, by) => done.push(`remove ${id} ${by}`),
     expire: async (id, by) => done.push(`expire ${id} ${by}`),
+    async reroute(id, given, by, recipient) {
+      done.push(`reroute ${id} ${describeGiven(given)} ${by}${recipient === undefined ? '' : ` for ${recipient}`}`)
+      return { done: 1, left: 0 }
+    },
+    async readdress(id, { from, to }, by) {
+      done.push(`readdress ${id} ${from} ${to} ${by}`)
+      return mailboxOf(to)
+    },
+    async rerouteMany(given, selection, by) {
+      const name = selection.kind === 'tag' ? selection.tag : selection.destination
+      done.push(`reroute ${selection.kind} ${name} ${describeGiven(given)} ${by}`)
+      return { done: 2, left: 1 }
+    },
+    count: async () => ({ jobs: 37, messages: 30 }),
     async many(action, selection, by) {
       const name = selection.kind === 'tag' ? selection.tag : selection.destination
       done.push(`${action} ${selection.kind} ${name} ${by}`)
@@ -128,6 +143,10 @@ function sampleOperations(done: string[]): Operations {
     },
     setPaused: async (queue, paused) => void done.push(`${paused ? 'pause' : 'resume'} ${queue}`),
   }
+}
+
+function describeGiven({ to, action, undo }: GivenOrder): string {
+  return to ?? action ?? (undo === true ? 'undo' : 'nowhere')
 }
 
 /** Takes any message for new, but those that say they are forged. */
@@ -204,6 +223,10 @@ export function failingOperations(failure: Error): Operations {
     remove: fail,
     expire: fail,
     many: fail,
+    reroute: fail,
+    readdress: fail,
+    rerouteMany: fail,
+    count: fail,
     setPaused: fail,
   }
 }

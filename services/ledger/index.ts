@@ -6,7 +6,9 @@ import { sendNoticeSummaries } from '../../shared/notices/admin-notices.ts'
 import { expireQuarantine } from '../../shared/pipeline/expire-quarantine.ts'
 import { sweep } from '../../shared/pipeline/sweep.ts'
 import type { SweepParts } from '../../shared/pipeline/sweep.ts'
+import { takeUpDecisions } from '../../shared/pipeline/take-up.ts'
 import { sendDigests } from '../../shared/quarantine/send-digests.ts'
+import type { MessageId } from '../../shared/mail/message-id.ts'
 import type { RunningService, Service, ServiceContext } from '../../shared/service.ts'
 import { collectGarbage } from '../../shared/spool/garbage.ts'
 import { LiveIndex } from '../../shared/spool/live-index.ts'
@@ -14,6 +16,9 @@ import { LiveIndex } from '../../shared/spool/live-index.ts'
 const wipeCheckMs = 2_000
 const orphanCheckMs = 30_000
 const garbageMs = 30_000
+const decisionMs = 10_000
+/** An operator's command of this age is not at work any more. */
+const decisionAgeMs = 5_000
 const quarantineMs = 10_000
 const digestMs = 10_000
 const noticeMs = 30_000
@@ -87,6 +92,7 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
     return result
   }
 
+  const followed = new Map<MessageId, number>()
   let marked = false
 
   /** Redis may be away when we start: it is marked as ours when it first answers. */
@@ -110,6 +116,10 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
 
   every('wipe check', wipeCheckMs, 0, requeueAfterWipe)
   every('orphan check', orphanCheckMs, restOfIndexDuties, () => report('no job', minAgeMs))
+  every('decisions', decisionMs, restOfIndexDuties, async () => {
+    const done = await withIndex(() => takeUpDecisions(parts, followed, decisionAgeMs))
+    if (done > 0) log.info({ jobs: done }, 'decisions of operators were carried out')
+  })
   every('quarantine', quarantineMs, restOfIndexDuties, async () => {
     const { keepMs } = context.configuration.pipeline.quarantine
     if (keepMs !== undefined) await expireQuarantine({ queues, spool, events, clock }, keepMs)

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 
 import type { RelayAction } from '../../shared/config/model.ts'
+import { anyLogin } from '../../shared/config/any-login.ts'
 import { externalOf } from '../../shared/config/externals.ts'
 import { RelayUrlError, parseRelayUrl } from '../../shared/config/relay-url.ts'
 import { settle } from '../../shared/config/settle.ts'
@@ -51,6 +52,7 @@ export async function planHops(request: HopRequest): Promise<HopPlan> {
 
 /** Relay URLs; `undefined` when the action goes by MX. */
 async function smarthostsOf({ action, context, message, turns }: HopRequest): Promise<readonly string[] | undefined> {
+  if (message.order?.kind === 'host') return [message.order.url]
   if (action.host !== undefined) {
     const { host } = action
     const hosts = await settle(context.tables, (tables) => tables.entries(host, 'relayhost'))
@@ -148,7 +150,9 @@ function urlOf(text: string) {
   }
 }
 
-async function loginOf(label: string, { action, context }: HopRequest): Promise<Credentials | undefined> {
+/** Of the action's table; a host that an operator named may have its login in that of another action. */
+async function loginOf(label: string, { action, context, message }: HopRequest): Promise<Credentials | undefined> {
+  if (message.order?.kind === 'host') return anyLogin(context, label)
   const { auth } = action
   return auth === undefined ? undefined : settle(context.tables, (tables) => tables.relayLogin(auth, label))
 }
@@ -197,7 +201,8 @@ function hopTo(target: Target, request: SourcedRequest): readonly Hop[] {
 
 /** A connection that was opened without a demand is none for a domain that has one, nor does a failure count for both. */
 function keyOf({ demand }: Target, peer: string, source = '', { context, message }: HopRequest): string {
-  return `${context.configuration.revision} ${message.action ?? ''} ${peer} ${source} ${demandKey(demand)}`
+  const order = message.order?.kind === 'host' ? `=${message.order.url}` : ''
+  return `${context.configuration.revision} ${message.action ?? ''}${order} ${peer} ${source} ${demandKey(demand)}`
 }
 
 function placesOf(target: Target, source = 'any', { action, destination }: StageMessage): Places {

@@ -319,6 +319,14 @@ test('a smarthost gets the password of its label, inside verified TLS only', asy
   )
   assert.match(unlabelled ?? '', /^451 4\.3\.5 .*"isp"/)
   assert.equal(auth.length, 1)
+
+  const order = { kind: 'host', url: `smtp+tls://isp@localhost:${server.port}` } as const
+  const toMx = relayAction({ auth: listTable('secrets', []), ca: 'test' })
+  const ordered = await relayOne(
+    stageContext({ ...surroundings, action: toMx }),
+    stageMessage({ order, destination: order.url }),
+  )
+  assert.deepEqual([said(ordered), auth.length], [['250 2.0.0 sent'], 2], 'an operator names the host')
 })
 
 test('REQUIRETLS: only over TLS with a trusted certificate to a host that offers it too, or back to the sender', async () => {

@@ -56,5 +56,6 @@ function forwardedSender(
 ): ReversePath {
   const original = recipient?.original
   if (reversePath === null || srs === undefined || original === undefined) return reversePath
+  if (recipient?.readdressed === true) return reversePath
   return original === recipient?.mailbox ? reversePath : encodeSrs(reversePath, domainOf(original), srs, nowAt)
 }

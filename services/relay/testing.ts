@@ -4,7 +4,7 @@ import type { Clock } from '../../shared/clock.ts'
 import type { Events } from '../../shared/events.ts'
 import { silentLog } from '../../shared/log.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
-import type { Envelope } from '../../shared/mail/envelope.ts'
+import type { Envelope, RelayOrder } from '../../shared/mail/envelope.ts'
 import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
@@ -139,6 +139,7 @@ function penaltiesAway(): Penalties {
 export interface TestMessage {
   readonly to?: readonly string[]
   readonly destination?: string
+  readonly order?: RelayOrder
   readonly edits?: readonly HeaderEdit[]
   readonly content?: string
   readonly envelope?: Partial<Envelope>
@@ -156,5 +157,6 @@ export function stageMessage(parts: TestMessage = {}): StageMessage {
     receivedAt: 0,
     ...parts.envelope,
   }
-  return { ...messageInMemory(content, envelope, edits), action: 'out', destination }
+  const order = parts.order === undefined ? {} : { order: parts.order }
+  return { ...messageInMemory(content, envelope, edits), action: 'out', destination, ...order }
 }

@@ -16,6 +16,11 @@ export interface LocalTarget {
   readonly user?: string
 }
 
+/** Where an operator sends a copy in place of where the rules relay it: to a host, by the rule's action, or by another action. */
+export type RelayOrder =
+  | { readonly kind: 'host'; readonly url: string }
+  | { readonly kind: 'action'; readonly name: string }
+
 /** One recipient, in the order of the envelope; its index there is its name everywhere (jobs, outcomes). */
 export interface Recipient {
   /** Where the copy goes (after expansion). */
@@ -27,6 +32,10 @@ export interface Recipient {
   /** ORCPT in its xtext form, e.g. `rfc822;jane@example.org` (RFC 3461 §4.2). */
   readonly orcpt?: string
   readonly notify?: readonly Notify[]
+  /** Of an operator, from the outcome log; in no record of a message. */
+  readonly order?: RelayOrder
+  /** `original` is whom the sender named, and an operator named another: no alias forwards it. */
+  readonly readdressed?: true
 }
 
 /** DSN parameters of MAIL (RFC 3461 §4.3, §4.4). */

@@ -1,11 +1,15 @@
 import type { Clock } from '../clock.ts'
 import type { Events } from '../events.ts'
 import { domainOf } from '../mail/address.ts'
+import type { RelayOrder } from '../mail/envelope.ts'
+import { nextHost } from '../mail/next-host.ts'
 import { heldQueue } from '../queue/queues.ts'
-import type { JobSummary, Queues } from '../queue/queues.ts'
+import type { JobState, JobSummary, Queues } from '../queue/queues.ts'
 import { workQueues } from '../report/read-queues.ts'
 import type { OutcomeRecord, Spool } from '../spool/spool.ts'
 import { OperationError } from './operation-error.ts'
+import { isRelayed, rerouteJobs } from './reroute.ts'
+import type { RerouteParts } from './reroute.ts'
 
 /** What is done with many messages at once. */
 export type ManyAction = 'schedule' | 'hold' | 'release' | 'expire'
@@ -20,6 +24,11 @@ export interface ManyDone {
   readonly done: number
   /** A worker has them, or they were gone before their turn came. */
   readonly left: number
+}
+
+export interface ManyCount {
+  readonly jobs: number
+  readonly messages: number
 }
 
 export interface JobOperationParts {
@@ -45,6 +54,26 @@ export async function doToMany(
   return { done, left: jobs.length - done }
 }
 
+/** The same for what is relayed, or may be after the queues it is in; what a worker has counts as `left`, and follows later. */
+export async function rerouteMany(
+  parts: JobOperationParts & RerouteParts,
+  order: RelayOrder | undefined,
+  selection: Selection,
+  by: string,
+): Promise<ManyDone> {
+  return rerouteJobs(parts, await selected(parts.queues, selection, 'reroute'), order, by)
+}
+
+/** Of the jobs that would be chosen now. */
+export async function countMany(
+  queues: Queues,
+  action: ManyAction | 'reroute',
+  selection: Selection,
+): Promise<ManyCount> {
+  const jobs = await selected(queues, selection, action)
+  return { jobs: jobs.length, messages: new Set(jobs.map(({ data }) => data.id)).size }
+}
+
 const actions: Readonly<
   Record<ManyAction, (parts: JobOperationParts, job: JobSummary, by: string) => Promise<boolean>>
 > = {
@@ -58,13 +87,15 @@ const actions: Readonly<
   expire: returnJob,
 }
 
-/** The outcome comes first: a crash in between leaves a job that goes on, and a log that a rebuild reads as held. */
+/** The outcome comes first: a crash in between leaves a job that reads in the log, at its next start, that it is held. */
 export async function holdJob(parts: JobOperationParts, job: JobSummary, by: string): Promise<boolean> {
   const { queues, spool, events, clock } = parts
   const { queue, jobId, data } = job
   const reason = `held by ${by}`
   const outcomes = (kind: 'held' | 'released'): readonly OutcomeRecord[] =>
     data.rcpt.map((recipient) => ({ id: data.id, recipient, kind, stage: queue, at: clock.now(), reason }))
+  // So that it stays in its place when the process is killed before it is held.
+  await queues.change(queue, jobId, (waiting) => ({ ...waiting, recheck: true }))
   await spool.settle(outcomes('held'))
   if (await queues.hold(queue, jobId, reason)) {
     events.held({ id: data.id, rcpt: data.rcpt, stage: queue, reason })
@@ -115,24 +146,33 @@ export async function returnJob(parts: JobOperationParts, job: JobSummary, by: s
 
 const pageJobs = 500
 
-async function selected(queues: Queues, selection: Selection, action: ManyAction): Promise<readonly JobSummary[]> {
+async function selected(
+  queues: Queues,
+  selection: Selection,
+  action: ManyAction | 'reroute',
+): Promise<readonly JobSummary[]> {
   const found = new Map<string, JobSummary>()
   for (const { queue, state } of placesOf(queues, action)) {
     for (let start = 0; ; start += pageJobs) {
       const page = await queues.list(queue, [state], start, start + pageJobs - 1)
       for (const job of page)
-        if (isOf(job, selection) && (action === 'hold' || !isQuarantined(job))) found.set(`${queue} ${job.jobId}`, job)
+        if (isOf(job, selection) && mayChoose(job, action)) found.set(`${queue} ${job.jobId}`, job)
       if (page.length < pageJobs) break
     }
   }
   return [...found.values()]
 }
 
+function mayChoose(job: JobSummary, action: ManyAction | 'reroute'): boolean {
+  if (action === 'reroute' && !isRelayed(job)) return false
+  return action === 'hold' || !isQuarantined(job)
+}
+
 /** Where jobs lie that something can be done to. */
 function placesOf(
   queues: Queues,
-  action: ManyAction,
-): readonly { readonly queue: string; readonly state: 'waiting' | 'delayed' }[] {
+  action: ManyAction | 'reroute',
+): readonly { readonly queue: string; readonly state: JobState }[] {
   const work = workQueues(queues)
   const delayed = work.map((queue) => ({ queue, state: 'delayed' as const }))
   const waiting = work.map((queue) => ({ queue, state: 'waiting' as const }))
@@ -146,6 +186,8 @@ function placesOf(
       return held
     case 'expire':
       return [...waiting, ...delayed, ...held]
+    case 'reroute':
+      return [...waiting, ...delayed, ...held, ...work.map((queue) => ({ queue, state: 'active' as const }))]
   }
 }
 
@@ -156,7 +198,9 @@ function isOf({ data }: JobSummary, selection: Selection): boolean {
       return data.tags.some((tag) => tag === selection.tag)
     case 'destination': {
       const wanted = selection.destination.toLowerCase()
-      return data.destination?.toLowerCase() === wanted || data.to.every((mailbox) => domainOf(mailbox) === wanted)
+      const next = data.destination?.toLowerCase()
+      if (next !== undefined && (next === wanted || nextHost(next) === wanted)) return true
+      return data.to.every((mailbox) => domainOf(mailbox) === wanted)
     }
   }
 }

@@ -1,50 +1,71 @@
 import type { Clock } from '../clock.ts'
 import type { Events } from '../events.ts'
+import type { Mailbox } from '../mail/address.ts'
 import type { MessageId } from '../mail/message-id.ts'
+import type { Readdresser } from '../pipeline/expander.ts'
 import { heldQueue } from '../queue/queues.ts'
 import type { JobSummary, Queues } from '../queue/queues.ts'
 import type { MessageSources } from '../report/message-view.ts'
 import { workQueues } from '../report/read-queues.ts'
 import type { FileSpool } from '../spool/file-spool.ts'
-import { doToMany, holdJob, releaseJob, returnJob } from './many.ts'
-import type { ManyAction, ManyDone, Selection } from './many.ts'
+import { countMany, doToMany, holdJob, rerouteMany, releaseJob, returnJob } from './many.ts'
+import type { ManyAction, ManyCount, ManyDone, Selection } from './many.ts'
+import { atWork, describeJob, jobsFor, openMessage, recipientNamed, splitJob, unfinishedJobs } from './message-jobs.ts'
 import { OperationError } from './operation-error.ts'
 import { blockFor } from './quarantine.ts'
+import { readdress } from './readdress.ts'
+import type { Readdressing } from './readdress.ts'
+import { readOrder } from './relay-order.ts'
+import type { GivenOrder, OrderParts } from './relay-order.ts'
+import { isRelayed, rerouteJobs } from './reroute.ts'
 import { describeLesson } from './spool-lessons.ts'
 import type { SpoolLessons } from './spool-lessons.ts'
-import { isFinal } from '../spool/spool.ts'
 import type { OutcomeRecord } from '../spool/spool.ts'
 
-/** What an operator can change, for sluicectl and the dashboard alike. `by` tells the story who it was: `jane (sluicectl)`. */
+/**
+ * What an operator can change, for sluicectl and the dashboard alike. `by` tells the story who it was: `jane (sluicectl)`. With `recipient` it
+ * is done to the copy of that address alone.
+ */
 export interface Operations {
   /** Tries the delayed messages of all queues now. @returns how many */
   scheduleAll(): Promise<number>
   scheduleQueue(queue: string): Promise<number>
   scheduleMessage(id: MessageId, by: string): Promise<number>
   /** Keeps a message in its queues until it is released. @returns the queues */
-  hold(id: MessageId, by: string): Promise<readonly string[]>
+  hold(id: MessageId, by: string, recipient?: string): Promise<readonly string[]>
   /** Lets a held message go: into its queue, or on past the filter that kept it back. @returns the queues */
-  release(id: MessageId, by: string): Promise<readonly string[]>
+  release(id: MessageId, by: string, recipient?: string): Promise<readonly string[]>
   /** As `release`, and teaches the classifier that it is wanted. @returns what came of it, one sentence */
   releaseAsHam(id: MessageId, by: string): Promise<string>
   /** Refuses mail from its sender to its recipients from now on; the message itself stays. @returns one sentence */
   block(id: MessageId, by: string): Promise<string>
   /** Drops a message for good, unreported. @returns for how many recipients */
-  remove(id: MessageId, by: string): Promise<number>
+  remove(id: MessageId, by: string, recipient?: string): Promise<number>
   /**
    * Returns a message to its sender now, as when its time is over. @returns for how many recipients
    * @throws OperationError when a worker has it, or a filter keeps it back
    */
-  expire(id: MessageId, by: string): Promise<number>
+  expire(id: MessageId, by: string, recipient?: string): Promise<number>
+  /**
+   * Sends a message elsewhere than its rules do, until that is undone; queues before its relay stay on its way. @returns jobs
+   * @throws OperationError when nothing of it is relayed
+   */
+  reroute(id: MessageId, given: GivenOrder, by: string, recipient?: string): Promise<ManyDone>
+  /** @returns where the copy goes now */
+  readdress(id: MessageId, change: Readdressing, by: string): Promise<Mailbox>
   many(action: ManyAction, selection: Selection, by: string): Promise<ManyDone>
+  rerouteMany(given: GivenOrder, selection: Selection, by: string): Promise<ManyDone>
+  /** What `many` or `rerouteMany` would be done to. */
+  count(action: ManyAction | 'reroute', selection: Selection): Promise<ManyCount>
   /** @throws OperationError when there is no such queue */
   setPaused(queue: string, paused: boolean): Promise<void>
 }
 
-export interface OperationParts {
+export interface OperationParts extends OrderParts {
   readonly queues: Queues
   readonly spool: Pick<FileSpool, 'settle'>
-  readonly events: Pick<Events, 'scheduled' | 'removed' | 'released' | 'held' | 'returned'>
+  readonly events: Pick<Events, 'scheduled' | 'removed' | 'released' | 'held' | 'returned' | 'rerouted' | 'readdressed'>
+  readonly pipeline: { readonly readdress: Readdresser }
   readonly clock: Clock
   readonly messages: Pick<MessageSources, 'find' | 'outcomesOf'>
   readonly lessons: SpoolLessons
@@ -64,16 +85,20 @@ export function createOperations(parts: OperationParts): Operations {
     },
     scheduleQueue: async (queue) => queues.promote(knownQueue(queues, queue), 'all'),
     scheduleMessage: (id, by) => runNow(parts, id, by),
-    hold: (id, by) => keepBack(parts, id, by),
-    release: (id, by) => letGo(parts, id, by),
+    hold: (id, by, recipient) => keepBack(parts, id, by, recipient),
+    release: (id, by, recipient) => letGo(parts, id, by, recipient),
     async releaseAsHam(id, by) {
       const queues = await letGo(parts, id, by)
       return `back in ${queues.join(', ')}; ${describeLesson(await parts.lessons.learn(id, 'ham'), 'ham')}`
     },
     block: (id, by) => blockSenderOf(parts, id, by),
-    remove: (id, by) => drop(parts, id, by),
-    expire: (id, by) => giveBack(parts, id, by),
+    remove: (id, by, recipient) => drop(parts, id, by, recipient),
+    expire: (id, by, recipient) => giveBack(parts, id, by, recipient),
+    reroute: (id, given, by, recipient) => sendElsewhere(parts, id, { given, by, recipient }),
+    readdress: (id, change, by) => readdress(parts, id, change, by),
     many: (action, selection, by) => doToMany(parts, action, selection, by),
+    rerouteMany: async (given, selection, by) => rerouteMany(parts, await readOrder(parts, given), selection, by),
+    count: (action, selection) => countMany(queues, action, selection),
     async setPaused(queue, paused) {
       const name = knownQueue(queues, queue)
       await (paused ? queues.pause(name) : queues.resume(name))
@@ -96,23 +121,22 @@ async function runNow({ queues, events }: OperationParts, id: MessageId, by: str
   return scheduled
 }
 
-/** The outcome is on disk before the jobs go: a crash in between loses only the jobs, which nobody makes again. */
-async function drop(parts: OperationParts, id: MessageId, by: string): Promise<number> {
-  const { queues, spool, events, clock } = parts
-  const jobs = (await queues.jobsOf(id)).filter((job) => job.state !== 'completed')
-  const active = jobs.find((job) => job.state === 'active')
-  if (active !== undefined)
-    throw new OperationError(`message ${id} is being worked on in queue ${active.queue}: pause the queue and try again`)
-  const pending = await pendingRecipients(parts, id)
+/** The log has it before the jobs go, and they read it at their next start: a crash in between delivers nothing of it. */
+async function drop(parts: OperationParts, id: MessageId, by: string, recipient?: string): Promise<number> {
+  const { queues, spool, events, clock, messages } = parts
+  const only = recipient === undefined ? undefined : await recipientNamed(parts, id, recipient)
+  const jobs = only === undefined ? await removableJobs(queues, id) : [await splitJob(parts, id, only)]
+  const pending = only === undefined ? ((await openMessage(messages, id))?.pending ?? []) : [only]
   if (pending.length === 0 && jobs.length === 0)
     throw new OperationError(`message ${id} is neither in the spool nor in a queue`)
+  for (const { queue, jobId } of jobs) await queues.change(queue, jobId, (data) => ({ ...data, recheck: true }))
   const stage = jobs[0]?.data.held?.queue ?? jobs[0]?.queue ?? 'spool'
   const at = clock.now()
   const reason = `removed by ${by}`
   await spool.settle(
-    pending.map((recipient) => ({ id, recipient, kind: 'removed', stage, at, reason }) satisfies OutcomeRecord),
+    pending.map((one) => ({ id, recipient: one, kind: 'removed', stage, at, reason }) satisfies OutcomeRecord),
   )
-  events.removed({ id, rcpt: pending, by })
+  events.removed({ id, rcpt: pending, by, recipient })
   const taken: string[] = []
   for (const job of jobs) if (!(await queues.remove(job.queue, job.jobId))) taken.push(job.jobId)
   if (taken.length > 0)
@@ -120,8 +144,15 @@ async function drop(parts: OperationParts, id: MessageId, by: string): Promise<n
   return pending.length
 }
 
-async function giveBack(parts: OperationParts, id: MessageId, by: string): Promise<number> {
-  const jobs = await unfinishedJobs(parts.queues, id)
+async function removableJobs(queues: Queues, id: MessageId): Promise<readonly JobSummary[]> {
+  const jobs = (await queues.jobsOf(id)).filter((job) => job.state !== 'completed')
+  const active = jobs.find((job) => job.state === 'active')
+  if (active !== undefined) throw atWork(id, active.queue)
+  return jobs
+}
+
+async function giveBack(parts: OperationParts, id: MessageId, by: string, recipient?: string): Promise<number> {
+  const jobs = await jobsFor(parts, id, recipient)
   let recipients = 0
   let isTaken = false
   for (const job of jobs) {
@@ -132,11 +163,29 @@ async function giveBack(parts: OperationParts, id: MessageId, by: string): Promi
   return recipients
 }
 
-async function letGo(parts: OperationParts, id: MessageId, by: string): Promise<readonly string[]> {
-  const held = (await unfinishedJobs(parts.queues, id)).filter((job) => job.queue === heldQueue)
+async function letGo(parts: OperationParts, id: MessageId, by: string, recipient?: string): Promise<readonly string[]> {
+  const held = (await jobsFor(parts, id, recipient)).filter((job) => job.queue === heldQueue)
   if (held.length === 0) throw new OperationError(`message ${id} is not held`)
   for (const job of held) await releaseJob(parts, job, by)
   return held.map((job) => job.data.held?.queue ?? heldQueue)
+}
+
+interface Elsewhere {
+  readonly given: GivenOrder
+  readonly by: string
+  readonly recipient: string | undefined
+}
+
+async function sendElsewhere(
+  parts: OperationParts,
+  id: MessageId,
+  { given, by, recipient }: Elsewhere,
+): Promise<ManyDone> {
+  const order = await readOrder(parts, given)
+  const jobs = (await jobsFor(parts, id, recipient)).filter(isRelayed)
+  if (jobs.length === 0)
+    throw new OperationError(`message ${id} is delivered on this host and not relayed: give it another recipient`)
+  return rerouteJobs(parts, jobs, order, by)
 }
 
 async function blockSenderOf(parts: OperationParts, id: MessageId, by: string): Promise<string> {
@@ -150,8 +199,13 @@ async function blockSenderOf(parts: OperationParts, id: MessageId, by: string): 
   return `mail from ${sender} to ${mailboxes.join(', ')} is refused from now on`
 }
 
-async function keepBack(parts: OperationParts, id: MessageId, by: string): Promise<readonly string[]> {
-  const jobs = (await unfinishedJobs(parts.queues, id)).filter((job) => job.queue !== heldQueue)
+async function keepBack(
+  parts: OperationParts,
+  id: MessageId,
+  by: string,
+  recipient?: string,
+): Promise<readonly string[]> {
+  const jobs = (await jobsFor(parts, id, recipient)).filter((job) => job.queue !== heldQueue)
   if (jobs.length === 0) throw new OperationError(`message ${id} is held already`)
   const stages: string[] = []
   for (const job of jobs) if (await holdJob(parts, job, by)) stages.push(job.queue)
@@ -162,21 +216,4 @@ async function keepBack(parts: OperationParts, id: MessageId, by: string): Promi
 
 function heldSoFar(stages: readonly string[]): string {
   return stages.length === 0 ? '' : `; held so far in ${stages.join(', ')}`
-}
-
-async function unfinishedJobs(queues: Queues, id: MessageId): Promise<readonly JobSummary[]> {
-  const jobs = (await queues.jobsOf(id)).filter((job) => job.state !== 'completed')
-  if (jobs.length === 0) throw new OperationError(`message ${id} is in no queue; its story tells where it went`)
-  return jobs
-}
-
-async function pendingRecipients({ messages }: OperationParts, id: MessageId): Promise<readonly number[]> {
-  const stored = await messages.find(id)
-  if (stored === undefined) return []
-  const final = new Set((await messages.outcomesOf(id)).filter(isFinal).map((outcome) => outcome.recipient))
-  return [...stored.envelope.recipients.keys()].filter((recipient) => !final.has(recipient))
-}
-
-function describeJob(job: JobSummary): string {
-  return `${job.queue} ${job.queue === heldQueue ? 'held' : job.state}`
 }

@@ -29,6 +29,7 @@ async function accept(fate?: AcceptedFate) {
     configuration: { revision: 'r' } as never,
     route: async () => ({ kind: 'stage', queue: 'filter', tag: tag('Filtered'), action: 'scan', rule }),
     expand: async ({ recipients }) => recipients,
+    readdress: async () => ({ kind: 'accepted', recipients: [] }),
     spool: {
       settle: async (records: readonly OutcomeRecord[]) => {
         done.push('settle')

@@ -11,7 +11,7 @@ import type { Reply } from '../mail/reply.ts'
 import { tag } from '../mail/tag.ts'
 import type { NewJob, StageJob } from '../queue/job.ts'
 import type { OutcomeRecord, SpooledMessage } from '../spool/spool.ts'
-import { advance, reroute } from './advance.ts'
+import { advance, planAnew } from './advance.ts'
 import type { AdvanceParts, Step } from './advance.ts'
 import type { StageMessage } from './stage.ts'
 
@@ -216,9 +216,10 @@ test('discarded mail is an outcome with a reason, not a silent loss', async () =
 test('a message whose action is gone goes where the rules send it now, as often as they change', async () => {
   const { parts, added, told } = bench()
   const gone = step('relay', 2, { action: 'out', destination: 'example.org', attempts: 3, warned: 1 })
-  assert.deepEqual(await reroute(parts, gone, 'first'), { kind: 'done' })
-  await reroute(parts, gone, 'first')
-  await reroute(parts, gone, 'second')
+  const instead = (jobId: string) => planAnew(parts, gone, { jobId, reason: 'gone' })
+  assert.deepEqual(await instead('first'), { kind: 'done' })
+  await instead('first')
+  await instead('second')
   assert.deepEqual(
     added.map(({ queue, data }) => [queue, data.action, data.rcpt, data.attempts, data.warned, data.recheck]),
     Array.from({ length: 3 }, () => ['deliver', 'mailbox', [0, 1], 0, 1, true]),

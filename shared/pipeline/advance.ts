@@ -97,6 +97,7 @@ async function passOn(
     pending: message.pending,
     edits,
     path,
+    decidedAt: job.decidedAt,
     ...(job.recheck === true ? { recheck: true } : {}),
   }
   const plan = await planJobs(journey, parts.route)
@@ -110,18 +111,26 @@ async function passOn(
   return settleAttempts(parts, step, refused, { onlyThese: true })
 }
 
-/**
- * The configuration in force does not carry out the job's action in this queue any more: the rules in force say where its
- * recipients go.
- */
-export async function reroute(parts: AdvanceParts, step: Step, jobId: string): Promise<JobResult> {
-  const { job, message, queue } = step
+/** Why a job is planned anew. */
+export interface Replanning {
+  readonly jobId: string
+  readonly reason: string
+  /** Of the last decision of an operator that the envelope holds. */
+  readonly decidedAt?: number | undefined
+}
+
+/** The job is not what it should be any more, by a reload or an operator: the rules in force say where its recipients go. */
+export async function planAnew(
+  parts: AdvanceParts,
+  step: Step,
+  { jobId, reason, decidedAt }: Replanning,
+): Promise<JobResult> {
+  const { job, message } = step
   const { envelope, pending, edits } = message
-  const journey = { envelope, at: job.at, pending, edits, path: job.path, recheck: true, insteadOf: jobId }
+  const journey = { envelope, at: job.at, pending, edits, path: job.path, recheck: true, insteadOf: jobId, decidedAt }
   const plan = await planJobs(journey, parts.route)
   const warned = job.warned === undefined ? {} : { warned: job.warned }
   await parts.queues.add(plan.jobs.map((one) => ({ ...one, data: { ...one.data, ...warned } })))
-  const reason = `the configuration has no action "${job.action ?? ''}" for the queue ${queue} any more`
   parts.events.requeued({ id: envelope.id, reason })
   for (const { data, queue: next, rule } of plan.jobs) {
     parts.events.routed({

@@ -67,6 +67,7 @@ async function receive(world: World = {}) {
     } as never,
     route: world.route ?? filterThenDeliver,
     expand: async ({ recipients }) => recipients,
+    readdress: async () => ({ kind: 'accepted', recipients: [] }),
     spool: {
       read: async () => ({ envelope }) as SpooledMessage,
       settle: async (records: readonly OutcomeRecord[]) => void outcomes.push(...records),

@@ -1,9 +1,12 @@
 import type { Configuration } from '../config/model.ts'
 import { settle } from '../config/settle.ts'
 import type { TableSet } from '../config/tables.ts'
+import type { Mailbox } from '../mail/address.ts'
 import type { Envelope, Recipient } from '../mail/envelope.ts'
 import { resolveRecipient, type Resolution } from '../routing/expand.ts'
+import { resolveUnlessMoved } from '../routing/relocated.ts'
 import { rewrittenAddress } from '../routing/rewriting.ts'
+import { expandedHere } from '../routing/transaction.ts'
 import { transactionOf } from './router.ts'
 
 /**
@@ -30,6 +33,21 @@ export function createExpander(
       copies.push(...copiesOf(recipient, resolution))
     }
     return copies
+  }
+}
+
+/** What an address stands for that an operator names for a copy of this message, as if an alias of the old one gave it. @throws TableError */
+export type Readdresser = (envelope: Envelope, mailbox: Mailbox) => Promise<Resolution>
+
+export function createReaddresser(
+  current: () => Configuration,
+  tables: TableSet,
+  localAddresses: ReadonlySet<string>,
+): Readdresser {
+  return async (envelope, mailbox) => {
+    const transaction = expandedHere(transactionOf(envelope, 0))
+    const rules = { configuration: current(), localAddresses, transaction }
+    return settle(tables, (settled) => resolveUnlessMoved({ ...rules, tables: settled }, mailbox))
   }
 }
 

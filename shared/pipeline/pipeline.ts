@@ -17,8 +17,14 @@ import type { EarlyDecision, Unaccepted } from './before-accept.ts'
 import { planJobs } from './plan.ts'
 import type { Journey } from './plan.ts'
 import { createReporter } from './reporter.ts'
-import type { Expander } from './expander.ts'
+import type { Expander, Readdresser } from './expander.ts'
 import type { Router } from './router.ts'
+
+/** A message that is on disk, with the envelope as operators' decisions leave it. */
+export interface Requeued extends Pick<SpooledMessage, 'envelope' | 'edits' | 'locator'> {
+  /** Of the last of them. */
+  readonly decidedAt?: number | undefined
+}
 
 /** What a rule of the session wants instead of the first queue. */
 export interface AcceptedFate {
@@ -57,12 +63,13 @@ export interface Pipeline {
    * Adds the jobs of a message that is on disk and has none (sweeper, rebuild). The recipients a rule refuses now are failed.
    * @throws QueueUnavailableError
    */
-  requeue(stored: SpooledMessage, pending: readonly number[]): Promise<void>
+  requeue(stored: Requeued, pending: readonly number[]): Promise<void>
   /** Puts recipients that are held back among the held jobs (rebuild). */
-  rehold(stored: SpooledMessage, held: readonly number[]): Promise<void>
+  rehold(stored: Requeued, held: readonly number[]): Promise<void>
   /** Messages on disk whose jobs wait for Redis. */
   readonly waiting: number
   readonly route: Router
+  readonly readdress: Readdresser
   /** What a stage needs to carry out its dispositions. */
   readonly advanceParts: AdvanceParts
   /** Waits for the adds in flight; what cannot be added stays in the spool for the sweeper. */
@@ -74,6 +81,7 @@ export interface PipelineParts {
   readonly configuration: Configuration
   readonly route: Router
   readonly expand: Expander
+  readonly readdress: Readdresser
   readonly spool: Spool
   readonly queues: Queues
   readonly events: Events
@@ -260,18 +268,19 @@ export function openPipeline(parts: PipelineParts): Pipeline {
     return delayMs > 0 && job.queue !== heldQueue ? { ...job, delayMs } : job
   }
 
-  async function requeue(stored: SpooledMessage, pending: readonly number[]): Promise<void> {
-    const { envelope, edits, locator: at } = stored
-    const journey: Journey = { envelope, at, pending, edits, path: [], recheck: true }
+  async function requeue(stored: Requeued, pending: readonly number[]): Promise<void> {
+    const { envelope, edits, locator: at, decidedAt } = stored
+    const journey: Journey = { envelope, at, pending, edits, path: [], recheck: true, decidedAt }
     const { jobs, refused } = await planJobs(journey, route)
     await queues.add(jobs.map(atItsTime))
     tellRoutes(journey, jobs)
     if (refused.length > 0) await failRefused(journey, refused)
   }
 
-  async function rehold(stored: SpooledMessage, held: readonly number[]): Promise<void> {
-    const journey: Journey = { ...stored, at: stored.locator, pending: held, path: [], recheck: true }
-    const { id } = stored.envelope
+  async function rehold(stored: Requeued, held: readonly number[]): Promise<void> {
+    const { envelope, edits, locator: at, decidedAt } = stored
+    const journey: Journey = { envelope, at, pending: held, edits, path: [], recheck: true, decidedAt }
+    const { id } = envelope
     const outcomes = (await spool.outcomesOf([id])).get(id) ?? []
     const { jobs } = await planJobs(journey, route)
     await queues.add(asHeld(jobs, (recipients) => evidenceOf(outcomes, recipients, clock.now())))
@@ -343,6 +352,7 @@ export function openPipeline(parts: PipelineParts): Pipeline {
       return backlog.length
     },
     route,
+    readdress: parts.readdress,
     advanceParts,
     async close() {
       closed = true

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { domainOf } from '../mail/address.ts'
 import type { Mailbox } from '../mail/address.ts'
 import { dueAt } from '../mail/envelope.ts'
-import type { Envelope, Recipient } from '../mail/envelope.ts'
+import type { Envelope, Recipient, RelayOrder } from '../mail/envelope.ts'
 import type { HeaderEdit } from '../mail/header-edit.ts'
 import { replies } from '../mail/reply.ts'
 import type { Reply } from '../mail/reply.ts'
@@ -27,6 +27,8 @@ export interface Journey {
   readonly path: readonly string[]
   /** Set by a rebuild: the outcome log is read before the first attempt too. */
   readonly recheck?: boolean
+  /** Of the last decision of an operator that `envelope` holds. */
+  readonly decidedAt?: number | undefined
   /** Id of the job whose place these take: their ids differ from all before, for a finished job is not added again. */
   readonly insteadOf?: string
 }
@@ -47,6 +49,7 @@ interface Group {
   readonly rule: string
   readonly action: string | undefined
   readonly destination: string | undefined
+  readonly order: RelayOrder | undefined
   readonly recipients: number[]
 }
 
@@ -69,7 +72,7 @@ export async function planJobs(journey: Journey, route: Router): Promise<Plan> {
       refused.push({ recipient, reply: replies.routingLoop })
       continue
     }
-    const key = `${step.queue} ${step.action ?? ''} ${step.destination ?? ''}`
+    const key = `${step.queue} ${step.action ?? ''} ${step.destination ?? ''} ${step.order?.kind ?? ''}`
     const group = groups.get(key)
     if (group === undefined) groups.set(key, { ...step, recipients: [recipient] })
     else group.recipients.push(recipient)
@@ -92,11 +95,17 @@ function stepOf(route: Exclude<Route, { kind: 'reject' }>, mailbox: Mailbox): Om
   const rule = `${route.rule.file}:${route.rule.line}`
   switch (route.kind) {
     case 'stage':
-      return { queue: route.queue, rule, action: undefined, destination: undefined }
+      return { queue: route.queue, rule, action: undefined, destination: undefined, order: undefined }
     case 'local':
-      return { queue: 'deliver', rule, action: route.action, destination: undefined }
+      return { queue: 'deliver', rule, action: route.action, destination: undefined, order: undefined }
     case 'relay':
-      return { queue: 'relay', rule, action: route.action, destination: route.destination ?? domainOf(mailbox) }
+      return {
+        queue: 'relay',
+        rule,
+        action: route.action,
+        destination: route.destination ?? domainOf(mailbox),
+        order: route.order,
+      }
   }
 }
 
@@ -115,6 +124,8 @@ function jobOf(journey: Journey, group: Group): PlannedJob {
     path: journey.path,
     ...(group.action === undefined ? {} : { action: group.action }),
     ...(group.destination === undefined ? {} : { destination: group.destination }),
+    ...(group.order === undefined ? {} : { order: group.order }),
+    ...(journey.decidedAt === undefined ? {} : { decidedAt: journey.decidedAt }),
     attempts: 0,
     ...(journey.recheck === true ? { recheck: true } : {}),
   }

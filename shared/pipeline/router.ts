@@ -25,6 +25,7 @@ export function createRouter(
       localAddresses,
       recipient: recipient.mailbox,
       ...(recipient.original === undefined ? {} : { original: recipient.original }),
+      ...(recipient.order === undefined ? {} : { order: recipient.order }),
       transaction: transactionOf(envelope, hops),
     } as const
     return settle(tables, (settled) => routeRecipient({ ...request, tables: settled }))

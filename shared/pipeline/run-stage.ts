@@ -8,9 +8,10 @@ import type { Reply } from '../mail/reply.ts'
 import type { Question, StageJob } from '../queue/job.ts'
 import type { Answer, JobControl, JobResult } from '../queue/queues.ts'
 import type { RunningService, ServiceContext } from '../service.ts'
+import { lastDecisionAt, withDecisions } from '../spool/decisions.ts'
 import { SpoolReadError, isFinal } from '../spool/spool.ts'
 import type { OutcomeRecord, SpooledMessage } from '../spool/spool.ts'
-import { advance, reroute } from './advance.ts'
+import { advance, planAnew } from './advance.ts'
 import { afterFailure } from './after-failure.ts'
 import { isCarriedOutIn } from './carried-out.ts'
 import { mailboxOf } from './plan.ts'
@@ -68,22 +69,33 @@ async function logHeld(context: ServiceContext, queue: string, job: StageJob, re
 async function handleJob(running: Running, job: StageJob, control: JobControl): Promise<JobResult> {
   const { context, queue } = running
   if (job.question !== undefined) return answerQuestion(running, job, job.question, control)
-  const outcomes = job.recheck === true || control.starts > 1 ? await outcomesOf(context, job) : []
+  const readsLog = job.recheck === true || job.decidedAt !== undefined || control.starts > 1
+  const outcomes = readsLog ? await outcomesOf(context, job) : []
   const pending = stillPending(job, outcomes)
   if (pending.length === 0) return { kind: 'done' }
+  const kept = keptBack(pending, outcomes)
+  if (kept !== undefined) return { kind: 'park', data: job, ...kept }
   const record = await readRecord(context, job)
   if (record instanceof SpoolReadError) return parkDamaged(running, job, record)
   const stored = job.edits.some(({ kind }) => kind === 'seven-bit') ? await sevenBitView(record) : record
 
   const message = {
     ...stageMessage(job, pending, stored),
+    envelope: { ...withDecisions(stored.envelope, outcomes), tags: job.tags },
     ...(isReleased(queue, pending, outcomes) ? { released: true as const } : {}),
   }
   if (job.returned === true)
     return advance(context.pipeline.advanceParts, { queue, job, message, tookMs: 0 }, reject(returnedEarly(job)))
   const { configuration } = context
-  if (job.action !== undefined && !isCarriedOutIn(queue, job.action, configuration))
-    return reroute(context.pipeline.advanceParts, { queue, job, message, tookMs: 0 }, control.jobId)
+  const why = outdated(running, job, lastDecisionAt(outcomes, pending))
+  if (why !== undefined) {
+    const decidedAt = lastDecisionAt(outcomes, pending)
+    return planAnew(
+      context.pipeline.advanceParts,
+      { queue, job, message, tookMs: 0 },
+      { jobId: control.jobId, reason: why, decidedAt },
+    )
+  }
   const isFirst = job.path.length === 0 && job.attempts === 0 && control.starts === 1
   if (isFirst && configuration.pipeline.notices.badHeader !== undefined)
     await notifyOfBadHeader(context, stored.envelope, await stored.header())
@@ -164,6 +176,28 @@ function stillPending(job: StageJob, outcomes: readonly OutcomeRecord[]): readon
   return job.rcpt.filter((recipient) => !final.has(recipient))
 }
 
+/** Why the job must be planned anew. An action that an operator named waits when it is gone: the rules would send the message elsewhere. */
+function outdated({ context, queue }: Running, job: StageJob, decidedAt: number | undefined): string | undefined {
+  if (decidedAt !== undefined && decidedAt > (job.decidedAt ?? 0)) return 'an operator changed its way'
+  if (job.action === undefined || job.order?.kind === 'action') return undefined
+  if (isCarriedOutIn(queue, job.action, context.configuration)) return undefined
+  return `the configuration has no action "${job.action}" for the queue ${queue} any more`
+}
+
+/** All its recipients are held by the log: what was to hold the job was killed before it could. */
+function keptBack(
+  pending: readonly number[],
+  outcomes: readonly OutcomeRecord[],
+): Pick<JobResult & { kind: 'park' }, 'reason' | 'quarantine'> | undefined {
+  const states = pending.map((recipient) =>
+    outcomes.findLast((one) => one.recipient === recipient && (one.kind === 'held' || one.kind === 'released')),
+  )
+  const [first] = states
+  if (first === undefined || states.some((state) => state?.kind !== 'held')) return undefined
+  const { reason = 'held', quarantine } = first
+  return { reason, ...(quarantine === undefined ? {} : { quarantine }) }
+}
+
 /** The log says so, not the job: it holds after the queues were rebuilt too. */
 function isReleased(queue: string, pending: readonly number[], outcomes: readonly OutcomeRecord[]): boolean {
   const released = new Set(
@@ -207,6 +241,7 @@ function stageMessage(job: StageJob, pending: readonly number[], stored: Spooled
     attempts: job.attempts,
     ...(job.action === undefined ? {} : { action: job.action }),
     ...(job.destination === undefined ? {} : { destination: job.destination }),
+    ...(job.order === undefined ? {} : { order: job.order }),
   }
 }
 

@@ -1,3 +1,4 @@
+import type { RelayOrder } from '../mail/envelope.ts'
 import type { Message } from '../mail/message.ts'
 import type { Disposition } from '../mail/disposition.ts'
 import type { Service, ServiceContext } from '../service.ts'
@@ -12,6 +13,8 @@ export interface StageMessage extends Message {
   readonly action?: string
   /** Relay: the next domain or smarthost. */
   readonly destination?: string
+  /** Relay: an operator sends it there, whatever the action says. */
+  readonly order?: RelayOrder
   /** Attempts so far that ended in a temporary failure. */
   readonly attempts: number
   /** An operator let it go from this stage's quarantine: it is not judged again. */

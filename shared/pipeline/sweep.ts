@@ -4,9 +4,10 @@ import type { Clock } from '../clock.ts'
 import type { Events } from '../events.ts'
 import type { Logger } from '../log.ts'
 import type { Queues } from '../queue/queues.ts'
+import { lastDecisionAt, withDecisions } from '../spool/decisions.ts'
 import type { LiveIndex } from '../spool/live-index.ts'
 import type { LiveMessage, Spool } from '../spool/spool.ts'
-import type { Pipeline } from './pipeline.ts'
+import type { Pipeline, Requeued } from './pipeline.ts'
 
 export interface SweepParts {
   readonly index: LiveIndex
@@ -79,9 +80,18 @@ async function withoutJob(
   return found
 }
 
+async function asDecided({ spool }: SweepParts, { id, locator, pending, decidedAt }: LiveMessage): Promise<Requeued> {
+  const stored = await spool.read(locator)
+  if (decidedAt === undefined) return stored
+  const outcomes = (await spool.outcomesOf([id])).get(id) ?? []
+  const { edits } = stored
+  const envelope = withDecisions(stored.envelope, outcomes)
+  return { envelope, edits, locator, decidedAt: lastDecisionAt(outcomes, pending) }
+}
+
 async function requeue(parts: SweepParts, live: LiveMessage, reason: string): Promise<boolean> {
   try {
-    const stored = await parts.spool.read(live.locator)
+    const stored = await asDecided(parts, live)
     const held = new Set(live.held)
     const moving = live.pending.filter((recipient) => !held.has(recipient))
     if (moving.length > 0) await parts.pipeline.requeue(stored, moving)

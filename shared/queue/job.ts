@@ -1,5 +1,6 @@
 import type { Mailbox, ReversePath } from '../mail/address.ts'
 import type { Quarantine } from '../mail/disposition.ts'
+import type { RelayOrder } from '../mail/envelope.ts'
 import type { HeaderEdit } from '../mail/header-edit.ts'
 import type { MessageId } from '../mail/message-id.ts'
 import type { Tag } from '../mail/tag.ts'
@@ -29,6 +30,10 @@ export interface StageJob {
   readonly action?: string
   /** Relay: the next domain or smarthost, the lane the job runs in. */
   readonly destination?: string
+  /** Relay: an operator sends it there, whatever the action says. */
+  readonly order?: RelayOrder
+  /** Epoch ms of the last decision of an operator that its recipients, action and destination follow; the outcome log has it. */
+  readonly decidedAt?: number
   /** Attempts that ended in a temporary failure. */
   readonly attempts: number
   /** The last such reply, one line. */

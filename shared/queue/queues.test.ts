@@ -127,6 +127,60 @@ test('a waiting job can be removed, one in work cannot', { skip }, async () => {
   await worker.close()
 })
 
+test(
+  'a job is changed where it lies, and runs at once when that is asked; one in work is left alone',
+  { skip },
+  async () => {
+    const [waiting, delayed] = [testJob('filter'), { ...testJob('relay'), delayMs: 60_000 }]
+    await queues.add([waiting, delayed])
+    const marked = (data: StageJob): StageJob => ({ ...data, recheck: true })
+    assert.equal(await queues.change('relay', delayed.jobId, marked), true)
+    assert.equal((await queues.job('relay', delayed.jobId))?.state, 'delayed')
+    assert.equal(await queues.change('relay', delayed.jobId, marked, true), true)
+    const woken = await queues.job('relay', delayed.jobId)
+    assert.deepEqual([woken?.state, woken?.data.recheck], ['waiting', true])
+    assert.equal(await queues.change('filter', 'no.such.job', marked), false)
+
+    const seen: boolean[] = []
+    const done = signalOf()
+    const worker = queues.work('filter', {
+      concurrency: 1,
+      async handler() {
+        seen.push(await queues.change('filter', waiting.jobId, marked))
+        seen.push((await queues.split('filter', waiting.jobId, 0)) !== undefined)
+        setImmediate(done.resolve)
+        return { kind: 'done' }
+      },
+    })
+    await done.promise
+    await worker.close()
+    assert.deepEqual(seen, [false, false])
+    assert.equal(await queues.change('filter', waiting.jobId, marked), false, 'it is done')
+  },
+)
+
+test('two changes of one job in the same moment are both made', { skip }, async () => {
+  const job = testJob('filter', { rcpt: [0, 1, 2, 3], to: [0, 1, 2, 3].map((one) => `${one}@a.test` as never) })
+  await queues.add([job])
+  const added = (name: string) => (data: StageJob) => ({ ...data, tags: [...data.tags, name as never] })
+  await Promise.all(['a', 'b', 'c'].map((name) => queues.change('filter', job.jobId, added(name))))
+  assert.deepEqual((await queues.job('filter', job.jobId))?.data.tags.toSorted(), ['a', 'b', 'c'] as never)
+})
+
+test('one recipient gets a job of his own in the same place, at the same time', { skip }, async () => {
+  const to = [0, 1, 2].map((one) => `${one}@a.test` as never)
+  const job = { ...testJob('relay', { rcpt: [0, 1, 2], to }), delayMs: 3_600_000 }
+  await queues.add([job])
+  const own = await queues.split('relay', job.jobId, 1)
+  assert.ok(own !== undefined && own !== job.jobId)
+  const [rest, split] = [await queues.job('relay', job.jobId), await queues.job('relay', own)]
+  assert.deepEqual([rest?.data.rcpt, rest?.data.to, rest?.data.recheck], [[0, 2], [to[0], to[2]], true])
+  assert.deepEqual([split?.data.rcpt, split?.data.to, split?.data.recheck], [[1], [to[1]], true])
+  assert.deepEqual([rest?.state, split?.state], ['delayed', 'delayed'])
+  assert.equal(await queues.split('relay', own, 1), own, 'he has it to himself already')
+  assert.equal(await queues.split('relay', job.jobId, 1), undefined, 'it is not in that job any more')
+})
+
 test('a paused queue keeps its jobs until it is resumed', { skip }, async () => {
   await queues.pause('filter')
   const taken = signalOf()

@@ -114,6 +114,18 @@ export interface Queues {
   release(jobId: string, change?: (data: StageJob) => StageJob): Promise<boolean>
 
   /**
+   * Changes a job where it lies, in one step; one that is delayed runs at once with `now`, also for a destination that is left alone. False
+   * when a worker has it, it is a question, it is done, or does not exist.
+   */
+  change(queue: string, jobId: string, change: (data: StageJob) => StageJob, now?: boolean): Promise<boolean>
+  /**
+   * Gives one recipient of a job that waits, is delayed or held a job of its own in the same place. @returns its id, `jobId` itself when there is
+   * no other recipient; undefined when a worker has it. What stops in between leaves one too many, never none, and both read the outcome
+   * log before they start.
+   */
+  split(queue: string, jobId: string, recipient: number): Promise<string | undefined>
+
+  /**
    * Puts the copy of one recipient of a held job back into its queue; the others stay held. False when it is not held for him. What
    * stops in between leaves one too many, never none.
    */
@@ -330,19 +342,48 @@ class RedisQueues implements Queues {
   }
 
   removeOne(jobId: string, recipient: number): Promise<boolean> {
-    const key = this.#producer.key(heldQueue, jobId)
     return reach(async () => {
-      for (;;) {
-        const redis = await this.#producer.ready()
-        const text = await redis.hget(key, 'data')
-        const data = text === null ? undefined : (JSON.parse(text) as StageJob)
-        if (text === null || data?.rcpt.includes(recipient) !== true) return false
-        if (data.rcpt.length === 1) return this.remove(heldQueue, jobId)
-        const next = JSON.stringify(without(data, recipient))
-        // Again when another was taken out of it in this moment.
-        if ((await redis.eval(replaceData, 1, key, text, next)) === 1) return true
-      }
+      const job = await this.#inspector.job(heldQueue, jobId)
+      if (job?.data.rcpt.includes(recipient) !== true) return false
+      if (job.data.rcpt.length === 1) return this.remove(heldQueue, jobId)
+      return this.#replace(heldQueue, jobId, (data) => without(data, recipient))
     })
+  }
+
+  change(queue: string, jobId: string, change: (data: StageJob) => StageJob, now = false): Promise<boolean> {
+    return reach(async () => {
+      if (!(await this.#replace(queue, jobId, change))) return false
+      const job = now ? await this.#inspector.job(queue, jobId) : undefined
+      if (job?.state === 'delayed') await (await this.#producer.queue(queue)).promote(jobId).catch(() => undefined)
+      return true
+    })
+  }
+
+  async split(queue: string, jobId: string, recipient: number): Promise<string | undefined> {
+    const marked = await reach(() => this.#replace(queue, jobId, (data) => ({ ...data, recheck: true })))
+    const job = marked ? await this.job(queue, jobId) : undefined
+    if (job?.data.rcpt.includes(recipient) !== true) return undefined
+    if (job.data.rcpt.length === 1) return jobId
+    const own = `${jobId}-${recipient}`
+    const delayMs = job.nextAt === undefined ? 0 : Math.max(0, job.nextAt - Date.now())
+    await this.add([{ queue, jobId: own, data: only(job.data, recipient), delayMs }])
+    if (await reach(() => this.#replace(queue, jobId, (data) => without(data, recipient)))) return own
+    await this.remove(queue, own)
+    return undefined
+  }
+
+  /** Again when something else changed it in this moment. A job that a worker has is not changed: the worker would not see it. */
+  async #replace(queue: string, jobId: string, change: (data: StageJob) => StageJob): Promise<boolean> {
+    const [key, active] = [this.#producer.key(queue, jobId), this.#producer.key(queue, 'active')]
+    for (;;) {
+      const redis = await this.#producer.ready()
+      const text = await redis.hget(key, 'data')
+      if (text === null) return false
+      const data = JSON.parse(text) as StageJob
+      if (data.question !== undefined) return false
+      const answer = await redis.eval(replaceData, 2, key, active, jobId, text, JSON.stringify(change(data)))
+      if (answer !== 'changed') return answer === 1
+    }
   }
 
   ensureEpoch(): Promise<string> {
@@ -381,8 +422,9 @@ class RedisQueues implements Queues {
 }
 
 const replaceData = `
-if redis.call('HGET', KEYS[1], 'data') ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'data', ARGV[2])
+if redis.call('HEXISTS', KEYS[1], 'finishedOn') == 1 or redis.call('LPOS', KEYS[2], ARGV[1]) then return 0 end
+if redis.call('HGET', KEYS[1], 'data') ~= ARGV[2] then return 'changed' end
+redis.call('HSET', KEYS[1], 'data', ARGV[3])
 return 1`
 
 function only(job: StageJob, recipient: number): StageJob {
@@ -391,5 +433,6 @@ function only(job: StageJob, recipient: number): StageJob {
 
 function without(job: StageJob, recipient: number): StageJob {
   const place = job.rcpt.indexOf(recipient)
+  if (place < 0) return job
   return { ...job, rcpt: job.rcpt.toSpliced(place, 1), to: job.to.toSpliced(place, 1) }
 }

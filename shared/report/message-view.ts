@@ -7,6 +7,7 @@ import { parseMailbox } from '../mail/address.ts'
 import { acceptedAtOf } from '../mail/message-id.ts'
 import type { MessageId } from '../mail/message-id.ts'
 import { formatReply } from '../mail/reply.ts'
+import { isDecision, withDecisions } from '../spool/decisions.ts'
 import { isFinal } from '../spool/spool.ts'
 import type { OutcomeRecord, SpooledMessage } from '../spool/spool.ts'
 import { tellStory } from './story.ts'
@@ -107,8 +108,8 @@ function recipientsFromSpool(
   outcomes: readonly OutcomeRecord[],
   jobs: readonly OpenJob[],
 ): readonly RecipientView[] {
-  return envelope.recipients.map((recipient, index) => {
-    const last = outcomes.filter((outcome) => outcome.recipient === index).at(-1)
+  return withDecisions(envelope, outcomes).recipients.map((recipient, index) => {
+    const last = outcomes.findLast((outcome) => outcome.recipient === index && !isDecision(outcome))
     const job = jobs.find((one) => one.rcpt.includes(index))
     return {
       mailbox: recipient.mailbox,

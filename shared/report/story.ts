@@ -90,12 +90,20 @@ const tellers = new Map<string, Teller>([
   ['discarded', (f) => `discarded by ${f.text('stage')}: ${f.text('reason')}`],
   ['held', (f) => `held by ${f.text('stage')}: ${f.text('reason')}`],
   ['released', (f) => `released to ${f.text('stage')} by ${f.text('by')}`],
-  ['removed', (f) => `removed by ${f.text('by')}`],
+  ['removed', (f) => `removed${f.quote(' for ', 'recipient')} by ${f.text('by')}`],
   ['scheduled', (f) => `scheduled to run now by ${f.text('by')}`],
   ['returned', (f) => `returned to its sender by ${f.text('by')}`],
+  ['rerouted', tellRerouted],
+  ['readdressed', (f) => `the copy for ${f.text('recipient')} goes to ${f.text('to')}, by ${f.text('by')}`],
   ['requeued', (f) => `queued anew from the spool: ${f.text('reason')}`],
   ['rejected', (f) => `rejected at ${f.text('stage')}${f.quote(' with ', 'reply')}${f.quote(', by ', 'restriction')}`],
 ])
+
+function tellRerouted(f: Fields): string {
+  const to = f.value('to')
+  const where = typeof to === 'string' ? `sent by way of ${f.text('to')}` : 'sent where the rules say, again'
+  return `${where}, for ${f.list('recipients')}, by ${f.text('by')}`
+}
 
 function tellReceived(f: Fields): string {
   const size = f.number('sizeBytes')

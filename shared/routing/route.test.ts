@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { TableError } from '../config/tables.ts'
+import type { RelayOrder } from '../mail/envelope.ts'
 import { formatReply } from '../mail/reply.ts'
 import { tag } from '../mail/tag.ts'
 import { explain, renderExplanation } from './explain.ts'
@@ -38,6 +39,32 @@ test('a refusal says whether the recipient or the relay is the trouble', async (
   assert.equal(await end(text, 'joe@localhost'), '550 5.1.1 Invalid recipient: <joe@localhost>')
   assert.equal(await end(text, 'joe@far.org'), '550 5.7.1 Relaying denied')
   assert.equal(await end(text, 'bad@c.org'), '550 5.7.1 Invalid recipient: <bad@c.org>')
+})
+
+test('an order of an operator takes the place of where the rule relays to, and of nothing else', async () => {
+  const text = `${relay}action "backup" relay host { "smtp://b.org:2525", "smtp://c.org" }
+action "mail" maildir
+action "scan" relay host "queue://filter"
+match from any for domain here.org action "mail"
+match from any for domain bad.org reject
+match from any for domain scan.org action "scan"
+match from any for any action "out"
+`
+  const ordered = (to: string, order: RelayOrder): Route =>
+    routeRecipient({ ...contextOf(text), recipient: mailbox(to), order })
+  const host = { kind: 'host', url: 'smtp://x.org' } as const
+  const { rule: _, ...way } = ordered('joe@far.org', host) as Route & { kind: 'relay' }
+  assert.deepEqual(way, { kind: 'relay', action: 'out', destination: 'smtp://x.org', order: host })
+  const named = (name: string): unknown => {
+    const route = ordered('joe@far.org', { kind: 'action', name })
+    return route.kind === 'relay' ? [route.action, route.destination] : route.kind
+  }
+  assert.deepEqual(named('backup'), ['backup', 'smtp://b.org:2525'])
+  assert.deepEqual(named('gone'), ['gone', 'far.org'], 'waits for an operator')
+  assert.deepEqual(
+    ['joe@here.org', 'joe@bad.org', 'joe@scan.org'].map((to) => ordered(to, host).kind),
+    ['local', 'reject', 'stage'],
+  )
 })
 
 test('every condition is asked of the right thing', async () => {

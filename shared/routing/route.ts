@@ -1,7 +1,8 @@
-import type { Action, Condition, Configuration, Position, Rule } from '../config/model.ts'
+import type { Action, Condition, Configuration, Position, RelayAction, Rule } from '../config/model.ts'
 import { queueOfRelay } from '../config/return-tags.ts'
 import { TableError } from '../config/tables.ts'
 import { domainOf, type Mailbox } from '../mail/address.ts'
+import type { RelayOrder } from '../mail/envelope.ts'
 import { replies, type Reply } from '../mail/reply.ts'
 import { tag, type Tag } from '../mail/tag.ts'
 import { holds, isLocalDomain } from './condition.ts'
@@ -24,6 +25,8 @@ export type Route =
       readonly action: string
       /** The lane: the first smarthost as written, or the domain of the recipient. */
       readonly destination?: string
+      /** An operator's, in place of what the rule says. */
+      readonly order?: RelayOrder
       readonly rule: RuleReference
     }
   | { readonly kind: 'reject'; readonly reply: Reply; readonly rule?: RuleReference }
@@ -36,6 +39,8 @@ export interface RouteRequest extends RoutingContext {
   readonly recipient: Mailbox
   /** The address an alias was expanded from: until that one is routed to its end, the copy takes the same way. */
   readonly original?: Mailbox
+  /** Holds for a relay alone: queues before it, deliveries here and refusals stay as the rules say. */
+  readonly order?: RelayOrder
 }
 
 /**
@@ -43,11 +48,25 @@ export interface RouteRequest extends RoutingContext {
  * @throws TableError when a table cannot be read: answer 451
  */
 export function routeRecipient(request: RouteRequest): Route {
+  const found = byRules(request)
+  const { order } = request
+  return order === undefined || found.kind !== 'relay' ? found : ordered(found, order, request)
+}
+
+function byRules(request: RouteRequest): Route {
   const { original, recipient } = request
   if (original === undefined || original === recipient) return route(request, recipient)
   const way = route(request, original)
   if (way.kind === 'stage') return way
   return route({ ...request, transaction: expandedHere(request.transaction) }, recipient)
+}
+
+/** An action that is no relay any more, or is gone, stays named: the copy waits for an operator to mend it. */
+function ordered(rule: Route & { kind: 'relay' }, order: RelayOrder, request: RouteRequest): Route {
+  if (order.kind === 'host') return { ...rule, destination: order.url, order }
+  const action = request.configuration.actions.get(order.name)
+  const next = action?.kind === 'relay' ? nextHop(action, request, request.recipient) : domainOf(request.recipient)
+  return { ...rule, action: order.name, destination: next, order }
 }
 
 /** The same at once, for look-ahead. @throws TableError */
@@ -79,18 +98,26 @@ function carryOut(rule: Rule, context: RoutingContext, recipient: Mailbox): Rout
   }
   const action = actionNamed(context.configuration, rule.decision.name)
   if (action.kind === 'local') return { kind: 'local', action: action.name, rule: reference }
-  const hosts = action.host === undefined ? [] : context.tables.entries(action.host, 'relayhost')
-  const [host] = hosts
+  const host = firstHost(action, context)
   const queue = host === undefined ? undefined : queueOfRelay(context.configuration.pipeline.queues, host)
   if (queue !== undefined && queue.tag !== '') {
     return { kind: 'stage', queue: queue.name, tag: tag(queue.tag), action: action.name, rule: reference }
   }
-  const destination = host ?? relayByDomain(action, context, recipient) ?? domainOf(recipient)
-  return { kind: 'relay', action: action.name, destination, rule: reference }
+  return { kind: 'relay', action: action.name, destination: nextHop(action, context, recipient), rule: reference }
 }
 
-function relayByDomain(action: Action, context: RoutingContext, recipient: Mailbox): string | undefined {
-  if (action.kind !== 'relay' || action.domain === undefined) return undefined
+type NamedRelay = Extract<Action, RelayAction>
+
+function firstHost(action: NamedRelay, { tables }: RoutingContext): string | undefined {
+  return action.host === undefined ? undefined : tables.entries(action.host, 'relayhost')[0]
+}
+
+function nextHop(action: NamedRelay, context: RoutingContext, recipient: Mailbox): string {
+  return firstHost(action, context) ?? relayByDomain(action, context, recipient) ?? domainOf(recipient)
+}
+
+function relayByDomain(action: NamedRelay, context: RoutingContext, recipient: Mailbox): string | undefined {
+  if (action.domain === undefined) return undefined
   const url = context.tables.lookup(action.domain, domainOf(recipient), 'relayhost')
   if (url === undefined) {
     throw new TableError(`table "${action.domain.name}": no relay for ${domainOf(recipient)} (action "${action.name}")`)

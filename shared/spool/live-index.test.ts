@@ -13,7 +13,17 @@ import type { OutcomeRecord } from './spool.ts'
 import { octets, outcome, storedMessage, temporarySpool, writer } from './test-support.ts'
 
 test('the index that follows and the one that is built anew agree on what is live and held', async (t) => {
-  const kinds = ['delivered', 'relayed', 'failed', 'discarded', 'removed', 'held', 'held', 'released'] as const
+  const kinds = [
+    'delivered',
+    'relayed',
+    'failed',
+    'discarded',
+    'removed',
+    'held',
+    'held',
+    'released',
+    'rerouted',
+  ] as const
   const change = fc.oneof(
     fc.record({ kind: fc.constant('store' as const), recipients: fc.constantFrom(1, 2, 3, 40) }),
     fc.record({ kind: fc.constantFrom(...kinds), message: fc.nat(), recipient: fc.nat() }),
@@ -24,7 +34,7 @@ test('the index that follows and the one that is built anew agree on what is liv
       const path = await temporarySpool(t)
       const spools = [await writer(t, path, { segmentBytes: 4_000 }), await writer(t, path)]
       const following = await LiveIndex.open(path)
-      const expected = new Map<MessageId, { pending: Set<number>; held: Set<number> }>()
+      const expected = new Map<MessageId, Expected>()
       const recipients = new Map<MessageId, number>()
       let accepted = 0
       for (const [step, one] of changes.entries()) {
@@ -36,7 +46,7 @@ test('the index that follows and the one that is built anew agree on what is liv
           await spool.store(message, octets(step * 10))
           accepted += one.recipients
           recipients.set(message.envelope.id, one.recipients)
-          expected.set(message.envelope.id, { pending: range(one.recipients), held: new Set() })
+          expected.set(message.envelope.id, { pending: range(one.recipients), held: new Set(), decidedAt: undefined })
         } else {
           const ids = [...recipients.keys()]
           const id = ids[one.message % Math.max(1, ids.length)]
@@ -49,7 +59,13 @@ test('the index that follows and the one that is built anew agree on what is liv
       await following.refresh()
       for (const index of [following, await LiveIndex.open(path)]) {
         assert.equal(index.size, expected.size)
-        for (const { id, pending, held } of index.entries()) {
+        const decided = [...index.decided()].map(({ id }) => id)
+        assert.deepEqual(
+          new Set(decided),
+          new Set([...expected].filter(([, { decidedAt }]) => decidedAt !== undefined).map(([id]) => id)),
+        )
+        for (const { id, pending, held, decidedAt } of index.entries()) {
+          assert.equal(decidedAt, expected.get(id)?.decidedAt)
           assert.deepEqual(new Set(pending), expected.get(id)?.pending)
           assert.deepEqual(new Set(held), expected.get(id)?.held)
         }
@@ -138,11 +154,18 @@ function range(count: number): Set<number> {
   return new Set(Array.from({ length: count }, (_, index) => index))
 }
 
-function applyTo(
-  expected: Map<MessageId, { readonly pending: Set<number>; readonly held: Set<number> }>,
-  made: OutcomeRecord,
-): void {
+interface Expected {
+  readonly pending: Set<number>
+  readonly held: Set<number>
+  decidedAt: number | undefined
+}
+
+function applyTo(expected: Map<MessageId, Expected>, made: OutcomeRecord): void {
   const message = expected.get(made.id)
+  if (message !== undefined && made.kind === 'rerouted') {
+    message.decidedAt = made.at
+    return
+  }
   if (message === undefined || !message.pending.has(made.recipient)) return
   if (made.kind === 'held') message.held.add(made.recipient)
   else message.held.delete(made.recipient)

@@ -66,6 +66,11 @@ export class LiveIndex {
     return this.#table.liveMessages()
   }
 
+  /** Those an operator decided about. */
+  decided(): Iterable<LiveMessage> {
+    return this.#table.decidedMessages()
+  }
+
   get(id: MessageId): LiveMessage | undefined {
     return this.#table.get(id)
   }

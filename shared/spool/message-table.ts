@@ -5,7 +5,7 @@ import { IdTable } from './id-table.ts'
 import type { OutcomeKey } from './outcome-record.ts'
 import { RecipientSets } from './recipient-set.ts'
 import type { SegmentState } from './segment-state.ts'
-import type { LiveMessage, Locator, OutcomeRecord } from './spool.ts'
+import type { FinalKind, LiveMessage, Locator } from './spool.ts'
 
 /** What the records on disk add up to, in recipients: `accepted` is always the sum of the others. */
 export interface SpoolCounts {
@@ -16,8 +16,6 @@ export interface SpoolCounts {
   /** Final outcomes for a recipient that had one already: an attempt that was made twice. */
   readonly repeated: number
 }
-
-export type FinalKind = Exclude<OutcomeRecord['kind'], 'held' | 'released'>
 
 /** Another record of a message that is known: written again after a crash, or the copy that cleaning made. */
 interface Copy {
@@ -48,6 +46,8 @@ export class MessageTable {
   readonly #pending = new RecipientSets()
   readonly #held = new RecipientSets()
   readonly #heldAt = new Map<string, number>()
+  /** Of the messages an operator decided about. */
+  readonly #decidedAt = new Map<number, number>()
   readonly #copies = new Map<number, Copy[]>()
   readonly #early = new Map<number, OutcomeKey[]>()
   #live = 0
@@ -77,6 +77,11 @@ export class MessageTable {
     for (let slot = 0; slot < this.#ids.slots; slot += 1) {
       if (this.#state[slot] === live) yield this.#message(slot)
     }
+  }
+
+  /** Live messages an operator decided about. */
+  *decidedMessages(): Generator<LiveMessage> {
+    for (const slot of this.#decidedAt.keys()) yield this.#message(slot)
   }
 
   get(id: MessageId): LiveMessage | undefined {
@@ -247,6 +252,9 @@ export class MessageTable {
       case 'discarded':
       case 'removed':
         return this.#applyFinal(slot, recipient, kind, at)
+      case 'rerouted':
+      case 'readdressed':
+        if (this.#state[slot] === live) this.#decidedAt.set(slot, Math.max(at, this.#decidedAt.get(slot) ?? 0))
     }
   }
 
@@ -274,6 +282,7 @@ export class MessageTable {
 
   #settle(slot: number, at: number): void {
     this.#state[slot] = settled
+    this.#decidedAt.delete(slot)
     this.#live -= 1
     const segment = this.#segmentOf(slot)
     segment.settle(this.#headLike(slot), at)
@@ -296,6 +305,7 @@ export class MessageTable {
   #free(slot: number): void {
     for (const recipient of this.#held.list(slot)) this.#heldAt.delete(`${slot}/${recipient}`)
     this.#early.delete(slot)
+    this.#decidedAt.delete(slot)
     this.#copies.delete(slot)
     this.#pending.clear(slot)
     this.#held.clear(slot)
@@ -347,12 +357,14 @@ export class MessageTable {
   }
 
   #message(slot: number): LiveMessage {
+    const decidedAt = this.#decidedAt.get(slot)
     return {
       id: this.#ids.idOf(slot),
       locator: this.#locator(slot),
       receivedAt: this.#at[slot] ?? 0,
       pending: this.#pending.list(slot),
       held: this.#held.list(slot),
+      ...(decidedAt === undefined ? {} : { decidedAt }),
     }
   }
 

@@ -77,7 +77,13 @@ export class OutcomeIndex {
     if (log.index === undefined) await this.#scan(log)
     const offsets = new Set(possible.flatMap((id) => log.index?.offsetsOf(id) ?? []))
     this.#shrink(log)
-    return offsets.size === 0 ? [] : this.#readRecords(log, [...offsets])
+    // As they were written: of two in one millisecond the later one stands.
+    return offsets.size === 0
+      ? []
+      : this.#readRecords(
+          log,
+          [...offsets].sort((one, other) => one - other),
+        )
   }
 
   async #readRecords(log: OutcomeLog, offsets: readonly number[]): Promise<readonly OutcomeRecord[]> {

@@ -22,6 +22,8 @@ export const outcomeKinds: readonly OutcomeRecord['kind'][] = [
   'removed',
   'held',
   'released',
+  'rerouted',
+  'readdressed',
 ]
 
 const keyBytes = 32

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 
-import type { Envelope } from '../mail/envelope.ts'
+import type { Envelope, Recipient, RelayOrder } from '../mail/envelope.ts'
 import type { Quarantine } from '../mail/disposition.ts'
 import type { HeaderEdit } from '../mail/header-edit.ts'
 import type { MessageId } from '../mail/message-id.ts'
@@ -43,15 +43,19 @@ export interface SpooledMessage extends StoredMessage {
   stream(start?: number): Readable
 }
 
+export type FinalKind = 'delivered' | 'relayed' | 'failed' | 'discarded' | 'removed'
+export type DecisionKind = 'rerouted' | 'readdressed'
+
 /**
  * What became of one recipient. `delivered`, `relayed`, `failed`, `discarded` and `removed` are final: exactly one of them
- * stands for each recipient in the end. `held` and `released` are states an operator changes.
+ * stands for each recipient in the end. `held` and `released` are states an operator changes; `rerouted` and `readdressed` are his
+ * decisions about where the copy goes from then on (`withDecisions`).
  */
 export interface OutcomeRecord {
   readonly id: MessageId
   /** Index into the envelope's recipients. */
   readonly recipient: number
-  readonly kind: 'delivered' | 'relayed' | 'failed' | 'discarded' | 'removed' | 'held' | 'released'
+  readonly kind: FinalKind | 'held' | 'released' | DecisionKind
   /** Queue in whose job it happened. */
   readonly stage: string
   readonly at: number
@@ -60,10 +64,22 @@ export interface OutcomeRecord {
   readonly reason?: string
   /** `held`: by a filter; `released`: from there, never to be filtered again. */
   readonly quarantine?: Quarantine
+  /** `rerouted`: where to; absent: where the rules say, as before. */
+  readonly order?: RelayOrder
+  /** `readdressed`: whom the copy is for from now on. */
+  readonly copy?: Pick<Recipient, 'mailbox' | 'target'>
 }
 
+const finalKinds: ReadonlySet<string> = new Set([
+  'delivered',
+  'relayed',
+  'failed',
+  'discarded',
+  'removed',
+] satisfies FinalKind[])
+
 export function isFinal(outcome: OutcomeRecord): boolean {
-  return outcome.kind !== 'held' && outcome.kind !== 'released'
+  return finalKinds.has(outcome.kind)
 }
 
 /** Content on its way in (state S2). Nothing of it is visible to anybody before `commit` resolved, but by the locator of its draft. */
@@ -95,6 +111,8 @@ export interface LiveMessage {
   readonly pending: readonly number[]
   /** Those of `pending` that are held. */
   readonly held: readonly number[]
+  /** Epoch ms of an operator's last decision about where its copies go. */
+  readonly decidedAt?: number
 }
 
 /** The store of accepted messages: append-only, one writer per process and segment, safe for readers in other processes. */

@@ -1,0 +1,79 @@
+import { anyLogin } from '../config/any-login.ts'
+import type { Configuration } from '../config/model.ts'
+import { RelayUrlError, parseRelayUrl } from '../config/relay-url.ts'
+import { queueOfRelay } from '../config/return-tags.ts'
+import { TableError } from '../config/tables.ts'
+import type { TableSet } from '../config/tables.ts'
+import type { RelayOrder } from '../mail/envelope.ts'
+import { OperationError } from './operation-error.ts'
+
+/** Where to, as an operator writes it: one of the three. */
+export interface GivenOrder {
+  /** A relay URL of smtpd.conf: `smtp+tls://label@mx.example.org:587`; a host alone is `smtp://`. */
+  readonly to?: string | undefined
+  /** Name of a relay action. */
+  readonly action?: string | undefined
+  /** Where the rules say, as before. */
+  readonly undo?: boolean | undefined
+}
+
+export interface OrderParts {
+  readonly configuration: Pick<Configuration, 'actions' | 'pipeline'>
+  readonly tables: TableSet
+}
+
+/** `undefined`: where the rules say. @throws OperationError that says what is wrong with it */
+export async function readOrder(parts: OrderParts, given: GivenOrder): Promise<RelayOrder | undefined> {
+  const { to, action, undo } = given
+  if ([to, action, undo === true ? true : undefined].filter((one) => one !== undefined).length !== 1)
+    throw new OperationError('name one of: a relay host, a relay action, undo')
+  if (to !== undefined) return hostOrder(parts, to.trim())
+  return action === undefined ? undefined : actionOrder(parts, action)
+}
+
+export function describeOrder(order: RelayOrder): string {
+  return order.kind === 'host' ? order.url : `action "${order.name}"`
+}
+
+async function hostOrder(parts: OrderParts, text: string): Promise<RelayOrder> {
+  const url = text.includes('://') ? text : `smtp://${text}`
+  const parsed = urlOf(url)
+  if (parsed.kind === 'queue' || queueOfRelay(parts.configuration.pipeline.queues, url) !== undefined)
+    throw new OperationError(`"${text}" is a queue of this server: name a host that mail is relayed to`)
+  const { label } = parsed
+  if (label !== undefined && !(await hasLogin(parts, label)))
+    throw new OperationError(`no auth table of a relay action has a user and password for the label "${label}"`)
+  return { kind: 'host', url }
+}
+
+function urlOf(url: string): ReturnType<typeof parseRelayUrl> {
+  try {
+    return parseRelayUrl(url)
+  } catch (error) {
+    if (error instanceof RelayUrlError) throw new OperationError(`"${url}" is no relay host: ${error.message}`)
+    throw error
+  }
+}
+
+async function hasLogin(parts: OrderParts, label: string): Promise<boolean> {
+  try {
+    return (await anyLogin(parts, label)) !== undefined
+  } catch (error) {
+    if (error instanceof TableError) throw new OperationError(error.message)
+    throw error
+  }
+}
+
+function actionOrder({ configuration }: OrderParts, name: string): RelayOrder {
+  const { actions, pipeline } = configuration
+  const relays = [...actions.values()].filter((action) => {
+    if (action.kind !== 'relay') return false
+    const [host] = action.host?.source.kind === 'inline' ? (action.host.source.list ?? []) : []
+    return host === undefined || queueOfRelay(pipeline.queues, host) === undefined
+  })
+  if (relays.some((action) => action.name === name)) return { kind: 'action', name }
+  const there = relays.map((action) => `"${action.name}"`).join(', ')
+  throw new OperationError(
+    `there is no action "${name}" that relays to another host; there ${there === '' ? 'is none' : `are: ${there}`}`,
+  )
+}
