@@ -33,10 +33,11 @@ async function pass(
   wanted: Wanted,
   message: string | Buffer,
   pieceBytes = 1_000_000,
+  maxBytes = 1_000_000,
 ): Promise<{ readonly text: string; readonly checked: CheckedContent }> {
   const written: Buffer[] = []
   const content = { write: (chunk: Buffer) => void written.push(Buffer.from(chunk)), abort: () => Promise.resolve() }
-  const checked = contentChecks(rulesOf(wanted), listener)?.(content)
+  const checked = contentChecks(rulesOf(wanted), listener, maxBytes)?.(content)
   assert.ok(checked)
   const octets = Buffer.from(message as string)
   for (let from = 0; from < octets.length; from += pieceBytes)
@@ -187,7 +188,7 @@ test('of a line or a field that never ends no more than a piece is kept back', a
     for (const piece of ['z'.repeat(50_000), ` ${'z'.repeat(49_997)}\r\n`]) {
       let keptBytes = 0
       const content = { write: (chunk: Buffer) => void (keptBytes -= chunk.length), abort: () => Promise.resolve() }
-      const checked = contentChecks(rulesOf({ mimeHeader: [rule], body: [rule] }), listener)?.(content)
+      const checked = contentChecks(rulesOf({ mimeHeader: [rule], body: [rule] }), listener, 1_000_000)?.(content)
       for (const part of [begin, ...Array<string>(40).fill(piece)]) {
         keptBytes += part.length
         await checked?.write(Buffer.from(part))
@@ -285,7 +286,26 @@ test('hold, discard and redirect of the body count as those of the header', asyn
   assert.doesNotMatch(inbound.accepted[0]?.message ?? '', /MIME-Version/, 'a field of MIME in the own header')
 })
 
+test('rules make no message longer than it may be, and what a filter made longer stays', async (t) => {
+  const prepend: Wanted = {
+    body: [{ expression: '^$', action: { kind: 'prepend', line: 'y'.repeat(900) } }],
+    bodyBytes: 10_000_000,
+  }
+  const message = `Subject: x\r\n\r\nx\r\n${'\r\n'.repeat(900)}`
+  const { text } = await pass(prepend, message)
+  assert.equal(text.length, message.length + 900 * 902)
+  assert.equal((await pass(prepend, message, 10, text.length)).text, text)
+  const tooBig = { message: '552 5.3.4 Message size exceeds the limit' }
+  for (const pieceBytes of [10, 1_000_000])
+    await assert.rejects(pass(prepend, message, pieceBytes, text.length - 1), tooBig)
+  const kept = await pass({ body: [{ expression: '^z$', action: { kind: 'ignore' } }] }, message, 10, 5)
+  assert.equal(kept.text, message)
+  const inbound = await start(t, prepend)
+  assert.match(await send(t, inbound, `${message}${'\r\n'.repeat(900)}`), /^552 5\.3\.4 /)
+  assert.equal(inbound.aborted(), 1)
+})
+
 test('a rule for another listener costs this one nothing', () => {
   const rule = { expression: 'x', action: { kind: 'ignore' }, for: { kind: 'tag', tag: 'Out' } } as const
-  assert.equal(contentChecks(rulesOf({ body: [rule], mimeHeader: [rule] }), listener), undefined)
+  assert.equal(contentChecks(rulesOf({ body: [rule], mimeHeader: [rule] }), listener, 1_000_000), undefined)
 })

@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer'
 import type { BodyAction, ContentRules, HeaderAction, Listener } from '../../shared/config/model.ts'
 import { MimeBoundaries, structureOf } from '../../shared/mail/mime-boundaries.ts'
 import { partFields } from '../../shared/mail/mime-fields.ts'
-import { SmtpError } from '../../shared/mail/reply.ts'
+import { replies, SmtpError } from '../../shared/mail/reply.ts'
 import type { IncomingContent } from '../../shared/spool/spool.ts'
 import { isOfMime, subjectOf } from './header-checks.ts'
 import { RuleSearch, compileBodyRules, compileHeaderRules, longestSubject } from './match-rules.ts'
@@ -14,13 +14,17 @@ export type CheckContent = (content: ContentSink) => CheckedContent
 
 export type ContentSink = Pick<IncomingContent, 'write' | 'abort'>
 
-/** `mime-header match`, `nested-header match` and `body match` for a listener; absent: no rule is for it. */
-export function contentChecks(rules: ContentRules, listener: Listener): CheckContent | undefined {
+/**
+ * `mime-header match`, `nested-header match` and `body match` for a listener; absent: no rule is for it.
+ * @param maxBytes beyond them no rule makes a message longer
+ */
+export function contentChecks(rules: ContentRules, listener: Listener, maxBytes: number): CheckContent | undefined {
   const own: Rules = {
     mime: compileHeaderRules(rules.mimeHeader, listener),
     nested: compileHeaderRules(rules.nestedHeader, listener),
     body: compileBodyRules(rules.body, listener),
     bodyBytes: rules.bodyBytes,
+    maxBytes,
   }
   const count = own.mime.length + own.nested.length + own.body.length
   return count === 0 ? undefined : (content) => new CheckedContent(content, own)
@@ -31,10 +35,13 @@ interface Rules {
   readonly nested: readonly CompiledRule<HeaderAction>[]
   readonly body: readonly CompiledRule<BodyAction>[]
   readonly bodyBytes: number
+  readonly maxBytes: number
 }
 
 /** Longer fields are compared by their beginning, and the end shares its fate; longer lines are lines of this length each. */
 const mostKeptBytes = 65_536
+/** So much is written at once, however much rules add. */
+const writtenBytes = 65_536
 
 const colon = 0x3a
 const dash = 0x2d
@@ -51,6 +58,10 @@ export class CheckedContent implements ContentSink {
   readonly #search = new RuleSearch()
   readonly #boundaries = new MimeBoundaries()
   #out: Buffer[] = []
+  #outBytes = 0
+  /** Octets that have come, and octets that go on to the spool. */
+  #readBytes = 0
+  #keptBytes = 0
   /** Octets of a line that has not ended. */
   #rest: Buffer = Buffer.alloc(0)
   #midLine = false
@@ -78,6 +89,7 @@ export class CheckedContent implements ContentSink {
 
   /** Decoded content; one at a time. @throws SmtpError when a rule refuses it */
   async write(chunk: Buffer): Promise<void> {
+    this.#readBytes += chunk.length
     const all = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
     let from = 0
     for (;;) {
@@ -85,6 +97,7 @@ export class CheckedContent implements ContentSink {
       if (end < 0) break
       await this.#line(all.subarray(from, end + 1))
       from = end + 1
+      if (this.#outBytes >= writtenBytes) await this.#flush()
     }
     this.#rest = all.subarray(from)
     if (this.#rest.length > mostKeptBytes) await this.#takeRest()
@@ -111,12 +124,22 @@ export class CheckedContent implements ContentSink {
   async #flush(): Promise<void> {
     const out = this.#out.length === 1 ? this.#out[0] : Buffer.concat(this.#out)
     this.#out = []
+    this.#keptBytes += this.#outBytes
+    this.#outBytes = 0
     if (out !== undefined && out.length > 0) await this.#content.write(out)
+  }
+
+  /** @throws SmtpError when rules have made the message longer than it may be */
+  #put(...pieces: readonly Buffer[]): void {
+    for (const piece of pieces) this.#outBytes += piece.length
+    this.#out.push(...pieces)
+    if (this.#keptBytes + this.#outBytes <= Math.max(this.#rules.maxBytes, this.#readBytes)) return
+    throw new SmtpError(replies.messageTooBig)
   }
 
   /** A line with its end, or what there is of one. */
   async #line(line: Buffer): Promise<void> {
-    if (this.#search.isOver) return void this.#out.push(line)
+    if (this.#search.isOver) return this.#put(line)
     const goesOn = this.#midLine
     this.#midLine = line.at(-1) !== lineFeed
     if (goesOn) return this.#section === 'body' ? this.#bodyLine(line) : this.#fieldLine(line)
@@ -127,7 +150,7 @@ export class CheckedContent implements ContentSink {
       return this.#fieldLine(line)
     await this.#endField()
     if (line.equals(lineEnd)) {
-      this.#out.push(line)
+      this.#put(line)
       this.#endHeader()
       return
     }
@@ -138,7 +161,7 @@ export class CheckedContent implements ContentSink {
   }
 
   async #fieldLine(line: Buffer): Promise<void> {
-    if (this.#longField !== undefined) return this.#longField === 'keep' ? void this.#out.push(line) : undefined
+    if (this.#longField !== undefined) return this.#longField === 'keep' ? this.#put(line) : undefined
     this.#field.push(line)
     this.#fieldBytes += line.length
     if (this.#fieldBytes <= mostKeptBytes) return
@@ -155,9 +178,9 @@ export class CheckedContent implements ContentSink {
     const name = nameOf(raw)
     if (name === 'content-type' || name === 'content-transfer-encoding') this.#structure.push(raw)
     const action = this.#section === 'own' ? undefined : await this.#fieldAction(raw, name)
-    if (action?.kind === 'prepend' || action?.kind === 'replace') this.#out.push(Buffer.from(`${action.field}\r\n`))
+    if (action?.kind === 'prepend' || action?.kind === 'replace') this.#put(Buffer.from(`${action.field}\r\n`))
     const stays = action?.kind !== 'ignore' && action?.kind !== 'replace'
-    if (stays) this.#out.push(raw)
+    if (stays) this.#put(raw)
     return stays
   }
 
@@ -198,7 +221,7 @@ export class CheckedContent implements ContentSink {
     this.#boundaries.pass(boundary)
     this.#section = boundary.kind === 'part' ? 'part' : 'body'
     this.#seenBytes = 0
-    this.#out.push(line)
+    this.#put(line)
     return true
   }
 
@@ -208,12 +231,12 @@ export class CheckedContent implements ContentSink {
     const goesOn = this.#begun !== undefined
     const action = await this.#bodyAction(text, goesOn)
     this.#refuse()
-    if (action?.kind === 'prepend') this.#out.push(...(goesOn ? [lineEnd] : []), octetsOf(action.line, text), lineEnd)
-    if (action?.kind === 'replace') this.#out.push(octetsOf(action.line, text))
-    else if (action?.kind !== 'ignore') this.#out.push(text)
+    if (action?.kind === 'prepend') this.#put(...(goesOn ? [lineEnd] : []), octetsOf(action.line, text), lineEnd)
+    if (action?.kind === 'replace') this.#put(octetsOf(action.line, text))
+    else if (action?.kind !== 'ignore') this.#put(text)
     const stays = this.#begun?.stays === true || action?.kind !== 'ignore'
     this.#begun = hasEnd ? undefined : { stays }
-    if (hasEnd && stays) this.#out.push(lineEnd)
+    if (hasEnd && stays) this.#put(lineEnd)
   }
 
   /** Of the first piece of the line that a rule matches. */

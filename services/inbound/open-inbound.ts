@@ -381,7 +381,7 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
   const rewriting = addressRewriting(configuration, tables)
   const { headerRules, contentRules } = configuration.pipeline
   const checkHeader = headerChecks(headerRules, contentRules.mimeHeader, listener)
-  const checkContent = contentChecks(contentRules, listener)
+  const checkContent = contentChecks(contentRules, listener, configuration.maxMessageBytes)
   // Behind a balancer the clients are strangers, wherever it is.
   const thisHost = isLoopback(listener.on) && !listener.proxy
   const restrictions = openRestrictions({ ...parts, configuration, listener, resolveRecipient, thisHost })
