@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 
 import { blockSender, openBlockedSenders, readBlocked, unblockSender } from './blocked-senders.ts'
+import { silentLog } from './log.ts'
 import type { Mailbox } from './mail/address.ts'
 
 function temporary(t: TestContext): string {
@@ -20,7 +22,7 @@ const spammer = 'win@spam.example' as Mailbox
 test('who is blocked is blocked for that recipient alone, and lets go of at once when he is let in again', async (t) => {
   const folder = temporary(t)
   const time = { now: 0 }
-  const blocked = openBlockedSenders(folder, () => time.now)
+  const blocked = openBlockedSenders(folder, () => time.now, silentLog())
   const asked = (to: string, from: string) => {
     time.now += 10_000
     return blocked.isBlocked(to as Mailbox, from as Mailbox, '+')
@@ -37,10 +39,36 @@ test('who is blocked is blocked for that recipient alone, and lets go of at once
   assert.equal(asked(jane, spammer), false)
 })
 
+test('a long list that has changed, or cannot be read, keeps nobody waiting: what was read before holds', async (t) => {
+  const folder = temporary(t)
+  const time = { now: 0 }
+  const warnings: unknown[] = []
+  const log = { warn: (fields: unknown) => void warnings.push(fields) }
+  await blockSender(folder, { recipient: jane, sender: spammer, at: 1, by: 'jane' })
+  const blocked = openBlockedSenders(folder, () => (time.now += 10_000), log)
+  const asked = (from: string) => blocked.isBlocked(jane, from as Mailbox, '+')
+  assert.ok(asked(spammer))
+  const path = join(folder, 'quarantine', 'blocked')
+  const entries = Array.from({ length: 5_000 }, (_, n) => ({ recipient: jane, sender: `s${n}@spam.example` }))
+  writeFileSync(path, entries.map((one) => `${JSON.stringify(one)}\n`).join(''))
+  assert.equal(asked('s4999@spam.example'), false)
+  assert.equal(asked(spammer), true)
+  while (!asked('s4999@spam.example')) await setImmediate()
+  assert.equal(asked(spammer), false)
+  rmSync(path)
+  mkdirSync(path)
+  while (warnings.length === 0) {
+    assert.equal(asked('s0@spam.example'), true)
+    await setImmediate()
+  }
+  rmSync(path, { recursive: true })
+  while (asked('s0@spam.example')) await setImmediate()
+})
+
 test('an operator blocks a domain for everybody', async (t) => {
   const folder = temporary(t)
   await blockSender(folder, { recipient: '*', sender: '@spam.example', at: 1, by: 'ada' })
-  const blocked = openBlockedSenders(folder, () => 0)
+  const blocked = openBlockedSenders(folder, () => 0, silentLog())
   assert.equal(blocked.isBlocked(jane, spammer, '+'), true)
   assert.equal(blocked.isBlocked(jane, 'win@sub.spam.example' as Mailbox, '+'), false)
 })

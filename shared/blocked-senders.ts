@@ -1,8 +1,10 @@
 import { statSync, readFileSync } from 'node:fs'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 
 import { codeOf, withFileLock } from './file-lock.ts'
+import type { Logger } from './log.ts'
 import type { Mailbox } from './mail/address.ts'
 
 /** A sender whose mail a recipient does not want: refused at RCPT. */
@@ -19,6 +21,10 @@ export interface BlockedSender {
 /** The newest count. */
 const mostBlocked = 100_000
 const lookAgainMs = 2_000
+/** A list that is read at once: about a millisecond. */
+const shortBytes = 65_536
+/** A few milliseconds. */
+const linesAtOnce = 2_000
 
 /** From the oldest to the newest; no file is nobody. */
 export async function readBlocked(dataFolder: string): Promise<readonly BlockedSender[]> {
@@ -43,26 +49,64 @@ export function unblockSender(
   return change(dataFolder, (known) => known.filter((one) => !isSame(one, entry)))
 }
 
-/** Who is blocked now, as the file says; looked at again after 2 s. Nothing is read while nobody is. */
+/**
+ * Who is blocked now, as the file says; looked at again after 2 s. A long file that has changed is read aside, in slices, while what it
+ * said before holds: no session waits for it but the first one. Nothing is read while nobody is blocked.
+ */
 export interface BlockedSenders {
   isBlocked(recipient: Mailbox, sender: Mailbox, delimiter: string): boolean
 }
 
-export function openBlockedSenders(dataFolder: string, now: () => number): BlockedSenders {
+export function openBlockedSenders(dataFolder: string, now: () => number, log: Pick<Logger, 'warn'>): BlockedSenders {
   const path = fileOf(dataFolder)
-  let version = ''
+  let version: string | undefined
   let keys: ReadonlySet<string> = new Set()
   let lookedAt = Number.NEGATIVE_INFINITY
+  let isReading = false
 
   function current(): ReadonlySet<string> {
-    if (Math.abs(now() - lookedAt) < lookAgainMs) return keys
+    if (isReading || Math.abs(now() - lookedAt) < lookAgainMs) return keys
     lookedAt = now()
     const state = statSync(path, { throwIfNoEntry: false })
     const found = state === undefined ? '' : `${state.mtimeMs}/${state.size}/${state.ino}`
     if (found === version) return keys
-    keys = new Set(found === '' ? [] : parse(readFileSync(path, 'utf8')).map(keyOf))
+    if (found === '') keys = new Set()
+    else if (version !== undefined && (state?.size ?? 0) > shortBytes) {
+      isReading = true
+      void readAside(found)
+      return keys
+    } else {
+      const text = readNow()
+      if (text === undefined) return keys
+      keys = new Set(parse(text).map(keyOf))
+    }
     version = found
     return keys
+  }
+
+  function readNow(): string | undefined {
+    try {
+      return readFileSync(path, 'utf8')
+    } catch (error) {
+      if (version === undefined) throw error
+      return tell(error)
+    }
+  }
+
+  async function readAside(found: string): Promise<void> {
+    try {
+      keys = await keysIn(await readFile(path, 'utf8'))
+      version = found
+    } catch (error) {
+      tell(error)
+    } finally {
+      isReading = false
+    }
+  }
+
+  /** It is tried again at the next look. */
+  function tell(error: unknown): undefined {
+    log.warn({ err: error, file: path }, 'who is blocked cannot be read: what was read before holds')
   }
 
   return {
@@ -74,6 +118,16 @@ export function openBlockedSenders(dataFolder: string, now: () => number): Block
       return recipients.some((to) => senders.some((from) => blocked.has(`${to} ${from}`)))
     },
   }
+}
+
+async function keysIn(text: string): Promise<ReadonlySet<string>> {
+  const keys = new Set<string>()
+  for (const [index, line] of text.split('\n').entries()) {
+    const entry = parseLine(line)
+    if (entry !== undefined) keys.add(keyOf(entry))
+    if (index % linesAtOnce === linesAtOnce - 1) await setImmediate()
+  }
+  return keys
 }
 
 /** As an entry names a recipient: in lower case, without a sub-address. */

@@ -6,6 +6,7 @@ import { openBlockedSenders } from '../../shared/blocked-senders.ts'
 import { classifierFiles } from '../../shared/classifier/classifier.ts'
 import { readLearned } from '../../shared/classifier/learned-mail.ts'
 import { storyOf } from '../../shared/journal.ts'
+import { silentLog } from '../../shared/log.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import { pass } from '../../shared/mail/disposition.ts'
 import { tag } from '../../shared/mail/tag.ts'
@@ -97,7 +98,7 @@ test('senders are blocked for a recipient or for everybody, listed, and let in a
   assert.equal((await ctl('block', 'add', 'no address')).code, 2)
   const { out } = await ctl('block', 'list')
   assert.match(out, /win@spam\.example +jane@localhost[^]*@spam\.example +everybody/)
-  const blocked = openBlockedSenders(context.dataFolder, () => 0)
+  const blocked = openBlockedSenders(context.dataFolder, () => 0, silentLog())
   assert.ok(blocked.isBlocked('joe@localhost' as Mailbox, 'x@spam.example' as Mailbox, '+'))
   assert.equal((await ctl('block', 'remove', '@spam.example')).out, '@spam.example may write again for everybody\n')
   assert.equal((await ctl('block', 'remove', '@spam.example')).code, 1)

@@ -15,7 +15,7 @@ export default {
   name: 'inbound',
   async start(context) {
     const verifier = createPasswordVerifier()
-    const blocked = openBlockedSenders(context.dataFolder, () => context.clock.now())
+    const blocked = openBlockedSenders(context.dataFolder, () => context.clock.now(), context.log)
     try {
       const inbound = await openInbound({
         ...context,

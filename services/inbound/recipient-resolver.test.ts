@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { blockSender, openBlockedSenders } from '../../shared/blocked-senders.ts'
+import { silentLog } from '../../shared/log.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import { contextOf } from '../../shared/routing/routing-fixture.ts'
 import { recipientResolver } from './recipient-resolver.ts'
@@ -23,7 +24,7 @@ test('a blocked sender is refused by who blocked him, whatever the alias, and by
   const resolve = recipientResolver(
     configuration,
     tables,
-    openBlockedSenders(folder, () => 0),
+    openBlockedSenders(folder, () => 0, silentLog()),
   )
   const asked = async (reversePath: string | null, recipient: string) => {
     const origin = { kind: 'smtp', address: '192.0.2.1' } as const
