@@ -1,11 +1,5 @@
-import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 
-import { loadConfiguration } from '../../shared/config/load.ts'
-import { silentLog } from '../../shared/log.ts'
 import { parseMailbox } from '../../shared/mail/address.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import { quarantine } from '../../shared/mail/disposition.ts'
@@ -16,10 +10,9 @@ import { defineStage } from '../../shared/pipeline/stage.ts'
 import type { HandleMessage } from '../../shared/pipeline/stage.ts'
 import type { StageJob } from '../../shared/queue/job.ts'
 import type { JobResult } from '../../shared/queue/queues.ts'
-import { startTestRedis } from '../../shared/queue/testing.ts'
 import type { TestRedis } from '../../shared/queue/testing.ts'
 import type { ServiceContext } from '../../shared/service.ts'
-import { openSystem } from '../../shared/system.ts'
+import { openTestSystem, queued } from '../../shared/testing-system.ts'
 import { runControl } from './run.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -58,41 +51,10 @@ export async function runTrimmed(args: readonly string[], environment: NodeJS.Pr
   return { code, out: out.trimEnd(), errors: errors.trimEnd() }
 }
 
-const filterAndDeliver = [
-  'match tag Filtered from local for local action "mailbox"',
-  'match from any for local action "scan"',
-]
-
 /** @param rules in place of those that filter what is for this host, and deliver it */
-export async function openBench(t: TestContext, rules: readonly string[] = filterAndDeliver): Promise<Bench> {
-  const dataFolder = await mkdtemp(join(tmpdir(), 'sluice-ctl-'))
-  const smtpdConf = join(dataFolder, 'smtpd.conf')
-  await writeFile(
-    smtpdConf,
-    [
-      'listen on 127.0.0.1 port 2525',
-      'action "scan" relay host "queue://filter"',
-      `action "mailbox" maildir "${dataFolder}/mail/%{user.username}"`,
-      ...rules,
-      '',
-    ].join('\n'),
-  )
-  const { configuration } = await loadConfiguration({ smtpdConf, hostname: 'mx.example.org' })
-  const redis = await startTestRedis()
-  const system = await openSystem({
-    configuration,
-    dataFolder,
-    redis: redis.endpoint,
-    writer: 'test',
-    log: silentLog(),
-  })
-  const { context } = system
-  t.after(async () => {
-    await system.close()
-    await redis.close()
-    await rm(dataFolder, { recursive: true })
-  })
-  assert.ok(await context.queues.ready(30_000))
+export async function openBench(t: TestContext, rules?: readonly string[]): Promise<Bench> {
+  const { redis, context, dataFolder, smtpdConf, close } = await openTestSystem({ rules })
+  t.after(close)
   const environment = {
     SMTPD_CONF: smtpdConf,
     SLUICE_DATA: dataFolder,
@@ -120,7 +82,7 @@ export async function openBench(t: TestContext, rules: readonly string[] = filte
       const received = 'Received: from mx.example.net by mx.example.org; now\r\n'
       await context.pipeline.submit(envelope, content, [{ kind: 'prepend', fields: received }])
       context.events.received({ id, from, to: mailboxes, sizeBytes: content.length })
-      while ((await context.queues.jobsOf(id)).length === 0) await new Promise((resolve) => setImmediate(resolve))
+      await queued(context, id)
       return id
     },
   }

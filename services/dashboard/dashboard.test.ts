@@ -1,21 +1,16 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
-import { loadConfiguration } from '../../shared/config/load.ts'
 import type { DashboardSettings, PipelineSettings } from '../../shared/config/model.ts'
 import { shaCrypt } from '../../shared/crypt/sha-crypt.ts'
 import { startHeartbeats } from '../../shared/heartbeat.ts'
-import { silentLog } from '../../shared/log.ts'
 import { parseMailbox } from '../../shared/mail/address.ts'
 import { newMessageId } from '../../shared/mail/message-id.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import { createMetrics } from '../../shared/metrics.ts'
-import { redisMissing, startTestRedis } from '../../shared/queue/testing.ts'
-import { openSystem } from '../../shared/system.ts'
+import { redisMissing } from '../../shared/queue/testing.ts'
+import { openTestSystem, queued } from '../../shared/testing-system.ts'
 import dashboard from './index.ts'
 import type { ServiceContext } from '../../shared/service.ts'
 import type { Health } from './source.ts'
@@ -28,41 +23,17 @@ async function openBench(
   access: Partial<DashboardSettings> = {},
   more: Partial<PipelineSettings> = {},
 ) {
-  const dataFolder = await mkdtemp(join(tmpdir(), 'sluice-dash-'))
-  const smtpdConf = join(dataFolder, 'smtpd.conf')
-  await writeFile(
-    smtpdConf,
-    [
-      'listen on 127.0.0.1 port 2525',
-      'action "scan" relay host "queue://filter"',
-      `action "mailbox" maildir "${dataFolder}/mail/%{user.username}"`,
-      'match tag Filtered from local for local action "mailbox"',
-      'match from any for local action "scan"',
-      '',
-    ].join('\n'),
-  )
-  const { configuration: read } = await loadConfiguration({ smtpdConf, hostname: 'mx.example.org' })
-  const configuration = {
-    ...read,
-    pipeline: { ...read.pipeline, dashboard: { host: '127.0.0.1', port: 0, readOnly: false, ...access }, ...more },
-  }
-  const redis = await startTestRedis()
-  const system = await openSystem({
-    configuration,
-    dataFolder,
-    redis: redis.endpoint,
-    writer: 'test',
-    log: silentLog(),
+  const { redis, context, dataFolder, close } = await openTestSystem({
+    change: (read) => ({
+      ...read,
+      pipeline: { ...read.pipeline, dashboard: { host: '127.0.0.1', port: 0, readOnly: false, ...access }, ...more },
+    }),
   })
-  const { context } = system
-  assert.ok(await context.queues.ready(30_000))
   const service = await dashboard.start(context)
   const base = service.listens?.[0]?.split(' ')[0] ?? ''
   t.after(async () => {
     await service.close()
-    await system.close()
-    await redis.close()
-    await rm(dataFolder, { recursive: true })
+    await close()
   })
   return { base, context, redis, dataFolder, listens: service.listens ?? [] }
 }
@@ -81,7 +52,7 @@ async function accept(context: ServiceContext): Promise<MessageId> {
     receivedAt: Date.now(),
   } as const
   await context.pipeline.submit(envelope, Buffer.from('Subject: x\r\n\r\nx\r\n'))
-  while ((await context.queues.jobsOf(id)).length === 0) await new Promise((resolve) => setImmediate(resolve))
+  await queued(context, id)
   return id
 }
 
