@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { after, before, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
@@ -22,7 +23,7 @@ import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import { newMessageId } from '../../shared/mail/message-id.ts'
 import { safeReport } from '../../shared/mail/safe-report.ts'
 import { sevenBitView } from '../../shared/pipeline/seven-bit-view.ts'
-import type { StageContext } from '../../shared/pipeline/stage.ts'
+import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
 import { headerLength, stageMessage } from '../../shared/pipeline/testing.ts'
 import type { LookUp } from '../../shared/resolver.ts'
 import { openSigner } from './index.ts'
@@ -79,7 +80,10 @@ async function signer(...dkim: readonly DkimKey[]): Promise<Signer> {
     clock,
     texts,
     sign: (content, edits = [], reversePath = 'jane@example.org') =>
-      stage.handle(stageMessage(Buffer.from(content as string), envelopeFrom(reversePath), edits), context),
+      stage.handle(
+        largeInPieces(stageMessage(Buffer.from(content as string), envelopeFrom(reversePath), edits)),
+        context,
+      ),
     health: () => stage.health(),
     encodeFirst() {
       mutable.configuration = { pipeline: { ...mutable.configuration.pipeline, dkimSevenBit: true } }
@@ -88,6 +92,24 @@ async function signer(...dkim: readonly DkimKey[]): Promise<Signer> {
       mutable.configuration = configurationWith(keys)
     },
     close: () => stage.close(),
+  }
+}
+
+/** A large message comes as a stream, and nobody may want it as a whole. */
+function largeInPieces(message: StageMessage): StageMessage {
+  const { stored, sizeBytes } = message
+  if (sizeBytes <= 1_048_576) return message
+  const pieces = async function* (start: number) {
+    const whole = await stored.content()
+    for (let at = start; at < whole.length; at += 65_536) yield whole.subarray(at, Math.min(at + 65_536, whole.length))
+  }
+  return {
+    ...message,
+    stored: {
+      ...stored,
+      content: () => assert.fail('a large message was read as a whole'),
+      stream: (start = 0) => Readable.from(pieces(start)),
+    },
   }
 }
 
@@ -134,6 +156,16 @@ test('a signed message is accepted by mailauth, RSA and Ed25519 together, short 
     assert.deepEqual(await mailauthSays(leaving(content, edits)), ['pass', 'pass'])
   }
   assert.equal(stage.events.length, 4)
+  await stage.close()
+})
+
+test('a large message is hashed as it streams by, what stages put around its body included', async () => {
+  const stage = await signer(entry('example.org'), entry('example.org', 'ed', 'relaxed/relaxed'))
+  const large = `${plain}${'A line of text,  with blanks. \r\n'.repeat(100_000)}\r\n\r\n`
+  for (const edits of [[], [safeReport(newMessageId(receivedAt), ['junk'])]]) {
+    const all = [...edits, ...editsOf(await stage.sign(large, edits))]
+    assert.deepEqual(await mailauthSays(leaving(large, all)), ['pass', 'pass'])
+  }
   await stage.close()
 })
 

@@ -1,12 +1,13 @@
 import { sealMessage } from '../../shared/dkim/seal.ts'
 import type { SealingOptions } from '../../shared/dkim/seal.ts'
 import { signMessage } from '../../shared/dkim/sign.ts'
-import type { SigningOptions } from '../../shared/dkim/sign.ts'
+import type { BodyDigests, SigningOptions } from '../../shared/dkim/sign.ts'
 
 /** What is signed; crosses into a thread, key objects included (the key itself is shared, not copied). */
 export interface SignTask {
   readonly header: Uint8Array
-  readonly body: Uint8Array
+  /** Its digests for one that is too large to be carried around. */
+  readonly body: Uint8Array | BodyDigests
   readonly signatures: readonly SigningOptions[]
   readonly seal?: SealingOptions
 }

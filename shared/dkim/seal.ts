@@ -4,7 +4,8 @@ import { foldTags } from './fold.ts'
 import type { PrivateKey } from './private-key.ts'
 import type { RawField } from './raw-field.ts'
 import { rawFields } from './raw-field.ts'
-import { foldBase64, hashOf, signature } from './sign.ts'
+import type { BodyDigests } from './sign.ts'
+import { digestOf, foldBase64, signature } from './sign.ts'
 import { namesToSign } from './signed-fields.ts'
 
 export interface SealingOptions {
@@ -23,7 +24,11 @@ export interface SealingOptions {
  * The ARC set that goes on top of a message (RFC 8617 §5.1), folded, with CRLF; `undefined` when the message does not have the chain
  * that was checked, or has 50 sets already.
  */
-export function sealMessage(header: Uint8Array, body: Uint8Array, options: SealingOptions): string | undefined {
+export function sealMessage(
+  header: Uint8Array,
+  body: Uint8Array | BodyDigests,
+  options: SealingOptions,
+): string | undefined {
   const fields = fieldsByName(rawFields(header))
   const sets = arcSets(fields)
   if (typeof sets === 'string' || (sets.length === 0) !== (options.chain === 'none')) return undefined
@@ -38,7 +43,7 @@ export function sealMessage(header: Uint8Array, body: Uint8Array, options: Seali
 /** As a DKIM-Signature of relaxed/relaxed that signs DKIM-Signatures, too, and no field of ARC (§4.1.2). */
 function messageSignature(
   fields: ReadonlyMap<string, readonly RawField[]>,
-  body: Uint8Array,
+  body: Uint8Array | BodyDigests,
   instance: number,
   options: SealingOptions,
 ): string {
@@ -50,7 +55,7 @@ function messageSignature(
     ...commonTags(instance, options),
     'c=relaxed/relaxed',
     `h=${names.join(':')}`,
-    `bh=${hashOf(body, 'relaxed')}`,
+    `bh=${digestOf(body, 'relaxed')}`,
     'b=',
   ])
   const lowerNames = names.map((name) => name.toLowerCase())

@@ -20,13 +20,17 @@ export interface SigningOptions {
   readonly expiresAt?: number
 }
 
+/** bh= of a body by its form, for one that was hashed as it streamed by. Plain data: it may cross threads. */
+export type BodyDigests = Readonly<Partial<Record<Canonicalization, string>>>
+
 /**
  * DKIM-Signature fields (RFC 6376), one for each entry of `signatures`, folded to 78 columns, with CRLF. `header` is the
  * section as it leaves, without the signature; it is read once and each kind of body hash is computed once.
+ * @throws RangeError when `body` lacks a digest that is asked for
  */
 export function signMessage(
   header: Uint8Array,
-  body: Uint8Array,
+  body: Uint8Array | BodyDigests,
   signatures: readonly SigningOptions[],
 ): readonly string[] {
   const fields = fieldsByName(rawFields(header))
@@ -34,7 +38,7 @@ export function signMessage(
   const lowerNames = names.map((name) => name.toLowerCase())
   const digests = new Map<Canonicalization, string>()
   return signatures.map((options) => {
-    const digest = digests.get(options.body) ?? hashOf(body, options.body)
+    const digest = digests.get(options.body) ?? digestOf(body, options.body)
     digests.set(options.body, digest)
     const unsigned = foldTags('DKIM-Signature', tagsOf(options, names, digest))
     const octets = Buffer.from(
@@ -58,7 +62,12 @@ function isCanonicalization(word: string | undefined): word is Canonicalization 
 }
 
 /** bh= of a body. */
-export function hashOf(body: Uint8Array, canonicalization: Canonicalization): string {
+export function digestOf(body: Uint8Array | BodyDigests, canonicalization: Canonicalization): string {
+  if (!(body instanceof Uint8Array)) {
+    const digest = body[canonicalization]
+    if (digest === undefined) throw new RangeError(`the body was not hashed in its ${canonicalization} form`)
+    return digest
+  }
   const hash = bodyHash(canonicalization, 'sha256')
   hash.update(body)
   return hash.digest().base64

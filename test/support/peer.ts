@@ -28,6 +28,9 @@ const packages = {
   pg_ctl: 'postgresql',
   mariadbd: 'mariadb-server',
   slapd: 'slapd',
+  unbound: 'unbound',
+  'ldns-keygen': 'ldnsutils',
+  'ldns-signzone': 'ldnsutils',
 } as const
 
 export type Peer = keyof typeof packages
