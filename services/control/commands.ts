@@ -13,6 +13,7 @@ import { explainCommand } from './explain.ts'
 import { init } from './init.ts'
 import { learnForget, learnHam, learnSpam, learnStatus, learnTrain } from './learn.ts'
 import { reload } from './reload.ts'
+import { preflight } from './preflight.ts'
 import { rebuild } from './rebuild.ts'
 import { scan } from './scan.ts'
 import { send } from './send.ts'
@@ -49,6 +50,7 @@ export const commands: readonly Command[] = [
   rebuild,
   reload,
   send,
+  preflight,
   check,
   config,
   convert,

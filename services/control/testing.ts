@@ -23,6 +23,7 @@ export interface Printed {
 }
 
 export interface Bench {
+  readonly smtpdConf: string
   readonly redis: TestRedis
   readonly context: ServiceContext
   ctl(...args: readonly string[]): Promise<Printed>
@@ -62,6 +63,7 @@ export async function openBench(t: TestContext, rules?: readonly string[]): Prom
     SMTPD_HOSTNAME: 'mx.example.org',
   }
   return {
+    smtpdConf,
     redis,
     context,
     ctl: (...args) => runPrinting(args, environment),

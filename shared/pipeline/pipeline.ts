@@ -6,6 +6,7 @@ import type { Envelope } from '../mail/envelope.ts'
 import type { HeaderEdit } from '../mail/header-edit.ts'
 import type { Metrics } from '../metrics.ts'
 import { notifyOfBadHeader } from '../notices/bad-header-notice.ts'
+import { jobSchema } from '../queue/job.ts'
 import type { HeldEvidence, NewJob } from '../queue/job.ts'
 import { QueueUnavailableError, heldQueue } from '../queue/queues.ts'
 import type { JobResult, Queues } from '../queue/queues.ts'
@@ -307,7 +308,7 @@ export function openPipeline(parts: PipelineParts): Pipeline {
       .map((recipient) => envelope.recipients[recipient]?.mailbox)
       .filter((mailbox) => mailbox !== undefined)
     const { id, reversePath: from, tags, receivedAt } = envelope
-    const job = { v: 1 as const, id, at, from, rcpt: pending, to, tags, edits, receivedAt, path: [], attempts: 0 }
+    const job = { v: jobSchema, id, at, from, rcpt: pending, to, tags, edits, receivedAt, path: [], attempts: 0 }
     await advance(advanceParts, { queue: 'accept', job, message, tookMs: 0 }, { kind: 'settled', attempts })
   }
 

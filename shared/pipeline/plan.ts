@@ -7,6 +7,7 @@ import type { Envelope, Recipient, RelayOrder } from '../mail/envelope.ts'
 import type { HeaderEdit } from '../mail/header-edit.ts'
 import { replies } from '../mail/reply.ts'
 import type { Reply } from '../mail/reply.ts'
+import { jobSchema } from '../queue/job.ts'
 import type { NewJob, StageJob } from '../queue/job.ts'
 import type { Route } from '../routing/route.ts'
 import type { Locator } from '../spool/spool.ts'
@@ -112,7 +113,7 @@ function stepOf(route: Exclude<Route, { kind: 'reject' }>, mailbox: Mailbox): Om
 function jobOf(journey: Journey, group: Group): PlannedJob {
   const { envelope } = journey
   const data: StageJob = {
-    v: 1,
+    v: jobSchema,
     id: envelope.id,
     at: journey.at,
     from: envelope.reversePath,

@@ -6,13 +6,21 @@ import type { MessageId } from '../mail/message-id.ts'
 import type { Tag } from '../mail/tag.ts'
 import type { Locator } from '../spool/spool.ts'
 
+/** Of the jobs that are made. Workers take this one and the one before, so that an upgrade may go through the services one by one. */
+export const jobSchema = 1 as const
+
+/** A job of a newer version waits for a worker of that. */
+export function isReadableJob({ v }: { readonly v: number }): boolean {
+  return v === jobSchema || v === jobSchema - 1
+}
+
 /**
  * What a job carries: what changes on the way. What never changes (origin, DSN parameters, content) is read from the
  * spool record that `at` points to. A few hundred octets; never content.
  */
 export interface StageJob {
-  /** Schema version; workers take N and N-1. */
-  readonly v: 1
+  /** `jobSchema` of the version that made it. */
+  readonly v: typeof jobSchema
   readonly id: MessageId
   readonly at: Locator
   readonly from: ReversePath

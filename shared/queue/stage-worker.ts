@@ -5,7 +5,7 @@ import type { Redis } from 'ioredis'
 import type { Logger } from '../log.ts'
 import { BullEngine, givenBack, jobIdOf, postponed } from './bull-engine.ts'
 import type { BullJob } from './bull-engine.ts'
-import { heldQueue } from './job.ts'
+import { heldQueue, isReadableJob } from './job.ts'
 import type { HeldEvidence, NewJob, StageJob } from './job.ts'
 import { OneByOne } from './one-by-one.ts'
 import type { JobResult, Lane, StageWorker, WorkOptions } from './work.ts'
@@ -30,6 +30,8 @@ const mostStarts = 5
 /** A suspect that runs longer than this did not crash the process at once: the next one may start. */
 const suspectAloneMs = 5000
 const longestBackoffMs = 300_000
+/** Until a job of a newer version is offered again: a worker of that may have come. */
+const newerAgainMs = 10_000
 /** Between the abort of a handler and the moment its job is given back. */
 const abortGraceMs = 250
 
@@ -129,6 +131,7 @@ export class BullStageWorker implements StageWorker {
 
   async #decide(running: Running): Promise<Conclusion> {
     const { job } = running
+    if (!isReadableJob(job.data)) return this.#leaveToNewer(job)
     // A question is not looked at twice: its handler reads from `starts` that its worker died of it, or of something else.
     if (job.stalledCounter === 0 || job.data.question !== undefined) return this.#handle(running)
     return this.#suspects.run(async () => {
@@ -136,6 +139,14 @@ export class BullStageWorker implements StageWorker {
       if (starts <= mostStarts) return this.#handle(running)
       return this.#holdPoison(job, `poison: started ${starts - 1} times and never finished`)
     })
+  }
+
+  /** After a step back to an older version: nothing is tried, nothing is lost. */
+  #leaveToNewer(job: BullJob): Conclusion {
+    const { data } = job
+    const reason = `a job of schema ${data.v}, which this version cannot read: start the newer version again`
+    this.#log.error({ id: data.id, jobId: jobIdOf(job) }, reason)
+    return { kind: 'later', data, delayMs: newerAgainMs, reason }
   }
 
   async #holdPoison(job: BullJob, reason: string): Promise<Conclusion> {
