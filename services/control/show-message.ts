@@ -1,3 +1,4 @@
+import { nextHost } from '../../shared/mail/next-host.ts'
 import { isOpen, viewMessage } from '../../shared/report/message-view.ts'
 import { readJobsOf } from '../../shared/report/read-queues.ts'
 import { formatDuration, formatInstant, formatSecond, formatSize } from '../../shared/report/units.ts'
@@ -108,10 +109,15 @@ function jobs({ jobs }: MessageView, terminal: Terminal, nowAt: number): readonl
     job.state,
     `tries ${job.attempts}`,
     nextAttempt(job, nowAt),
-    visible(job.destination ?? ''),
+    visible(wayOf(job)),
     job.jobId,
   ])
   return ['', heading(terminal, 'in the queues'), ...textTable([{}, {}, {}, {}, {}, {}], rows)]
+}
+
+/** Its lane, where that is another's too. */
+function wayOf({ destination = '', lane }: JobView): string {
+  return lane === undefined || lane === nextHost(destination) ? destination : `${destination} by lane ${lane}`
 }
 
 const toneColours: Readonly<Record<Tone, Colour | undefined>> = {

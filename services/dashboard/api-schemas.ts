@@ -59,6 +59,7 @@ const job = object({
   'lastReply?': text,
   'action?': text,
   'destination?': text,
+  'lane?': { ...text, description: 'Relay: the lane it waits by, shared by domains with the same MX.' },
   'reason?': { ...text, description: 'Why it is held.' },
   'heldAt?': instant,
   'quarantine?': { type: 'string', enum: ['virus', 'spam', 'banned'], description: 'A filter keeps it back.' },
@@ -96,6 +97,7 @@ export const schemas = {
     destinations: list(
       object({
         name: text,
+        'lane?': { ...text, description: 'Shared with other domains that have the same MX.' },
         waiting: count,
         active: count,
         delayed: count,

@@ -258,9 +258,9 @@ test('a configuration that could not be put into force stands on the first page,
 test('destinations in trouble stand first, with what they said', async (t) => {
   const jobs = [
     sampleJob({ destination: 'fast.example', state: 'active' }),
-    sampleJob({ destination: 'slow.example', lastReply: `421 ${hostile}` }),
+    sampleJob({ destination: 'slow.example', lastReply: `421 ${hostile}`, lane: 'mx.shared.example' }),
   ]
   const page = await read(await appWith(t, sampleSource({ jobs })), '/destinations')
-  assert.match(page.body, /slow\.example[^]*421 &lt;script[^]*fast\.example/)
+  assert.match(page.body, /slow\.example[^]*lane mx\.shared\.example[^]*421 &lt;script[^]*fast\.example/)
   assert.match((await read(await appWith(t, sampleSource({})), '/destinations')).body, /No mail is on its way out/)
 })

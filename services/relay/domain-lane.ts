@@ -1,38 +1,57 @@
 import { randomUUID } from 'node:crypto'
 
+import type { LaneSettings } from '../../shared/config/model.ts'
 import type { Disposition } from '../../shared/mail/disposition.ts'
 import { postpone } from '../../shared/mail/disposition.ts'
 import type { StageContext } from '../../shared/pipeline/stage.ts'
+import type { RelayLimits } from './relay-limits.ts'
 
 /** When no slot becomes free, or the news of it is lost. */
 const lookAgainMs = 30_000
 const graceMs = 10_000
 
+/** How many messages may be at work for something, over all relay processes. */
+export interface AtOnce {
+  readonly name: string
+  readonly limit: number
+  /** What the operator wrote. */
+  readonly why: string
+}
+
+/** `lane ... concurrency`. */
+export function concurrencyOf({ concurrency: limit }: LaneSettings, name: string): AtOnce | undefined {
+  return limit === undefined ? undefined : { name, limit, why: `concurrency ${limit}` }
+}
+
+/** `max-conn-per-domain` of smtpd.conf. */
+export function perDomain({ maxConnections }: RelayLimits, name: string): AtOnce | undefined {
+  const limit = maxConnections.domain
+  return limit === undefined ? undefined : { name, limit, why: `max-conn-per-domain ${limit}` }
+}
+
 /**
- * Does the work when fewer than `limit` messages are at work for the domain, over all relay processes (`max-conn-per-domain`). A
- * process that dies gives its slots back when the time-out of the queue is over. While Redis is away nothing is sent.
+ * Does the work when fewer than `limit` messages are at work there. A process that dies gives its slots back when the time-out of the queue is over. While Redis is away nothing is sent.
  */
 export async function inLane(
   context: StageContext,
-  domain: string,
-  limit: number,
+  { name, limit, why }: AtOnce,
   work: () => Promise<Disposition>,
 ): Promise<Disposition> {
   const { lanes } = context.queues
-  const lane = { destination: `relay ${domain}`, limit }
+  const lane = { destination: `relay ${name}`, limit }
   const holder = randomUUID()
   const timeoutMs = context.configuration.pipeline.queues.get('relay')?.timeoutMs ?? 0
   const granted = await lanes.acquire(lane.destination, limit, holder, timeoutMs + graceMs).then(
     (answer) => answer.granted,
     () => undefined,
   )
-  if (granted === undefined) return postpone(lookAgainMs, 'the limit of the domain cannot be asked for')
-  if (!granted) return postpone(lookAgainMs, `max-conn-per-domain ${limit} is reached for ${domain}`, lane)
+  if (granted === undefined) return postpone(lookAgainMs, `the limit of ${name} cannot be asked for`)
+  if (!granted) return postpone(lookAgainMs, `${why} is reached for ${name}`, lane)
   try {
     return await work()
   } finally {
     await lanes.release(lane.destination, holder).catch((error: unknown) => {
-      context.log.warn({ domain, error: String(error) }, 'a slot of the domain was not given back; it ends by itself')
+      context.log.warn({ lane: name, error: String(error) }, 'a slot of a lane was not given back; it ends by itself')
     })
   }
 }

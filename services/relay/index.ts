@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 
-import type { Configuration, LaneSettings, RelayAction } from '../../shared/config/model.ts'
+import type { Configuration, RelayAction } from '../../shared/config/model.ts'
 import { createValidatingResolver } from '../../shared/dns/validating-resolver.ts'
 import type { ValidatingResolver } from '../../shared/dns/validating-resolver.ts'
 import type { DeliveryAttempt, Disposition } from '../../shared/mail/disposition.ts'
@@ -17,10 +17,13 @@ import type { OnClosed } from './back-off-lane.ts'
 import { composeTransaction } from './compose-transaction.ts'
 import { ConnectionBudget } from './connection-budget.ts'
 import { DestinationLines } from './destination-lines.ts'
+import type { Turn } from './destination-lines.ts'
 import type { PolicyFailure } from './domain-policy.ts'
-import { inLane } from './domain-lane.ts'
+import { concurrencyOf, inLane, perDomain } from './domain-lane.ts'
 import { SharedPenalties } from './host-penalties.ts'
 import { withinRates } from './lane-rates.ts'
+import { MxGroups, relayLane } from './mx-groups.ts'
+import type { Exchanges, RelayLane } from './mx-groups.ts'
 import { OwnHosts } from './own-host.ts'
 import { PemFiles } from './pem-files.ts'
 import { planHops } from './plan-hops.ts'
@@ -59,6 +62,7 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
   })
   const validating = createValidatingResolver()
   const lines = new DestinationLines(service.clock)
+  const groups = new MxGroups(service.clock)
   const knownLimits = new KnownLimits()
 
   function validatingOf({ pipeline }: Configuration): { readonly validating?: ValidatingResolver } {
@@ -102,18 +106,44 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
     return settled(attempts)
   }
 
-  async function relayInTurn(action: RelayAction, message: StageMessage, context: StageContext): Promise<Disposition> {
-    const domain = limitedDomain(message)
-    const turn = lines.enter(domain, shareOf(context))
-    if (turn.kind === 'wait') return postpone(turn.waitMs, `enough messages for ${domain} are at work`)
+  /** Looking up takes a turn of its own: a name server may be slow. */
+  async function exchangesOf(domain: string, context: StageContext): Promise<Exchanges | Wait> {
+    const turn = lines.enter(`MX of ${domain}`, shareOf(context))
+    if (turn.kind === 'wait') return turn
     try {
+      return await groups.lookUp(domain, validatingOf(context.configuration).validating ?? context.resolver)
+    } finally {
+      turn.leave()
+    }
+  }
+
+  async function relayByLane(action: RelayAction, message: StageMessage, context: StageContext): Promise<Disposition> {
+    const destination = limitedDomain(message)
+    const grouped = goesByMx(action, message) && !context.configuration.pipeline.lanes.domains.has(destination)
+    const exchanges = grouped ? (groups.known(destination) ?? (await exchangesOf(destination, context))) : []
+    if ('kind' in exchanges) return postpone(exchanges.waitMs, enoughAtWork(destination))
+    const lane = relayLane(context.configuration, destination, exchanges)
+    const disposition = await relayInTurn(action, message, context, lane)
+    if (hasMoved(message, lane, disposition)) await context.queues.backOff.bringBack(message.lane ?? '').catch(() => {})
+    return byLane(disposition, lane)
+  }
+
+  async function relayInTurn(
+    action: RelayAction,
+    message: StageMessage,
+    context: StageContext,
+    { name, settings }: RelayLane,
+  ): Promise<Disposition> {
+    const turn = lines.enter(name, shareOf(context))
+    if (turn.kind === 'wait') return postpone(turn.waitMs, enoughAtWork(name))
+    try {
+      const domain = limitedDomain(message)
       const limits = knownLimits.of(context.configuration, domain)
-      const settings = laneSettings(context.configuration, domain)
-      const atOnce = limits.maxConnections.domain
-      return await withBackOff(message, context, domain, settings, (onClosed) => {
+      const atOnce = concurrencyOf(settings, name) ?? perDomain(limits, domain)
+      return await withBackOff(message, context, name, settings, (onClosed) => {
         const work = (): Promise<Disposition> =>
-          withinRates(message, context, domain, settings, () => relay(action, message, context, limits, onClosed))
-        return atOnce === undefined ? work() : inLane(context, domain, atOnce, work)
+          withinRates(message, context, name, settings, () => relay(action, message, context, limits, onClosed))
+        return atOnce === undefined ? work() : inLane(context, atOnce, work)
       })
     } finally {
       turn.leave()
@@ -125,7 +155,7 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
       const action = message.action === undefined ? undefined : context.configuration.actions.get(message.action)
       if (action?.kind !== 'relay')
         return settled(attemptsOf(message.pending, { kind: 'refused', reply: actionGone(message.action) }))
-      return relayInTurn(action, message, context)
+      return relayByLane(action, message, context)
     },
     async close(): Promise<void> {
       validating.close()
@@ -136,10 +166,26 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
   }
 }
 
-/** Of `lane`, and what is not written there of `lane default`. */
-function laneSettings({ pipeline }: Configuration, destination: string): LaneSettings {
-  const own = pipeline.lanes.domains.get(destination)
-  return own === undefined ? pipeline.lanes.default : { ...pipeline.lanes.default, ...own }
+type Wait = Extract<Turn, { readonly kind: 'wait' }>
+
+function goesByMx({ host, domain }: RelayAction, { order }: StageMessage): boolean {
+  return host === undefined && domain === undefined && order?.kind !== 'host'
+}
+
+function enoughAtWork(name: string): string {
+  return `enough messages for ${name} are at work`
+}
+
+/** It waited in another lane, as the MX of its domain were then, and in this one it got through: others wait there like it. */
+function hasMoved(message: StageMessage, lane: RelayLane, disposition: Disposition): boolean {
+  if (message.lane === undefined || message.lane === lane.name || disposition.kind !== 'settled') return false
+  return disposition.attempts.some(({ reply }) => isPositive(reply))
+}
+
+function byLane(disposition: Disposition, { name }: RelayLane): Disposition {
+  return disposition.kind === 'settled' || disposition.kind === 'postpone'
+    ? { ...disposition, laneName: name }
+    : disposition
 }
 
 /** Of one slow destination: half of the workers. */

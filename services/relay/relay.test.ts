@@ -10,6 +10,7 @@ import type { DeliveryAttempt } from '../../shared/mail/disposition.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import { formatReply } from '../../shared/mail/reply.ts'
 import { safeReport } from '../../shared/mail/safe-report.ts'
+import type { BackOff } from '../../shared/queue/queues.ts'
 import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
 import { polite, startServer } from '../../shared/smtp-client/testing.ts'
 import type { PoliteOptions, ScriptedServer, ScriptedSession, TakenMessage } from '../../shared/smtp-client/testing.ts'
@@ -604,6 +605,37 @@ test('max-conn-per-domain is asked of all processes: a message without a slot ta
   assert.equal((await stage.handle(stageMessage(), context)).kind, 'settled')
   assert.equal(taken.length, 1)
   assert.deepEqual(calls, ['acquire relay far.test 3', 'acquire relay far.test 3', 'release relay far.test'])
+})
+
+test('a lane has its concurrency for all domains with these mail servers', async () => {
+  const acquired: string[] = []
+  const lanes = {
+    acquire: async (destination: string, limit: number) => {
+      acquired.push(`${destination} ${limit}`)
+      return { granted: false }
+    },
+    release: async () => {},
+  }
+  const zones = { mx: { 'a.test': [mx('x.cloud.test', 10)], 'b.test': [mx('y.cloud.test', 10)] } }
+  const mxLanes = new Map([['*.cloud.test', { concurrency: 4 }]])
+  const context = stageContext({ zones, lanes, mxLanes, limits: { 'max-conn-per-domain': 9 } })
+  const stage = await openRelay(context)
+  closing.push(() => stage.close())
+  for (const destination of ['a.test', 'b.test']) {
+    const waits = await stage.handle(stageMessage({ destination }), context)
+    assert.ok(waits.kind === 'postpone' && waits.laneName === '*.cloud.test')
+  }
+  assert.deepEqual(acquired, ['relay *.cloud.test 4', 'relay *.cloud.test 4'])
+})
+
+test('mail that waited by an old MX brings the others back as soon as it got through by the new one', async () => {
+  const broughtBack: string[] = []
+  const backOff = { bringBack: async (lane: string) => void broughtBack.push(lane) } as unknown as BackOff
+  const { context } = await farTest({}, { backOff })
+  await relayOne(context, stageMessage(), { ...stageMessage(), lane: 'mx.far.test' })
+  assert.deepEqual(broughtBack, [], 'it came by the same')
+  await relayOne(context, { ...stageMessage(), lane: 'mx.old.test' })
+  assert.deepEqual(broughtBack, ['mx.old.test'])
 })
 
 test('a slow destination does not take all workers', async () => {

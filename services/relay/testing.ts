@@ -68,6 +68,8 @@ export interface Surroundings {
   readonly penalties?: Penalties
   /** Of `lane default`. */
   readonly lane?: LaneSettings
+  readonly mxLanes?: ReadonlyMap<string, LaneSettings>
+  readonly lanesOf?: ReadonlyMap<string, LaneSettings>
   readonly clock?: Clock
   readonly mtaSts?: Configuration['pipeline']['mtaSts']
   /** `dane opportunistic`, with these resolvers. */
@@ -103,7 +105,11 @@ export function stageContext(surroundings: Surroundings): StageContext {
       ...(surroundings.tlsCa === undefined ? {} : { tlsCa: surroundings.tlsCa }),
       relayPort,
       relayEightBit: surroundings.eightBit ?? 'convert',
-      lanes: { default: surroundings.lane ?? { backOff: 'off' }, domains: new Map() },
+      lanes: {
+        default: surroundings.lane ?? { backOff: 'off' },
+        mx: surroundings.mxLanes ?? new Map(),
+        domains: surroundings.lanesOf ?? new Map(),
+      },
       tlsMinimum: 'TLSv1.2',
       externals,
       queues,

@@ -451,16 +451,22 @@ export interface FullMailboxRule {
   readonly forMs?: number
 }
 
-/** `lane`: how mail goes out to a destination (the domain of the recipient, or the smarthost), over all relay processes. */
+/**
+ * `lane`: how mail goes out to a destination, over all relay processes: to a smarthost, or to a group of domains whose MX are the same hosts.
+ */
 export interface Lanes {
   readonly default: LaneSettings
-  /** By destination in lower case and A-labels; what is not written is as in `default`. */
+  /** By a pattern that the names of all its MX fit, `*.example.net` or a name; the first that fits counts. */
+  readonly mx: ReadonlyMap<string, LaneSettings>
+  /** By domain or smarthost in lower case and A-labels; what is not written is as in `default`. Such a domain is in no group. */
   readonly domains: ReadonlyMap<string, LaneSettings>
 }
 
 export interface LaneSettings {
   /** How long a destination that asks for less is left alone: doubled each time. Absent only in `domains`. */
   readonly backOff?: 'off' | { readonly firstMs: number; readonly longestMs: number }
+  /** How many messages may be at work for it; absent: `max-conn-per-domain` of smtpd.conf. */
+  readonly concurrency?: number
   /** At most so many attempts, and recipients in them. */
   readonly messages?: Rate
   readonly recipients?: Rate

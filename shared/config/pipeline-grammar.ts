@@ -111,9 +111,9 @@ export function defaultPipeline(): PipelineSettings {
     mtaSts: { mode: 'off', port: 443 },
     relayPort: 25,
     relayEightBit: 'convert',
-    lanes: { default: { backOff: { firstMs: 30_000, longestMs: 1_800_000 } }, domains: new Map() },
     bounces: { address: { count: 200, periodMs: 3_600_000 }, domain: { count: 5_000, periodMs: 3_600_000 } },
     fullMailbox: { kind: 'as-said' },
+    lanes: { default: { backOff: { firstMs: 30_000, longestMs: 1_800_000 } }, mx: new Map(), domains: new Map() },
   }
 }
 

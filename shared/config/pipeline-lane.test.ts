@@ -13,7 +13,7 @@ async function lanesOf(...pipeline: readonly string[]): Promise<Lanes> {
 const backOff = { firstMs: 30_000, longestMs: 1_800_000 }
 
 test('a destination that asks for less is left alone for 30 s, up to 30 minutes, unless something else is written', async () => {
-  assert.deepEqual(await lanesOf(), { default: { backOff }, domains: new Map() })
+  assert.deepEqual(await lanesOf(), { default: { backOff }, mx: new Map(), domains: new Map() })
   assert.deepEqual((await lanesOf('lane default back-off 1m to 2h')).default, {
     backOff: { firstMs: 60_000, longestMs: 7_200_000 },
   })
@@ -42,6 +42,30 @@ test('rates and the back-off of one destination add up, and the destination is w
   )
 })
 
+test('domains are put into one lane by the names of their mail servers, the first pattern first', async () => {
+  const { mx, domains } = await lanesOf(
+    'lane mx "*.Protection.example" concurrency 5 rate 100/1m recipients',
+    'lane mx "mx.example.net" back-off off',
+    'lane mx "*.protection.example" rate 10/1s messages',
+    'lane "mx" concurrency 2',
+  )
+  assert.deepEqual(
+    [...mx],
+    [
+      [
+        '*.protection.example',
+        {
+          concurrency: 5,
+          recipients: { count: 100, periodMs: 60_000 },
+          messages: { count: 10, periodMs: 1_000 },
+        },
+      ],
+      ['mx.example.net', { backOff: 'off' }],
+    ],
+  )
+  assert.deepEqual([...domains], [['mx', { concurrency: 2 }]], 'in quotes it is a name')
+})
+
 test('what cannot be meant is refused with what to write', async () => {
   const faults: readonly (readonly [string, RegExp])[] = [
     ['lane', /a destination|a domain or a smarthost/],
@@ -52,6 +76,11 @@ test('what cannot be meant is refused with what to write', async () => {
     ['lane "example.org" rate 100/1m connections', /what is counted/],
     ['lane "example.org" rate 1/1m messages rate 2/1m messages', /stated already/],
     ['lane "a.org" rate 1/1m messages\nlane "A.org" rate 2/1m messages', /stated already/],
+    ['lane mx concurrency 5', /an option of the lane/],
+    ['lane mx "mx*.example.org" concurrency 5', /no name of mail servers/],
+    ['lane mx "*." concurrency 5', /no name of mail servers/],
+    ['lane default concurrency 0', /concurrency|at least 1|not 0/],
+    ['lane default concurrency 1 concurrency 2', /stated already|twice/],
     ['lane default back-off off\nlane default back-off off', /stated already/],
     ['lane default back-off 30s', /longest pause/],
     ['lane default back-off 30m to 30s', /shorter than the first/],

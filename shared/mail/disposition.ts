@@ -32,12 +32,19 @@ export type Quarantine = 'virus' | 'spam' | 'banned'
 /** What a stage decided about a message. What a stage throws means 451: again on the schedule. */
 export type Disposition =
   | { readonly kind: 'pass'; readonly tag: Tag; readonly edits?: readonly HeaderEdit[] }
-  | { readonly kind: 'settled'; readonly attempts: readonly DeliveryAttempt[] }
+  /** `laneName`: relay, what the operator knows the lane by. */
+  | { readonly kind: 'settled'; readonly attempts: readonly DeliveryAttempt[]; readonly laneName?: string }
   | { readonly kind: 'reject'; readonly reply: Reply }
   | { readonly kind: 'hold'; readonly reason: string; readonly quarantine?: Quarantine }
   | { readonly kind: 'discard'; readonly reason: string }
   /** No attempt was made: again after `delayMs`, or with `lane` as soon as one that is at work for the destination is done. */
-  | { readonly kind: 'postpone'; readonly delayMs: number; readonly reason: string; readonly lane?: Lane }
+  | {
+      readonly kind: 'postpone'
+      readonly delayMs: number
+      readonly reason: string
+      readonly lane?: Lane
+      readonly laneName?: string
+    }
 
 /** A destination and how many jobs may be at work for it at a time. */
 export interface Lane {

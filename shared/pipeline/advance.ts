@@ -46,7 +46,7 @@ export async function advance(parts: AdvanceParts, step: Step, disposition: Disp
     case 'pass':
       return passOn(parts, step, disposition)
     case 'settled':
-      return settleAttempts(parts, step, disposition.attempts)
+      return settleAttempts(parts, step, disposition.attempts, disposition)
     case 'reject':
       return settleAttempts(parts, step, refuseAll(step, disposition.reply))
     case 'hold':
@@ -65,7 +65,7 @@ export async function advance(parts: AdvanceParts, step: Step, disposition: Disp
 async function postponed(
   parts: AdvanceParts,
   step: Step,
-  { delayMs, reason, lane }: Disposition & { kind: 'postpone' },
+  { delayMs, reason, lane, laneName }: Disposition & { kind: 'postpone' },
 ): Promise<JobResult> {
   const { message, job } = step
   const attempts = refuseAll(step, notTried(reason))
@@ -73,8 +73,12 @@ async function postponed(
   const warned = await warnOfDelay(parts, step, attempts, parts.clock.now())
   // Shown in the queue as why it waits, until a host has said something.
   const lastReply = (job.attempts > 0 ? job.lastReply : undefined) ?? formatReply(notTried(reason))
-  const data = { ...job, lastReply, ...(warned === 0 ? {} : { warned }) }
+  const data = { ...job, lastReply, ...laneIn(laneName), ...(warned === 0 ? {} : { warned }) }
   return { kind: 'later', data, delayMs, reason, ...(lane === undefined ? {} : { lane }) }
+}
+
+function laneIn(lane: string | undefined): Pick<StageJob, 'lane'> {
+  return lane === undefined ? {} : { lane }
 }
 
 function notTried(reason: string): Reply {
@@ -152,7 +156,7 @@ async function settleAttempts(
   parts: AdvanceParts,
   step: Step,
   attempts: readonly DeliveryAttempt[],
-  options: { readonly onlyThese?: boolean } = {},
+  options: { readonly onlyThese?: boolean; readonly laneName?: string } = {},
 ): Promise<JobResult> {
   const { message } = step
   const answered = new Map(attempts.map((attempt) => [attempt.recipient, attempt]))
@@ -175,10 +179,15 @@ async function settleAttempts(
   const final = [...reached, ...refused, ...expired]
   if (final.length > 0) await parts.spool.settle(final.map((attempt) => outcomeOf(parts, step, attempt)))
   tell(parts, step, reached, refused, expired)
-  return again.length === 0 ? { kind: 'done' } : tryAgain(parts, step, again)
+  return again.length === 0 ? { kind: 'done' } : tryAgain(parts, step, again, options.laneName)
 }
 
-async function tryAgain(parts: AdvanceParts, step: Step, again: readonly DeliveryAttempt[]): Promise<JobResult> {
+async function tryAgain(
+  parts: AdvanceParts,
+  step: Step,
+  again: readonly DeliveryAttempt[],
+  laneName: string | undefined,
+): Promise<JobResult> {
   const { job, message, queue } = step
   const receivedAt = dueAt(message.envelope)
   const nowAt = parts.clock.now()
@@ -195,6 +204,7 @@ async function tryAgain(parts: AdvanceParts, step: Step, again: readonly Deliver
     to: rcpt.map((recipient) => mailboxOf(message.envelope, recipient)),
     attempts,
     lastReply: formatReply(again[0]?.reply ?? replies.tryLater),
+    ...laneIn(laneName),
     ...(warned === 0 ? {} : { warned }),
   }
   return { kind: 'later', data, delayMs: Math.max(0, nextAt - nowAt), reason: data.lastReply ?? '' }

@@ -242,6 +242,7 @@ function stageMessage(job: StageJob, pending: readonly number[], stored: Spooled
     ...(job.action === undefined ? {} : { action: job.action }),
     ...(job.destination === undefined ? {} : { destination: job.destination }),
     ...(job.order === undefined ? {} : { order: job.order }),
+    ...(job.lane === undefined ? {} : { lane: job.lane }),
   }
 }
 

@@ -15,6 +15,8 @@ export interface StageMessage extends Message {
   readonly destination?: string
   /** Relay: an operator sends it there, whatever the action says. */
   readonly order?: RelayOrder
+  /** Relay: the lane it waited by, when it had to. */
+  readonly lane?: string
   /** Attempts so far that ended in a temporary failure. */
   readonly attempts: number
   /** An operator let it go from this stage's quarantine: it is not judged again. */

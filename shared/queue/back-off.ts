@@ -25,6 +25,8 @@ export interface BackOff {
    * the one who says it.
    */
   closed(destination: string, forMs: number): Promise<Waiting>
+  /** The oldest that waits for it looks again now: another that waited with it found a way that does not lead there. */
+  bringBack(destination: string): Promise<void>
   /** The next message for it may go now, as a probe: somebody wants it tried. */
   lift(destinations: readonly string[] | 'all'): Promise<void>
   /** Milliseconds for which each destination that is left alone still is. */
@@ -99,6 +101,11 @@ for _ = 1, window - redis.call('ZCARD', KEYS[1]) do
   if promoteNext(KEYS[3], ARGV[2]) == 0 then return 0 end
 end
 return 0`,
+  },
+  sluiceBringBack: {
+    keys: 1,
+    lua: `${promoteNext}
+return promoteNext(KEYS[1], ARGV[1])`,
   },
   sluicePauses: {
     keys: 1,
@@ -181,6 +188,9 @@ export function openBackOff(producer: Producer, prefix: string, readAgainMs = 1_
     async leave(destination, holder, worked) {
       const keys = [leases(destination), state(destination), parked(destination), index]
       await call('sluiceLeave', ...keys, holder, prefix, worked ? 1 : 0, destination, recovered)
+    },
+    async bringBack(destination) {
+      await call('sluiceBringBack', parked(destination), prefix)
     },
     async lift(destinations) {
       await call('sluiceLift', index, ...(destinations === 'all' ? ['all'] : ['these', ...destinations]))

@@ -36,12 +36,14 @@ export interface StageJob {
   readonly path: readonly string[]
   /** Name of the action of smtpd.conf to carry out; looked up at each attempt. */
   readonly action?: string
-  /** Relay: the next domain or smarthost, the lane the job runs in. */
+  /** Relay: the next domain or smarthost. */
   readonly destination?: string
   /** Relay: an operator sends it there, whatever the action says. */
   readonly order?: RelayOrder
   /** Epoch ms of the last decision of an operator that its recipients, action and destination follow; the outcome log has it. */
   readonly decidedAt?: number
+  /** Relay: the lane it last went or waited by, of domains with the same MX; absent until it has to wait. */
+  readonly lane?: string
   /** Attempts that ended in a temporary failure. */
   readonly attempts: number
   /** The last such reply, one line. */

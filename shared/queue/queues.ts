@@ -277,7 +277,9 @@ class RedisQueues implements Queues {
     if (jobId !== 'all') {
       const found = await this.#inspector.job(queue, jobId)
       if (found?.state !== 'delayed') return 0
-      if (found.data.destination !== undefined) await this.backOff.lift([nextHost(found.data.destination)])
+      const { lane, destination } = found.data
+      const alone = lane ?? (destination === undefined ? undefined : nextHost(destination))
+      if (alone !== undefined) await this.backOff.lift([alone])
       return backend.promote(jobId).then(
         () => 1,
         () => 0,

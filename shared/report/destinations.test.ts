@@ -72,3 +72,20 @@ test('without a queue for what goes out there are no destinations, and Redis is 
   const queues = { names: ['filter', 'held'] } as unknown as ReadableQueues
   assert.deepEqual(await readDestinations(queues, 10), { destinations: [], cut: false })
 })
+
+test('domains in one lane are left alone together, and the lane is named where it is not the domain', () => {
+  const jobs = [job('one.test', { lane: 'mx.shared.test' }), job('two.test', { lane: 'two.test' }), job('three.test')]
+  const pauses = new Map([
+    ['mx.shared.test', 5_000],
+    ['two.test', 1_000],
+    ['three.test', 2_000],
+  ])
+  assert.deepEqual(
+    destinationsOf(jobs, pauses).map(({ name, lane, aloneForMs }) => [name, lane, aloneForMs]),
+    [
+      ['one.test', 'mx.shared.test', 5_000],
+      ['two.test', undefined, 1_000],
+      ['three.test', undefined, 2_000],
+    ],
+  )
+})

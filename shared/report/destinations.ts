@@ -9,6 +9,8 @@ import type { JobView } from './views.ts'
 /** Where mail goes out to, and how it gets on there: a domain or a smarthost. */
 export interface DestinationView {
   readonly name: string
+  /** The lane it shares with domains that have the same MX; absent when it has one for itself, or nothing had to wait. */
+  readonly lane?: string
   readonly waiting: number
   readonly active: number
   readonly delayed: number
@@ -59,17 +61,21 @@ export function destinationsOf(
     else known.push(job)
   }
   return [...byName]
-    .map(([name, own]) => viewOf(name, own, pauses.get(nextHost(name))))
+    .map(([name, own]) => viewOf(name, own, pauses))
     .toSorted((one, other) => other.delayed - one.delayed || one.oldestAt - other.oldestAt)
 }
 
-function viewOf(name: string, jobs: readonly JobView[], aloneForMs: number | undefined): DestinationView {
+function viewOf(name: string, jobs: readonly JobView[], pauses: ReadonlyMap<string, number>): DestinationView {
+  const itself = nextHost(name)
+  const lane = jobs.find((job) => job.lane !== undefined)?.lane ?? itself
+  const aloneForMs = pauses.get(lane)
   const count = (state: JobView['state']): number => jobs.filter((job) => job.state === state).length
   const next = jobs.flatMap(({ nextAt }) => nextAt ?? [])
   const tried = jobs.filter(({ lastReply }) => lastReply !== undefined)
   const most = tried.toSorted((one, other) => other.attempts - one.attempts)[0]
   return {
     name,
+    ...(lane === itself ? {} : { lane }),
     waiting: count('waiting'),
     active: count('active'),
     delayed: count('delayed'),

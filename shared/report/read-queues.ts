@@ -92,6 +92,7 @@ function jobView(job: JobSummary): JobView {
     ...(job.lastReply === undefined ? {} : { lastReply: job.lastReply }),
     ...(data.action === undefined ? {} : { action: data.action }),
     ...(data.destination === undefined ? {} : { destination: data.destination }),
+    ...(data.lane === undefined ? {} : { lane: data.lane }),
     ...(held === undefined ? (job.reason === undefined ? {} : { reason: job.reason }) : heldView(held)),
   }
 }

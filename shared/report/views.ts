@@ -42,6 +42,8 @@ export interface JobView {
   readonly lastReply?: string
   readonly action?: string
   readonly destination?: string
+  /** Relay: the lane it went or waits by, of domains with the same MX. */
+  readonly lane?: string
   /** Why it is held. */
   readonly reason?: string
   readonly heldAt?: number

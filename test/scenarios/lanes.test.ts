@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 
+import { type DnsServer, startDns } from '../support/dns.ts'
 import { type MailSink, startMailSink } from '../support/mail-sink.ts'
 import { MailSystem } from '../support/mail-system.ts'
 import { idOf, testMessage } from '../support/messages.ts'
@@ -72,5 +73,77 @@ describe('a destination that asks for less', () => {
     const endsAt = Date.now() + 120_000
     while (stormy.copies.size <= messages && Date.now() < endsAt) await system.ctl('schedule', 'all')
     assert.equal(stormy.messages.length, messages + 1, 'each came once')
+  })
+})
+
+const byMx = `listen on 127.0.0.1 port {{smtp}} hostname "mx.sluice.test"
+action "out" relay
+match from local for any action "out"
+`
+
+describe('domains with the same mail servers', () => {
+  let dns: DnsServer
+  let sink: MailSink
+  let system: MailSystem
+  let storm = true
+
+  before(async () => {
+    sink = await startMailSink({
+      respond: ({ stage, argument }) =>
+        storm && stage === 'rcpt' && argument.endsWith('@one.test')
+          ? '421 4.7.1 Too many messages, slow down'
+          : undefined,
+    })
+    dns = await startDns({
+      'one.test': { MX: [[10, 'mx.shared.test']] },
+      'two.test': { MX: [[5, 'MX.shared.test']] },
+      'calm.test': { MX: [[10, 'mx.calm.test']] },
+      'mx.shared.test': { A: ['127.0.0.1'] },
+      'mx.calm.test': { A: ['127.0.0.1'] },
+    })
+    system = await MailSystem.start({
+      conf: byMx,
+      pipeline: `resolver "${dns.address}"\nrelay port ${sink.port}\nlane default back-off 10m to 1h\n`,
+      services: 'processes',
+      processes: { relay: 2, filter: 0, signer: 0, delivery: 0, dashboard: 0 },
+    })
+  })
+
+  after(async () => {
+    await system.stop()
+    await sink.stop()
+    await dns.stop()
+  })
+
+  async function send(id: string, to: string): Promise<string> {
+    const from = 'jane@sluice.test'
+    const client = await SmtpClient.ready({ port: system.port('smtp') })
+    const reply = await client.send({ from, to: [to], content: testMessage({ id, from, to }) })
+    await client.quit()
+    return idOf(reply)
+  }
+
+  async function waitsIn(lane: string, id: string): Promise<void> {
+    const endsAt = Date.now() + 120_000
+    for (;;) {
+      const { jobs } = (await system.ctlJson('show', 'message', id)) as { jobs: { value: { lane?: string }[] } }
+      if (jobs.value[0]?.lane === lane) return
+      assert.ok(Date.now() < endsAt, `${id} does not wait in the lane ${lane}`)
+    }
+  }
+
+  test('are left alone together, in all processes, and what is tried for one of them is tried for all', async () => {
+    const one = await send('one', 'ann@one.test')
+    assert.equal((await system.waitForEvent('suspended', one))['destination'], 'mx.shared.test')
+    storm = false
+    const two = await send('two', 'ann@two.test')
+    await send('calm', 'ann@calm.test')
+    await sink.waitForMessage(({ id }) => id === 'calm')
+    await waitsIn('mx.shared.test', two)
+    assert.equal(sink.copies.size, 1, 'nothing went to the servers that asked for less')
+    await system.ctl('schedule', two)
+    await sink.waitForMessage(({ id }) => id === 'two')
+    await system.ctl('schedule', one)
+    await sink.waitForMessage(({ id }) => id === 'one')
   })
 })

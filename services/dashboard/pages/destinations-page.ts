@@ -17,7 +17,7 @@ function table({ destinations, cut }: Destinations, at: number): Html {
   const shown = dataTable<DestinationView>(
     'Destinations and how mail gets on there',
     [
-      { title: 'Destination', cell: ({ name }) => html`<strong class="address">${name}</strong>` },
+      { title: 'Destination', cell: destinationCell },
       { title: 'Waiting', numeric: true, cell: ({ waiting }) => waiting },
       { title: 'Active', numeric: true, cell: ({ active }) => active },
       { title: 'Delayed', numeric: true, cell: ({ delayed }) => delayed },
@@ -34,4 +34,8 @@ function table({ destinations, cut }: Destinations, at: number): Html {
     destinations,
   )
   return html`${shown}${cut && html`<p class="quiet-text">There is more mail than was looked at: the numbers are of the first messages of each state.</p>`}`
+}
+
+function destinationCell({ name, lane }: DestinationView): Html {
+  return html`<strong class="address">${name}</strong>${lane !== undefined && html`<br><span class="quiet-text address" title="Shared with all domains that have the same mail servers">lane ${lane}</span>`}`
 }
