@@ -1,4 +1,9 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { findPeer } from './peer.ts'
 import { run } from './process.ts'
+import { tempFolder } from './temp-folder.ts'
 
 /**
  * What dkimpy (Debian's python3-dkim) says about each DKIM-Signature of a message, with keys from the given texts instead of
@@ -16,6 +21,36 @@ export async function verifyDkim(
 export async function arcVerdict(content: Buffer, keys: Readonly<Record<string, string>>): Promise<string> {
   const finished = await run('/usr/bin/python3', ['-c', arcProgram, JSON.stringify(keys)], { input: content })
   return finished.stdout.trim() || finished.stderr
+}
+
+/**
+ * What OpenDKIM says about each signature of a message, top to bottom, as its Authentication-Results have it: `pass rsa-sha256 test`.
+ * Keys as above.
+ */
+export async function opendkimResults(
+  content: Buffer,
+  keys: Readonly<Record<string, string>>,
+): Promise<readonly string[]> {
+  const folder = await tempFolder('opendkim')
+  const at = (name: string): string => join(folder.path, name)
+  try {
+    await writeFile(
+      at('keys'),
+      Object.entries(keys)
+        .map(([name, text]) => `${name} ${text}\n`)
+        .join(''),
+    )
+    await writeFile(at('conf'), `Mode v\nSyslog no\nTestDNSData file:${at('keys')}\n`)
+    await writeFile(at('mail'), content)
+    const command = findPeer('opendkim') ?? 'opendkim'
+    const { stdout, stderr } = await run(command, ['-x', at('conf'), '-t', at('mail'), '-vv'])
+    const found = [...stdout.matchAll(/\bdkim=(\w+)[^;]*? header\.a=(\S+) header\.s=([^\s;]+)/g)]
+    return found.length > 0
+      ? found.map(([, result, algorithm, selector]) => `${result} ${algorithm} ${selector}`)
+      : [stdout + stderr]
+  } finally {
+    await folder.remove()
+  }
 }
 
 const arcProgram = `

@@ -13,7 +13,7 @@ const packages = {
   sievec: 'dovecot-sieve',
   'redis-server': 'redis-server',
   'redis-cli': 'redis-tools',
-  'opendkim-testmsg': 'opendkim-tools',
+  opendkim: 'opendkim',
   dkimverify: 'python3-dkim',
   mount: 'mount',
   ip: 'iproute2',
