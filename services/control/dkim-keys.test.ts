@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 
-import { keyInUse, neededMs, readSuccessors, writeSuccessors } from '../../shared/dkim/successors.ts'
+import { keyInUse, listPath, neededMs, readSuccessors, writeSuccessors } from '../../shared/dkim/successors.ts'
 import { runTrimmed } from './testing.ts'
 import type { Printed } from './testing.ts'
 
@@ -93,6 +93,25 @@ test('dkim rotate makes a key like the old one, which signs until the record is 
   await see(key)
   assert.match((await ctl('dkim', 'status')).out, /main +old .*\n.*next +signs /)
   assert.deepEqual((await ctl('dkim', 'record')).out, rotated.out)
+})
+
+test('a rotation that broke off before anything named its key is taken up by the next one', async (t) => {
+  t.mock.timers.enable({ apis: ['Date'], now: Date.UTC(2026, 10, 21) })
+  const { home, configure, ctl } = await site('broken-off')
+  const keyFile = join(home, 'main.key')
+  await ctl('dkim', 'generate', 'example.org', 'main', '--type', 'ed25519', '--key', keyFile)
+  await configure(`dkim domain "example.org" selector "main" key "${keyFile}"`)
+  const key = { domain: 'example.org', selector: 'main', keyFile }
+  const rotated = await ctl('dkim', 'rotate', 'example.org')
+  const [made] = await readSuccessors(key)
+  assert.ok(made !== undefined)
+  await rm(listPath(key))
+  const again = await ctl('dkim', 'rotate', 'example.org')
+  assert.deepEqual([again.code, again.out], [0, rotated.out])
+  await rm(listPath(key))
+  assert.match((await ctl('dkim', 'rotate', 'example.org', '--new', made.selector)).errors, /is there already/)
+  await writeFile(made.keyFile, 'half a key')
+  assert.match((await ctl('dkim', 'rotate', 'example.org')).errors, /is there already/)
 })
 
 test('keys that were replaced a week ago go with the next rotation, but for the one of pipeline.conf', async () => {
