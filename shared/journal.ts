@@ -77,16 +77,36 @@ export async function storyOf(folder: string, id: MessageId): Promise<readonly J
   for (const path of await filesSince(folder, acceptedAtOf(id))) {
     for await (const line of linesWith(path, id)) {
       const entry = parseEntry(line)
-      if (entry !== undefined && (entry.id === id || entry['dsn'] === id || entry['about'] === id)) entries.push(entry)
+      if (entry !== undefined && isAbout(entry, id)) entries.push(entry)
     }
   }
   return entries.toSorted((one, other) => one.at - other.at)
+}
+
+export function isJournalFile(name: string): boolean {
+  return name.endsWith('.ndjson')
+}
+
+/** An entry, or nothing for what is none: the line may be torn. */
+export function parseEntry(line: string): JournalEntry | undefined {
+  try {
+    const entry = JSON.parse(line) as Partial<JournalEntry> | null
+    return typeof entry?.at === 'number' && typeof entry.event === 'string' ? (entry as JournalEntry) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** It is told in the story of that message, too. */
+export function isAbout(entry: JournalEntry, id: MessageId): boolean {
+  return entry.id === id || entry['dsn'] === id || entry['about'] === id
 }
 
 /** Deletes files nobody wrote to since `before` (epoch ms). */
 export async function trimJournal(folder: string, before: number): Promise<number> {
   let removed = 0
   for (const name of await readdir(folder).catch(() => [])) {
+    if (!isJournalFile(name)) continue
     const path = join(folder, name)
     const found = await stat(path).catch(() => undefined)
     if (found === undefined || found.mtimeMs >= before) continue
@@ -99,13 +119,11 @@ export async function trimJournal(folder: string, before: number): Promise<numbe
 async function filesSince(folder: string, since: number): Promise<readonly string[]> {
   const names = await readdir(folder).catch(() => [])
   const files = await Promise.all(
-    names
-      .filter((name) => name.endsWith('.ndjson'))
-      .map(async (name) => {
-        const path = join(folder, name)
-        const found = await stat(path).catch(() => undefined)
-        return { path, modifiedAt: found?.mtimeMs ?? 0 }
-      }),
+    names.filter(isJournalFile).map(async (name) => {
+      const path = join(folder, name)
+      const found = await stat(path).catch(() => undefined)
+      return { path, modifiedAt: found?.mtimeMs ?? 0 }
+    }),
   )
   return files.filter((file) => file.modifiedAt >= since - 1000).map((file) => file.path)
 }
@@ -128,13 +146,5 @@ async function* linesWith(path: string, needle: string): AsyncGenerator<string> 
     }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-  }
-}
-
-function parseEntry(line: string): JournalEntry | undefined {
-  try {
-    return JSON.parse(line) as JournalEntry
-  } catch {
-    return undefined
   }
 }

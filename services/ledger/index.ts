@@ -11,6 +11,7 @@ import { sendDigests } from '../../shared/quarantine/send-digests.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import type { RunningService, Service, ServiceContext } from '../../shared/service.ts'
 import { collectGarbage } from '../../shared/spool/garbage.ts'
+import { openEventStore } from '../../shared/store/event-store.ts'
 import { LiveIndex } from '../../shared/spool/live-index.ts'
 
 const wipeCheckMs = 2_000
@@ -46,6 +47,8 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
     clock,
     onDamage: (damage) => log.error({ damage }, 'spool segment is damaged'),
   })
+  const eventsFolder = join(context.dataFolder, 'events')
+  const store = openEventStore(eventsFolder, log)
   const parts: SweepParts = { index, queues, spool, pipeline, events, clock, log }
   const stop = new AbortController()
   const running = new Set<Promise<void>>()
@@ -134,15 +137,19 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
   every('garbage collection', garbageMs, restOfIndexDuties, async () => {
     const { troubles: found } = await withIndex(() => collectGarbage(index, { olderThanMs: keepSettledMs, clock }))
     for (const trouble of found) log.warn({ trouble }, 'spool could not be cleaned up here')
-    await trimJournal(join(context.dataFolder, 'events'), clock.now() - journalDays * dayMs)
+    await trimJournal(eventsFolder, clock.now() - journalDays * dayMs)
   })
 
   return {
-    health: async () => [...troubles.values()],
+    health: async () => [
+      ...troubles.values(),
+      ...(store.trouble === undefined ? [] : [`message store: ${store.trouble}`]),
+    ],
     async close() {
       stop.abort()
       for (const timer of timers) clearTimeout(timer)
       await Promise.all(running)
+      await store.close()
       await index.close()
     },
   }

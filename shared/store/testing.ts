@@ -1,0 +1,101 @@
+import { appendFile, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+
+import type { JournalEntry } from '../journal.ts'
+import { newMessageId } from '../mail/message-id.ts'
+import type { MessageId } from '../mail/message-id.ts'
+import { StoreWriter } from './store-writer.ts'
+
+export const testedAt = Date.UTC(2026, 10, 21, 12)
+
+/** A folder with a journal that the test writes, and the store of it. */
+export interface TestStore {
+  readonly folder: string
+  readonly writer: StoreWriter
+  readonly warnings: readonly string[]
+  /** Writes lines of a process; nothing is in the store before `catchUp`. */
+  write(entries: readonly JournalEntry[], file?: string): Promise<void>
+  catchUp(): void
+  /** Opens the store anew, as after a crash: the old one is left as it is. */
+  crash(): void
+  /** All rows, with names in place of numbers. */
+  messages(): readonly unknown[]
+  copies(): readonly unknown[]
+}
+
+export async function testStore(t: TestContext): Promise<TestStore> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-store-'))
+  const warnings: string[] = []
+  const open = (): StoreWriter =>
+    new StoreWriter({ folder, now: () => Date.now(), warn: (_fields, text) => void warnings.push(text) })
+  let writer = open()
+  t.after(async () => {
+    writer.close()
+    await rm(folder, { recursive: true, force: true })
+  })
+  const rows = (sql: string): readonly unknown[] => writer.database.prepare(sql).raw().all()
+  return {
+    folder,
+    warnings,
+    get writer() {
+      return writer
+    },
+    async write(entries, file = 'sluice-a-1-0.ndjson') {
+      await appendFile(join(folder, file), entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''))
+    },
+    catchUp() {
+      while (writer.tick() > 0);
+    },
+    crash() {
+      writer = open()
+    },
+    messages: () =>
+      rows(`SELECT id, kind, sender, size, client, header_id, (SELECT text FROM names WHERE name = tags)
+            FROM messages ORDER BY message`),
+    copies: () =>
+      rows(`SELECT m.id, n, address, state, (SELECT text FROM names WHERE name = stage),
+              (SELECT text FROM names WHERE name = rules), remote
+            FROM copies c JOIN messages m ON m.message = c.message ORDER BY c.message, n`),
+  }
+}
+
+let made = 0
+
+/** Another id with each call, one second apart. */
+export function testId(): MessageId {
+  made += 1
+  return newMessageId(testedAt + made * 1_000)
+}
+
+/** A message from outside to one mailbox, as the journal tells it up to its delivery. */
+export function deliveredStory(id: MessageId, to = 'jane@example.org', from = 'bob@remote.test'): JournalEntry[] {
+  const at = testedAt
+  return [
+    {
+      at,
+      event: 'received',
+      id,
+      from,
+      to: [to],
+      sizeBytes: 1_000,
+      listener: '0.0.0.0:25',
+      address: '192.0.2.7',
+      messageId: `<${id}@remote.test>`,
+    },
+    { at: at + 1, event: 'routed', id, to: [to], rcpt: [0], rule: 'smtpd.conf:5', queue: 'filter', tags: [] },
+    { at: at + 2, event: 'passed', id, stage: 'filter', tag: 'Filtered', tookMs: 1 },
+    {
+      at: at + 2,
+      event: 'routed',
+      id,
+      to: [to],
+      rcpt: [0],
+      rule: 'smtpd.conf:7',
+      queue: 'deliver',
+      tags: ['Filtered'],
+    },
+    { at: at + 9, event: 'delivered', id, recipient: to, rcpt: 0, stage: 'deliver', reply: '250 2.0.0 Saved' },
+  ]
+}

@@ -1,0 +1,81 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import type { MessagePort } from 'node:worker_threads'
+
+import type { MessageId } from '../mail/message-id.ts'
+import { StoreWriter } from './store-writer.ts'
+import type { OpenPage, OpenQuestion } from './store-writer.ts'
+
+/** What the thread of event-store.ts is asked, by kind, and what it answers. */
+export interface WriterWork {
+  readonly unaccepted: { readonly ask: readonly MessageId[]; readonly answer: readonly MessageId[] }
+  readonly openCopies: { readonly ask: OpenQuestion; readonly answer: OpenPage }
+  readonly behindBytes: { readonly ask: undefined; readonly answer: number }
+  readonly close: { readonly ask: undefined; readonly answer: undefined }
+}
+
+export interface WriterQuestion {
+  readonly number: number
+  readonly kind: keyof WriterWork
+  readonly ask: unknown
+}
+
+/** Answers, and what nobody asked: warnings for the log, and whether it can do its work. */
+export type WriterMessage =
+  | { readonly kind: 'answer'; readonly number: number; readonly answer: unknown }
+  | { readonly kind: 'refusal'; readonly number: number; readonly reason: string }
+  | { readonly kind: 'warning'; readonly fields: object; readonly text: string }
+  /** `trouble` is absent when the last look at the journal went well. */
+  | { readonly kind: 'looked'; readonly trouble?: string }
+
+const lookMs = 400
+const troubleMs = 5_000
+
+if (parentPort !== null) run(parentPort, workerData as string)
+
+/** Looks into the journal again and again, and answers in between. */
+function run(port: MessagePort, folder: string): void {
+  const tell = (message: WriterMessage): void => port.postMessage(message)
+  const writer = new StoreWriter({
+    folder,
+    now: () => Date.now(),
+    warn: (fields, text) => tell({ kind: 'warning', fields, text }),
+  })
+  let timer = setTimeout(look)
+
+  function look(): void {
+    let pauseMs = lookMs
+    try {
+      if (writer.tick() > 0) pauseMs = 0
+      else tell({ kind: 'looked' })
+    } catch (error) {
+      tell({ kind: 'looked', trouble: (error as Error).message })
+      pauseMs = troubleMs
+    }
+    timer = setTimeout(look, pauseMs)
+  }
+
+  function answer({ kind, ask }: WriterQuestion): unknown {
+    switch (kind) {
+      case 'unaccepted':
+        return writer.unaccepted(ask as readonly MessageId[])
+      case 'openCopies':
+        return writer.openCopies(ask as OpenQuestion)
+      case 'behindBytes':
+        return writer.behindBytes()
+      case 'close':
+        clearTimeout(timer)
+        writer.close()
+        return undefined
+    }
+  }
+
+  port.on('message', (question: WriterQuestion) => {
+    const { number } = question
+    try {
+      tell({ kind: 'answer', number, answer: answer(question) })
+    } catch (error) {
+      tell({ kind: 'refusal', number, reason: (error as Error).message })
+    }
+    if (question.kind === 'close') port.close()
+  })
+}
