@@ -213,6 +213,26 @@ export interface Events {
     readonly action: string
     readonly limit: string
   }): void
+  /** An aggregate report about a day went to a domain that asks for it; `count`: messages (DMARC), sessions (TLS). */
+  aggregateReportSent(fields: {
+    readonly kind: 'dmarc' | 'tls'
+    readonly day: string
+    readonly domain: string
+    readonly to?: string
+    readonly count: number
+    /** Of the mail; absent: by HTTPS. */
+    readonly id?: MessageId
+  }): void
+  /** It could not go there; `again`: for now. */
+  aggregateReportFailed(fields: {
+    readonly kind: 'dmarc' | 'tls'
+    readonly day: string
+    readonly domain: string
+    readonly to?: string
+    readonly count: number
+    readonly reason: string
+    readonly again: boolean
+  }): void
   /** A bounce that could not be delivered is dropped. */
   doubleBounced(fields: { readonly id: MessageId; readonly recipient: Mailbox; readonly reply: Reply }): void
   discarded(fields: CopiesFields & { readonly stage: string; readonly reason: string }): void
@@ -309,6 +329,8 @@ export function createEvents(parts: {
     deferred: (fields) => emit('deferred', 'warn', fields),
     reported: (fields) => emit('reported', 'info', fields),
     reportDropped: (fields) => emit('report dropped', 'warn', fields),
+    aggregateReportSent: (fields) => emit('aggregate report sent', 'info', fields),
+    aggregateReportFailed: (fields) => emit('aggregate report failed', 'warn', fields),
     doubleBounced: (fields) => emit('double bounce', 'warn', fields),
     discarded: (fields) => emit('discarded', 'info', fields),
     held: (fields) => emit('held', 'warn', fields),

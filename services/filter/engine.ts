@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 
 import type { Quarantine } from '../../shared/mail/disposition.ts'
 import type { Envelope } from '../../shared/mail/envelope.ts'
+import type { DmarcFinding } from './authentication/dmarc-finding.ts'
 
 /** A message as an engine looks at it: as it was received, without our edits. */
 export interface ScanMessage {
@@ -48,6 +49,8 @@ export interface EngineResult {
   readonly demand?: Demand
   /** Results for Authentication-Results, by method (RFC 8601 §2.2), without semicolons. */
   readonly authentication?: AuthenticationFindings
+  /** What the author's domain wants to be told of the check. */
+  readonly dmarc?: DmarcFinding
   readonly virus?: { readonly kind: 'clean' } | { readonly kind: 'infected'; readonly name: string }
 }
 

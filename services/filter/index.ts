@@ -1,3 +1,6 @@
+import { openFactLog } from '../../shared/aggregate-reports/fact-log.ts'
+import type { FactLog } from '../../shared/aggregate-reports/fact-log.ts'
+import type { DmarcFact } from '../../shared/aggregate-reports/facts.ts'
 import { settle } from '../../shared/config/settle.ts'
 import type { Configuration } from '../../shared/config/model.ts'
 import { TableError } from '../../shared/config/tables.ts'
@@ -16,6 +19,7 @@ import type { OpenStage, StageContext, StageMessage } from '../../shared/pipelin
 import type { ServiceContext } from '../../shared/service.ts'
 import { askEngines, provesSender } from './ask-engines.ts'
 import { isFromStranger } from './authentication/engine.ts'
+import { noteDmarc } from './dmarc-facts.ts'
 import type { AuthenticationFindings, ScanMessage, ScanSymbol } from './engine.ts'
 import { createEngineSet } from './engine-set.ts'
 import type { OpenedEngines } from './engine-set.ts'
@@ -43,11 +47,15 @@ export async function openFilter(context: ServiceContext, threads?: number): Pro
     dataFolder,
     ...(threads === undefined ? {} : { threads }),
   })
+  const facts = openFactLog<DmarcFact>({ dataFolder, kind: 'dmarc', writer: 'filter', clock })
   return {
     handle: (message, stageContext) =>
-      engines.use(stageContext.configuration, (opened) => filterOrDefer(message, stageContext, opened)),
+      engines.use(stageContext.configuration, (opened) => filterOrDefer(message, stageContext, { ...opened, facts })),
     health: async () => engines.troubles(),
-    close: () => engines.close(),
+    async close() {
+      await engines.close()
+      await facts.close()
+    },
   }
 }
 
@@ -61,10 +69,10 @@ const mostCrashes = 5
 export async function filterOrDefer(
   message: StageMessage,
   context: StageContext,
-  { engines, troubles }: OpenedEngines,
+  { engines, troubles, facts }: OpenedEngines & { readonly facts?: FactLog<DmarcFact> },
 ): Promise<Disposition> {
   try {
-    return await filter(message, context, engines, troubles)
+    return await filter(message, context, engines, troubles, facts)
   } catch (error) {
     if (message.beforeAccept === true || !(error instanceof EngineFailure || error instanceof TableError)) throw error
     if (error instanceof EngineFailure && error.isCrash && message.attempts + 1 >= mostCrashes)
@@ -83,6 +91,7 @@ export async function filter(
   context: StageContext,
   engines: readonly EngineSettings[],
   troubles = new Map<string, string>(),
+  facts?: FactLog<DmarcFact>,
 ): Promise<Disposition> {
   const { configuration, tables, log, metrics, signal, events } = context
   const { envelope } = message
@@ -105,6 +114,7 @@ export async function filter(
   // Asked before the 250 it may be asked again, when the client did not wait: the notice is the same one.
   if (verdict.action !== 'clean' && configuration.pipeline.notices.admins.length > 0)
     await notifyAdmins(context, envelope, scanned.header, verdict)
+  noteDmarc(facts, configuration, envelope, runs, verdict.action)
   events.filtered({
     id: envelope.id,
     verdict: message.released === true ? 'released' : verdict.action,

@@ -56,6 +56,7 @@ export function testEnvelope(origin: Origin = stranger, reversePath: string | nu
 
 export interface TestSettings {
   readonly spam?: Partial<PipelineSettings['spam']>
+  readonly aggregateReports?: PipelineSettings['aggregateReports']
   readonly virus?: Omit<VirusSettings, 'policies'> & Partial<VirusSettings>
   readonly enginePolicies?: PipelineSettings['enginePolicies']
   readonly banned?: BannedSettings
@@ -92,6 +93,7 @@ export function testContext(
         ...(settings.banned === undefined ? {} : { banned: settings.banned }),
         enginePolicies: settings.enginePolicies ?? [],
         notices: { admins: [] },
+        aggregateReports: settings.aggregateReports ?? {},
         ...(settings.virus === undefined ? {} : { virus: { policies: [], ...settings.virus } }),
       },
     },

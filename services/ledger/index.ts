@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { createReportDuty } from '../../shared/aggregate-reports/report-duty.ts'
 import { trimJournal } from '../../shared/journal.ts'
 import { sendNoticeSummaries } from '../../shared/notices/admin-notices.ts'
 import { expireQuarantine } from '../../shared/pipeline/expire-quarantine.ts'
@@ -23,6 +24,7 @@ const decisionAgeMs = 5_000
 const quarantineMs = 10_000
 const digestMs = 10_000
 const noticeMs = 30_000
+const reportMs = 60_000
 /** What looks at every live message may take a twentieth of the time. */
 const restOfIndexDuties = 20
 /** Jobs a worker holds while Redis is emptied get this long to log their outcome before their messages are queued again. */
@@ -134,6 +136,8 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
   every('notices', noticeMs, restOfIndexDuties, async () => {
     await sendNoticeSummaries(context)
   })
+  const sendReports = createReportDuty(context)
+  every('aggregate reports', reportMs, restOfIndexDuties, () => sendReports(stop.signal))
   every('garbage collection', garbageMs, restOfIndexDuties, async () => {
     const { troubles: found } = await withIndex(() => collectGarbage(index, { olderThanMs: keepSettledMs, clock }))
     for (const trouble of found) log.warn({ trouble }, 'spool could not be cleaned up here')

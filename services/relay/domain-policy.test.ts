@@ -5,7 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 
+import { dayOf } from '../../shared/aggregate-reports/facts.ts'
+import { readTlsFacts } from '../../shared/aggregate-reports/read-facts.ts'
 import type { Events } from '../../shared/events.ts'
+import type { Mailbox } from '../../shared/mail/address.ts'
 import type { DeliveryAttempt } from '../../shared/mail/disposition.ts'
 import { formatReply } from '../../shared/mail/reply.ts'
 import { PolicyFiles } from '../../shared/mta-sts/policy-files.ts'
@@ -67,7 +70,7 @@ async function farTest({ mode = 'enforce', named = ['mx.far.test'], hosts = ['mx
   })
   const [attempt] = await relayOne(context, options.message)
   assert.ok(attempt !== undefined)
-  return { attempt, said: formatReply(attempt.reply), taken, server, failures }
+  return { attempt, said: formatReply(attempt.reply), taken, server, failures, dataFolder: folder }
 }
 
 async function relayOne(context: StageContext, message = stageMessage()): Promise<readonly DeliveryAttempt[]> {
@@ -274,4 +277,22 @@ test('dane goes before MTA-STS, and MTA-STS holds where there are no TLSA record
   const more: Partial<Surroundings> = { dataFolder: folder, mtaSts: { mode: 'opportunistic', port: 443 } }
   assert.equal((await signedTest({ more })).attempt.tls?.trust, 'dane')
   assert.match((await signedTest({ more, signed: { host: false } })).said, /^451 4\.7\.0 .*MTA-STS/)
+})
+
+test('sessions are written down for the domain where it is asked for, those of reports themselves are not', async () => {
+  const more = { aggregateReports: { tls: { from: 'reports@example.org' as Mailbox } } }
+  const facts = async (options: FarTest) => {
+    const { dataFolder } = await farTest({ ...options, more: { ...more, ...options.more } })
+    const { byDomain } = await readTlsFacts(dataFolder, dayOf(Date.now()))
+    return (byDomain.get('far.test') ?? []).map(({ fact }) => [fact.policy.type, fact.failure?.result])
+  }
+  assert.deepEqual(await facts({}), [['sts', undefined]])
+  assert.deepEqual(await facts({ tls: false }), [['sts', 'starttls-not-supported']])
+  assert.deepEqual(await facts({ trusted: false }), [['sts', 'certificate-not-trusted']])
+  assert.deepEqual(await facts({ named: ['other.test'] }), [['sts', 'validation-failure']])
+  assert.deepEqual(await facts({ more: { aggregateReports: {} } }), [])
+  const content = 'TLS-Required: No\r\nTLS-Report-Domain: far.test\r\n\r\nx\r\n'
+  const message = stageMessage({ content, envelope: { reversePath: null } })
+  assert.deepEqual(await facts({ message }), [])
+  assert.deepEqual(await facts({ mode: 'none', message }), [])
 })

@@ -23,6 +23,8 @@ export interface StsDemand {
   readonly mode: 'enforce' | 'testing'
   /** The policy names the host. */
   readonly named: boolean
+  /** As the domain has it; `mode` may be ours. */
+  readonly published: StsPolicy
 }
 
 /** By the host's TLSA records (RFC 7672 §2.2). */
@@ -56,29 +58,39 @@ export async function withDemands(
 ): Promise<readonly HostWithDemand[]> {
   const { mtaSts } = request.configuration.pipeline
   if (mtaSts.mode === 'off' && request.validating === undefined) return hosts
-  const name = domain.startsWith('[') ? undefined : asciiDomain(domain.replace(/\.$/, ''))
+  const name = policyDomain(domain)
   if (name === undefined) return hosts
   const [policy, dane] = await Promise.all([stsPolicy(name, request), daneDemands(name, hosts, request)])
   return hosts.map((host, index) => {
-    const demand = dane[index] ?? stsDemand(name, host, policy)
+    const demand = dane[index] ?? stsDemand(name, host, policy, mtaSts.mode)
     return demand === undefined ? host : { ...host, demand }
   })
 }
 
-/** An enforced policy in force, or one whose failures are told. */
+/** As its policies are looked up; undefined for an address literal. */
+export function policyDomain(domain: string): string | undefined {
+  return domain.startsWith('[') ? undefined : asciiDomain(domain.replace(/\.$/, ''))
+}
+
+/** The policy in force. */
 async function stsPolicy(domain: string, request: PolicyRequest): Promise<StsPolicy | undefined> {
   const { mtaSts, tlsCa } = request.configuration.pipeline
   const { mode, port } = mtaSts
   if (mode === 'off') return undefined
   const ca = tlsCa === undefined ? {} : { ca: await request.read(tlsCa) }
-  const policy = await request.policies.of(domain, { resolver: request.resolver, port, ...ca })
-  return policy !== undefined && mode === 'testing' ? { ...policy, mode } : policy
+  return request.policies.of(domain, { resolver: request.resolver, port, ...ca })
 }
 
-function stsDemand(domain: string, host: MailHost, policy: StsPolicy | undefined): StsDemand | undefined {
-  if (policy === undefined) return undefined
-  const mode = policy.mode === 'enforce' ? 'enforce' : 'testing'
-  return { policy: 'mta-sts', domain, mode, named: namesHost(policy, host.name) }
+/** @param ours `testing`: no policy is enforced, whatever it says */
+function stsDemand(
+  domain: string,
+  host: MailHost,
+  published: StsPolicy | undefined,
+  ours: Configuration['pipeline']['mtaSts']['mode'],
+): StsDemand | undefined {
+  if (published === undefined) return undefined
+  const mode = published.mode === 'enforce' && ours !== 'testing' ? 'enforce' : 'testing'
+  return { policy: 'mta-sts', domain, mode, named: namesHost(published, host.name), published }
 }
 
 /** One for each host, in order. Only an unbroken chain of signatures counts: MX, address, TLSA (RFC 7672 §2.2.1, §2.2.2). */

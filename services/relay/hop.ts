@@ -3,6 +3,7 @@ import type { Credentials } from '../../shared/smtp-client/authenticate.ts'
 import type { Places } from './connection-budget.ts'
 import type { Demand } from './domain-policy.ts'
 import type { RelayLimits } from './relay-limits.ts'
+import type { SessionPolicy } from './tls-facts.ts'
 import type { Endpoint, TlsPolicy } from '../../shared/smtp-client/open-connection.ts'
 
 /** One place a message may be handed to; the plan tries them in order. */
@@ -14,6 +15,8 @@ export interface Hop {
   readonly credentials?: Credentials
   /** What the domain asks of the way to it. */
   readonly demand?: Demand
+  /** What its sessions are told as; absent: they are not. */
+  readonly reported?: SessionPolicy
   /** Connections are shared by messages with the same key. */
   readonly key: string
   /** Where a connection to it counts. */

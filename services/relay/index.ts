@@ -1,5 +1,7 @@
 import { join } from 'node:path'
 
+import { openFactLog } from '../../shared/aggregate-reports/fact-log.ts'
+import type { TlsFact } from '../../shared/aggregate-reports/facts.ts'
 import type { Configuration, RelayAction } from '../../shared/config/model.ts'
 import { createValidatingResolver } from '../../shared/dns/validating-resolver.ts'
 import type { ValidatingResolver } from '../../shared/dns/validating-resolver.ts'
@@ -63,6 +65,9 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
   const validating = createValidatingResolver()
   const lines = new DestinationLines(service.clock)
   const groups = new MxGroups(service.clock)
+  const { dataFolder, clock } = service
+  const facts = openFactLog<TlsFact>({ dataFolder, kind: 'tls', writer: 'relay', clock })
+  const noteSession = (fact: TlsFact): void => facts.add(fact)
   const knownLimits = new KnownLimits()
 
   function validatingOf({ pipeline }: Configuration): { readonly validating?: ValidatingResolver } {
@@ -88,6 +93,7 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
       policies,
       ...validatingOf(context.configuration),
       onPolicyFailure,
+      noteSession,
       ...planning,
     })
     if (plan.kind === 'refused') return settled(attemptsOf(message.pending, plan))
@@ -96,7 +102,8 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
     const { relayEightBit } = context.configuration.pipeline
     for (const part of partsBySender(message, senders)) {
       const transaction = await composeTransaction(message, part, relayEightBit)
-      const result = await sendByHops(plan.hops, transaction, { ...sending, signal: context.signal, onPolicyFailure })
+      const tools = { ...sending, signal: context.signal, onPolicyFailure, noteSession }
+      const result = await sendByHops(plan.hops, transaction, tools)
       if (result.kind !== 'busy') attempts.push(...attemptsOf(part.pending, result))
       else if (attempts.length === 0) {
         if (result.down) onClosed(result.retryInMs)
@@ -162,6 +169,7 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
       await policies.close()
       await swept
       await pool.close()
+      await facts.close()
     },
   }
 }

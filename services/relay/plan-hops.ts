@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 
+import type { TlsFact } from '../../shared/aggregate-reports/facts.ts'
 import type { RelayAction } from '../../shared/config/model.ts'
 import { anyLogin } from '../../shared/config/any-login.ts'
 import { externalOf } from '../../shared/config/externals.ts'
@@ -13,7 +14,7 @@ import type { Credentials } from '../../shared/smtp-client/authenticate.ts'
 import { peerName } from '../../shared/smtp-client/open-connection.ts'
 import type { TlsPolicy } from '../../shared/smtp-client/open-connection.ts'
 import type { Places } from './connection-budget.ts'
-import { demandKey, mayUse, noHostLeft, withDemand, withDemands } from './domain-policy.ts'
+import { demandKey, mayUse, noHostLeft, policyDomain, withDemand, withDemands } from './domain-policy.ts'
 import type { Demand, HostWithDemand, PolicyFailure } from './domain-policy.ts'
 import type { Hop, HopPlan } from './hop.ts'
 import { addressesOf, findMailHosts } from './mail-hosts.ts'
@@ -21,6 +22,8 @@ import type { OwnHosts } from './own-host.ts'
 import type { PemFiles } from './pem-files.ts'
 import type { RelayLimits } from './relay-limits.ts'
 import type { SecureContexts } from './secure-contexts.ts'
+import { passedOverFact, sessionPolicy } from './tls-facts.ts'
+import type { SessionPolicy } from './tls-facts.ts'
 import { waivesTls } from './tls-required.ts'
 import { tlsPolicy } from './tls-policy.ts'
 import type { Turns } from './turns.ts'
@@ -38,6 +41,8 @@ export interface HopRequest {
   /** Absent: `dane off`. */
   readonly validating?: ValidatingResolver
   readonly onPolicyFailure: (failure: PolicyFailure) => void
+  /** Of a host that is not asked: of the others sending tells. */
+  readonly noteSession: (fact: TlsFact) => void
 }
 
 /**
@@ -84,22 +89,47 @@ async function mxHops(request: SourcedRequest): Promise<HopPlan> {
     ...(validating === undefined ? {} : { validating }),
     read: (path) => pemFiles.read(path),
   })
-  const waived = demanded.some(({ demand }) => demand !== undefined) && (await waivesTls(request.message))
-  const hosts: readonly HostWithDemand[] = waived ? found.hosts : demanded
+  const mayWaive = demanded.some(({ demand }) => demand !== undefined) || mayBeReport(request)
+  const waived = mayWaive && (await waivesTls(request.message))
+  const hosts: readonly PlannedHost[] = waived ? found.hosts : withReports(domain, demanded, request)
   const usable = hosts.filter(mayUse)
+  for (const host of hosts)
+    if (host.reported !== undefined && !mayUse(host)) request.noteSession(passedOverFact(host, host.reported))
   if (usable.length === 0) return noneUsable(domain, hosts, request)
   const hops = usable.flatMap((host) => {
-    const { name, addresses, demand } = host
+    const { name, addresses, demand, reported } = host
     const target = {
       host: name,
       port,
       protocol: 'smtp' as const,
       tls: withDemand(tls, host),
       ...(demand === undefined ? {} : { demand }),
+      ...(reported === undefined ? {} : { reported }),
     }
     return addresses.flatMap((address) => hopTo({ ...target, address }, request))
   })
   return someHops(hops)
+}
+
+type PlannedHost = HostWithDemand & { readonly reported?: SessionPolicy }
+
+/** With `report tls`: what sessions with the hosts are held against. */
+function withReports(
+  domain: string,
+  hosts: readonly HostWithDemand[],
+  { context, policies }: HopRequest,
+): readonly PlannedHost[] {
+  const { aggregateReports, mtaSts } = context.configuration.pipeline
+  const name = aggregateReports.tls === undefined ? undefined : policyDomain(domain)
+  if (name === undefined) return hosts
+  const trouble = mtaSts.mode === 'off' ? undefined : policies.troubleOf(name)
+  return hosts.map((host) => ({ ...host, reported: sessionPolicy(name, host.demand, trouble) }))
+}
+
+/** Reports on TLS waive it, and their own sessions are not reported: that would go on for ever (RFC 8460 §3). */
+function mayBeReport({ message: { envelope }, context }: HopRequest): boolean {
+  const isOurs = envelope.reversePath === null && envelope.origin.kind === 'local'
+  return isOurs && context.configuration.pipeline.aggregateReports.tls !== undefined
 }
 
 function noneUsable(domain: string, hosts: readonly HostWithDemand[], { onPolicyFailure }: HopRequest): HopPlan {
@@ -165,6 +195,7 @@ interface Target {
   readonly tls: TlsPolicy
   readonly login?: Credentials
   readonly demand?: Demand
+  readonly reported?: SessionPolicy
 }
 
 /**
@@ -195,6 +226,7 @@ function hopTo(target: Target, request: SourcedRequest): readonly Hop[] {
       limits,
       ...(target.login === undefined ? {} : { credentials: target.login }),
       ...(target.demand === undefined ? {} : { demand: target.demand }),
+      ...(target.reported === undefined ? {} : { reported: target.reported }),
     },
   ]
 }

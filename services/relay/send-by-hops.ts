@@ -1,9 +1,11 @@
+import type { TlsFact } from '../../shared/aggregate-reports/facts.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { HopTls } from '../../shared/mail/disposition.ts'
 import { isPermanent, isTemporary } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import { OpenError } from '../../shared/smtp-client/client-error.ts'
 import { openConnection, peerName } from '../../shared/smtp-client/open-connection.ts'
+import type { OpenOptions } from '../../shared/smtp-client/open-connection.ts'
 import { NoConnectionNow } from '../../shared/smtp-client/pool.ts'
 import type { ConnectionPool, PooledResult } from '../../shared/smtp-client/pool.ts'
 import { sendInParts } from '../../shared/smtp-client/send-in-parts.ts'
@@ -13,6 +15,7 @@ import { demandKey, demandName, unmet } from './domain-policy.ts'
 import type { Demand, PolicyFailure } from './domain-policy.ts'
 import type { Hop } from './hop.ts'
 import type { SharedPenalties } from './host-penalties.ts'
+import { sessionFact } from './tls-facts.ts'
 
 /** What the host that took part in the transaction said, or why none did. */
 export type HopResult =
@@ -28,6 +31,7 @@ export interface HopTools {
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly onPolicyFailure: (failure: PolicyFailure) => void
+  readonly noteSession: (fact: TlsFact) => void
 }
 
 /** More would keep a message with dozens of dead addresses for hours. */
@@ -79,7 +83,9 @@ async function offer(hop: Hop, transaction: Transaction, tools: HopTools) {
   const startedAt = tools.clock.now()
   try {
     const connect = (signal: AbortSignal) =>
-      tools.budget.connect(hop.key, hop.places, hop.limits, () => openConnection({ ...hop, signal }))
+      tools.budget.connect(hop.key, hop.places, hop.limits, () =>
+        openConnection({ ...hop, signal, ...tlsNote(hop, tools) }),
+      )
     const result = await sendInParts(transaction, (part) =>
       tools.pool.send(hop.key, connect, part, tools.signal, hop.limits.session),
     )
@@ -98,6 +104,11 @@ async function offer(hop: Hop, transaction: Transaction, tools: HopTools) {
     const reply = error.phase === 'tls' ? demanded(hop, error.reply, tools) : error.reply
     return { kind: 'refused' as const, reply, ...remoteMta }
   }
+}
+
+function tlsNote(hop: Hop, { noteSession }: HopTools): Pick<OpenOptions, 'onTls'> {
+  const { reported } = hop
+  return reported === undefined ? {} : { onTls: (outcome) => noteSession(sessionFact(hop, reported, outcome)) }
 }
 
 /** `testing`: the mail is gone, and what would have kept it back is told. */

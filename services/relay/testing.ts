@@ -75,6 +75,7 @@ export interface Surroundings {
   /** `dane opportunistic`, with these resolvers. */
   readonly validatingResolvers?: readonly string[]
   readonly tlsCa?: string
+  readonly aggregateReports?: Configuration['pipeline']['aggregateReports']
   /** `relay eight-bit`. */
   readonly eightBit?: Configuration['pipeline']['relayEightBit']
   readonly dataFolder?: string
@@ -104,6 +105,7 @@ export function stageContext(surroundings: Surroundings): StageContext {
       validatingResolvers: surroundings.validatingResolvers ?? [],
       ...(surroundings.tlsCa === undefined ? {} : { tlsCa: surroundings.tlsCa }),
       relayPort,
+      aggregateReports: surroundings.aggregateReports ?? {},
       relayEightBit: surroundings.eightBit ?? 'convert',
       lanes: {
         default: surroundings.lane ?? { backOff: 'off' },

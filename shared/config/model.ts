@@ -308,6 +308,20 @@ export interface NoticeLimit {
   readonly periodMs: number
 }
 
+/** `report`: aggregate reports to the domains that ask for them; of a kind that is absent nothing is collected. */
+export interface AggregateReportSettings {
+  /** RFC 7489 §7.2 */
+  readonly dmarc?: ReportSender
+  /** RFC 8460 */
+  readonly tls?: ReportSender
+}
+
+export interface ReportSender {
+  readonly from: Mailbox
+  /** Absent: the hostname. */
+  readonly organisation?: string
+}
+
 /** `quarantine digest`: mail about what was newly kept back. */
 export interface DigestSettings {
   readonly everyMs: number
@@ -370,6 +384,7 @@ export interface PipelineSettings {
   /** Mail that a filter keeps back is discarded after `keepMs`; absent: it stays until somebody releases or removes it. */
   readonly quarantine: { readonly keepMs?: number; readonly digest?: DigestSettings }
   readonly notices: NoticeSettings
+  readonly aggregateReports: AggregateReportSettings
   /** Sources are asked in order, the first that knows the user counts. */
   readonly users:
     | UserSource

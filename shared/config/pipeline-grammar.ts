@@ -20,6 +20,7 @@ import { outboundStatements } from './pipeline-outbound.ts'
 import { builtinQueues, queueStatements } from './pipeline-queue.ts'
 import { checkEngines, engineStatements } from './pipeline-engines.ts'
 import { checkDigest, quarantineStatements } from './pipeline-quarantine.ts'
+import { checkReports, reportStatements } from './pipeline-report.ts'
 import { restrictStatements } from './pipeline-restrict.ts'
 import { rateStatements } from './pipeline-rate.ts'
 import { sessionStatements } from './pipeline-session.ts'
@@ -84,6 +85,7 @@ export function defaultPipeline(): PipelineSettings {
     },
     enginePolicies: [],
     notices: { admins: [] },
+    aggregateReports: {},
     quarantine: {},
     users: { kind: 'lmtp' },
     login: [],
@@ -127,6 +129,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   ...quarantineStatements,
   ...engineStatements,
   ...notifyStatements,
+  ...reportStatements,
   ...filterProcessStatements,
   ...doorStatements,
   ...extensionStatements,
@@ -162,6 +165,7 @@ export function parsePipeline(reader: TokenReader, policy: PolicyDraft): Pipelin
   }
   checkDigest(draft)
   checkEngines(draft)
+  checkReports(draft)
   return draft
 }
 

@@ -17,6 +17,11 @@ export function derivedMessageId(parent: MessageId, cause: string): MessageId {
   return compose(acceptedAtOf(parent), hash.readUIntBE(0, 6))
 }
 
+/** No id of a message: the parent of ids that follow from a moment, epoch ms, and their cause alone. */
+export function parentIdAt(at: number): MessageId {
+  return compose(at, 0)
+}
+
 /** The epoch milliseconds an id was made at. */
 export function acceptedAtOf(id: MessageId): number {
   return Number.parseInt(id.slice(0, timeLength), 36)

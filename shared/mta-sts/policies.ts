@@ -1,9 +1,11 @@
 import { setMaxListeners } from 'node:events'
 
+import { certificateFault } from '../certificate-fault.ts'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import type { Resolver } from '../resolver.ts'
 import { fetchPolicyText } from './fetch-policy.ts'
+import { PolicyFault } from './policy.ts'
 import type { StsPolicy } from './policy.ts'
 import { keptPolicy, PolicyFiles } from './policy-files.ts'
 import type { KeptPolicy } from './policy-files.ts'
@@ -32,6 +34,14 @@ interface Known {
   /** Epoch ms: when a fetch that failed may be repeated, for the same id. */
   fetchAt: number
   failedId: string | undefined
+  trouble?: StsTrouble | undefined
+}
+
+/** Why a policy that a domain announces is not there. */
+export interface StsTrouble {
+  /** `certificate`: that of the policy host. */
+  readonly kind: 'fetch' | 'invalid' | 'certificate'
+  readonly reason: string
 }
 
 /** RFC 8461 §3.3 asks for five minutes at least between attempts. */
@@ -66,8 +76,15 @@ export class StsPolicies {
     await this.#takeFromDisk(domain, id, known)
     if (id !== undefined && id !== known.kept?.id) await this.#fetchInTurn(domain, id, known, lookUp)
     else if (id !== undefined) this.#refresh(domain, id, known, lookUp)
+    if (id === undefined) known.trouble = undefined
     const policy = known.kept?.policy
     return policy?.mode === 'none' ? undefined : policy
+  }
+
+  /** Of a domain that was asked for just now: why we have no policy of it, although it announces one. */
+  troubleOf(domain: string): StsTrouble | undefined {
+    const known = this.#known.get(domain)
+    return known?.kept === undefined ? known?.trouble : undefined
   }
 
   /** Removes files of policies that do not hold any more. */
@@ -129,13 +146,21 @@ export class StsPolicies {
       const kept = keptPolicy(id, text, clock.now())
       known.kept = kept
       known.failedId = undefined
+      known.trouble = undefined
       await this.#files.write(domain, kept, text).catch((error: unknown) => {
         log.warn({ domain, error: String(error) }, 'an MTA-STS policy was not kept on disk')
       })
     } catch (error) {
       known.failedId = id
+      known.trouble = troubleOf(error)
       known.fetchAt = clock.now() + retryMs
       if (!signal.aborted) log.warn({ domain, id, error: String(error) }, 'an MTA-STS policy could not be fetched')
     }
   }
+}
+
+function troubleOf(error: unknown): StsTrouble {
+  const reason = error instanceof Error ? error.message : String(error)
+  if (error instanceof PolicyFault) return { kind: 'invalid', reason }
+  return { kind: certificateFault(error) === undefined ? 'fetch' : 'certificate', reason }
 }

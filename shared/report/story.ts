@@ -86,6 +86,11 @@ const tellers = new Map<string, Teller>([
     (f) => `report (${f.text('action')}) about ${f.text('about')} sent to ${f.text('to')} as ${f.text('id')}`,
   ],
   ['report dropped', (f) => `report (${f.text('action')}) to ${f.text('to')} not sent: beyond ${f.text('limit')}`],
+  [
+    'aggregate report sent',
+    (f) =>
+      `${f.text('kind')} report of ${f.text('day')} about ${f.text('domain')} (${f.text('count')}) to ${f.text('to')}`,
+  ],
   ['double bounce', (f) => `bounce to ${f.text('recipient')} dropped${f.quote(': ', 'reply')}`],
   ['discarded', (f) => `discarded by ${f.text('stage')}: ${f.text('reason')}`],
   ['held', (f) => `held by ${f.text('stage')}: ${f.text('reason')}`],

@@ -1,6 +1,7 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import type { DetailedPeerCertificate, TLSSocket } from 'node:tls'
 
+import { CertificateError } from '../certificate-fault.ts'
 import type { TlsaRecord } from '../dns/tlsa.ts'
 
 /** Who a server must be (RFC 7672 §3). */
@@ -18,7 +19,7 @@ export interface DaneDemand {
 const maxChain = 12
 
 /** Why the server's certificate is not the one that its domain's TLSA records promise; undefined when it is. */
-export function daneTrouble(socket: TLSSocket, demand: DaneDemand, nowAt: number): string | undefined {
+export function daneTrouble(socket: TLSSocket, demand: DaneDemand, nowAt: number): CertificateError | undefined {
   return chainTrouble(chainOf(socket.getPeerCertificate(true)), demand, nowAt)
 }
 
@@ -27,20 +28,24 @@ export function chainTrouble(
   chain: readonly X509Certificate[],
   { records, names }: DaneDemand,
   nowAt: number,
-): string | undefined {
+): CertificateError | undefined {
   const [server] = chain
-  if (server === undefined) return 'the server has no certificate'
+  if (server === undefined) return notTrusted('the server has no certificate')
   // Neither name nor time matter: the domain has named this very certificate or key (RFC 7672 §3.1.1).
   if (records.some((record) => record.usage === 3 && fits(record, server))) return undefined
   const authorities = records.filter((record) => record.usage === 2)
-  if (authorities.length === 0) return 'the certificate is not the one of the TLSA records'
+  if (authorities.length === 0) return notTrusted('the certificate is not the one of the TLSA records')
   const depth = vouchedDepth(chain, authorities)
-  if (depth === undefined) return 'no authority of the TLSA records vouches for the certificate'
+  if (depth === undefined) return notTrusted('no authority of the TLSA records vouches for the certificate')
   const late = chain.slice(0, depth + 1).find((certificate) => !isInForce(certificate, nowAt))
-  if (late !== undefined) return `the certificate of ${nameOf(late)} is out of date`
+  if (late !== undefined) return new CertificateError(`the certificate of ${nameOf(late)} is out of date`, 'expired')
   // RFC 7672 §3.2.2: the subject's common name is none of its names.
   if (names.some((name) => server.checkHost(name, { subject: 'never' }) !== undefined)) return undefined
-  return `the certificate is not for ${names.join(' or ')}`
+  return new CertificateError(`the certificate is not for ${names.join(' or ')}`, 'host-mismatch')
+}
+
+function notTrusted(message: string): CertificateError {
+  return new CertificateError(message, 'not-trusted')
 }
 
 function chainOf(peer: DetailedPeerCertificate): readonly X509Certificate[] {

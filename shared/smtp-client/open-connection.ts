@@ -67,6 +67,22 @@ export interface OpenOptions {
   readonly credentials?: Credentials
   readonly timeouts?: Partial<SmtpTimeouts>
   readonly signal?: AbortSignal
+  /** Told of each session that came as far as TLS and wanted it; must not throw. */
+  readonly onTls?: (outcome: TlsOutcome) => void
+}
+
+/** What came of TLS. `plain`: the server does not offer STARTTLS, or refuses it. */
+export type TlsOutcome = (
+  | { readonly kind: 'secured'; readonly session: TlsSession }
+  | { readonly kind: 'plain' }
+  | { readonly kind: 'failed'; readonly error: Error }
+) &
+  Addresses
+
+/** Of both ends. */
+interface Addresses {
+  readonly localAddress?: string
+  readonly remoteAddress?: string
 }
 
 /**
@@ -94,17 +110,43 @@ async function open(options: OpenOptions): Promise<SmtpConnection> {
   const timeouts = { ...rfcTimeouts, ...options.timeouts }
   const peer = peerName(options.endpoint)
   const socket = await openSocket(options.endpoint, peer, timeouts.connectMs, options.signal)
+  const addresses = addressesOf(socket)
   const channel = new Channel(socket, peer)
   const stop = (): void => channel.lose(lostReply(`stopped before ${peer} was ready`))
   options.signal?.addEventListener('abort', stop, { once: true })
   try {
     const session = await startSession(channel, options, timeouts)
+    tellSession(options, session, addresses)
     return new SmtpConnection(channel, { ...session, protocol: options.protocol, timeouts })
   } catch (error) {
     if (channel.isOpen) void channel.quit(timeouts.quitMs)
+    tellFailure(options, error, addresses)
     throw error
   } finally {
     options.signal?.removeEventListener('abort', stop)
+  }
+}
+
+function tellSession({ tls, onTls }: OpenOptions, session: Session, addresses: Addresses): void {
+  if (tls.mode === 'none') return
+  onTls?.(
+    session.tls === undefined
+      ? { kind: 'plain', ...addresses }
+      : { kind: 'secured', session: session.tls, ...addresses },
+  )
+}
+
+function tellFailure({ onTls, signal }: OpenOptions, error: unknown, addresses: Addresses): void {
+  if (!(error instanceof OpenError) || error.phase !== 'tls' || signal?.aborted === true) return
+  const isRefused = error.reply.enhanced === noTls
+  const cause = error.cause instanceof Error ? error.cause : error
+  onTls?.(isRefused ? { kind: 'plain', ...addresses } : { kind: 'failed', error: cause, ...addresses })
+}
+
+function addressesOf({ localAddress, remoteAddress }: Socket): Addresses {
+  return {
+    ...(localAddress === undefined ? {} : { localAddress }),
+    ...(remoteAddress === undefined ? {} : { remoteAddress }),
   }
 }
 
@@ -144,6 +186,9 @@ async function sayHello(channel: Channel, options: OpenOptions, timeouts: SmtpTi
   return noCapabilities
 }
 
+/** The server does not do TLS. */
+const noTls = '4.7.4'
+
 /** @returns nothing when TLS is not to be had and not demanded */
 async function startTls(
   channel: Channel,
@@ -151,12 +196,12 @@ async function startTls(
   capabilities: Capabilities,
   timeouts: SmtpTimeouts,
 ): Promise<TlsSession | undefined> {
-  if (!capabilities.startTls) throw new OpenError('tls', notNow('4.7.4', `${channel.peer} does not offer STARTTLS`))
+  if (!capabilities.startTls) throw new OpenError('tls', notNow(noTls, `${channel.peer} does not offer STARTTLS`))
   const reply = await single(channel.startTls(timeouts.helloMs), 'tls')
   if (reply.code !== 220) {
     channel.stayPlain()
     if (options.tls.mode === 'opportunistic') return undefined
-    throw new OpenError('tls', notNow('4.7.4', `${channel.peer} refused STARTTLS: ${formatReply(reply)}`))
+    throw new OpenError('tls', notNow(noTls, `${channel.peer} refused STARTTLS: ${formatReply(reply)}`))
   }
   return secure(channel, options.tls, options.endpoint, timeouts)
 }
@@ -183,7 +228,7 @@ async function secure(
   try {
     const socket = await channel.secure(options, Math.min(timeouts.helloMs, 60_000))
     const trouble = tls.dane === undefined ? undefined : daneTrouble(socket, tls.dane, Date.now())
-    if (trouble !== undefined) throw new Error(trouble)
+    if (trouble !== undefined) throw trouble
     return tlsSessionOf(socket, tls.dane !== undefined)
   } catch (error) {
     throw new OpenError('tls', notNow('4.7.5', `TLS with ${channel.peer} failed: ${(error as Error).message}`), {

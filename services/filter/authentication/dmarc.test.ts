@@ -5,9 +5,8 @@ import type { SignatureResult } from '../../../shared/dkim/verify.ts'
 import type { SpfVerdict } from '../../../shared/spf/check-host.ts'
 import { zoneResolver } from '../testing.ts'
 import type { Zone } from '../testing.ts'
-import { checkDmarc, parseDmarc } from './dmarc.ts'
+import { checkDmarc } from './dmarc.ts'
 import type { DmarcResult } from './dmarc.ts'
-import { organisationalDomain } from './organisational-domain.ts'
 
 interface Given {
   readonly author?: string
@@ -116,25 +115,4 @@ test('a message without exactly one author domain proves nothing', async () => {
     [1, ['a.example', 'b.example']],
   ] as const)
     assert.equal((await checkDmarc({ ...input, fromFields, authors }, txt)).result, 'permerror')
-})
-
-test('a record is read with blanks, capitals and unknown tags', () => {
-  assert.deepEqual(parseDmarc('v=DMARC1 ;P = Quarantine ; x=y; aspf=S;; pct=999'), {
-    policy: 'quarantine',
-    subdomainPolicy: 'quarantine',
-    strictDkim: false,
-    strictSpf: true,
-    percent: 100,
-  })
-})
-
-test('the organisational domain follows the public suffix list', () => {
-  for (const [name, organisation] of [
-    ['mail.example.co.uk', 'example.co.uk'],
-    ['example.org', 'example.org'],
-    ['a.b.user.github.io', 'user.github.io'],
-    ['com', 'com'],
-    ['localhost', 'localhost'],
-  ] as const)
-    assert.equal(organisationalDomain(name), organisation)
 })

@@ -1,9 +1,9 @@
 import type { SignatureResult } from '../../../shared/dkim/verify.ts'
+import { organisationalDomain } from '../../../shared/dmarc/organisational-domain.ts'
+import { dmarcRecordAmong } from '../../../shared/dmarc/record.ts'
+import type { DmarcPolicy, DmarcRecord } from '../../../shared/dmarc/record.ts'
 import type { LookUp } from '../../../shared/resolver.ts'
-import { organisationalDomain } from './organisational-domain.ts'
 import type { SpfResult } from '../../../shared/spf/spf-check.ts'
-
-export type DmarcPolicy = 'none' | 'quarantine' | 'reject'
 
 /** DMARC of a message (RFC 7489 §6.6). */
 export interface DmarcResult {
@@ -17,6 +17,18 @@ export interface DmarcResult {
   readonly disposition: DmarcPolicy
   /** It fails, and this sealer of an ARC chain has seen it pass. */
   readonly overriddenBy?: string
+  /** Absent: there is no policy. */
+  readonly evaluation?: DmarcEvaluation
+}
+
+/** How a policy was applied. */
+export interface DmarcEvaluation {
+  /** The domain that has the record: the author's, or its organisational domain. */
+  readonly recordAt: string
+  readonly record: DmarcRecord
+  /** Whether a signature, or SPF, passes and is aligned. */
+  readonly dkim: boolean
+  readonly spf: boolean
 }
 
 export interface DmarcInput {
@@ -38,21 +50,17 @@ export async function checkDmarc(input: DmarcInput, txt: AskTxt): Promise<DmarcR
   const found = await discover(domain, txt)
   if (found === 'failed') return { result: 'temperror', domain, disposition: 'none' }
   if (found === undefined) return { result: 'none', domain, disposition: 'none' }
-  const about = { domain, policy: found.policy }
-  const { record } = found
-  const spfDomain = input.spf.domain
-  const aligned = [
-    ...(spfDomain === undefined
-      ? []
-      : [{ result: input.spf.result, aligned: isAligned(domain, spfDomain, record.strictSpf) }]),
-    ...input.dkim.map((one) => ({
-      result: one.result,
-      aligned: one.domain !== undefined && isAligned(domain, one.domain, record.strictDkim),
-    })),
-  ].filter((identifier) => identifier.aligned)
-  if (aligned.some(({ result }) => result === 'pass')) return { ...about, result: 'pass', disposition: 'none' }
-  if (aligned.some(({ result }) => result === 'temperror'))
-    return { ...about, result: 'temperror', disposition: 'none' }
+  const { record, recordAt } = found
+  const isAlignedSpf = input.spf.domain !== undefined && isAligned(domain, input.spf.domain, record.strictSpf)
+  const spf = isAlignedSpf ? [input.spf.result] : []
+  const dkim = input.dkim
+    .filter((one) => one.domain !== undefined && isAligned(domain, one.domain, record.strictDkim))
+    .map(({ result }) => result)
+  const aligned: readonly string[] = [...spf, ...dkim]
+  const evaluation = { recordAt, record, dkim: dkim.includes('pass'), spf: spf.includes('pass') }
+  const about = { domain, policy: found.policy, evaluation }
+  if (aligned.includes('pass')) return { ...about, result: 'pass', disposition: 'none' }
+  if (aligned.includes('temperror')) return { ...about, result: 'temperror', disposition: 'none' }
   return { ...about, result: 'fail', disposition: sampled(found.policy, input.sample < record.percent) }
 }
 
@@ -68,16 +76,9 @@ function sampled(policy: DmarcPolicy, hit: boolean): DmarcPolicy {
   return policy === 'reject' ? 'quarantine' : 'none'
 }
 
-interface DmarcRecord {
-  readonly policy: DmarcPolicy
-  readonly subdomainPolicy: DmarcPolicy
-  readonly strictDkim: boolean
-  readonly strictSpf: boolean
-  readonly percent: number
-}
-
 interface Discovered {
   readonly record: DmarcRecord
+  readonly recordAt: string
   readonly policy: DmarcPolicy
 }
 
@@ -85,12 +86,12 @@ interface Discovered {
 async function discover(domain: string, txt: AskTxt): Promise<Discovered | 'failed' | undefined> {
   const own = await ask(domain, txt)
   if (own === 'failed') return own
-  if (own !== undefined) return { record: own, policy: own.policy }
+  if (own !== undefined) return { record: own, recordAt: domain, policy: own.policy }
   const organisation = organisationalDomain(domain)
   if (organisation === domain) return undefined
   const above = await ask(organisation, txt)
   if (above === 'failed' || above === undefined) return above
-  return { record: above, policy: above.subdomainPolicy }
+  return { record: above, recordAt: organisation, policy: above.subdomainPolicy }
 }
 
 async function ask(domain: string, txt: AskTxt): Promise<DmarcRecord | 'failed' | undefined> {
@@ -109,41 +110,9 @@ async function ask(domain: string, txt: AskTxt): Promise<DmarcRecord | 'failed' 
 function recordAmong(records: readonly string[]): DmarcRecord | undefined {
   const known = parsed.get(records)
   if (known !== undefined) return known.record
-  const dmarc = records.filter((record) => /^v=DMARC1[ \t]*(?:;|$)/.test(record))
-  const record = dmarc.length === 1 ? parseDmarc(dmarc[0] ?? '') : undefined
+  const record = dmarcRecordAmong(records)
   parsed.set(records, { record })
   return record
 }
 
 const parsed = new WeakMap<readonly string[], { readonly record: DmarcRecord | undefined }>()
-
-/** Tags with errors count as absent (RFC 7489 §6.3); without a valid p= reports alone are asked for, or nothing. */
-export function parseDmarc(text: string): DmarcRecord | undefined {
-  const tags = new Map<string, string>()
-  for (const part of text.split(';')) {
-    const equals = part.indexOf('=')
-    const name = part.slice(0, Math.max(equals, 0)).trim().toLowerCase()
-    if (name !== '' && !tags.has(name))
-      tags.set(
-        name,
-        part
-          .slice(equals + 1)
-          .trim()
-          .toLowerCase(),
-      )
-  }
-  const policy = policyOf(tags.get('p')) ?? (tags.has('rua') ? 'none' : undefined)
-  if (policy === undefined) return undefined
-  const percent = /^\d{1,3}$/.test(tags.get('pct') ?? '') ? Math.min(Number(tags.get('pct')), 100) : 100
-  return {
-    policy,
-    subdomainPolicy: policyOf(tags.get('sp')) ?? policy,
-    strictDkim: tags.get('adkim') === 's',
-    strictSpf: tags.get('aspf') === 's',
-    percent,
-  }
-}
-
-function policyOf(word: string | undefined): DmarcPolicy | undefined {
-  return word === 'none' || word === 'quarantine' || word === 'reject' ? word : undefined
-}

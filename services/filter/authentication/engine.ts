@@ -10,6 +10,7 @@ import { createWorkerPool, ownCopy } from '../../../shared/workers/worker-pool.t
 import type { Engine, EngineResult, ScanMessage } from '../engine.ts'
 import { overriddenByArc } from './arc-override.ts'
 import { checkDmarc } from './dmarc.ts'
+import { dmarcFinding } from './dmarc-finding.ts'
 import { findingsOf } from './findings.ts'
 import type { Authentication } from './findings.ts'
 import type { InspectTask, Inspection } from './inspect.ts'
@@ -72,6 +73,7 @@ async function authenticate(message: ScanMessage, signal: AbortSignal, parts: Pa
   try {
     const checks = await runChecks(message, signal, parts, deadline)
     const symbols = symbolsOf(checks)
+    const finding = dmarcFinding(checks, message.envelope)
     return {
       status: 'ok',
       score: symbols.reduce((sum, symbol) => sum + symbol.score, 0),
@@ -79,6 +81,7 @@ async function authenticate(message: ScanMessage, signal: AbortSignal, parts: Pa
       tookMs: performance.now() - startedAt,
       ...demandOf(checks),
       authentication: findingsOf(checks),
+      ...(finding === undefined ? {} : { dmarc: finding }),
     }
   } finally {
     deadline.clear()

@@ -1,6 +1,6 @@
 import { linksOf, readMail } from '../../../shared/classifier/readable-mail.ts'
 import { reversedAddress } from '../../../shared/restrictions/dnsbl.ts'
-import { organisationalDomain } from '../authentication/organisational-domain.ts'
+import { organisationalDomain } from '../../../shared/dmarc/organisational-domain.ts'
 
 /** A message that names more domains is judged by these; asking for hundreds would be a burden to the lists. */
 const mostDomains = 20
