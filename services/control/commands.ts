@@ -4,6 +4,7 @@ import { expire, hold, pause, release, remove, resume, schedule } from './change
 import type { Command } from './command.ts'
 import { readdress, reroute } from './change-way.ts'
 import { check, config } from './configuration.ts'
+import { completionOf } from './completion.ts'
 import { convert } from './convert.ts'
 import { dkimGenerate, dkimRotate, dkimStatus } from './dkim-keys.ts'
 import { dkimRecordCommand } from './dkim-record.ts'
@@ -14,6 +15,7 @@ import { init } from './init.ts'
 import { learnForget, learnHam, learnSpam, learnStatus, learnTrain } from './learn.ts'
 import { reload } from './reload.ts'
 import { preflight } from './preflight.ts'
+import { mailq } from './mailq.ts'
 import { rebuild } from './rebuild.ts'
 import { scan } from './scan.ts'
 import { send } from './send.ts'
@@ -30,6 +32,7 @@ import { tokenCommand } from './token.ts'
 export const commands: readonly Command[] = [
   showStatus,
   showQueue,
+  mailq,
   showMessage,
   showHeld,
   schedule,
@@ -74,4 +77,5 @@ export const commands: readonly Command[] = [
   doctor,
   spoolList,
   spoolCat,
+  completionOf(() => commands),
 ]

@@ -20,6 +20,29 @@ import { openBench, quarantineOnce, runPrinting, stageOnce, workOnce } from './t
 
 const skip = await redisMissing()
 
+test('mailq prints what waits as Postfix does, for people and for programs', { skip }, async (t) => {
+  const bench = await openBench(t)
+  assert.equal((await bench.ctl('mailq')).out, 'Mail queue is empty\n')
+  const [waiting, held] = [await bench.accept(), await bench.accept(['jane@localhost', 'ann@localhost'])]
+  await bench.ctl('hold', held)
+  const { out } = await bench.ctl('mailq')
+  const when = '[A-Z][a-z]{2} [A-Z][a-z]{2} [ \\d]\\d \\d\\d:\\d\\d:\\d\\d'
+  assert.match(out, /^-Queue ID- {2}--Size-- ----Arrival Time---- -Sender\/Recipient-------$/m)
+  assert.match(out, new RegExp(`^${waiting} +\\d+ ${when} joe@example\\.net\n {41}jane@localhost\n\n`, 'm'))
+  assert.match(out, new RegExp(`^${held}! +\\d+ ${when} joe@example\\.net\n`, 'm'))
+  assert.match(out, /^ {41}ann@localhost$/m)
+  assert.match(out, /^-- 1 Kbytes in 2 Requests\.$/m)
+  const lines = (await bench.ctl('mailq', '--json')).out.trimEnd().split('\n')
+  const [first, second] = lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+  assert.deepEqual([first?.['queue_id'], first?.['queue_name']], [waiting, 'incoming'])
+  assert.deepEqual([second?.['queue_id'], second?.['queue_name']], [held, 'hold'])
+  const recipients = (second?.['recipients'] ?? []) as readonly { readonly address: string }[]
+  assert.deepEqual(
+    recipients.map(({ address }) => address),
+    ['jane@localhost', 'ann@localhost'],
+  )
+})
+
 test('show queue tells the numbers and each message', { skip }, async (t) => {
   const { ctl, accept } = await openBench(t)
   const ids = [await accept(), await accept()]

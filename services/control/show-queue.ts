@@ -11,7 +11,7 @@ import { textTable } from './text-table.ts'
 
 export const defaultLimit = 100
 const pageSize = 1_000
-const states: readonly JobState[] = ['active', 'waiting', 'delayed', 'held']
+export const states: readonly JobState[] = ['active', 'waiting', 'delayed', 'held']
 
 export const showQueue: Command = {
   words: ['show', 'queue'],
@@ -49,7 +49,12 @@ export function limitOf(text: string | undefined): number {
   return text === '0' ? Number.POSITIVE_INFINITY : Number(text)
 }
 
-async function readUpTo(queues: Queues, name: string, state: JobState, limit: number): Promise<readonly JobView[]> {
+export async function readUpTo(
+  queues: Queues,
+  name: string,
+  state: JobState,
+  limit: number,
+): Promise<readonly JobView[]> {
   const found: JobView[] = []
   while (found.length < limit) {
     const wanted = Math.min(pageSize, limit - found.length)
