@@ -357,8 +357,11 @@ test('REQUIRETLS: only over TLS with a trusted certificate to a host that offers
   const unable = await inTls('DSN')
   const plain = await serve(polite(taken, { capabilities: ['PIPELINING', 'REQUIRETLS'] }))
   const message = stageMessage({ envelope: { requireTls: true } })
-  const reply = async (port: number, more: Partial<RelayAction>) => {
-    const host = listTable('hosts', [`smtp://localhost:${port}`])
+  const reply = async (ports: number | readonly number[], more: Partial<RelayAction>) => {
+    const host = listTable(
+      'hosts',
+      [ports].flat().map((port) => `smtp://localhost:${port}`),
+    )
     const cas = new Map([['test', join(folder, 'ca.pem')]])
     const [answer] = said(await relayOne(stageContext({ action: relayAction({ host, ...more }), cas }), message))
     return answer?.slice(0, 10)
@@ -369,6 +372,11 @@ test('REQUIRETLS: only over TLS with a trusted certificate to a host that offers
   assert.equal(await reply(unable.port, { ca: 'test' }), '550 5.7.30')
   assert.equal(await reply(plain.port, {}), '550 5.7.30')
   assert.equal(taken.length, 1)
+  // A host that does not offer it is passed over for one that does (RFC 8689 §4.2.1).
+  const hosts = { ca: 'test', hostsInOrder: true } as const
+  assert.equal(await reply([plain.port, unable.port, able.port], hosts), '250 2.0.0 ')
+  assert.equal(await reply([unable.port, plain.port], hosts), '550 5.7.30')
+  assert.equal(taken.length, 2)
 })
 
 test('an LMTP host answers for each recipient', async () => {

@@ -39,7 +39,8 @@ const maxTried = 10
 
 /**
  * Offers the message to one host after the other until one takes part in the transaction (RFC 5321 §5.1). What it then says is
- * final for this attempt: another MX is not asked for a second opinion. Hosts that failed a moment ago are passed over.
+ * final for this attempt: another MX is not asked for a second opinion. Hosts that failed a moment ago are passed over, and so are those
+ * that lack REQUIRETLS where it is demanded (RFC 8689 §4.2.1).
  */
 export async function sendByHops(hops: readonly Hop[], transaction: Transaction, tools: HopTools): Promise<HopResult> {
   const troubles: Trouble[] = []
@@ -91,7 +92,8 @@ async function offer(hop: Hop, transaction: Transaction, tools: HopTools) {
     )
     await tools.penalties.worked(hop.key)
     tellUnmet(hop, result, tools)
-    if (!result.untouched) return { kind: 'answered' as const, ...result, trust: trustOf(hop) }
+    if (!result.untouched && result.unfit === undefined)
+      return { kind: 'answered' as const, ...result, trust: trustOf(hop) }
     return { kind: 'refused' as const, reply: result.replies[0] ?? noAnswer, remoteMta: result.peer }
   } catch (error) {
     if (error instanceof NoConnectionNow) {

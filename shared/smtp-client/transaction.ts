@@ -35,6 +35,8 @@ export interface TransactionResult {
   readonly dsnPassedOn: boolean
   /** The connection ended before any content was sent: the same transaction may be tried on another one. */
   readonly untouched: boolean
+  /** This server lacks what the message demands, and was told nothing of it: another one of the domain may have it. */
+  readonly unfit?: true
 }
 
 export interface TransactionContext {
@@ -89,12 +91,13 @@ async function transactAll(asked: Transaction, context: TransactionContext): Pro
 }
 
 async function transactAsIs(transaction: Transaction, context: TransactionContext): Promise<TransactionOutcome> {
+  const unchanged = { untouched: false, needsReset: context.reset }
+  if (lacksRequireTls(transaction, context)) return { ...concluded(transaction, noRequireTls, unchanged), unfit: true }
   const refusal = refusedBeforehand(transaction, context)
-  if (refusal !== undefined) return concluded(transaction, refusal, { untouched: false, needsReset: context.reset })
+  if (refusal !== undefined) return concluded(transaction, refusal, unchanged)
   // Content in memory is looked through first: what must not be sent is refused while nothing has happened yet.
   const content = prepare(transaction.content())
-  if (content.kind === 'refused')
-    return concluded(transaction, content.reply, { untouched: false, needsReset: context.reset })
+  if (content.kind === 'refused') return concluded(transaction, content.reply, unchanged)
 
   const envelope = await (context.capabilities.pipelining ? sendGroup : sendInTurn)(transaction, context)
   if (envelope.kind === 'ended') return envelope.outcome
@@ -146,11 +149,14 @@ export const noSmtpUtf8: Reply = {
   text: 'The next server does not take internationalised addresses or headers',
 }
 
+/** RFC 8689 §4.2.1: only over TLS with a trusted certificate, to a server that promises the same. */
+function lacksRequireTls({ mail }: Transaction, { capabilities: offered, tls }: TransactionContext): boolean {
+  return mail.requireTls === true && !(offered.requireTls && tls !== undefined && tls.distrust === undefined)
+}
+
 function refusedBeforehand(transaction: Transaction, context: TransactionContext): Reply | undefined {
   const { mail, recipients } = transaction
-  const { capabilities: offered, tls } = context
-  if (mail.requireTls === true && !(offered.requireTls && tls !== undefined && tls.distrust === undefined))
-    return noRequireTls
+  const { capabilities: offered } = context
   if (mail.smtpUtf8 && !offered.smtpUtf8) return noSmtpUtf8
   if (offered.maxSizeBytes !== undefined && mail.sizeBytes > offered.maxSizeBytes)
     return { code: 552, enhanced: '5.3.4', text: `The next server takes at most ${offered.maxSizeBytes} octets` }
