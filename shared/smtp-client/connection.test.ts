@@ -363,6 +363,65 @@ test('a silent server is given up after the time-out of each step', async () => 
   const connection = await connectTo(envelope, { timeouts: { envelopeMs: 20 } })
   const { replies } = await connection.send(message('x\r\n'))
   assert.match(formatReply(replies[0] ?? assert.fail()), /^451 4\.4\.2 .* in time while sending the envelope$/)
+
+  // Those before it may take as long on a slow machine: it is given up all the same.
+  for (const script of [
+    (session: ScriptedSession) => session.say('220 hi'),
+    async (session: ScriptedSession) => {
+      session.say('220 hi')
+      await session.line()
+      session.say('250-x', '250 STARTTLS')
+      await session.line()
+    },
+    async (session: ScriptedSession) => {
+      session.say('220 hi')
+      await session.line()
+      session.say('250-x', '250 STARTTLS')
+      await session.line()
+      session.say('220 go')
+    },
+  ]) {
+    const server = await serve(async (session) => script(session))
+    const tls = { mode: 'required', verify: false } as const
+    await assert.rejects(connectTo(server, { tls, timeouts: { helloMs: 300 } }), /in time|timed out/)
+  }
+})
+
+test('a server that falls silent before or in the content, or behind the final dot, is given up too', async () => {
+  const silentFrom = (script: (session: ScriptedSession) => Promise<void>) =>
+    serve(async (session) => {
+      session.say('220 hi')
+      await session.line()
+      session.say('250 x')
+      for (let count = 0; count < 2; count++) {
+        await session.line()
+        session.say('250 ok')
+      }
+      await session.line()
+      return script(session)
+    })
+  async function* endless(): AsyncGenerator<Buffer> {
+    for (;;) yield Buffer.from(`${'x'.repeat(998)}\r\n`.repeat(100))
+  }
+  const deaf = await silentFrom(async (session) => {
+    session.say('354 go')
+    session.socket.pause()
+  })
+  const mute = await silentFrom(async (session) => {
+    session.say('354 go')
+    await session.content()
+  })
+  for (const [server, timeouts, content, expected] of [
+    [await silentFrom(async () => {}), { dataMs: 20 }, 'x\r\n', / in time while sending DATA$/],
+    [deaf, { blockMs: 20 }, endless(), / takes no more octets$/],
+    [mute, { finalMs: 20 }, 'x\r\n', / in time while sending the end of the message$/],
+  ] as const) {
+    const connection = await connectTo(server, { timeouts })
+    const { replies } = await connection.send(message(content))
+    assert.match(formatReply(replies[0] ?? assert.fail()), expected)
+    assert.equal(replies[0]?.code, 451)
+    assert.ok(!connection.isOpen)
+  }
 })
 
 test('a server that breaks the protocol is hung up on', async () => {
