@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { link, mkdtemp, readFile, readdir, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
+import { chown, link, mkdtemp, readFile, readdir, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -135,6 +135,46 @@ test('a lock is broken when its process is gone, or when it is too old for any d
   await utimes(`${path}.lock`, 1, 1)
   await new MboxWriter().append(path, message('b\r\n'), never)
   assert.deepEqual(await readdir(base), ['jane'])
+})
+
+/** A mailbox and the lock of a process that is gone, which began a message behind the first `start` octets. */
+async function abandoned(there: string, note: string): Promise<string> {
+  const path = join(await temporary(), 'jane')
+  await writeFile(path, there)
+  await writeFile(`${path}.lock`, `${process.pid}:${hostname()}\n${note}`)
+  const beforeUs = Date.now() / 1000 - process.uptime() - 1
+  await utimes(`${path}.lock`, beforeUs, beforeUs)
+  return path
+}
+
+test('what a killed process left of a message is taken back before it is delivered again', async () => {
+  const whole = 'From x\n\none\n\n'
+  const again = `${fromLine(null, receivedAt)}two\n\n`
+  for (const left of ['', 'Fr', 'From y\n\nhal', 'From y\n\ntwo\n>From z\n\n']) {
+    const path = await abandoned(`${whole}${left}`, `${whole.length}\n`)
+    await new MboxWriter().append(path, message('two\r\n'), never)
+    assert.equal(await readFile(path, 'utf8'), `${whole}${again}`, left)
+  }
+  const long = await abandoned(`${whole}From y\n\n${'x'.repeat(200_000)}`, `${whole.length}\n`)
+  await new MboxWriter().append(long, message('two\r\n'), never)
+  assert.equal(await readFile(long, 'utf8'), `${whole}${again}`)
+})
+
+test('nothing is taken back that a killed process may not have written', async () => {
+  const others = 'From x\n\none\n\nFrom y\n\ntwo\n\n'
+  const again = `${fromLine(null, receivedAt)}a\n\n`
+  for (const note of ['', '0\n', '5\n', '999\n', 'nonsense\n']) {
+    const path = await abandoned(others, note)
+    await writeFile(`${path}.lock`, `${process.pid}:${hostname()}\n${note}`)
+    await utimes(`${path}.lock`, 1, 1)
+    await new MboxWriter().append(path, message('a\r\n'), never)
+    assert.equal(await readFile(path, 'utf8'), `${others}${again}`, note)
+  }
+  if (process.getuid?.() !== 0) return
+  const path = await abandoned('From x\n\none\n\n', '0\n')
+  await chown(`${path}.lock`, 12_345, 12_345)
+  await new MboxWriter().append(path, message('a\r\n'), never)
+  assert.equal(await readFile(path, 'utf8'), `From x\n\none\n\n${again}`, 'the lock of a stranger')
 })
 
 test('a link or a folder in the place of a mailbox is not written to', async () => {

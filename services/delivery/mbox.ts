@@ -10,6 +10,7 @@ import { isRoot } from './account.ts'
 import type { Owner } from './account.ts'
 import { DirectorySync } from './directory-sync.ts'
 import { DotLocks } from './dot-lock.ts'
+import type { Lock, Unfinished } from './dot-lock.ts'
 import { fromLine, quotedFromLines } from './from-lines.ts'
 import { atRest } from './line-feeds.ts'
 
@@ -28,15 +29,16 @@ export class MboxWriter {
   readonly #locks = new DotLocks()
 
   /**
-   * Resolves when the message is on disk. What fails half-way is taken back: the file is as long as before.
+   * Resolves when the message is on disk. What fails half-way is taken back: the file is as long as before. What a process that was
+   * killed left half-way is taken back by the next one that writes to the file: that message is delivered again.
    * @param owner given when we run as root: whose file it must be, and is when it is made
    * @throws SmtpError when the mailbox is locked, or is not a plain file of its owner
    */
   async append(path: string, message: MboxMessage, signal: AbortSignal, owner?: Owner): Promise<void> {
-    await this.#locks.hold(path, signal, async () => {
+    await this.#locks.hold(path, signal, async (lock) => {
       const { file, made } = await openMailbox(path, owner)
       try {
-        await appendTo(file, message, signal)
+        await appendTo(file, message, signal, lock)
       } finally {
         await file.close()
       }
@@ -86,8 +88,10 @@ async function openExisting(path: string): Promise<FileHandle> {
   }
 }
 
-async function appendTo(file: FileHandle, message: MboxMessage, signal: AbortSignal): Promise<void> {
+async function appendTo(file: FileHandle, message: MboxMessage, signal: AbortSignal, lock: Lock): Promise<void> {
+  if (lock.unfinished !== undefined) await takeBack(file, lock.unfinished)
   const { size } = await file.stat()
+  await lock.noteStart(size)
   try {
     await file.writeFile((await missingEnd(file, size)) + fromLine(message.reversePath, message.receivedAt))
     for await (const chunk of quotedFromLines(atRest(message.content))) {
@@ -99,6 +103,27 @@ async function appendTo(file: FileHandle, message: MboxMessage, signal: AbortSig
     await file.truncate(size)
     throw error
   }
+}
+
+/** Only what nobody has touched since, and what is no more than one message: the `From ` lines in a message of ours are quoted. */
+async function takeBack(file: FileHandle, { start, size, mtimeMs }: Unfinished): Promise<void> {
+  const now = await file.stat()
+  if (now.size !== size || now.mtimeMs !== mtimeMs || start >= size) return
+  if (await isOneMessage(file, start)) await file.truncate(start)
+}
+
+async function isOneMessage(file: FileHandle, start: number): Promise<boolean> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(7), 0, 7, start)
+  const begin = buffer.toString('latin1', 0, bytesRead).replace(/^\n{1,2}/, '')
+  if (!begin.startsWith('From ') && !'From '.startsWith(begin)) return false
+  let count = 0
+  let line = '\n'
+  for await (const chunk of file.createReadStream({ start, autoClose: false, encoding: 'latin1' })) {
+    const text = line + String(chunk)
+    count += text.split('\nFrom ').length - 1
+    line = text.slice(-'\nFrom'.length)
+  }
+  return count <= 1
 }
 
 /** Somebody before us was broken off, or leaves out the empty line: our `From ` line must begin a message all the same. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
@@ -190,4 +190,25 @@ match from any for domain "sluice.test" action "deliver"
   }
   const copies = (await system.maildir('jane').messages()).map((mail) => mail.field('X-Test-Id') ?? '')
   assert.deepEqual(copies.toSorted(), dying.map((step) => step.replace(' ', '-')).toSorted())
+})
+
+test('a process killed at any step of an mbox delivery: one copy, unless the mailbox was let go of; and it is said', async (t) => {
+  const { system, order, restarted } = await startWorld(
+    t,
+    `action "deliver" mbox userbase <people>
+match from any for domain "sluice.test" action "deliver"
+`,
+  )
+  const dying: readonly DyingStep[] = ['copy begun', 'copy appended', 'outcome unwritten', 'outcome written']
+  for (const step of dying) {
+    await order('delivery', step)
+    const id = await send(system, step.replace(' ', '-'), 'jane@sluice.test')
+    await restarted('delivery')
+    await system.waitForEmptyQueues()
+    assert.equal(told(system, 'may repeat', id), step === 'outcome written' ? 0 : 1, step)
+  }
+  const mailbox = await readFile(join(system.dataFolder, 'mboxes', 'jane'), 'utf8')
+  const copies = (step: DyingStep): number => mailbox.split(`X-Test-Id: ${step.replace(' ', '-')}\n`).length - 1
+  assert.deepEqual(dying.map(copies), [1, 1, 2, 1])
+  assert.equal(mailbox.split('\nFrom ').length, 5, 'and no message that is broken off')
 })
