@@ -95,7 +95,7 @@ function onMany(
   const selection = selectionOf(invocation)
   if (selection === undefined) return withOperations(invocation, one)
   return withOperations(invocation, async (operations) => {
-    if (invocation.options.has('dry-run')) return tellCount(invocation, await operations.count(action, selection))
+    if (invocation.options.has('dry-run')) return tellCount(invocation, (await operations.counts(selection))[action])
     const { done: count, left } = await operations.many(action, selection, operatorName())
     const busy = left === 0 ? '' : `; ${left} left, which a worker has: pause the queue and try again`
     return done(invocation, { done: count, left }, `${plural(count, 'job')} ${doneWords[action]}${busy}`)

@@ -38,7 +38,7 @@ async function sendElsewhere(invocation: Invocation): Promise<number> {
   const selection = selectionOf(invocation)
   if (selection === undefined) return withOperations(invocation, (operations) => each(invocation, operations, given))
   return withOperations(invocation, async (operations) => {
-    if (invocation.options.has('dry-run')) return tellCount(invocation, await operations.count('reroute', selection))
+    if (invocation.options.has('dry-run')) return tellCount(invocation, (await operations.counts(selection)).reroute)
     return tell(invocation, await operations.rerouteMany(given, selection, operatorName()))
   })
 }

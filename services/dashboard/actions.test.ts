@@ -109,6 +109,65 @@ test('where nobody signs in nobody changes a thing', async (t) => {
   assert.deepEqual(done, [])
 })
 
+test('an operator sends a message elsewhere, gives a copy another address, and does things to one copy alone', async (t) => {
+  const { app, done, audit } = await open(t)
+  const olga = await signedIn(app)
+  const page = `/messages/${sampleId}/change`
+  const { body } = await olga.get(page)
+  assert.match(body, /<option>backup &lt;b&gt;<\/option>[^]*<option>joe@example\.net<\/option>/)
+  const send = (what: string, fields: Readonly<Record<string, string>>) =>
+    olga.send(page, `/messages/${sampleId}/${what}`, fields)
+  const reply = await send('reroute', { to: ' smtp://mx.test ', action: '', recipient: '' })
+  assert.deepEqual([reply.statusCode, reply.headers.location], [303, `/messages/${sampleId}?done=reroute`])
+  await send('reroute', { to: '', action: 'out', recipient: 'joe@example.net' })
+  await send('reroute', { undo: 'yes' })
+  await send('readdress', { from: 'joe@example.net', to: 'jim@example.net' })
+  await send('hold', { recipient: 'joe@example.net' })
+  assert.equal((await send('readdress', { from: 'joe@example.net', to: '' })).statusCode, 409)
+  const by = 'olga (dashboard)'
+  assert.deepEqual(done, [
+    `reroute ${sampleId} smtp://mx.test ${by}`,
+    `reroute ${sampleId} out ${by} for joe@example.net`,
+    `reroute ${sampleId} undo ${by}`,
+    `readdress ${sampleId} joe@example.net jim@example.net ${by}`,
+    `hold ${sampleId} ${by} for joe@example.net`,
+  ])
+  const [refused, , , first] = await audit.last(5)
+  assert.deepEqual([refused?.action, refused?.outcome], ['readdress message', 'refused'])
+  assert.deepEqual([first?.by, first?.action, first?.outcome], ['olga', 'reroute message', 'done'])
+})
+
+test('what is done to many is told with its number first, and done to no other', async (t) => {
+  const { app, done, audit } = await open(t)
+  const olga = await signedIn(app)
+  for (const [page, told] of [
+    ['/destinations/smtp%3A%2F%2Fmx.test%3A25', 'destination smtp://mx.test:25'],
+    ['/tags/Bulk', 'tag Bulk'],
+  ] as const) {
+    const { body } = await olga.get(page)
+    assert.match(body, /This will reroute 1 message, 37 jobs,/)
+    assert.match(body, /This holds 30 messages, 35 jobs[^]*This releases nothing/)
+    assert.doesNotMatch(body, /\/release"/)
+    const reply = await olga.send(page, `${page}/reroute`, { to: 'smtp://mx.test' })
+    assert.deepEqual([reply.statusCode, reply.headers.location], [303, `${page}?done=reroute`])
+    assert.equal((await olga.send(page, `${page}/hold`)).statusCode, 303)
+    const [kind, name] = told.split(' ')
+    assert.deepEqual(done.splice(0), [
+      `reroute ${kind} ${name} smtp://mx.test olga (dashboard)`,
+      `hold ${kind} ${name} olga (dashboard)`,
+    ])
+    const [last] = await audit.last(1)
+    assert.deepEqual([last?.action, last?.about], ['hold, by destination or tag', told])
+  }
+  const rita = await signedIn(app, 'rita', 'glass')
+  const { body } = await rita.get('/tags/Bulk')
+  assert.match(body, /This will reroute 1 message/)
+  assert.doesNotMatch(body, /action="\/tags/)
+  assert.equal((await rita.post('/tags/Bulk/reroute', { token: tokenIn(body), to: 'smtp://x' })).statusCode, 403)
+  assert.equal((await rita.get(`/messages/${sampleId}/change`)).statusCode, 303)
+  assert.deepEqual(done, [])
+})
+
 test('a page offers what can be done as things are', async (t) => {
   const offered = async (jobs: Parameters<typeof sampleJob>[0][], url: string) => {
     const message = sampleMessage({ jobs: { kind: 'seen', value: jobs.map((job) => sampleJob(job)) } })
@@ -118,13 +177,19 @@ test('a page offers what can be done as things are', async (t) => {
     return [...buttons].map((match) => match[1])
   }
   const url = `/messages/${sampleId}`
-  assert.deepEqual(await offered([{ state: 'delayed' }], url), ['Preview', 'Try now', 'Hold', 'Remove…'])
-  assert.deepEqual(await offered([{ state: 'waiting' }], url), ['Preview', 'Hold', 'Remove…'])
-  assert.deepEqual(await offered([{ state: 'held', reason: 'held by ada' }], url), ['Preview', 'Release', 'Remove…'])
+  assert.deepEqual(await offered([{ state: 'delayed' }], url), ['Preview', 'Try now', 'Hold', 'Change…', 'Remove…'])
+  assert.deepEqual(await offered([{ state: 'waiting' }], url), ['Preview', 'Hold', 'Change…', 'Remove…'])
+  assert.deepEqual(await offered([{ state: 'held', reason: 'held by ada' }], url), [
+    'Preview',
+    'Release',
+    'Change…',
+    'Remove…',
+  ])
   assert.deepEqual(await offered([{ state: 'held', quarantine: 'virus' }], url), [
     'Preview',
     'Release…',
     'Block sender',
+    'Change…',
     'Remove…',
   ])
   assert.deepEqual(await offered([{ state: 'done' }], url), [])

@@ -4,12 +4,15 @@ import type { Audit } from '../../shared/audit.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
-import type { ManyAction, Selection } from '../../shared/operate/many.ts'
+import type { ManyAction, ManyDone, Selection } from '../../shared/operate/many.ts'
 import { OperationError } from '../../shared/operate/operation-error.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
+import type { GivenOrder } from '../../shared/operate/relay-order.ts'
 import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
 import { plural } from '../../shared/report/units.ts'
 import type { Access } from './access.ts'
+import { givenByForm } from './action-fields.ts'
+import type { Fields, Given } from './action-fields.ts'
 import { actionFailedPage } from './pages/error-page.ts'
 import type { Page } from './pages/layout.ts'
 import { staleFormPage } from './pages/sign-in-page.ts'
@@ -20,9 +23,19 @@ export interface Action<Target> {
   readonly path: string
   /** As the audit log says it. */
   readonly name: string
+  /** What it may be told besides. */
+  readonly fields?: Fields
   /** @returns what came of it, one sentence. @throws OperationError */
-  run(target: Target, by: string): Promise<string>
+  run(target: Target, by: string, given: Given): Promise<string>
 }
+
+const recipient = { type: 'string', description: 'The copy of one recipient alone, by his address.' } as const
+const dryRun = { type: 'boolean', description: 'Tells how many there are, and changes nothing.' } as const
+const way = {
+  to: { type: 'string', description: 'A relay host as in smtpd.conf: smtp+tls://label@mx.example.org:587.' },
+  action: { type: 'string', description: 'A relay action of smtpd.conf, in place of `to`.' },
+  undo: { type: 'boolean', description: 'Where the rules say, again, in place of `to`.' },
+} as const
 
 export function queueActions(operations: Operations): readonly Action<string>[] {
   return [
@@ -60,12 +73,14 @@ export function messageActions(operations: Operations): readonly Action<MessageI
     {
       path: 'hold',
       name: 'hold message',
-      run: async (id, by) => `held in ${(await operations.hold(id, by)).join(', ')}`,
+      fields: { recipient },
+      run: async (id, by, given) => `held in ${(await operations.hold(id, by, given['recipient'])).join(', ')}`,
     },
     {
       path: 'release',
       name: 'release message',
-      run: async (id, by) => `back in ${(await operations.release(id, by)).join(', ')}`,
+      fields: { recipient },
+      run: async (id, by, given) => `back in ${(await operations.release(id, by, given['recipient'])).join(', ')}`,
     },
     {
       path: 'release-ham',
@@ -76,12 +91,34 @@ export function messageActions(operations: Operations): readonly Action<MessageI
     {
       path: 'remove',
       name: 'remove message',
-      run: async (id, by) => `removed for ${plural(await operations.remove(id, by), 'recipient')}`,
+      fields: { recipient },
+      run: async (id, by, given) =>
+        `removed for ${plural(await operations.remove(id, by, given['recipient']), 'recipient')}`,
     },
     {
       path: 'expire',
       name: 'return message to its sender',
-      run: async (id, by) => `returned for ${plural(await operations.expire(id, by), 'recipient')}`,
+      fields: { recipient },
+      run: async (id, by, given) =>
+        `returned for ${plural(await operations.expire(id, by, given['recipient']), 'recipient')}`,
+    },
+    {
+      path: 'reroute',
+      name: 'reroute message',
+      fields: { ...way, recipient },
+      run: async (id, by, given) => rerouted(await operations.reroute(id, orderOf(given), by, given['recipient'])),
+    },
+    {
+      path: 'readdress',
+      name: 'readdress message',
+      fields: {
+        from: { type: 'string', description: 'The recipient whose copy it is.' },
+        to: { type: 'string', description: 'The address it goes to from now on.' },
+      },
+      run: async (id, by, { from, to }) => {
+        if (from === undefined || to === undefined) throw new OperationError('it needs `from` and `to`, two addresses')
+        return `the copy for ${from} goes to ${await operations.readdress(id, { from, to }, by)}`
+      },
     },
   ]
 }
@@ -95,14 +132,40 @@ const manyNames: readonly (readonly [action: ManyAction, name: string, done: str
 
 /** For all that is on its way to a destination, or carries a tag. */
 export function manyActions(operations: Operations): readonly Action<Selection>[] {
-  return manyNames.map(([action, name, done]) => ({
+  const count = async (action: ManyAction | 'reroute', selection: Selection): Promise<string> => {
+    const { jobs, messages } = (await operations.counts(selection))[action]
+    return `${plural(jobs, 'job')} of ${plural(messages, 'message')}; nothing is changed`
+  }
+  const plain = manyNames.map(([action, name, done]): Action<Selection> => ({
     path: action,
     name: `${name}, by destination or tag`,
-    run: async (selection, by) => {
-      const { done: count, left } = await operations.many(action, selection, by)
-      return `${plural(count, 'job')} ${done}${left === 0 ? '' : `, ${left} left: a worker has them`}`
+    fields: { dryRun },
+    run: async (selection, by, given) => {
+      if (given['dryRun'] !== undefined) return count(action, selection)
+      const { done: jobs, left } = await operations.many(action, selection, by)
+      return `${plural(jobs, 'job')} ${done}${left === 0 ? '' : `, ${left} left: a worker has them`}`
     },
   }))
+  return [
+    ...plain,
+    {
+      path: 'reroute',
+      name: 'reroute, by destination or tag',
+      fields: { ...way, dryRun },
+      run: async (selection, by, given) =>
+        given['dryRun'] === undefined
+          ? rerouted(await operations.rerouteMany(orderOf(given), selection, by))
+          : count('reroute', selection),
+    },
+  ]
+}
+
+function orderOf({ to, action, undo }: Given): GivenOrder {
+  return { to, action, undo: undo !== undefined }
+}
+
+function rerouted({ done, left }: ManyDone): string {
+  return `${plural(done, 'job')} rerouted${left === 0 ? '' : `, ${left} at work just now: they follow after that`}`
 }
 
 export interface ActionParts {
@@ -135,6 +198,27 @@ export function addActions(app: FastifyInstance, parts: ActionParts): void {
       return act(parts, { request, reply, page: `/messages/${id}`, about: id, action, target: id })
     })
   }
+  for (const [path, selection] of selections) {
+    for (const action of manyActions(parts.operations)) {
+      app.post(`/${path}/:name/${action.path}`, (request, reply) => {
+        const { name } = request.params as { readonly name: string }
+        const target = selection(name)
+        const page = `/${path}/${encodeURIComponent(name)}`
+        return act(parts, { request, reply, page, about: describeSelection(target), action, target })
+      })
+    }
+  }
+}
+
+/** What many are chosen by, under the first part of its path. */
+export const selections: readonly (readonly [path: 'destinations' | 'tags', selection: (name: string) => Selection])[] =
+  [
+    ['destinations', (destination) => ({ kind: 'destination', destination })],
+    ['tags', (tag) => ({ kind: 'tag', tag })],
+  ]
+
+export function describeSelection(selection: Selection): string {
+  return selection.kind === 'tag' ? `tag ${selection.tag}` : `destination ${selection.destination}`
 }
 
 interface Asked<Target> {
@@ -159,7 +243,7 @@ async function act<Target>(parts: ActionParts, asked: Asked<Target>): Promise<Fa
   }
   if (!visitor.acts) return refuse(403, 'you may look here, and not change anything')
   try {
-    const detail = await action.run(target, `${visitor.name} (dashboard)`)
+    const detail = await action.run(target, `${visitor.name} (dashboard)`, givenByForm(request, action.fields))
     record(parts, asked, { visitor, outcome: 'done', detail })
     return reply.redirect(`${page}?done=${action.path}`, 303)
   } catch (error) {

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 
 import type { Scope } from '../../shared/config/api-tokens.ts'
+import type { Fields } from './action-fields.ts'
 import type { Schema } from './api-schemas.ts'
 import type { Visitor } from './visitor.ts'
 
@@ -14,6 +15,8 @@ export interface ApiRoute {
   readonly query?: Readonly<Record<string, Schema>>
   /** It is asked about a message, which is sent along (message/rfc822). */
   readonly takesMail?: true
+  /** What may be sent along, as JSON. */
+  readonly fields?: Fields
   readonly answer: Schema
   /** @throws ApiError */
   run(request: FastifyRequest, caller: Visitor): Promise<unknown>

@@ -26,10 +26,10 @@ const operators = { ada: `admin:${shaCrypt('notes', '$6$rounds=1000$abcdefgh')}`
 
 const changes = [
   ...['pause', 'resume', 'schedule'].map((what) => `/api/v1/queues/relay/${what}`),
-  ...['schedule', 'hold', 'release', 'release-ham', 'block', 'remove', 'expire'].map(
+  ...['schedule', 'hold', 'release', 'release-ham', 'block', 'remove', 'expire', 'reroute'].map(
     (what) => `/api/v1/messages/${sampleId}/${what}`,
   ),
-  ...['schedule', 'hold', 'release', 'expire'].flatMap((what) => [
+  ...['schedule', 'hold', 'release', 'expire', 'reroute'].flatMap((what) => [
     `/api/v1/destinations/far.test/${what}`,
     `/api/v1/tags/Bulk/${what}`,
   ]),
@@ -83,14 +83,14 @@ test('a program acts by its scopes, and the audit log has its name', async (t) =
   const { ask, done, audit } = await open(t, ['queues', 'messages'])
   for (const url of changes) assert.match((await ask('POST', url)).json<{ done: string }>().done, /./, url)
   assert.equal(done.length, changes.length)
-  assert.equal(done.at(-1), 'expire tag Bulk token ci (API)')
+  assert.equal(done.at(-1), 'reroute tag Bulk nowhere token ci (API)')
   assert.ok(done.includes(`expire ${sampleId} token ci (API)`))
   assert.ok(done.includes('hold destination far.test token ci (API)'))
   for (const url of questions.slice(0, -1)) assert.equal((await ask('GET', url)).statusCode, 403, url)
   const [last] = await audit.last(1)
   assert.deepEqual(
     [last?.by, last?.action, last?.about, last?.outcome],
-    ['token ci', 'return to their senders, by destination or tag', 'tag Bulk', 'done'],
+    ['token ci', 'reroute, by destination or tag', 'tag Bulk', 'done'],
   )
 })
 
@@ -125,6 +125,47 @@ test('a program may send JSON along, or nothing', async (t) => {
     assert.equal(reply.statusCode, 200, payload)
   }
   assert.equal(done.length, 3)
+})
+
+test('a program says where to in JSON, and what is not understood is refused, not passed over', async (t) => {
+  const { app, token, done } = await open(t, ['messages'])
+  const post = async (url: string, payload: string): Promise<unknown> => {
+    const headers = { host: 'localhost', authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+    const reply = await app.inject({ method: 'POST', url: `/api/v1/${url}`, headers, payload })
+    return [reply.statusCode, Object.values(reply.json<Record<string, unknown>>())[0]]
+  }
+  const message = `messages/${sampleId}`
+  const to = '{"to":"smtp://mx.test","recipient":"joe@example.net"}'
+  assert.deepEqual(await post(`${message}/reroute`, to), [200, '1 job rerouted'])
+  assert.deepEqual(await post(`${message}/reroute`, '{"undo":true}'), [200, '1 job rerouted'])
+  const dry = '{"action":"backup","dryRun":true}'
+  assert.deepEqual(await post('destinations/far.test/reroute', dry), [200, '37 jobs of 1 message; nothing is changed'])
+  assert.deepEqual(await post('destinations/far.test/reroute', dry.replace('true', 'false')), [
+    200,
+    '2 jobs rerouted, 1 at work just now: they follow after that',
+  ])
+  const address = '{"from":"joe@example.net","to":"jim@example.net"}'
+  assert.deepEqual(await post(`${message}/readdress`, address), [
+    200,
+    'the copy for joe@example.net goes to jim@example.net',
+  ])
+  const did = done.splice(0)
+  assert.equal(did.length, 4)
+  assert.equal(did[0], `reroute ${sampleId} smtp://mx.test token ci (API) for joe@example.net`)
+  for (const [url, payload, code, error] of [
+    [`${message}/reroute`, 'not JSON', 400, /no JSON/],
+    [`${message}/reroute`, '[]', 400, /JSON object/],
+    [`${message}/reroute`, '{"host":"x"}', 400, /'host' is not known here; there are: to, action, undo, recipient/],
+    [`${message}/reroute`, '{"undo":"yes"}', 400, /'undo' is to be a boolean/],
+    [`${message}/reroute`, '{"__proto__":"x"}', 400, /is not known here/],
+    [`${message}/readdress`, '{"to":"jim@example.net"}', 409, /`from` and `to`/],
+    ['tags/Bulk/hold', '{"recipient":"x"}', 400, /there are: dryRun/],
+  ] as const) {
+    const [status, text] = (await post(url, payload)) as [number, string]
+    assert.equal(status, code, payload)
+    assert.match(text, error)
+  }
+  assert.deepEqual(done, [])
 })
 
 test('a program teaches by the messages it sends along, and what it may not teach is told', async (t) => {
@@ -210,7 +251,12 @@ test('what cannot be done is told with its reason and a code', async (t) => {
 interface Document {
   readonly openapi: string
   readonly paths: Readonly<
-    Record<string, Readonly<Record<string, { operationId: string; responses: Readonly<Record<string, unknown>> }>>>
+    Record<
+      string,
+      Readonly<
+        Record<string, { operationId: string; requestBody?: unknown; responses: Readonly<Record<string, unknown>> }>
+      >
+    >
   >
 }
 
@@ -223,7 +269,7 @@ test('the OpenAPI document describes each route, and no other', async (t) => {
   )
   const routes = routesOf(app).filter((one) => one.includes('/api/v1/') && !one.endsWith('openapi.json'))
   assert.deepEqual(described.toSorted(), routes.toSorted())
-  assert.equal(routes.length, 28)
+  assert.equal(routes.length, 32)
   for (const route of routes) {
     const [method = '', path = ''] = route.split(' ')
     const url = path.replace('{name}', 'relay').replace('{id}', sampleId)
@@ -231,9 +277,13 @@ test('the OpenAPI document describes each route, and no other', async (t) => {
   }
   const operations = Object.values(paths).flatMap((one) => Object.values(one))
   assert.equal(new Set(operations.map((one) => one.operationId)).size, routes.length)
-  for (const { operationId, responses } of operations) {
+  for (const { operationId, responses, requestBody } of operations) {
     const ofMail = operationId.startsWith('postLearn') ? ['415'] : []
-    assert.deepEqual(Object.keys(responses), ['200', '401', '403', '404', '409', ...ofMail, '503'], operationId)
+    const isPlain = /^postMessages.*(Schedule|ham|Block)$/.test(operationId)
+    const ofFields = /^post(Messages|Destinations|Tags)/.test(operationId) && !isPlain ? ['400'] : []
+    const codes = ['200', ...ofFields, '401', '403', '404', '409', ...ofMail, '503']
+    assert.deepEqual(Object.keys(responses), codes, operationId)
+    assert.equal(requestBody !== undefined, ofFields.length + ofMail.length > 0, operationId)
   }
 })
 

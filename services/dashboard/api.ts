@@ -4,13 +4,14 @@ import type { Audit } from '../../shared/audit.ts'
 import type { Teacher } from '../../shared/classifier/teacher.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
-import type { Selection } from '../../shared/operate/many.ts'
 import { OperationError } from '../../shared/operate/operation-error.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
 import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
 import type { Seen } from '../../shared/report/views.ts'
 import type { Access } from './access.ts'
-import { manyActions, messageActions, queueActions } from './actions.ts'
+import { FieldsError, givenByJson } from './action-fields.ts'
+import type { Fields, Given } from './action-fields.ts'
+import { describeSelection, manyActions, messageActions, queueActions, selections } from './actions.ts'
 import type { Action } from './actions.ts'
 import type { ApiRoute } from './api-route.ts'
 import { schemas } from './api-schemas.ts'
@@ -33,7 +34,7 @@ export interface ApiParts {
 /** The answer is an error that its asker can understand. */
 class ApiError extends Error {
   override readonly name = 'ApiError'
-  readonly code: 403 | 404 | 409 | 415 | 503
+  readonly code: 400 | 403 | 404 | 409 | 415 | 503
 
   constructor(code: ApiError['code'], message: string, options?: ErrorOptions) {
     super(message, options)
@@ -186,6 +187,7 @@ function messageRoutes(parts: ApiParts): readonly ApiRoute[] {
     path: `/api/v1/messages/:id/${action.path}`,
     scope: 'messages',
     summary: action.name,
+    ...(action.fields === undefined ? {} : { fields: action.fields }),
     answer: schemas.done,
     run: async (request, caller) => {
       const id = messageId(request)
@@ -195,21 +197,17 @@ function messageRoutes(parts: ApiParts): readonly ApiRoute[] {
 }
 
 function manyRoutes(parts: ApiParts): readonly ApiRoute[] {
-  const kinds: readonly (readonly [path: string, selection: (name: string) => Selection])[] = [
-    ['destinations', (destination) => ({ kind: 'destination', destination })],
-    ['tags', (tag) => ({ kind: 'tag', tag })],
-  ]
-  return kinds.flatMap(([path, selection]) =>
+  return selections.flatMap(([path, selection]) =>
     manyActions(parts.operations).map((action) => ({
       method: 'POST',
       path: `/api/v1/${path}/:name/${action.path}`,
       scope: 'messages',
       summary: action.name,
+      ...(action.fields === undefined ? {} : { fields: action.fields }),
       answer: schemas.done,
       run: async (request, caller) => {
         const target = selection(parameter(request, 'name'))
-        const about = target.kind === 'tag' ? `tag ${target.tag}` : `destination ${target.destination}`
-        return act(parts, { request, caller, action, target, about })
+        return act(parts, { request, caller, action, target, about: describeSelection(target) })
       },
     })),
   )
@@ -242,6 +240,7 @@ interface Asked<Target> {
 async function act<Target>({ access, audit }: ApiParts, asked: Asked<Target>): Promise<{ readonly done: string }> {
   const { request, caller, action, target, about } = asked
   const { name: by = 'unknown' } = caller
+  const given = givenOr400(request, action.fields)
   const record = (outcome: 'done' | 'refused', detail: string): void =>
     audit.record({
       by,
@@ -252,7 +251,7 @@ async function act<Target>({ access, audit }: ApiParts, asked: Asked<Target>): P
       detail,
     })
   try {
-    const done = await action.run(target, `${by} (API)`)
+    const done = await action.run(target, `${by} (API)`, given)
     record('done', done)
     return { done }
   } catch (error) {
@@ -260,6 +259,15 @@ async function act<Target>({ access, audit }: ApiParts, asked: Asked<Target>): P
     record('refused', isTold ? error.message : 'it failed; the log says why')
     if (!isTold) throw error
     throw new ApiError(error instanceof OperationError ? 409 : 503, error.message, { cause: error })
+  }
+}
+
+function givenOr400(request: FastifyRequest, fields: Fields | undefined): Given {
+  try {
+    return givenByJson(request, fields)
+  } catch (error) {
+    if (error instanceof FieldsError) throw new ApiError(400, error.message, { cause: error })
+    throw error
   }
 }
 

@@ -9,10 +9,11 @@ import { isAtLeast } from '../../shared/config/operators.ts'
 import type { Logger } from '../../shared/log.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
+import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
 import { LateError } from '../../shared/deadline.ts'
 import { addAccess, assetRoutes, linkRoute } from './access.ts'
 import type { Access, AccessParts } from './access.ts'
-import { addActions } from './actions.ts'
+import { addActions, describeSelection, selections } from './actions.ts'
 import { addApi } from './api.ts'
 import type { Assets } from './assets.ts'
 import { parseQuestion } from './explain-question.ts'
@@ -20,6 +21,8 @@ import { addHealth } from './health.ts'
 import { createLiveTicks } from './live-ticks.ts'
 import { addMetrics } from './metrics-app.ts'
 import { confirmPage } from './pages/action-bar.ts'
+import { changePage } from './pages/change-page.ts'
+import { selectionPage } from './pages/selection-page.ts'
 import { errorPage } from './pages/error-page.ts'
 import { destinationsPage } from './pages/destinations-page.ts'
 import { heldPage, previewPage } from './pages/held-page.ts'
@@ -84,6 +87,7 @@ export function createApp(parts: AppParts): FastifyInstance {
   addMachineRoutes(app, parts, access)
   addPages(app, parts, { access, show })
   addConfirmations(app, parts, { access, show })
+  addChanges(app, parts, { access, show })
   addPreview(app, parts, { access, show })
   addSystemPage(app, parts, { access, show })
   addActions(app, { operations: parts.operations, access, audit: parts.access.audit, clock: parts.clock, show })
@@ -125,13 +129,13 @@ function pageSender(access: Access): Show {
   }
 }
 
-/** Forms of pages. What a program sends along as JSON is not looked at: all that the API is asked stands in the path. */
+/** Forms of pages. What a program sends along as JSON is read by the actions that take some. */
 function addFormParser(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) => {
     done(null, new URLSearchParams(String(body)))
   })
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, _body, done) => done(null))
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => done(null, body))
 }
 
 function addErrorPages(app: FastifyInstance, { clock, log }: AppParts, show: Show): void {
@@ -225,6 +229,40 @@ function addConfirmations(app: FastifyInstance, { source, clock }: AppParts, { a
       return show(request, reply, confirmPage(message, kind, visitor, clock.now()))
     })
   }
+}
+
+/** What can be done to many, with the numbers first, and to where a message goes. */
+function addChanges(app: FastifyInstance, { source, operations, clock }: AppParts, { access, show }: Shown): void {
+  for (const [path, selection] of selections) {
+    app.get(`/${path}/:name`, async (request, reply) => {
+      const name = parameter(request, 'name')
+      const target = selection(name)
+      const counts = await operations.counts(target).catch((error: unknown) => {
+        if (error instanceof QueueUnavailableError) return error
+        throw error
+      })
+      if (counts instanceof QueueUnavailableError)
+        return show(request, reply.code(503), errorPage('Redis is away', counts.message, clock.now()))
+      const look = {
+        path: `/${path}/${encodeURIComponent(name)}`,
+        name: describeSelection(target),
+        counts,
+        actions: source.relayActions(),
+        visitor: access.visitor(request) ?? anybody,
+        done: queryText(request, 'done'),
+      }
+      return show(request, reply, selectionPage(look, clock.now()))
+    })
+  }
+
+  app.get('/messages/:id/change', async (request, reply) => {
+    const id = parameter(request, 'id')
+    const visitor = access.visitor(request) ?? anybody
+    const message = isMessageId(id) ? await source.message(id) : undefined
+    if (message === undefined) return show(request, reply.code(404), messageNotFoundPage(id, clock.now()))
+    if (!visitor.acts) return reply.redirect(`/messages/${id}`, 303)
+    return show(request, reply, changePage(message, source.relayActions(), visitor, clock.now()))
+  })
 }
 
 /** What others wrote is read by operators only, and it is kept who did. */

@@ -1,3 +1,5 @@
+import { schemaOf } from './action-fields.ts'
+import type { Fields } from './action-fields.ts'
 import type { ApiRoute } from './api-route.ts'
 import { schemas } from './api-schemas.ts'
 import type { Schema } from './api-schemas.ts'
@@ -32,6 +34,10 @@ const mailBody = {
   content: { 'message/rfc822': { schema: { type: 'string' } } },
 }
 
+function jsonBody(fields: Fields): object {
+  return { required: false, content: { 'application/json': { schema: schemaOf(fields) } } }
+}
+
 function operation(route: ApiRoute): object {
   const told = Object.entries(errors).map(([code, description]) => [code, answer(description, schemas.error)])
   return {
@@ -39,9 +45,11 @@ function operation(route: ApiRoute): object {
     operationId: operationId(route),
     description: `Scope ${route.scope}.`,
     ...(route.takesMail === true ? { requestBody: mailBody } : {}),
+    ...(route.fields === undefined ? {} : { requestBody: jsonBody(route.fields) }),
     parameters: [...pathParameters(route.path), ...queryParameters(route.query ?? {})],
     responses: {
       200: answer('As asked', route.answer),
+      ...(route.fields === undefined ? {} : { 400: answer('What came along is not understood', schemas.error) }),
       ...(route.takesMail === true ? { 415: answer('No message came along', schemas.error) } : {}),
       ...Object.fromEntries(told),
     },

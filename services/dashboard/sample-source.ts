@@ -94,6 +94,7 @@ export function sampleSource(parts: {
       at: sampleAt,
       seen: { kind: 'seen', value: { destinations: destinationsOf(jobs), cut: false } },
     }),
+    relayActions: () => ['out', 'backup <b>'],
     rules: () => [
       { text: 'match from any for local action "scan"', at: { file: '/etc/smtpd.conf', line: 7, column: 1 } },
     ],

@@ -19,6 +19,8 @@ export interface Source {
   destinations(): Promise<{ readonly at: number; readonly seen: Seen<Destinations> }>
   /** Those in force, in order. */
   rules(): readonly Pick<Rule, 'at' | 'text'>[]
+  /** Names of the actions that relay to another host. */
+  relayActions(): readonly string[]
   /** Why a recipient goes where it goes, line by line. @throws TableError when a table cannot be asked */
   explain(question: ExplainQuestion): Promise<string>
   health(): Promise<Health>

@@ -12,6 +12,7 @@ import type { ReadableQueues } from '../../shared/report/read-queues.ts'
 import { withTimeLimit } from '../../shared/deadline.ts'
 import { formatDuration, formatSize, plural } from '../../shared/report/units.ts'
 import type { JobView, Seen } from '../../shared/report/views.ts'
+import { relayActions } from '../../shared/operate/relay-order.ts'
 import { explain, renderExplanation } from '../../shared/routing/explain.ts'
 import { localAddresses } from '../../shared/system.ts'
 import { previewOf } from './preview.ts'
@@ -101,6 +102,7 @@ export function createSource(parts: SourceParts): Source {
     destinations: async () => ({ seen: await asked(readDestinations(queues, lookedAt)), at: clock.now() }),
 
     rules: () => parts.configuration.rules,
+    relayActions: () => relayActions(parts.configuration),
 
     async explain({ recipient, transaction }) {
       const { configuration } = parts

@@ -104,8 +104,8 @@ function sampleOperations(done: string[]): Operations {
     scheduleAll: async () => done.push('schedule all'),
     scheduleQueue: async (queue) => done.push(`schedule ${queue}`),
     scheduleMessage: async (id, by) => done.push(`schedule ${id} ${by}`),
-    async hold(id, by) {
-      done.push(`hold ${id} ${by}`)
+    async hold(id, by, recipient) {
+      done.push(`hold ${id} ${by}${recipient === undefined ? '' : ` for ${recipient}`}`)
       return ['relay']
     },
     async release(id, by) {
@@ -135,7 +135,13 @@ function sampleOperations(done: string[]): Operations {
       done.push(`reroute ${selection.kind} ${name} ${describeGiven(given)} ${by}`)
       return { done: 2, left: 1 }
     },
-    count: async () => ({ jobs: 37, messages: 30 }),
+    counts: async () => ({
+      schedule: { jobs: 9, messages: 8 },
+      hold: { jobs: 35, messages: 30 },
+      release: { jobs: 0, messages: 0 },
+      expire: { jobs: 36, messages: 31 },
+      reroute: { jobs: 37, messages: 1 },
+    }),
     async many(action, selection, by) {
       const name = selection.kind === 'tag' ? selection.tag : selection.destination
       done.push(`${action} ${selection.kind} ${name} ${by}`)
@@ -226,7 +232,7 @@ export function failingOperations(failure: Error): Operations {
     reroute: fail,
     readdress: fail,
     rerouteMany: fail,
-    count: fail,
+    counts: fail,
     setPaused: fail,
   }
 }

@@ -64,14 +64,24 @@ export async function rerouteMany(
   return rerouteJobs(parts, await selected(parts.queues, selection, 'reroute'), order, by)
 }
 
-/** Of the jobs that would be chosen now. */
+/** Of the jobs that each would choose now, by one look through the queues. */
 export async function countMany(
   queues: Queues,
-  action: ManyAction | 'reroute',
   selection: Selection,
-): Promise<ManyCount> {
-  const jobs = await selected(queues, selection, action)
-  return { jobs: jobs.length, messages: new Set(jobs.map(({ data }) => data.id)).size }
+): Promise<Readonly<Record<ManyAction | 'reroute', ManyCount>>> {
+  const jobs = await chosen(queues, placesOf(queues, 'reroute'), (job) => isOf(job, selection))
+  const count = (action: ManyAction | 'reroute'): ManyCount => {
+    const places = new Set(placesOf(queues, action).map(({ queue, state }) => `${queue} ${state}`))
+    const own = jobs.filter((job) => places.has(`${job.queue} ${job.state}`) && mayChoose(job, action))
+    return { jobs: own.length, messages: new Set(own.map(({ data }) => data.id)).size }
+  }
+  return {
+    schedule: count('schedule'),
+    hold: count('hold'),
+    release: count('release'),
+    expire: count('expire'),
+    reroute: count('reroute'),
+  }
 }
 
 const actions: Readonly<
@@ -146,17 +156,24 @@ export async function returnJob(parts: JobOperationParts, job: JobSummary, by: s
 
 const pageJobs = 500
 
-async function selected(
+function selected(
   queues: Queues,
   selection: Selection,
   action: ManyAction | 'reroute',
 ): Promise<readonly JobSummary[]> {
+  return chosen(queues, placesOf(queues, action), (job) => isOf(job, selection) && mayChoose(job, action))
+}
+
+async function chosen(
+  queues: Queues,
+  places: readonly Place[],
+  wanted: (job: JobSummary) => boolean,
+): Promise<readonly JobSummary[]> {
   const found = new Map<string, JobSummary>()
-  for (const { queue, state } of placesOf(queues, action)) {
+  for (const { queue, state } of places) {
     for (let start = 0; ; start += pageJobs) {
       const page = await queues.list(queue, [state], start, start + pageJobs - 1)
-      for (const job of page)
-        if (isOf(job, selection) && mayChoose(job, action)) found.set(`${queue} ${job.jobId}`, job)
+      for (const job of page) if (wanted(job)) found.set(`${queue} ${job.jobId}`, job)
       if (page.length < pageJobs) break
     }
   }
@@ -168,11 +185,13 @@ function mayChoose(job: JobSummary, action: ManyAction | 'reroute'): boolean {
   return action === 'hold' || !isQuarantined(job)
 }
 
+interface Place {
+  readonly queue: string
+  readonly state: JobState
+}
+
 /** Where jobs lie that something can be done to. */
-function placesOf(
-  queues: Queues,
-  action: ManyAction | 'reroute',
-): readonly { readonly queue: string; readonly state: JobState }[] {
+function placesOf(queues: Queues, action: ManyAction | 'reroute'): readonly Place[] {
   const work = workQueues(queues)
   const delayed = work.map((queue) => ({ queue, state: 'delayed' as const }))
   const waiting = work.map((queue) => ({ queue, state: 'waiting' as const }))

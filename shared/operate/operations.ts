@@ -55,8 +55,8 @@ export interface Operations {
   readdress(id: MessageId, change: Readdressing, by: string): Promise<Mailbox>
   many(action: ManyAction, selection: Selection, by: string): Promise<ManyDone>
   rerouteMany(given: GivenOrder, selection: Selection, by: string): Promise<ManyDone>
-  /** What `many` or `rerouteMany` would be done to. */
-  count(action: ManyAction | 'reroute', selection: Selection): Promise<ManyCount>
+  /** What `many` and `rerouteMany` would be done to. */
+  counts(selection: Selection): Promise<Readonly<Record<ManyAction | 'reroute', ManyCount>>>
   /** @throws OperationError when there is no such queue */
   setPaused(queue: string, paused: boolean): Promise<void>
 }
@@ -98,7 +98,7 @@ export function createOperations(parts: OperationParts): Operations {
     readdress: (id, change, by) => readdress(parts, id, change, by),
     many: (action, selection, by) => doToMany(parts, action, selection, by),
     rerouteMany: async (given, selection, by) => rerouteMany(parts, await readOrder(parts, given), selection, by),
-    count: (action, selection) => countMany(queues, action, selection),
+    counts: (selection) => countMany(queues, selection),
     async setPaused(queue, paused) {
       const name = knownQueue(queues, queue)
       await (paused ? queues.pause(name) : queues.resume(name))

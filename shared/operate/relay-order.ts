@@ -31,6 +31,16 @@ export async function readOrder(parts: OrderParts, given: GivenOrder): Promise<R
   return action === undefined ? undefined : actionOrder(parts, action)
 }
 
+/** Those that relay to another host, not to a queue of this one. */
+export function relayActions({ actions, pipeline }: OrderParts['configuration']): readonly string[] {
+  const relays = [...actions.values()].filter((action) => {
+    if (action.kind !== 'relay') return false
+    const [host] = action.host?.source.kind === 'inline' ? (action.host.source.list ?? []) : []
+    return host === undefined || queueOfRelay(pipeline.queues, host) === undefined
+  })
+  return relays.map(({ name }) => name)
+}
+
 export function describeOrder(order: RelayOrder): string {
   return order.kind === 'host' ? order.url : `action "${order.name}"`
 }
@@ -65,14 +75,9 @@ async function hasLogin(parts: OrderParts, label: string): Promise<boolean> {
 }
 
 function actionOrder({ configuration }: OrderParts, name: string): RelayOrder {
-  const { actions, pipeline } = configuration
-  const relays = [...actions.values()].filter((action) => {
-    if (action.kind !== 'relay') return false
-    const [host] = action.host?.source.kind === 'inline' ? (action.host.source.list ?? []) : []
-    return host === undefined || queueOfRelay(pipeline.queues, host) === undefined
-  })
-  if (relays.some((action) => action.name === name)) return { kind: 'action', name }
-  const there = relays.map((action) => `"${action.name}"`).join(', ')
+  const relays = relayActions(configuration)
+  if (relays.includes(name)) return { kind: 'action', name }
+  const there = relays.map((one) => `"${one}"`).join(', ')
   throw new OperationError(
     `there is no action "${name}" that relays to another host; there ${there === '' ? 'is none' : `are: ${there}`}`,
   )

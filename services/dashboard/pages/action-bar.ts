@@ -24,6 +24,7 @@ ${isHeld && !isQuarantined && button(`${path}/release`, 'Release', visitor)}
 ${isQuarantined && html`<a class="button" href="${path}/release">Release…</a>`}
 ${open.some((job) => job.state !== 'held') && button(`${path}/hold`, 'Hold', visitor)}
 ${isQuarantined && message.from !== null && button(`${path}/block`, 'Block sender', visitor)}
+<a class="button" href="${path}/change">Change…</a>
 <a class="button" data-tone="bad" href="${path}/remove">Remove…</a>
 </div>`
 }
@@ -50,7 +51,9 @@ const doneTexts: ReadonlyMap<string, string> = new Map([
   ['release-ham', 'The message is on its way again; the audit log tells whether it was learned.'],
   ['block', 'Mail from its sender to its recipients is refused from now on.'],
   ['remove', 'The message is removed.'],
-  ['expire', 'The message goes back to its sender.'],
+  ['expire', 'What was asked for goes back to its sender.'],
+  ['reroute', 'It is relayed where you said; what a worker has just now follows after its attempt.'],
+  ['readdress', 'The copy has its new address.'],
 ])
 
 /** What the form that led here did. */

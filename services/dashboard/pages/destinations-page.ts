@@ -37,5 +37,5 @@ function table({ destinations, cut }: Destinations, at: number): Html {
 }
 
 function destinationCell({ name, lane }: DestinationView): Html {
-  return html`<strong class="address">${name}</strong>${lane !== undefined && html`<br><span class="quiet-text address" title="Shared with all domains that have the same mail servers">lane ${lane}</span>`}`
+  return html`<a href="/destinations/${encodeURIComponent(name)}"><strong class="address">${name}</strong></a>${lane !== undefined && html`<br><span class="quiet-text address" title="Shared with all domains that have the same mail servers">lane ${lane}</span>`}`
 }

@@ -20,7 +20,7 @@ export interface MessageLook {
 export function messagePage(message: MessageView, look: MessageLook, at: number): Page {
   const { visitor, done } = look
   const main = html`<div class="headline"><h1 class="id">${message.id}</h1>
-<p><span class="address">${message.from ?? '<>'}</span> to ${plural(message.recipients.length, 'recipient')}${message.sizeBytes !== undefined && html`, ${formatSize(message.sizeBytes)}`}, accepted ${formatSecond(message.acceptedAt)} ${message.tags.map((tag) => badge('plain', tag))}</p></div>
+<p><span class="address">${message.from ?? '<>'}</span> to ${plural(message.recipients.length, 'recipient')}${message.sizeBytes !== undefined && html`, ${formatSize(message.sizeBytes)}`}, accepted ${formatSecond(message.acceptedAt)} ${message.tags.map((tag) => html`<a href="/tags/${encodeURIComponent(tag)}">${badge('plain', tag)}</a> `)}</p></div>
 ${doneNotice(done)}
 ${messageActionBar(message, visitor)}
 ${message.knownFrom === 'journal' && notice('plain', 'It has left the spool.', 'What follows is from the journal.')}

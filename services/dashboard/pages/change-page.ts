@@ -1,0 +1,38 @@
+import { html } from '../../../shared/html.ts'
+import type { Html } from '../../../shared/html.ts'
+import { isOpen } from '../../../shared/report/message-view.ts'
+import type { MessageView } from '../../../shared/report/views.ts'
+import type { Visitor } from '../visitor.ts'
+import type { Page } from './layout.ts'
+import { formTokenField } from './parts.ts'
+import { textField, wayFields } from './way-fields.ts'
+
+/** Where the copies of a message go from now on, and what becomes of one of them alone. */
+export function changePage(message: MessageView, actions: readonly string[], visitor: Visitor, at: number): Page {
+  const path = `/messages/${message.id}`
+  const open = message.jobs.kind === 'away' ? [] : message.jobs.value.filter(isOpen)
+  const waiting = [...new Set(open.flatMap((job) => job.to))]
+  const main = html`<div class="headline"><h1>Change <span class="id">${message.id}</span></h1><p><a href="${path}">Back to the message</a></p></div>
+<section aria-labelledby="reroute"><h2 id="reroute">Relay it by way of another host</h2>
+<p class="quiet-text">The queues before its relay stay on its way; attempts and expiry count from its acceptance. It holds until it is undone.</p>
+<form class="ask" action="${path}/reroute" method="post">${formTokenField(visitor)}
+${wayFields(actions)}
+${recipientField('recipient', 'For', waiting, true)}
+<button class="primary">Reroute</button></form></section>
+<section aria-labelledby="readdress"><h2 id="readdress">Give a copy another address</h2>
+<p class="quiet-text">The rules say where it goes; reports to its sender name the address he wrote.</p>
+<form class="ask" action="${path}/readdress" method="post">${formTokenField(visitor)}
+${recipientField('from', 'The copy for', waiting, false)}
+${textField('to', 'goes to', 'jane@example.org')}
+<button class="primary">Change address</button></form></section>
+<section aria-labelledby="one"><h2 id="one">One copy alone</h2>
+<p class="quiet-text">The others go on. What is removed cannot be had back; what is returned comes back to its sender with a report.</p>
+<form class="ask" action="${path}/hold" method="post">${formTokenField(visitor)}
+${recipientField('recipient', 'The copy for', waiting, false)}
+<div class="actions"><button>Hold</button><button formaction="${path}/release">Release</button><button formaction="${path}/expire" data-tone="bad">Return to sender</button><button formaction="${path}/remove" data-tone="bad">Remove</button></div></form></section>`
+  return { title: 'Change a message', section: 'none', at, main, still: true }
+}
+
+function recipientField(name: string, label: string, mailboxes: readonly string[], all: boolean): Html {
+  return html`<label>${label}<select name="${name}">${all && html`<option value="">all that wait</option>`}${mailboxes.map((mailbox) => html`<option>${mailbox}</option>`)}</select></label>`
+}

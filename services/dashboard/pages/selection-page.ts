@@ -1,0 +1,63 @@
+import { html } from '../../../shared/html.ts'
+import type { Html, HtmlValue } from '../../../shared/html.ts'
+import type { ManyAction, ManyCount } from '../../../shared/operate/many.ts'
+import { plural } from '../../../shared/report/units.ts'
+import type { Visitor } from '../visitor.ts'
+import { doneNotice } from './action-bar.ts'
+import type { Page } from './layout.ts'
+import { formTokenField } from './parts.ts'
+import { wayFields } from './way-fields.ts'
+
+export interface SelectionLook {
+  /** Path of the page. */
+  readonly path: string
+  /** `destination example.org`. */
+  readonly name: string
+  readonly counts: Readonly<Record<ManyAction | 'reroute', ManyCount>>
+  readonly actions: readonly string[]
+  readonly visitor: Visitor
+  /** The action that led here. */
+  readonly done?: string | undefined
+}
+
+const buttons: readonly (readonly [action: ManyAction, does: string, tone?: 'bad'])[] = [
+  ['schedule', 'tries'],
+  ['hold', 'holds'],
+  ['release', 'releases'],
+  ['expire', 'returns to their senders', 'bad'],
+]
+
+/** What can be done to all mail of a destination or tag, and to how much of it. */
+export function selectionPage(look: SelectionLook, at: number): Page {
+  const { path, name, counts, visitor, done } = look
+  const main = html`<div class="headline"><h1>All mail of ${name}</h1></div>
+${doneNotice(done)}
+<section aria-labelledby="all"><h2 id="all">Do to all of it</h2>
+<dl class="facts">${buttons.map(([action, does, tone]) => html`<div><dt>This ${does} ${tell(counts[action])}</dt><dd>${form(look, action, tone)}</dd></div>`)}</dl></section>
+<section aria-labelledby="reroute"><h2 id="reroute">Relay it by way of another host</h2>
+<p>This will reroute ${tell(counts.reroute)}, those a worker has at this moment from their next attempt on.</p>
+${visitor.acts && counts.reroute.jobs > 0 && html`<form class="ask" action="${path}/reroute" method="post">${formTokenField(visitor)}${wayFields(look.actions)}<button class="primary">Reroute</button></form>`}</section>
+<p class="quiet-text">Counted a moment ago. What a filter keeps back is not among it.</p>`
+  return { title: `All mail of ${name}`, section: '/destinations', at, main, still: true }
+}
+
+function tell({ jobs, messages }: ManyCount): string {
+  if (jobs === 0) return 'nothing'
+  return jobs === messages ? plural(messages, 'message') : `${plural(messages, 'message')}, ${plural(jobs, 'job')}`
+}
+
+function form({ path, counts, visitor }: SelectionLook, action: ManyAction, tone: 'bad' | undefined): HtmlValue {
+  if (!visitor.acts || counts[action].jobs === 0) return undefined
+  return html`<form action="${path}/${action}" method="post">${formTokenField(visitor)}<button${toneOf(tone)}>${labels[action]}</button></form>`
+}
+
+const labels: Readonly<Record<ManyAction, string>> = {
+  schedule: 'Try now',
+  hold: 'Hold',
+  release: 'Release',
+  expire: 'Return to senders',
+}
+
+function toneOf(tone: 'bad' | undefined): Html | undefined {
+  return tone === undefined ? undefined : html` data-tone="${tone}"`
+}

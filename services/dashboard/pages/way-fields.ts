@@ -1,0 +1,13 @@
+import { html } from '../../../shared/html.ts'
+import type { Html } from '../../../shared/html.ts'
+
+/** Where else to relay to: a host, or one of the actions; what is left empty is not asked for. */
+export function wayFields(actions: readonly string[]): Html {
+  return html`${textField('to', 'Relay host', 'smtp+tls://label@mx.example.org:587')}
+<label>or action<select name="action"><option value="">none</option>${actions.map((name) => html`<option>${name}</option>`)}</select></label>
+<label class="check"><input type="checkbox" name="undo" value="yes"> or where the rules say, again</label>`
+}
+
+export function textField(name: string, label: string, placeholder: string): Html {
+  return html`<label>${label}<input name="${name}" placeholder="${placeholder}" maxlength="320" autocomplete="off" autocapitalize="none" spellcheck="false"></label>`
+}
