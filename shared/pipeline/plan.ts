@@ -117,6 +117,7 @@ function jobOf(journey: Journey, group: Group): PlannedJob {
     id: envelope.id,
     at: journey.at,
     from: envelope.reversePath,
+    ...senderIn(envelope),
     rcpt: group.recipients,
     to: group.recipients.map((recipient) => mailboxOf(envelope, recipient)),
     tags: envelope.tags,
@@ -131,6 +132,11 @@ function jobOf(journey: Journey, group: Group): PlannedJob {
     ...(journey.recheck === true ? { recheck: true } : {}),
   }
   return { queue: group.queue, jobId: jobIdOf(journey, group), data, rule: group.rule }
+}
+
+function senderIn({ origin, reversePath }: Envelope): Pick<StageJob, 'sender'> {
+  const sender = origin.user ?? (reversePath === null ? origin.address : undefined)
+  return sender === undefined ? {} : { sender }
 }
 
 /** `<messageId>.<queue>.<group>`: the group is a digest of all that tells two jobs of one message in one queue apart. */

@@ -1,7 +1,9 @@
 import type { JobJson, RedisQueueBackend } from 'bullmq'
 
+import { heldQueue } from './job.ts'
 import type { NewJob } from './job.ts'
 import type { Producer } from './producer.ts'
+import type { SenderShares } from './sender-shares.ts'
 import { QueueUnavailableError } from './unavailable.ts'
 
 /** Bounds how long one pipeline keeps Redis from others: 500 adds take about 30 ms. */
@@ -20,12 +22,14 @@ interface WaitingAdd {
  */
 export class JobAdder {
   readonly #producer: Producer
+  readonly #shares: SenderShares
   #waiting: WaitingAdd[] = []
   #inFlight = 0
   #scheduled = false
 
-  constructor(producer: Producer) {
+  constructor(producer: Producer, shares: SenderShares) {
     this.#producer = producer
+    this.#shares = shares
   }
 
   /**
@@ -91,8 +95,14 @@ export class JobAdder {
     }
   }
 
+  /** Nobody works through what is held, and what goes first goes first. */
+  #priorityOf({ queue, data, first }: NewJob): number {
+    return queue === heldQueue || first === true ? 0 : this.#shares.priorityOf(queue, data)
+  }
+
   async #queueAdd(backend: RedisQueueBackend, pipeline: Transaction, job: NewJob): Promise<void> {
-    await backend.addJobToTransaction(pipeline, jobRecord(job), job.jobId, {}, this.#producer.keysOf(job.queue))
+    const record = jobRecord(job, this.#priorityOf(job))
+    await backend.addJobToTransaction(pipeline, record, job.jobId, {}, this.#producer.keysOf(job.queue))
   }
 }
 
@@ -104,12 +114,16 @@ function checkJobId(jobId: string): void {
 type Transaction = Parameters<RedisQueueBackend['addJobToTransaction']>[0]
 
 /** Only what the add script stores; attempts and clean-up are set by the worker, so that each job's record stays small. */
-function jobRecord({ queue, jobId, data, delayMs = 0, first = false }: NewJob): JobJson {
+function jobRecord({ queue, jobId, data, delayMs = 0, first = false }: NewJob, priority: number): JobJson {
   return {
     id: jobId,
     name: queue,
     data: JSON.stringify(data),
-    opts: { ...(delayMs > 0 ? { delay: Math.ceil(delayMs) } : {}), ...(first ? { lifo: true } : {}) },
+    opts: {
+      ...(delayMs > 0 ? { delay: Math.ceil(delayMs) } : {}),
+      ...(first ? { lifo: true } : {}),
+      ...(priority > 0 ? { priority } : {}),
+    },
     progress: 0,
     attemptsMade: 0,
     attemptsStarted: 0,

@@ -81,10 +81,24 @@ export class BullEngine {
   }
 
   /** One round trip moves the job and stores its data; starts without an end count from zero again. */
-  async postpone(job: BullJob, token: string, data: StageJob, delayMs: number, reason: string): Promise<void> {
+  async postpone(
+    job: BullJob,
+    token: string,
+    data: StageJob,
+    delayMs: number,
+    reason: string,
+    priority: number,
+  ): Promise<void> {
     const now = Date.now()
     const wait = Math.max(0, Math.ceil(delayMs))
-    const fields = { data: JSON.stringify(data), due: now + wait, reason: reason.slice(0, 500), stc: 0, solo: 0 }
+    const fields = {
+      data: JSON.stringify(data),
+      due: now + wait,
+      reason: reason.slice(0, 500),
+      stc: 0,
+      solo: 0,
+      priority,
+    }
     const options = { skipAttempt: true, fieldsToUpdate: fields }
     await this.#worker.getBackend().moveToDelayed(jobIdOf(job), now, wait, token, options)
   }

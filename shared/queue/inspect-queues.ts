@@ -44,14 +44,14 @@ export class QueueInspector {
     const redis = await this.#producer.ready()
     const pipeline = redis.pipeline()
     for (const name of names) {
-      pipeline.llen(this.#key(name, 'wait')).llen(this.#key(name, 'active'))
+      pipeline.llen(this.#key(name, 'wait')).zcard(this.#key(name, 'prioritized')).llen(this.#key(name, 'active'))
       pipeline.zcard(this.#key(name, 'delayed')).hexists(this.#key(name, 'meta'), 'paused')
     }
     const numbers = (await results(pipeline)).map(Number)
     return new Map(
       names.map((name, at) => {
-        const [waiting = 0, active = 0, delayed = 0, paused = 0] = numbers.slice(at * 4, at * 4 + 4)
-        return [name, { waiting, active, delayed, paused: paused === 1 }]
+        const [first = 0, later = 0, active = 0, delayed = 0, paused = 0] = numbers.slice(at * 5, at * 5 + 5)
+        return [name, { waiting: first + later, active, delayed, paused: paused === 1 }]
       }),
     )
   }
@@ -120,13 +120,21 @@ export class QueueInspector {
     return ids
   }
 
-  /** How long the next job to run has been due; 0 when none waits. */
+  /** How long a job has been due that waits: the next one, or the next of those of senders with much mail; 0 when none waits. */
   async oldestAgeMs(queue: string): Promise<number> {
     const redis = await this.#producer.ready()
-    const jobId = await redis.lindex(this.#key(queue, 'wait'), -1)
-    if (jobId === null) return 0
-    const [due, timestamp] = await redis.hmget(this.#key(queue, jobId), 'due', 'timestamp')
-    return Math.max(0, Date.now() - Number(due ?? timestamp ?? Date.now()))
+    const heads = redis
+      .pipeline()
+      .lindex(this.#key(queue, 'wait'), -1)
+      .zrange(this.#key(queue, 'prioritized'), '0', '0')
+    const jobIds = (await results(heads)).flat().filter((jobId) => typeof jobId === 'string')
+    const pipeline = redis.pipeline()
+    for (const jobId of jobIds) pipeline.hmget(this.#key(queue, jobId), 'due', 'timestamp')
+    const since = (await results(pipeline)).map((times) => {
+      const [due, timestamp] = times as readonly (string | null)[]
+      return Number(due ?? timestamp ?? Date.now())
+    })
+    return Math.max(0, ...since.map((at) => Date.now() - at))
   }
 
   /** Waiting jobs, and delayed ones due for `sinceMs`; 0 when the queue is paused. */
@@ -134,9 +142,10 @@ export class QueueInspector {
     const redis = await this.#producer.ready()
     const pipeline = redis.pipeline()
     pipeline.hexists(this.#key(queue, 'meta'), 'paused').llen(this.#key(queue, 'wait'))
+    pipeline.zcard(this.#key(queue, 'prioritized'))
     pipeline.zcount(this.#key(queue, 'delayed'), 0, (Date.now() - sinceMs) * delayedScoreUnit)
-    const [paused = 0, waiting = 0, late = 0] = (await results(pipeline)).map(Number)
-    return paused === 1 ? 0 : waiting + late
+    const [paused = 0, waiting = 0, prioritized = 0, late = 0] = (await results(pipeline)).map(Number)
+    return paused === 1 ? 0 : waiting + prioritized + late
   }
 
   #key(queue: string, type: string): string {
@@ -145,10 +154,13 @@ export class QueueInspector {
 
   async #page(redis: Redis, queue: string, state: JobState, start: number, end: number): Promise<readonly Place[]> {
     switch (state) {
-      case 'waiting':
+      case 'waiting': {
+        const ids = await this.#waiting(redis, queue, start, end)
+        return ids.map((jobId) => ({ queue, jobId, state }))
+      }
       case 'active': {
         // Jobs enter at the left and leave at the right.
-        const ids = await redis.lrange(this.#key(queue, state === 'waiting' ? 'wait' : 'active'), -end - 1, -start - 1)
+        const ids = await redis.lrange(this.#key(queue, 'active'), -end - 1, -start - 1)
         return ids.reverse().map((jobId) => ({ queue, jobId, state }))
       }
       case 'delayed': {
@@ -160,6 +172,18 @@ export class QueueInspector {
         return ids.map((jobId) => ({ queue, jobId, state }))
       }
     }
+  }
+
+  /** Behind the list are those of senders with much mail. */
+  async #waiting(redis: Redis, queue: string, start: number, end: number): Promise<readonly string[]> {
+    const first = await redis.lrange(this.#key(queue, 'wait'), -end - 1, -start - 1)
+    if (first.length === end - start + 1) return first.reverse()
+    const before = first.length > 0 ? start + first.length : await redis.llen(this.#key(queue, 'wait'))
+    const from = Math.max(0, start - before)
+    return [
+      ...first.reverse(),
+      ...(await redis.zrange(this.#key(queue, 'prioritized'), String(from), String(end - before))),
+    ]
   }
 
   async #placeOf(redis: Redis, queue: string, jobId: string): Promise<Place | undefined> {

@@ -24,6 +24,8 @@ export interface StageJob {
   readonly id: MessageId
   readonly at: Locator
   readonly from: ReversePath
+  /** Whose mail it is, where that is not the domain of `from`: the user who signed in, or the client of a null reverse-path. */
+  readonly sender?: string
   /** Indexes into the envelope's recipients this job is about, and where they go (for lists and lanes). */
   readonly rcpt: readonly number[]
   readonly to: readonly Mailbox[]

@@ -229,7 +229,7 @@ test('an emptied Redis is told from the one that was filled', { skip }, async ()
 
 test('the age of the oldest job tells how long it has been due', { skip }, async () => {
   assert.equal(await queues.oldestAgeMs('filter'), 0)
-  await queues.add([testJob('filter')])
+  await queues.add([testJob('filter', { sender: 'who sent nothing before' })])
   const client = await connectOnce(redis.address, 'test', 2000)
   const [jobId = ''] = await client.lrange('sluice:filter:wait', 0, 0)
   await client.hset(`sluice:filter:${jobId}`, 'timestamp', Date.now() - 5000)

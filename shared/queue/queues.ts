@@ -1,3 +1,4 @@
+import { systemClock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import { nextHost } from '../mail/next-host.ts'
 import { JobAdder } from './add-jobs.ts'
@@ -20,6 +21,8 @@ import { openLanes } from './lanes.ts'
 import type { Lanes } from './lanes.ts'
 import { openPenalties } from './penalties.ts'
 import type { Penalties } from './penalties.ts'
+import { openBringOldest } from './oldest-first.ts'
+import type { BringOldest } from './oldest-first.ts'
 import { Producer } from './producer.ts'
 import { openQuestions } from './questions.ts'
 import type { Questions } from './questions.ts'
@@ -28,6 +31,7 @@ import type { RateGate } from './rate-gate.ts'
 import { RedisMonitor } from './redis-monitor.ts'
 import { openTallies } from './tallies.ts'
 import type { Tallies } from './tallies.ts'
+import { SenderShares, orderOf } from './sender-shares.ts'
 import { BullStageWorker } from './stage-worker.ts'
 import type { WorkerSurroundings } from './stage-worker.ts'
 import { QueueUnavailableError, reach } from './unavailable.ts'
@@ -163,7 +167,9 @@ class RedisQueues implements Queues {
   readonly questions: Questions
   readonly #settings: OpenQueuesSettings
   readonly #producer: Producer
+  readonly #shares = new SenderShares(systemClock)
   readonly #adder: JobAdder
+  readonly #bringOldest: BringOldest
   readonly #inspector: QueueInspector
   readonly #epoch: Epoch
   readonly #monitor: RedisMonitor
@@ -175,7 +181,8 @@ class RedisQueues implements Queues {
     this.names = [...new Set([...names, heldQueue])]
     const redis = connectProducer({ address: endpoint.address, service, log })
     this.#producer = new Producer(redis, prefix)
-    this.#adder = new JobAdder(this.#producer)
+    this.#adder = new JobAdder(this.#producer, this.#shares)
+    this.#bringOldest = openBringOldest(this.#producer, prefix)
     this.#inspector = new QueueInspector(this.#producer, prefix)
     this.#epoch = new Epoch(this.#producer, prefix)
     redis.on('ready', () => void this.#shortenEvents())
@@ -228,7 +235,10 @@ class RedisQueues implements Queues {
       log,
       connect: () => connectWorker({ address: endpoint.address, service: queue, log }),
       add: (jobs) => this.add(jobs),
-      park: (name, jobId, data, lane) => this.lanes.park({ ...lane, queue: name, jobId, order: data.receivedAt }),
+      park: (name, jobId, data, lane, priority) =>
+        this.lanes.park({ ...lane, queue: name, jobId, order: orderOf(data.receivedAt, priority) }),
+      priorityOf: (name, data) => this.#shares.priorityOf(name, data),
+      bringOldest: (name, count) => this.#bringOldest(name, count),
       countSuspectStart: async (name, jobId) => {
         const redis = await this.#producer.ready()
         return 1 + (await redis.hincrby(this.#producer.key(name, jobId), 'solo', 1))

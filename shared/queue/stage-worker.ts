@@ -18,7 +18,10 @@ export interface WorkerSurroundings {
   connect(): Redis
   /** @throws QueueUnavailableError */
   add(jobs: readonly NewJob[]): Promise<void>
-  park(queue: string, jobId: string, data: StageJob, lane: Lane): Promise<void>
+  park(queue: string, jobId: string, data: StageJob, lane: Lane, priority: number): Promise<void>
+  /** See SenderShares. */
+  priorityOf(queue: string, data: StageJob): number
+  bringOldest(queue: string, count: number): Promise<void>
   /** How many times a job was started without coming to an end, this time included. */
   countSuspectStart(queue: string, jobId: string): Promise<number>
   /** Jobs that should have been taken by now; 0 when the queue is paused. */
@@ -32,6 +35,8 @@ const suspectAloneMs = 5000
 const longestBackoffMs = 300_000
 /** Until a job of a newer version is offered again: a worker of that may have come. */
 const newerAgainMs = 10_000
+const oldestFirstMs = 1_000
+const mostOldest = 200
 /** Between the abort of a handler and the moment its job is given back. */
 const abortGraceMs = 250
 
@@ -56,6 +61,8 @@ export class BullStageWorker implements StageWorker {
   readonly #suspects = new OneByOne(suspectAloneMs)
   readonly #watchdog: NodeJS.Timeout
   readonly #watchdogMs: number
+  readonly #oldestFirst: NodeJS.Timeout
+  #taken = 0
   readonly #retiring = new Set<Promise<void>>()
   #engine: BullEngine
   #lastTakenAt: number | undefined
@@ -74,6 +81,8 @@ export class BullStageWorker implements StageWorker {
     this.#watchdogMs = options.watchdogMs ?? 30_000
     this.#watchdog = setInterval(() => void this.#watch(), this.#watchdogMs / 2)
     this.#watchdog.unref()
+    this.#oldestFirst = setInterval(() => void this.#bringOldest(), oldestFirstMs)
+    this.#oldestFirst.unref()
   }
 
   /** More take effect when the next job ends or the queue was empty, fewer as jobs end. */
@@ -118,6 +127,7 @@ export class BullStageWorker implements StageWorker {
 
   async #process(job: BullJob, token: string, engine: BullEngine): Promise<void> {
     this.#lastTakenAt = Date.now()
+    this.#taken++
     const running: Running = { job, token, engine, controller: new AbortController(), abandoned: false }
     if (this.#closing !== undefined) return this.#giveBack(running)
     this.#running.add(running)
@@ -192,9 +202,11 @@ export class BullStageWorker implements StageWorker {
     const { job, token, engine } = running
     const jobId = jobIdOf(job)
     try {
-      await engine.postpone(job, token, data, delayMs, reason)
+      // What was tried is work like a new message; what was not tried keeps its place.
+      const priority = data.attempts > job.data.attempts ? this.#around.priorityOf(this.queue, data) : priorityNow(job)
+      await engine.postpone(job, token, data, delayMs, reason, priority)
       // Only now: a slot that was freed meanwhile finds the job where it can be promoted from.
-      if (lane !== undefined) await this.#around.park(this.queue, jobId, data, lane)
+      if (lane !== undefined) await this.#around.park(this.queue, jobId, data, lane, priority)
     } catch (error) {
       this.#log.warn({ id: data.id, jobId, error: String(error) }, 'a retry could not be stored; the job runs again')
     }
@@ -265,6 +277,14 @@ export class BullStageWorker implements StageWorker {
     return this.#around.overdue(this.queue, this.#watchdogMs).catch(() => 0)
   }
 
+  /** Of ten jobs one is the oldest, whoever sent it: so much is left to senders with much mail when others have enough for all workers. */
+  async #bringOldest(): Promise<void> {
+    const taken = this.#taken
+    this.#taken = 0
+    if (taken === 0 || this.#closing !== undefined) return
+    await this.#around.bringOldest(this.queue, Math.min(Math.ceil(taken / 10), mostOldest)).catch(() => {})
+  }
+
   /** New connections and a new loop; the old one keeps the locks of the jobs in hand until they are done. */
   #restart(): void {
     this.#restarts++
@@ -285,6 +305,7 @@ export class BullStageWorker implements StageWorker {
 
   async #close(limitMs: number): Promise<void> {
     clearInterval(this.#watchdog)
+    clearInterval(this.#oldestFirst)
     await this.#engine.pause()
     await this.#idleWithin(limitMs)
     for (const running of this.#running) running.controller.abort()
@@ -321,6 +342,10 @@ function cameToAnEnd(result: JobResult): JobResult {
   if (result.kind === 'done' || result.data.brokenOff === undefined) return result
   const { brokenOff: _earlier, ...data } = result.data
   return { ...result, data }
+}
+
+function priorityNow({ priority }: BullJob): number {
+  return Number.isInteger(priority) ? priority : 0
 }
 
 function messageOf(error: unknown): string {
