@@ -17,6 +17,7 @@ import { reload } from './reload.ts'
 import { preflight } from './preflight.ts'
 import { mailq } from './mailq.ts'
 import { rebuild } from './rebuild.ts'
+import { reportsList, reportsSend } from './reports.ts'
 import { scan } from './scan.ts'
 import { send } from './send.ts'
 import { showHeld } from './show-held.ts'
@@ -66,6 +67,8 @@ export const commands: readonly Command[] = [
   learnStatus,
   learnTrain,
   scan,
+  reportsList,
+  reportsSend,
   encrypt,
   tryLogin,
   tokenCommand,

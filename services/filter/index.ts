@@ -39,7 +39,7 @@ export default defineStage({ name: 'filter', queue: 'filter', open: (context) =>
 
 /** @param threads one for each core when left out. */
 export async function openFilter(context: ServiceContext, threads?: number): Promise<OpenStage> {
-  const { configuration, resolver, clock, tables, dataFolder } = context
+  const { configuration, resolver, clock, tables, dataFolder, log } = context
   const engines = createEngineSet(configuration, {
     resolver,
     clock,
@@ -47,7 +47,7 @@ export async function openFilter(context: ServiceContext, threads?: number): Pro
     dataFolder,
     ...(threads === undefined ? {} : { threads }),
   })
-  const facts = openFactLog<DmarcFact>({ dataFolder, kind: 'dmarc', writer: 'filter', clock })
+  const facts = openFactLog<DmarcFact>({ dataFolder, kind: 'dmarc', writer: 'filter', clock, log })
   return {
     handle: (message, stageContext) =>
       engines.use(stageContext.configuration, (opened) => filterOrDefer(message, stageContext, { ...opened, facts })),

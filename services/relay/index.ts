@@ -65,8 +65,8 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
   const validating = createValidatingResolver()
   const lines = new DestinationLines(service.clock)
   const groups = new MxGroups(service.clock)
-  const { dataFolder, clock } = service
-  const facts = openFactLog<TlsFact>({ dataFolder, kind: 'tls', writer: 'relay', clock })
+  const { dataFolder, clock, log } = service
+  const facts = openFactLog<TlsFact>({ dataFolder, kind: 'tls', writer: 'relay', clock, log })
   const noteSession = (fact: TlsFact): void => facts.add(fact)
   const knownLimits = new KnownLimits()
 

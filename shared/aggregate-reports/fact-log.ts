@@ -2,6 +2,7 @@ import { appendFile, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { Clock } from '../clock.ts'
+import type { Logger } from '../log.ts'
 import { dayOf, factsFolder } from './facts.ts'
 import type { Day, Fact, ReportKind } from './facts.ts'
 
@@ -21,6 +22,7 @@ export interface FactLogOptions {
   /** Of the process: `filter`. */
   readonly writer: string
   readonly clock: Clock
+  readonly log: Pick<Logger, 'warn'>
 }
 
 const writeAfterMs = 1_000
@@ -31,7 +33,7 @@ const mostWaiting = 20_000
  * Facts of one process, `<data>/reports/<kind>/<UTC day>/<writer>-<start>-<pid>.jsonl`: equal ones of a second are one line with their
  * number. Written without fsync; a crash may take the last second. Touches the disk when there is something to write.
  */
-export function openFactLog<One extends Fact>({ dataFolder, kind, writer, clock }: FactLogOptions): FactLog<One> {
+export function openFactLog<One extends Fact>({ dataFolder, kind, writer, clock, log }: FactLogOptions): FactLog<One> {
   const name = `${writer}-${clock.now().toString(36)}-${process.pid}.jsonl`
   /** By the fact as it is written. */
   let counts = new Map<string, number>()
@@ -40,6 +42,7 @@ export function openFactLog<One extends Fact>({ dataFolder, kind, writer, clock 
   let writing: Promise<void> = Promise.resolve()
   let waiting = 0
   let lost = 0
+  let isBroken = false
 
   function flush(): void {
     clearTimeout(timer)
@@ -59,8 +62,11 @@ export function openFactLog<One extends Fact>({ dataFolder, kind, writer, clock 
     try {
       await mkdir(folder, { recursive: true })
       await appendFile(join(folder, name), lines.join(''))
-    } catch {
+      isBroken = false
+    } catch (error) {
       for (const count of facts.values()) lost += count
+      if (!isBroken) log.warn({ kind, err: error }, 'statistics for aggregate reports cannot be written')
+      isBroken = true
     }
   }
 

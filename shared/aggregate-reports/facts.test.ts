@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 
+import { silentLog } from '../log.ts'
 import { openFactLog } from './fact-log.ts'
 import { boundsOf, dayOf, factsFolder, parseDay } from './facts.ts'
 import type { Day } from './facts.ts'
@@ -16,7 +17,13 @@ after(() => rm(folder, { recursive: true }))
 test('what several processes saw on a day is added up for each domain', async () => {
   const other = dmarcFact({ domain: 'south.test' })
   await writeFacts(folder, 'dmarc', [dmarcFact(), dmarcFact(), other])
-  const log = openFactLog({ dataFolder: folder, kind: 'dmarc', writer: 'second', clock: { now: () => noonAt } })
+  const log = openFactLog({
+    dataFolder: folder,
+    kind: 'dmarc',
+    writer: 'second',
+    clock: { now: () => noonAt },
+    log: silentLog(),
+  })
   log.add(dmarcFact())
   log.add(dmarcFact({ sourceIp: '2001:db8::7' }))
   await log.close()
@@ -42,7 +49,7 @@ test('a line that a crash has cut loses itself and no other', async () => {
 test('what is seen before and after midnight stands under its own day', async () => {
   const time = { now: Date.parse('2026-11-20T23:59:59.900Z') }
   const dataFolder = join(folder, 'midnight')
-  const log = openFactLog({ dataFolder, kind: 'dmarc', writer: 'a', clock: { now: () => time.now } })
+  const log = openFactLog({ dataFolder, kind: 'dmarc', writer: 'a', clock: { now: () => time.now }, log: silentLog() })
   log.add(dmarcFact())
   time.now += 200
   log.add(dmarcFact())
@@ -52,14 +59,18 @@ test('what is seen before and after midnight stands under its own day', async ()
   assert.deepEqual([await counts(testDay), await counts('2026-11-21' as Day)], [1, 2])
 })
 
-test('a disk that takes nothing costs statistics, and is told as a number', async () => {
+test('a disk that takes nothing costs statistics, and is told once', async () => {
   const dataFolder = join(folder, 'file')
   await writeFile(dataFolder, '')
-  const log = openFactLog({ dataFolder, kind: 'dmarc', writer: 'a', clock: { now: () => noonAt } })
+  const warnings: string[] = []
+  const warn = (_fields: object, message: string): void => void warnings.push(message)
+  const log = openFactLog({ dataFolder, kind: 'dmarc', writer: 'a', clock: { now: () => noonAt }, log: { warn } })
   log.add(dmarcFact())
   log.add(dmarcFact())
   await log.close()
-  assert.equal(log.lost, 2)
+  log.add(dmarcFact())
+  await log.close()
+  assert.deepEqual([log.lost, warnings.length], [3, 1])
 })
 
 test('where nothing happened there is nothing to read and no folder', async () => {

@@ -11,7 +11,6 @@ import type { Logger } from '../log.ts'
 import { domainOf } from '../mail/address.ts'
 import { noticeEnvelope } from '../mail/envelope.ts'
 import { derivedMessageId, parentIdAt } from '../mail/message-id.ts'
-import type { MessageId } from '../mail/message-id.ts'
 import type { Pipeline } from '../pipeline/pipeline.ts'
 import type { Resolver } from '../resolver.ts'
 import { dmarcXml } from './dmarc-xml.ts'
@@ -203,21 +202,30 @@ async function handOver(
 const mostBytes = 10 * 1024 * 1024
 
 /** As many rows as the place takes; undefined: not even one. */
-export async function packReport(
+async function packReport(
   { configuration }: Pick<ReportParts, 'configuration'>,
-  { kind, day, sender }: Pick<DayRequest, 'kind' | 'day' | 'sender'>,
+  request: Pick<DayRequest, 'kind' | 'day' | 'sender'>,
   rows: DomainRows,
-  target?: ReportTarget,
+  target: ReportTarget,
 ): Promise<PackedReport | undefined> {
-  const { from, organisation = configuration.hostname } = sender
-  const id: MessageId = derivedMessageId(parentIdAt(boundsOf(day).endAt), `report.${kind}.${rows.domain}`)
-  const frame = { organisation, contact: from, reportId: `${id}@${domainOf(from)}`, ...boundsOf(day) }
-  const limit = Math.min(mostBytes, target?.kind === 'mail' ? (target.mostBytes ?? mostBytes) : mostBytes)
+  const { kind, sender } = request
+  const frame = frameOf(configuration, request, rows.domain)
+  const limit = Math.min(mostBytes, target.kind === 'mail' ? (target.mostBytes ?? mostBytes) : mostBytes)
   for (let most = rows.rows; most > 0; most = Math.floor(most / 2)) {
     const packed = await compress(rows.write(frame, most))
-    if (packed.length <= limit) return { kind, frame, domain: rows.domain, from, packed }
+    if (packed.length <= limit) return { kind, frame, domain: rows.domain, from: sender.from, packed }
   }
   return undefined
+}
+
+/** What the report says of itself; the same whenever it is written. */
+export function frameOf(
+  { hostname }: Pick<Configuration, 'hostname'>,
+  { kind, day, sender: { from, organisation = hostname } }: Pick<DayRequest, 'kind' | 'day' | 'sender'>,
+  domain: string,
+): ReportFrame {
+  const id = derivedMessageId(parentIdAt(boundsOf(day).endAt), `report.${kind}.${domain}`)
+  return { organisation, contact: from, reportId: `${id}@${domainOf(from)}`, ...boundsOf(day) }
 }
 
 function tell({ events }: ReportParts, { kind, day }: DayRequest, entry: SentEntry): void {

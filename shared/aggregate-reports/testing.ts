@@ -36,9 +36,14 @@ export function tlsFact(more: Partial<TlsFact> = {}): TlsFact {
   return { domain: 'far.test', policy: { type: 'no-policy-found', strings: [], mxHosts: [] }, ...more }
 }
 
-/** As if a process had seen these at noon. */
-export async function writeFacts(dataFolder: string, kind: ReportKind, facts: readonly Fact[]): Promise<void> {
-  const log = openFactLog({ dataFolder, kind, writer: 'test', clock: { now: () => noonAt } })
+/** As if a process had seen these at noon, or at another time. */
+export async function writeFacts(
+  dataFolder: string,
+  kind: ReportKind,
+  facts: readonly Fact[],
+  seenAt = noonAt,
+): Promise<void> {
+  const log = openFactLog({ dataFolder, kind, writer: 'test', clock: { now: () => seenAt }, log: silentLog() })
   for (const fact of facts) log.add(fact)
   await log.close()
 }
