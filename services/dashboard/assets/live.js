@@ -1,5 +1,5 @@
-// Keeps the page up to date: at each tick of the server the page is fetched anew and its <main> is put in place of the old
-// one. Without this module the page is complete and reloads by itself.
+// Keeps the page up to date: at each tick of the server the page is fetched anew, and what is new in its <main> is put in place of
+// what was there. Without this module the page is complete and reloads by itself.
 const main = document.querySelector('main')
 const freshness = document.querySelector('#freshness')
 let loading = false
@@ -15,13 +15,46 @@ function isBusy() {
   )
 }
 
-/** Finds the focused element again in a new page, so that a keyboard user does not lose it. */
+/** Where the focus is, so that it stays on the same thing when rows come and go before it. */
 function focusedPlace() {
-  const focused = document.activeElement
-  if (focused === null || !main.contains(focused)) return null
-  if (focused.id !== '') return `#${CSS.escape(focused.id)}`
-  const href = focused.getAttribute('href')
-  return href === null ? null : `[href="${CSS.escape(href)}"]`
+  const element = document.activeElement
+  if (element === null || element === main || !main.contains(element)) return null
+  const href = element.getAttribute('href')
+  const id = element.id === '' ? '' : `#${CSS.escape(element.id)}`
+  if (id === '' && href === null) return null
+  const selector = href === null ? id : `${id}[href="${CSS.escape(href)}"]`
+  return { element, selector, index: [...main.querySelectorAll(selector)].indexOf(element) }
+}
+
+function refocus({ element, selector, index }) {
+  if (document.activeElement === element && element.matches(selector)) return
+  const found = main.querySelectorAll(selector)
+  const place = found[index] ?? found[0]
+  if (place !== undefined) place.focus({ preventScroll: true })
+  else if (document.activeElement === element) element.blur()
+}
+
+/** Makes the children of one element like those of another and leaves alone what is the same: the place a table is scrolled to stays. */
+function renewChildren(old, next) {
+  const wanted = [...next.childNodes]
+  for (const [index, one] of wanted.entries()) {
+    const now = old.childNodes[index]
+    if (now === undefined) old.append(one)
+    else renew(now, one)
+  }
+  while (old.childNodes.length > wanted.length) old.lastChild.remove()
+}
+
+function renew(old, next) {
+  if (old.isEqualNode(next)) return
+  if (old.nodeName !== next.nodeName || old.id !== next.id) return old.replaceWith(next)
+  if (old.nodeType !== Node.ELEMENT_NODE) {
+    old.nodeValue = next.nodeValue
+    return
+  }
+  for (const { name } of [...old.attributes]) if (!next.hasAttribute(name)) old.removeAttribute(name)
+  for (const { name, value } of next.attributes) old.setAttribute(name, value)
+  renewChildren(old, next)
 }
 
 async function refresh() {
@@ -34,8 +67,8 @@ async function refresh() {
     const next = page.querySelector('main')
     if (next === null || isSelecting()) return
     const place = focusedPlace()
-    main.replaceChildren(...next.childNodes)
-    if (place !== null) main.querySelector(place)?.focus({ preventScroll: true })
+    renewChildren(main, next)
+    if (place !== null) refocus(place)
     document.title = page.title
     freshness.replaceChildren(...page.querySelector('#freshness').childNodes)
   } catch {
