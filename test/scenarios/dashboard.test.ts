@@ -6,14 +6,10 @@ import { atEnd } from '../support/at-end.ts'
 import { standardConf, standardPipeline } from '../support/configurations.ts'
 import { MailSystem } from '../support/mail-system.ts'
 import { idOf, testMessage } from '../support/messages.ts'
+import { operatorPassword, operatorsFile } from '../support/operators.ts'
 import { findPeer, missingPeers } from '../support/peer.ts'
 import { run } from '../support/process.ts'
 import { SmtpClient } from '../support/smtp-client.ts'
-
-const password = 'analytical engine'
-const operators = `ada admin:$6$rounds=1000$sluicedash$QVacHZIyqlvdILAVmAduCwUmUlo/rJf9i/uqFt70nO0ax43orJ9HVTshYJBdTIkWfJ5nUW87w/NUDzO1IJs8T/
-rita reader:$6$rounds=1000$sluicedash$QVacHZIyqlvdILAVmAduCwUmUlo/rJf9i/uqFt70nO0ax43orJ9HVTshYJBdTIkWfJ5nUW87w/NUDzO1IJs8T/
-`
 
 interface Answer {
   readonly code: number
@@ -49,7 +45,7 @@ class Browser {
   }
 
   async signIn(name: string): Promise<void> {
-    const { code, body } = await this.send('/sign-in', '/sign-in', { name, password })
+    const { code, body } = await this.send('/sign-in', '/sign-in', { name, password: operatorPassword })
     assert.equal(code, 303, body)
   }
 }
@@ -61,7 +57,7 @@ test(
     const system = await MailSystem.start({
       conf: standardConf({ more: 'table operators file:{{folder}}/operators' }),
       pipeline: standardPipeline('dashboard listen "127.0.0.1:{{http}}" auth <operators>'),
-      files: { operators },
+      files: { operators: operatorsFile },
     })
     atEnd(t, () => system.stop())
     const [stranger, ada, rita] = [

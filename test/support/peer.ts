@@ -31,6 +31,7 @@ const packages = {
   unbound: 'unbound',
   'ldns-keygen': 'ldnsutils',
   'ldns-signzone': 'ldnsutils',
+  chromium: 'chromium',
 } as const
 
 export type Peer = keyof typeof packages
