@@ -381,7 +381,7 @@ export class MailTransactions {
       const key = copyKey(copy)
       if (transaction.copies.has(key)) continue
       transaction.copies.add(key)
-      transaction.recipients.push(recipientOf(command, copy))
+      transaction.recipients.push(recipientOf(command, copy, resolution.recipients.length))
     }
     return acceptedRecipient
   }
@@ -664,12 +664,25 @@ function saidPath(argument: string, keyword: 'FROM' | 'TO', mailbox: ReversePath
   return { text: text.slice(0, 256), mailbox, bare: text !== '' && !text.includes('@') }
 }
 
-function recipientOf(command: RcptCommand, { mailbox, target }: Pick<Recipient, 'mailbox' | 'target'>): Recipient {
+function recipientOf(
+  command: RcptCommand,
+  { mailbox, target }: Pick<Recipient, 'mailbox' | 'target'>,
+  copies: number,
+): Recipient {
+  const notify = copies > 1 ? withoutSuccess(command.notify) : command.notify
   return {
     mailbox,
     ...(target === undefined ? {} : { target }),
     ...(mailbox === command.mailbox ? {} : { original: command.mailbox }),
     ...(command.orcpt === undefined ? {} : { orcpt: command.orcpt }),
-    ...(command.notify === undefined ? {} : { notify: command.notify }),
+    ...(notify === undefined ? {} : { notify }),
+    ...(notify === command.notify ? {} : { expanded: true }),
   }
+}
+
+/** Which mailboxes an alias leads to is none of the sender's business: they do not report their success (RFC 3461 §5.2.7). */
+function withoutSuccess(notify: RcptCommand['notify']): RcptCommand['notify'] {
+  if (notify === undefined || !notify.includes('success')) return notify
+  const others = notify.filter((word) => word !== 'success')
+  return others.length === 0 ? ['never'] : others
 }

@@ -13,6 +13,8 @@ export function headline(action: DsnAction): string {
       return 'Your message was delivered'
     case 'relayed':
       return 'Your message was passed on'
+    case 'expanded':
+      return 'Your message was passed on to several mailboxes'
   }
 }
 
@@ -39,6 +41,8 @@ function introduction(action: DsnAction): string {
       return 'Your message was delivered to the mailboxes of the recipients below, as you\nasked to be told.'
     case 'relayed':
       return 'Your message was passed on to the next mail server for the recipients below.\nThat server gives no delivery reports: you may hear no more of it.'
+    case 'expanded':
+      return 'The addresses below stand for several mailboxes. Your message was passed on to\nall of them; you are told when one of them cannot get it, and no more.'
   }
 }
 

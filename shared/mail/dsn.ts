@@ -9,7 +9,7 @@ import type { Reply } from './reply.ts'
 import { formatReply, statusOf } from './reply.ts'
 
 /** What a report says happened (RFC 3464 §2.3.3). */
-export type DsnAction = 'failed' | 'delayed' | 'delivered' | 'relayed'
+export type DsnAction = 'failed' | 'delayed' | 'delivered' | 'relayed' | 'expanded'
 
 export interface DsnRecipient {
   readonly mailbox: Mailbox

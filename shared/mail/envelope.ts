@@ -32,6 +32,8 @@ export interface Recipient {
   /** ORCPT in its xtext form, e.g. `rfc822;jane@example.org` (RFC 3461 §4.2). */
   readonly orcpt?: string
   readonly notify?: readonly Notify[]
+  /** One of several that `original` leads to, whose success the sender wants to hear of: he is told that it was expanded, once. */
+  readonly expanded?: true
   /** Of an operator, from the outcome log; in no record of a message. */
   readonly order?: RelayOrder
   /** `original` is whom the sender named, and an operator named another: no alias forwards it. */

@@ -44,6 +44,7 @@ function bench(nowAt = receivedAt + 1_000) {
     reporter: {
       reportSuccess: async (_message, attempts) => void (attempts.length > 0 && done.push('report success')),
       reportFailure: async (_message, attempts) => void (attempts.length > 0 && done.push('report failure')),
+      reportExpanded: async () => undefined,
       reportDelay: async () => void done.push('report delay'),
     },
     events,

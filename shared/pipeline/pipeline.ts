@@ -201,6 +201,7 @@ export function openPipeline(parts: PipelineParts): Pipeline {
       if (queues.tooFull) throw new QueueUnavailableError('Redis is nearly full')
       tellRoutes(journey, [decision.job])
       await tellOfBadHeader(journey)
+      await tellOfExpansion(journey)
       const result = await carryOutEarly({ ...advanceParts, spool }, decision, journey)
       await addAll(jobsAfter(result, decision.job))
     } catch (error) {
@@ -216,6 +217,12 @@ export function openPipeline(parts: PipelineParts): Pipeline {
     const stored = await spool.read(at)
     const noticed = { configuration, queues, pipeline: { submit, route }, events, clock, log }
     await notifyOfBadHeader(noticed, envelope, await stored.header())
+  }
+
+  async function tellOfExpansion({ envelope, at, edits }: Journey): Promise<void> {
+    if (!envelope.recipients.some(({ expanded }) => expanded === true)) return
+    const stored = await spool.read(at)
+    await reporter.reportExpanded({ envelope, edits, sizeBytes: stored.locator.sizeBytes, stored })
   }
 
   function jobsAfter(result: JobResult, job: NewJob): readonly NewJob[] {

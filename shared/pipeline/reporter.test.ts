@@ -116,3 +116,28 @@ test('who logged in, and this host, get all their reports; so does everybody wit
   await alone.reporter.reportFailure(message({ kind: 'smtp' }), unknownUser)
   assert.equal(unlimited.reports.length + alone.reports.length, 2)
 })
+
+test('who asks to hear of success hears that an alias was expanded, once, and of none of those behind it', async () => {
+  const { reporter, reports } = bench()
+  const one = message()
+  const behind = { original: 'team@example.net' as Mailbox, notify: ['failure'], expanded: true } as const
+  const recipients = [
+    { mailbox: 'ann@example.net' as Mailbox, ...behind },
+    { mailbox: 'joe@example.net' as Mailbox, ...behind },
+    { mailbox: 'sue@example.net' as Mailbox, notify: ['success'] as const },
+  ]
+  const expanded = { ...one, envelope: { ...one.envelope, recipients } }
+  await reporter.reportExpanded(expanded)
+  assert.match(
+    reports[0] ?? '',
+    /Final-Recipient: rfc822; team@example\.net\r\nAction: expanded\r\nStatus: 2\.0\.0\r\n/,
+  )
+  assert.doesNotMatch(reports[0] ?? '', /ann@|joe@example|sue@/)
+  const delivered = { reply: { code: 250, text: 'ok' }, reached: 'local' } as const
+  await reporter.reportSuccess(expanded, [
+    { recipient: 0, ...delivered },
+    { recipient: 1, ...delivered },
+  ])
+  await reporter.reportExpanded(message())
+  assert.equal(reports.length, 1)
+})

@@ -4,7 +4,9 @@ import type { Events } from '../events.ts'
 import type { Logger } from '../log.ts'
 import type { DeliveryAttempt } from '../mail/disposition.ts'
 import { composeDsn, wantsReport } from '../mail/dsn.ts'
-import type { DsnAction } from '../mail/dsn.ts'
+import type { DsnAction, DsnRecipient } from '../mail/dsn.ts'
+import type { Mailbox } from '../mail/address.ts'
+import type { Reply } from '../mail/reply.ts'
 import { dueAt, noticeEnvelope } from '../mail/envelope.ts'
 import type { RateGate } from '../queue/queues.ts'
 import { applyEdits, unwrapped } from '../mail/header-edit.ts'
@@ -18,9 +20,14 @@ import type { StageMessage } from './stage.ts'
 export interface Reporter {
   reportSuccess(message: StageMessage, attempts: readonly DeliveryAttempt[]): Promise<void>
   reportFailure(message: StageMessage, attempts: readonly DeliveryAttempt[]): Promise<void>
+  /** About addresses that lead to several mailboxes, when their sender asked to hear of success. */
+  reportExpanded(message: ReportedMessage): Promise<void>
   /** `warning`: how many delay warnings there are with this one. */
   reportDelay(message: StageMessage, attempts: readonly DeliveryAttempt[], warning: number): Promise<void>
 }
+
+/** What of a message a report is made of. */
+export type ReportedMessage = Pick<StageMessage, 'envelope' | 'edits' | 'sizeBytes' | 'stored'>
 
 export interface ReporterParts {
   readonly configuration: Configuration
@@ -42,23 +49,23 @@ export function createReporter(parts: ReporterParts): Reporter {
    * reverse-path gets none (RFC 5321 §4.5.5), nor does an address that has had too many.
    */
   async function report(
-    message: StageMessage,
+    message: ReportedMessage,
     action: DsnAction,
-    attempts: readonly DeliveryAttempt[],
+    recipients: readonly DsnRecipient[],
     cause: string,
   ): Promise<void> {
     const { envelope } = message
     const sender = envelope.reversePath
-    if (sender === null || attempts.length === 0) return
+    if (sender === null || recipients.length === 0) return
     const { configuration } = parts
     const limit = await limitReached(parts, sender, envelope)
     if (limit !== undefined) return events.reportDropped({ id: envelope.id, to: sender, action, limit })
     const nowAt = clock.now()
-    const id = derivedMessageId(envelope.id, `${action}.${cause}.${attempts.map((one) => one.recipient).join(',')}`)
+    const id = derivedMessageId(envelope.id, `${action}.${cause}`)
     const header = applyEdits(await message.stored.header(), unwrapped(message.edits))
     // What had to stay secret does not go back in the clear (RFC 8689 §5).
     const isWanted = envelope.dsn?.ret === 'full' && action === 'failed' && envelope.requireTls !== true
-    const full = isWanted && message.sizeBytes <= fullReturnBytes && !attempts.some(isSecurityMatter)
+    const full = isWanted && message.sizeBytes <= fullReturnBytes && !recipients.some(isSecurityMatter)
     const content = composeDsn({
       action,
       id,
@@ -72,21 +79,26 @@ export function createReporter(parts: ReporterParts): Reporter {
         header,
         body: full ? (await message.stored.content()).subarray(message.stored.locator.headerBytes) : undefined,
       },
-      recipients: attempts.map((attempt) => {
-        const recipient = envelope.recipients[attempt.recipient]
-        return {
-          mailbox: mailboxOf(envelope, attempt.recipient),
-          original: recipient?.original,
-          orcpt: recipient?.orcpt,
-          reply: attempt.reply,
-          remoteMta: attempt.remoteMta,
-          lastAttemptAt: nowAt,
-        }
-      }),
+      recipients,
       willRetryUntil: action === 'delayed' ? dueAt(envelope) + configuration.queueTtlMs : undefined,
     })
     await parts.submit(noticeEnvelope(id, sender, nowAt), content)
     events.reported({ id, about: envelope.id, to: sender, action })
+  }
+
+  function attempted(
+    message: StageMessage,
+    action: DsnAction,
+    attempts: readonly DeliveryAttempt[],
+    cause: string,
+  ): Promise<void> {
+    const { envelope } = message
+    const lastAttemptAt = clock.now()
+    const recipients = attempts.map(({ recipient: index, reply, remoteMta }): DsnRecipient => {
+      const { original, orcpt } = envelope.recipients[index] ?? {}
+      return { mailbox: mailboxOf(envelope, index), original, orcpt, reply, remoteMta, lastAttemptAt }
+    })
+    return report(message, action, recipients, `${cause}.${attempts.map((one) => one.recipient).join(',')}`)
   }
 
   function wanted(message: StageMessage, attempts: readonly DeliveryAttempt[], kind: 'failure' | 'delay' | 'success') {
@@ -99,13 +111,13 @@ export function createReporter(parts: ReporterParts): Reporter {
   return {
     async reportSuccess(message, attempts) {
       const asked = wanted(message, attempts, 'success').filter((attempt) => attempt.dsnPassedOn !== true)
-      await report(
+      await attempted(
         message,
         'delivered',
         asked.filter((one) => one.reached === 'local'),
         'final',
       )
-      await report(
+      await attempted(
         message,
         'relayed',
         asked.filter((one) => one.reached === 'remote'),
@@ -119,14 +131,26 @@ export function createReporter(parts: ReporterParts): Reporter {
           events.doubleBounced({ id, recipient: mailboxOf(message.envelope, attempt.recipient), reply: attempt.reply })
         }
       }
-      await report(message, 'failed', wanted(message, attempts, 'failure'), 'final')
+      await attempted(message, 'failed', wanted(message, attempts, 'failure'), 'final')
+    },
+    async reportExpanded(message) {
+      if (!message.envelope.recipients.some(({ expanded }) => expanded === true)) return
+      const lastAttemptAt = clock.now()
+      const aliases = new Map<Mailbox, DsnRecipient>()
+      for (const { original, orcpt, expanded } of message.envelope.recipients) {
+        if (expanded !== true || original === undefined) continue
+        aliases.set(original, { mailbox: original, orcpt, reply: expandedReply, lastAttemptAt })
+      }
+      await report(message, 'expanded', [...aliases.values()], 'accepted')
     },
     reportDelay: (message, attempts, warning) =>
-      report(message, 'delayed', wanted(message, attempts, 'delay'), `warning${warning}`),
+      attempted(message, 'delayed', wanted(message, attempts, 'delay'), `warning${warning}`),
   }
 }
 
+const expandedReply: Reply = { code: 250, enhanced: '2.0.0', text: 'Passed on to several mailboxes' }
+
 /** Refused for what it holds or who it is (RFC 3463 §3.8): what may be a virus is not sent on by us. */
-function isSecurityMatter({ reply }: DeliveryAttempt): boolean {
+function isSecurityMatter({ reply }: DsnRecipient): boolean {
   return reply.enhanced?.startsWith('5.7.') === true
 }

@@ -99,12 +99,19 @@ async function handleJob(running: Running, job: StageJob, control: JobControl): 
   const isFirst = job.path.length === 0 && job.attempts === 0 && control.starts === 1
   if (isFirst && configuration.pipeline.notices.badHeader !== undefined)
     await notifyOfBadHeader(context, stored.envelope, await stored.header())
+  if (isBeginning(job, control)) await context.pipeline.advanceParts.reporter.reportExpanded(message)
   if (control.brokenOff) tellOfRepetition(running, message)
   const startedAt = performance.now()
   const disposition = await disposeOf(running, message, control)
   const tookMs = Math.round((performance.now() - startedAt) * 1000) / 1000
   context.metrics.stageSeconds.observe({ stage: queue }, tookMs / 1000)
   return advance(context.pipeline.advanceParts, { queue, job, message, tookMs }, disposition)
+}
+
+/** Nothing was done for the message yet, or nobody knows whether it was: what is done now has the same effect twice. */
+function isBeginning(job: StageJob, control: JobControl): boolean {
+  const untried = job.path.length === 0 && job.attempts === 0 && job.recheck !== true
+  return untried && (control.starts === 1 || control.brokenOff)
 }
 
 /** At least once, and never silently twice: nobody knows whether the next hop took what was sent before the attempt broke off. */

@@ -47,6 +47,7 @@ describe('delivery reports', { skip: missingPeers('python3') }, () => {
     dns = await startDns({ 'far.test': { MX: [[0, '.']] } })
     system = await MailSystem.start({
       conf: `bounce warn-interval 1s
+table aliases { "team" = "jane@mailbox.test, ann@able.test" }
 table people { "jane" = "1000:1000:/home/jane", "full" = "1001:1001:/home/full" }
 listen on 127.0.0.1 port {{smtp}} hostname "mx.sluice.test"
 action "home" relay host "smtp://127.0.0.1:${home.port}"
@@ -54,6 +55,7 @@ action "able" relay host "smtp://127.0.0.1:${able.port}"
 action "unable" relay host "smtp://127.0.0.1:${unable.port}"
 action "short" relay host "smtp://127.0.0.1:${unable.port}" ttl 1s
 action "mailbox" lmtp "127.0.0.1:${mailboxes.port}" rcpt-to userbase <people>
+action "list" expand-only alias <aliases>
 action "file" maildir "{{data}}/mail/%{user.username}" userbase <people>
 action "mx" relay
 match from local for domain "home.test" action "home"
@@ -62,6 +64,7 @@ match from local for domain "unable.test" action "unable"
 match from local for domain "short.test" action "short"
 match from local for domain "mailbox.test" action "mailbox"
 match from local for domain "file.test" action "file"
+match from local for domain "list.test" action "list"
 match from local for any action "mx"
 `,
       pipeline: `resolver "${dns.address}"\n`,
@@ -188,6 +191,17 @@ match from local for any action "mx"
     assert.match(report.text, /gives no delivery reports/)
   })
 
+  test('an alias for several is expanded, and its members are not told of', async () => {
+    await send({ from: 'expanded', to: 'team@list.test', rcpt: ' NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;Team@list.test' })
+    const { bounce, report } = await bounceTo('expanded', 'expanded')
+    assert.deepEqual([bounce.recipient, bounce.status], ['team@list.test', '2.0.0'])
+    assert.equal(report.perRecipient[0]?.['original-recipient'], 'rfc822; Team@list.test')
+    assert.doesNotMatch(report.text, /jane|ann@/)
+    const copy = await able.waitForMessage((one) => one.id === 'expanded')
+    assert.deepEqual(copy.rcptParameters, ['NOTIFY=FAILURE ORCPT=rfc822;Team@list.test'])
+    await mailboxes.waitForMessage((one) => one.id === 'expanded')
+  })
+
   test('a server that knows reports is given what was asked, and reports itself', async () => {
     const id = await send({
       from: 'passed-on',
@@ -196,7 +210,7 @@ match from local for any action "mx"
       rcpt: ' NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Ann+2Bx@old.test',
     })
     await system.waitForEvent('relayed', id)
-    const [message] = able.messages
+    const message = able.messages.find((one) => one.id === 'passed-on')
     assert.match(message?.mailParameters ?? '', / ?RET=HDRS ENVID=Q\+2B1$/)
     assert.deepEqual(message?.rcptParameters, ['NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Ann+2Bx@old.test'])
     assert.ok(!system.log.some((line) => line.event === 'reported' && line['about'] === id))
