@@ -1,0 +1,45 @@
+import { storyOf } from '../journal.ts'
+import type { JournalEntry } from '../journal.ts'
+import type { MessageId } from '../mail/message-id.ts'
+import { workerFile } from '../workers/start-worker.ts'
+import { ThreadLimitError, createWorkerPool } from '../workers/worker-pool.ts'
+import type { FoundPage } from './found-message.ts'
+import { QueryError } from './query.ts'
+import type { SearchResult, SearchTask } from './search-thread.ts'
+import type { PageQuestion } from './store-reader.ts'
+
+/** Questions to the store, as a service asks them. */
+export interface MessageSearch {
+  /** @throws QueryError when it takes too long; an Error when there is no store */
+  search(question: PageQuestion): Promise<FoundPage>
+  /** As `storyOf`; without a store the journal is gone through. */
+  story(id: MessageId): Promise<readonly JournalEntry[]>
+  close(): Promise<void>
+}
+
+const limitMs = 5_000
+
+/** @param folder of the journal, with the store in it */
+export function openMessageSearch(folder: string): MessageSearch {
+  const file = workerFile('./search-thread.ts', import.meta.url)
+  const pool = createWorkerPool<SearchTask, SearchResult>({ file, threads: 1, wallMs: limitMs })
+  return {
+    async search(question) {
+      try {
+        return (await pool.run({ kind: 'search', folder, question })) as FoundPage
+      } catch (error) {
+        if (!(error instanceof ThreadLimitError)) throw error
+        const text = `the search took longer than ${limitMs / 1000} s: name a time (after:7d) or an address`
+        throw new QueryError(text, { cause: error })
+      }
+    },
+    async story(id) {
+      try {
+        return (await pool.run({ kind: 'story', folder, id })) as readonly JournalEntry[]
+      } catch {
+        return storyOf(folder, id)
+      }
+    },
+    close: () => pool.close(),
+  }
+}

@@ -1,0 +1,43 @@
+import { statSync } from 'node:fs'
+
+import type { JournalEntry } from '../journal.ts'
+import type { MessageId } from '../mail/message-id.ts'
+import type { Work } from '../workers/thread.ts'
+import type { FoundPage } from './found-message.ts'
+import { StoreReader } from './store-reader.ts'
+import type { PageQuestion } from './store-reader.ts'
+import { storePath } from './store-writer.ts'
+
+/** What the threads of message-search.ts are asked, and what they answer. */
+export type SearchTask =
+  | { readonly kind: 'search'; readonly folder: string; readonly question: PageQuestion }
+  | { readonly kind: 'story'; readonly folder: string; readonly id: MessageId }
+
+export type SearchResult = FoundPage | readonly JournalEntry[]
+
+/** A thread that keeps the database open, as long as the file is the same. */
+export async function open(): Promise<Work> {
+  let opened: { readonly reader: StoreReader; readonly file: string } | undefined
+
+  function readerOf(folder: string): StoreReader {
+    const found = statSync(storePath(folder), { throwIfNoEntry: false })
+    const file = `${folder} ${found?.dev ?? 0}/${found?.ino ?? 0}`
+    if (opened?.file === file) return opened.reader
+    opened?.reader.close()
+    opened = undefined
+    const reader = new StoreReader(folder)
+    opened = { reader, file }
+    return reader
+  }
+
+  return (asked): SearchResult => {
+    const task = asked as SearchTask
+    const reader = readerOf(task.folder)
+    switch (task.kind) {
+      case 'search':
+        return reader.search(task.question)
+      case 'story':
+        return reader.story(task.id)
+    }
+  }
+}
