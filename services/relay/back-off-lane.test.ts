@@ -40,7 +40,6 @@ async function run(
         lane: { destination: `back-off ${destination}`, limit: 0 },
       }
     },
-    bringBack: async () => {},
     lift: async () => {},
     pauses: async () => new Map(),
   }
@@ -117,7 +116,7 @@ test('a process that ends in the middle of an attempt suspends nothing, and give
 test('while Redis is away the back-off holds nobody up', async () => {
   const away = () => Promise.reject(new QueueUnavailableError('away'))
   const context = stageContext({
-    backOff: { enter: away, closed: away, leave: away, complained: away, bringBack: away, lift: away, pauses: away },
+    backOff: { enter: away, closed: away, leave: away, complained: away, lift: away, pauses: away },
   })
   const done = settled([attempt('421 4.7.0 Later', mx)])
   const disposition = await withBackOff(stageMessage(), context, 'far.test', { backOff: pause }, async () => done)

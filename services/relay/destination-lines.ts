@@ -3,7 +3,7 @@ import type { Clock } from '../../shared/clock.ts'
 const slowMs = 1_000
 const guessedMs = 100
 const shortestWaitMs = 250
-const longestWaitMs = 60_000
+const longestWaitMs = 600_000
 const maxRemembered = 10_000
 
 interface Line {
@@ -13,15 +13,22 @@ interface Line {
   averageMs: number | undefined
   /** Epoch ms: when the last one that was sent away is to come back. */
   nextAt: number
+  /** Some were sent away, and may be waiting for a turn. */
+  sentAway: boolean
 }
 
 export type Turn =
-  | { readonly kind: 'turn'; readonly leave: () => void }
+  | {
+      readonly kind: 'turn'
+      readonly leave: () => void
+      readonly isAwaited: () => boolean
+      readonly noneWaits: () => void
+    }
   | { readonly kind: 'wait'; readonly waitMs: number }
 
 /**
  * Keeps a slow destination from taking all workers of this process: it gets a share of them, and what is beyond comes back about when
- * its turn is. A destination that answers within a second gets as many as there are.
+ * its turn is, or when one of those at work is done. A destination that answers within a second gets as many as there are.
  */
 export class DestinationLines {
   readonly #clock: Clock
@@ -31,14 +38,28 @@ export class DestinationLines {
     this.#clock = clock
   }
 
-  /** @param share how many messages of a slow destination may be at work */
+  /**
+   * Who leaves while the turn `isAwaited` brings one of those back that were sent away; when there is none, `noneWaits`.
+   *
+   * @param share how many messages of a slow destination may be at work
+   */
   enter(destination: string, share: number): Turn {
     const line = this.#line(destination)
     const nowAt = this.#clock.now()
-    if (line.atWork.size >= share && isSlow(line, nowAt)) return { kind: 'wait', waitMs: waitMs(line, share, nowAt) }
+    if (line.atWork.size >= share && isSlow(line, nowAt)) {
+      line.sentAway = true
+      return { kind: 'wait', waitMs: waitMs(line, share, nowAt) }
+    }
     const mine = Symbol(destination)
     line.atWork.set(mine, nowAt)
-    return { kind: 'turn', leave: () => this.#leave(line, mine) }
+    return {
+      kind: 'turn',
+      leave: () => this.#leave(line, mine),
+      isAwaited: () => line.sentAway,
+      noneWaits: () => {
+        line.sentAway = false
+      },
+    }
   }
 
   #leave(line: Line, mine: symbol): void {
@@ -51,7 +72,7 @@ export class DestinationLines {
     const known = this.#lines.get(destination)
     if (known !== undefined) return known
     if (this.#lines.size >= maxRemembered) this.#forgetIdle()
-    const line: Line = { atWork: new Map(), averageMs: undefined, nextAt: 0 }
+    const line: Line = { atWork: new Map(), averageMs: undefined, nextAt: 0, sentAway: false }
     this.#lines.set(destination, line)
     return line
   }

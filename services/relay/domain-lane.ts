@@ -4,6 +4,7 @@ import type { LaneSettings } from '../../shared/config/model.ts'
 import type { Disposition } from '../../shared/mail/disposition.ts'
 import { postpone } from '../../shared/mail/disposition.ts'
 import type { StageContext } from '../../shared/pipeline/stage.ts'
+import { spreadMs } from '../../shared/queue/queues.ts'
 import type { RelayLimits } from './relay-limits.ts'
 
 /** When no slot becomes free, or the news of it is lost. */
@@ -41,12 +42,9 @@ export async function inLane(
   const lane = { destination: `relay ${name}`, limit }
   const holder = randomUUID()
   const timeoutMs = context.configuration.pipeline.queues.get('relay')?.timeoutMs ?? 0
-  const granted = await lanes.acquire(lane.destination, limit, holder, timeoutMs + graceMs).then(
-    (answer) => answer.granted,
-    () => undefined,
-  )
-  if (granted === undefined) return postpone(lookAgainMs, `the limit of ${name} cannot be asked for`)
-  if (!granted) return postpone(lookAgainMs, `${why} is reached for ${name}`, lane)
+  const answer = await lanes.acquire(lane.destination, limit, holder, timeoutMs + graceMs).catch(() => undefined)
+  if (answer === undefined) return postpone(lookAgainMs, `the limit of ${name} cannot be asked for`)
+  if (!answer.granted) return postpone(lookAgainMs + spreadMs(answer.parked), `${why} is reached for ${name}`, lane)
   try {
     return await work()
   } finally {

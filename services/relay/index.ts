@@ -5,13 +5,14 @@ import type { TlsFact } from '../../shared/aggregate-reports/facts.ts'
 import type { Configuration, RelayAction } from '../../shared/config/model.ts'
 import { createValidatingResolver } from '../../shared/dns/validating-resolver.ts'
 import type { ValidatingResolver } from '../../shared/dns/validating-resolver.ts'
-import type { DeliveryAttempt, Disposition } from '../../shared/mail/disposition.ts'
+import type { DeliveryAttempt, Disposition, Lane } from '../../shared/mail/disposition.ts'
 import { postpone, settled } from '../../shared/mail/disposition.ts'
 import { isPositive, replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import { StsPolicies } from '../../shared/mta-sts/policies.ts'
 import { defineStage } from '../../shared/pipeline/stage.ts'
 import type { OpenStage, StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
+import { backOffLane } from '../../shared/queue/queues.ts'
 import type { ServiceContext } from '../../shared/service.ts'
 import { ConnectionPool } from '../../shared/smtp-client/pool.ts'
 import { withBackOff } from './back-off-lane.ts'
@@ -131,7 +132,8 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
     if ('kind' in exchanges) return postpone(exchanges.waitMs, enoughAtWork(destination))
     const lane = relayLane(context.configuration, destination, exchanges)
     const disposition = await relayInTurn(action, message, context, lane)
-    if (hasMoved(message, lane, disposition)) await context.queues.backOff.bringBack(message.lane ?? '').catch(() => {})
+    if (message.lane !== undefined && hasMoved(message, lane, disposition))
+      await context.queues.lanes.bringNext(backOffLane(message.lane)).catch(() => {})
     return byLane(disposition, lane)
   }
 
@@ -142,7 +144,7 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
     { name, settings }: RelayLane,
   ): Promise<Disposition> {
     const turn = lines.enter(name, shareOf(context))
-    if (turn.kind === 'wait') return postpone(turn.waitMs, enoughAtWork(name))
+    if (turn.kind === 'wait') return postpone(turn.waitMs, enoughAtWork(name), lineOf(name))
     try {
       const domain = limitedDomain(message)
       const limits = knownLimits.of(context.configuration, domain)
@@ -154,6 +156,7 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
       })
     } finally {
       turn.leave()
+      if (turn.isAwaited()) await bringNext(context, name, turn)
     }
   }
 
@@ -176,6 +179,17 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
 
 type Wait = Extract<Turn, { readonly kind: 'wait' }>
 
+/** Where messages wait for a turn in a process; none is free for who is sent away now. */
+function lineOf(name: string): Lane {
+  return { destination: `line ${name}`, limit: 0 }
+}
+
+/** Of those that wait, the one whose turn it is by age and sender; otherwise each would come by its own time, and find the turn taken. */
+async function bringNext({ queues }: StageContext, name: string, turn: Turn & { kind: 'turn' }): Promise<void> {
+  const brought = await queues.lanes.bringNext(lineOf(name).destination).catch(() => true)
+  if (!brought) turn.noneWaits()
+}
+
 function goesByMx({ host, domain }: RelayAction, { order }: StageMessage): boolean {
   return host === undefined && domain === undefined && order?.kind !== 'host'
 }
@@ -186,7 +200,7 @@ function enoughAtWork(name: string): string {
 
 /** It waited in another lane, as the MX of its domain were then, and in this one it got through: others wait there like it. */
 function hasMoved(message: StageMessage, lane: RelayLane, disposition: Disposition): boolean {
-  if (message.lane === undefined || message.lane === lane.name || disposition.kind !== 'settled') return false
+  if (message.lane === lane.name || disposition.kind !== 'settled') return false
   return disposition.attempts.some(({ reply }) => isPositive(reply))
 }
 

@@ -6,6 +6,8 @@ import type { Taking } from '../../shared/queue/queues.ts'
 
 /** While Redis is away. */
 const lookAgainMs = 30_000
+/** The gate gives no turn later than in an hour: those beyond come back spread out, and not all at once. */
+const farMs = 3_500_000
 
 /**
  * Does the work when the rates of the destination (`lane ... rate`) have room for it, over all relay processes. What is taken is not given
@@ -27,7 +29,7 @@ export async function withinRates(
   if (waitMs === 0) return work()
   return waitMs === undefined
     ? postpone(lookAgainMs, `the rate of ${destination} cannot be asked for`)
-    : postpone(waitMs, `the rate of ${destination} is reached`)
+    : postpone(waitMs < farMs ? waitMs : waitMs * (1 + Math.random()), `the rate of ${destination} is reached`)
 }
 
 /** A rate of another size, after a reload, begins anew. */

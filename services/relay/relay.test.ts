@@ -10,7 +10,6 @@ import type { DeliveryAttempt } from '../../shared/mail/disposition.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import { formatReply } from '../../shared/mail/reply.ts'
 import { safeReport } from '../../shared/mail/safe-report.ts'
-import type { BackOff } from '../../shared/queue/queues.ts'
 import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
 import { polite, startServer } from '../../shared/smtp-client/testing.ts'
 import type { PoliteOptions, ScriptedServer, ScriptedSession, TakenMessage } from '../../shared/smtp-client/testing.ts'
@@ -599,7 +598,7 @@ test('max-conn-per-domain is asked of all processes: a message without a slot ta
   const lanes = {
     acquire: async (destination: string, limit: number) => {
       calls.push(`acquire ${destination} ${limit}`)
-      return { granted }
+      return { granted, parked: 0 }
     },
     release: async (destination: string) => void calls.push(`release ${destination}`),
   }
@@ -620,7 +619,7 @@ test('a lane has its concurrency for all domains with these mail servers', async
   const lanes = {
     acquire: async (destination: string, limit: number) => {
       acquired.push(`${destination} ${limit}`)
-      return { granted: false }
+      return { granted: false, parked: 0 }
     },
     release: async () => {},
   }
@@ -638,25 +637,36 @@ test('a lane has its concurrency for all domains with these mail servers', async
 
 test('mail that waited by an old MX brings the others back as soon as it got through by the new one', async () => {
   const broughtBack: string[] = []
-  const backOff = { bringBack: async (lane: string) => void broughtBack.push(lane) } as unknown as BackOff
-  const { context } = await farTest({}, { backOff })
+  const bringNext = async (destination: string): Promise<boolean> => broughtBack.push(destination) > 0
+  const { context } = await farTest({}, { lanes: { bringNext } })
   await relayOne(context, stageMessage(), { ...stageMessage(), lane: 'mx.far.test' })
   assert.deepEqual(broughtBack, [], 'it came by the same')
   await relayOne(context, { ...stageMessage(), lane: 'mx.old.test' })
-  assert.deepEqual(broughtBack, ['mx.old.test'])
+  assert.deepEqual(broughtBack, ['back-off mx.old.test'])
 })
 
 test('a slow destination does not take all workers', async () => {
   const { server, nextArrival, finish } = await slowServer()
-  const context = stageContext({ zones: slowZones, relayPort: server.port, concurrency: 2 })
+  const brought: string[] = []
+  const lanes = { bringNext: async (destination: string) => brought.push(destination) > 1 }
+  const context = stageContext({ zones: slowZones, relayPort: server.port, concurrency: 2, lanes })
   const stage = await openRelay(context)
   closing.push(() => stage.close())
   const arrival = nextArrival()
   const first = stage.handle(stageMessage(), context)
   await arrival
-  assert.equal((await stage.handle(stageMessage(), context)).kind, 'postpone')
+  const waits = await stage.handle(stageMessage(), context)
+  assert.ok(waits.kind === 'postpone')
+  assert.deepEqual(brought, [])
   finish()
   assert.equal((await first).kind, 'settled')
+  assert.deepEqual(brought, [waits.lane?.destination], 'who is done brings the next one')
+  const arrivalAgain = nextArrival()
+  const again = stage.handle(stageMessage(), context)
+  await arrivalAgain
+  finish()
+  assert.equal((await again).kind, 'settled')
+  assert.equal(brought.length, 1, 'none waited')
 })
 
 test('an action that is gone means later', async () => {

@@ -61,7 +61,7 @@ export interface Surroundings {
   readonly family?: 4 | 6
   /** Of the queue: half of it may be at work for a slow destination. */
   readonly concurrency?: number
-  readonly lanes?: Pick<Lanes, 'acquire' | 'release'>
+  readonly lanes?: Partial<Lanes>
   readonly backOff?: BackOff
   readonly rateGate?: RateGate
   /** Shared by all processes; absent: Redis is away. */

@@ -245,6 +245,23 @@ test('who waits for a destination that is left alone is warned of the delay, onc
   assert.deepEqual(again.done, [])
 })
 
+test('however long a message is put off, it comes back to warn its sender of the delay, and when its time is over', async () => {
+  const delays: number[] = []
+  for (const [hours, warned] of [
+    [3, 0],
+    [5, 1],
+    [95, 1],
+  ] as const) {
+    const result = await advance(
+      bench(receivedAt + hours * hour).parts,
+      step('relay', 1, { warned }),
+      postpone(200 * hour, 'left alone'),
+    )
+    delays.push(result.kind === 'later' ? result.delayMs : -1)
+  }
+  assert.deepEqual(delays, [hour + 1, 91 * hour, hour])
+})
+
 test('what is postponed keeps its place on the schedule, and its time to live', async () => {
   const { parts, outcomes } = bench()
   const lane = { destination: 'relay far.test', limit: 2 }

@@ -74,7 +74,16 @@ async function postponed(
   // Shown in the queue as why it waits, until a host has said something.
   const lastReply = (job.attempts > 0 ? job.lastReply : undefined) ?? formatReply(notTried(reason))
   const data = { ...job, lastReply, ...laneIn(laneName), ...(warned === 0 ? {} : { warned }) }
-  return { kind: 'later', data, delayMs, reason, ...(lane === undefined ? {} : { lane }) }
+  const untilMs = Math.max(0, nextNoticeAt(parts, message, warned) - parts.clock.now())
+  return { kind: 'later', data, delayMs: Math.min(delayMs, untilMs), reason, ...(lane === undefined ? {} : { lane }) }
+}
+
+/** When its sender is to hear of it, however long it may have to wait: a warning of the delay, or that its time is over. */
+function nextNoticeAt(parts: AdvanceParts, message: StageMessage, warned: number): number {
+  const receivedAt = dueAt(message.envelope)
+  const warnMs = parts.configuration.bounceWarnMs.toSorted((one, other) => one - other)[warned]
+  const expiresAt = receivedAt + ttlOf(parts, message)
+  return warnMs === undefined ? expiresAt : Math.min(expiresAt, receivedAt + warnMs + 1)
 }
 
 function laneIn(lane: string | undefined): Pick<StageJob, 'lane'> {
@@ -248,9 +257,12 @@ function refuseAll(step: Step, reply: Reply): readonly DeliveryAttempt[] {
 
 /** True when the action's ttl, or the queue's, is over. */
 export function isExpired(parts: Pick<AdvanceParts, 'configuration' | 'clock'>, message: StageMessage): boolean {
-  const action = message.action === undefined ? undefined : parts.configuration.actions.get(message.action)
-  const ttlMs = action?.ttlMs ?? parts.configuration.queueTtlMs
-  return parts.clock.now() >= dueAt(message.envelope) + ttlMs
+  return parts.clock.now() >= dueAt(message.envelope) + ttlOf(parts, message)
+}
+
+function ttlOf({ configuration }: Pick<AdvanceParts, 'configuration'>, { action: name }: StageMessage): number {
+  const action = name === undefined ? undefined : configuration.actions.get(name)
+  return action?.ttlMs ?? configuration.queueTtlMs
 }
 
 function asExpired(attempt: DeliveryAttempt): DeliveryAttempt {

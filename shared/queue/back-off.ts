@@ -2,6 +2,7 @@ import type { Lane } from '../mail/disposition.ts'
 import { KnownNames, nameChanges, readNames } from './known-names.ts'
 import { expire, keepFor, now, promoteNext, scriptCaller } from './lane-scripts.ts'
 import type { Producer } from './producer.ts'
+import { spreadMs } from './spread.ts'
 
 /**
  * Destinations that asked for less, or cannot be reached, are left alone by all processes for a time that grows, then tried with one
@@ -25,8 +26,6 @@ export interface BackOff {
    * the one who says it.
    */
   closed(destination: string, forMs: number): Promise<Waiting>
-  /** The oldest that waits for it looks again now: another that waited with it found a way that does not lead there. */
-  bringBack(destination: string): Promise<void>
   /** The next message for it may go now, as a probe: somebody wants it tried. */
   lift(destinations: readonly string[] | 'all'): Promise<void>
   /** Milliseconds for which each destination that is left alone still is. */
@@ -51,10 +50,6 @@ export interface Pause {
 /** Messages at a time with which a destination counts as recovered. */
 const recovered = 20
 const inLineMs = 10_000
-/** What waits comes back spread out, so that a hundred thousand messages do not all look at once. */
-const shortestSpreadMs = 2_000
-const spreadPerJobMs = 20
-const longestSpreadMs = 3_600_000
 
 const scripts = {
   sluiceNames: readNames,
@@ -101,11 +96,6 @@ for _ = 1, window - redis.call('ZCARD', KEYS[1]) do
   if promoteNext(KEYS[3], ARGV[2]) == 0 then return 0 end
 end
 return 0`,
-  },
-  sluiceBringBack: {
-    keys: 1,
-    lua: `${promoteNext}
-return promoteNext(KEYS[1], ARGV[1])`,
   },
   sluicePauses: {
     keys: 1,
@@ -164,7 +154,7 @@ return pause`,
 export function openBackOff(producer: Producer, prefix: string, readAgainMs = 1_000): BackOff {
   const call = scriptCaller(producer, scripts)
   const index = `${prefix}:@back-off`
-  const leases = (destination: string): string => `${prefix}:@lane:${laneOf(destination)}`
+  const leases = (destination: string): string => `${prefix}:@lane:${backOffLane(destination)}`
   const parked = (destination: string): string => `${leases(destination)}:parked`
   const state = (destination: string): string => `${index}:${destination}`
   const known = new KnownNames(call, index, readAgainMs)
@@ -189,9 +179,6 @@ export function openBackOff(producer: Producer, prefix: string, readAgainMs = 1_
       const keys = [leases(destination), state(destination), parked(destination), index]
       await call('sluiceLeave', ...keys, holder, prefix, worked ? 1 : 0, destination, recovered)
     },
-    async bringBack(destination) {
-      await call('sluiceBringBack', parked(destination), prefix)
-    },
     async lift(destinations) {
       await call('sluiceLift', index, ...(destinations === 'all' ? ['all'] : ['these', ...destinations]))
     },
@@ -210,21 +197,16 @@ export function openBackOff(producer: Producer, prefix: string, readAgainMs = 1_
   }
 }
 
-function laneOf(destination: string): string {
+/** Where jobs wait for it. */
+export function backOffLane(destination: string): string {
   return `back-off ${destination}`
 }
 
 function waiting(destination: string, suspended: boolean, leftMs: number, parked: number, limit: number): Waiting {
-  const lane = { destination: laneOf(destination), limit }
+  const lane = { destination: backOffLane(destination), limit }
   return { kind: 'wait', waitMs: leftMs + spreadMs(parked), suspended, lane }
 }
 
 type EnterAnswer =
   | readonly [kind: 'open' | 'probe']
   | readonly [kind: 'suspended' | 'line', leftMs: number, window: number, parked: number]
-
-/** The first in line comes back in time to be the probe. */
-function spreadMs(waiting: number): number {
-  if (waiting === 0) return 0
-  return Math.ceil(Math.random() * Math.min(Math.max(shortestSpreadMs, waiting * spreadPerJobMs), longestSpreadMs))
-}

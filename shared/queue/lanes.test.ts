@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { silentLog } from '../log.ts'
 import { openQueues } from './queues.ts'
 import type { Queues } from './queues.ts'
+import { spreadMs } from './spread.ts'
 import { redisMissing, signalOf, startTestRedis, testJob } from './testing.ts'
 import type { TestRedis } from './testing.ts'
 
@@ -69,6 +70,20 @@ test('a released slot brings the oldest message that waits for it to the head of
     [older.jobId, stranger.jobId],
   )
   assert.equal((await lanes.state('example.net')).parked, 1)
+})
+
+test('the more messages wait for a slot, the more seldom each looks by itself', { skip }, async () => {
+  const { lanes } = queues
+  assert.deepEqual(await lanes.acquire('example.net', 1, 'busy', 60_000), { granted: true, parked: 0 })
+  for (let order = 0; order < 3; order++) {
+    await lanes.park({ destination: 'example.net', limit: 1, queue: 'relay', jobId: `job${order}`, order })
+  }
+  assert.deepEqual(await lanes.acquire('example.net', 1, 'next', 60_000), { granted: false, parked: 3 })
+  assert.equal(spreadMs(0), 0)
+  const waits = Array.from({ length: 1_000 }, () => spreadMs(100_000))
+  const early = waits.filter((waitMs) => waitMs < 1_000_000).length
+  assert.ok(early < 200, `${early} of 1000 within the first tenth of the time`)
+  assert.ok(Math.max(...waits) <= 3 * 3_600_000)
 })
 
 test('a job whose slot became free while it was put aside runs at once', { skip }, async () => {

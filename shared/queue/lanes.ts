@@ -6,13 +6,20 @@ import { reach } from './unavailable.ts'
 export interface Lanes {
   /**
    * Takes a slot of the destination, or is refused when `limit` are taken. Asking again with the same holder renews.
-   * A slot that is not renewed within `ttlMs` is free again, so that a dead worker holds up nobody.
+   * A slot that is not renewed within `ttlMs` is free again, so that a dead worker holds up nobody. `parked`: how many wait on its list.
    */
-  acquire(destination: string, limit: number, holder: string, ttlMs: number): Promise<{ readonly granted: boolean }>
+  acquire(
+    destination: string,
+    limit: number,
+    holder: string,
+    ttlMs: number,
+  ): Promise<{ readonly granted: boolean; readonly parked: number }>
   /** False when the slot was lost meanwhile. */
   renew(destination: string, holder: string, ttlMs: number): Promise<boolean>
   /** Gives the slot back and moves the job that waits longest for the destination to the head of its queue. */
   release(destination: string, holder: string): Promise<void>
+  /** Moves the job that waits longest on the destination's list to the head of its queue; false when none waits. */
+  bringNext(destination: string): Promise<boolean>
   /**
    * Puts a delayed job on the destination's list: the oldest message on it is promoted when a slot is released, or at once
    * when one is free. A worker's `later` with `lane` does this by itself.
@@ -32,14 +39,14 @@ export interface ParkedJob {
 
 const scripts = {
   sluiceAcquire: {
-    keys: 1,
+    keys: 2,
     lua: `${expire}${keepFor}
 if redis.call('ZSCORE', KEYS[1], ARGV[2]) or redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[1]) then
   redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[2])
   keepFor(KEYS[1], tonumber(ARGV[3]))
-  return 1
+  return -1
 end
-return 0`,
+return redis.call('ZCARD', KEYS[2])`,
   },
   sluiceRenew: {
     keys: 1,
@@ -54,6 +61,11 @@ return 1`,
     lua: `${promoteNext}
 redis.call('ZREM', KEYS[1], ARGV[1])
 return promoteNext(KEYS[2], ARGV[2])`,
+  },
+  sluiceBringNext: {
+    keys: 1,
+    lua: `${promoteNext}
+return promoteNext(KEYS[1], ARGV[1])`,
   },
   sluicePark: {
     keys: 2,
@@ -72,13 +84,18 @@ export function openLanes(producer: Producer, prefix: string): Lanes {
   const parked = (destination: string) => `${prefix}:@lane:${destination}:parked`
   return {
     async acquire(destination, limit, holder, ttlMs) {
-      return { granted: (await call('sluiceAcquire', leases(destination), limit, holder, ttlMs)) === 1 }
+      const keys = [leases(destination), parked(destination)]
+      const waiting = Number(await call('sluiceAcquire', ...keys, limit, holder, ttlMs))
+      return { granted: waiting < 0, parked: Math.max(0, waiting) }
     },
     async renew(destination, holder, ttlMs) {
       return (await call('sluiceRenew', leases(destination), holder, ttlMs)) === 1
     },
     async release(destination, holder) {
       await call('sluiceRelease', leases(destination), parked(destination), holder, prefix)
+    },
+    async bringNext(destination) {
+      return (await call('sluiceBringNext', parked(destination), prefix)) === 1
     },
     async park({ destination, limit, queue, jobId, order }) {
       await call('sluicePark', leases(destination), parked(destination), limit, `${queue}/${jobId}`, order, prefix)
