@@ -330,7 +330,7 @@ export function createEvents(parts: {
     reported: (fields) => emit('reported', 'info', fields),
     reportDropped: (fields) => emit('report dropped', 'warn', fields),
     aggregateReportSent: (fields) => emit('aggregate report sent', 'info', fields),
-    aggregateReportFailed: (fields) => emit('aggregate report failed', 'warn', fields),
+    aggregateReportFailed: (fields) => emit('aggregate report failed', fields.again ? 'info' : 'warn', fields),
     doubleBounced: (fields) => emit('double bounce', 'warn', fields),
     discarded: (fields) => emit('discarded', 'info', fields),
     held: (fields) => emit('held', 'warn', fields),

@@ -49,7 +49,7 @@ interface ListedReport {
   readonly domain: string
   /** Messages or sessions. */
   readonly count: number
-  readonly state: 'collecting' | 'due' | SentEntry['result'] | 'not wanted'
+  readonly state: 'collecting' | 'due' | SentEntry['result'] | 'too late'
   /** Of `due`: not before then, epoch ms; else when it came to that. */
   readonly at?: number
   readonly to?: string
@@ -85,7 +85,7 @@ async function listDay(place: Place, kind: ReportKind, day: Day): Promise<readon
   const left = !isOver(day, Date.now())
     ? { state: 'collecting' as const }
     : done
-      ? { state: 'not wanted' as const }
+      ? { state: 'too late' as const }
       : waiting
   return [
     ...entries.map(({ domain, count, result, at, uri, id, reason }) => ({

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import fc from 'fast-check'
+
+import { parseMailbox } from '../mail/address.ts'
 import { zoneResolver } from '../restrictions/testing.ts'
 import type { Zone } from '../restrictions/testing.ts'
 import type { ReportKind } from './facts.ts'
@@ -77,4 +80,20 @@ test('a domain is asked by its record of today', async () => {
 test('a record with many addresses does not make us send to many', async () => {
   const rua = Array.from({ length: 50 }, (_, index) => `mailto:a${index}@far.test`).join(',')
   assert.equal((await told('tls', 'far.test', { 'txt _smtp._tls.far.test': [`v=TLSRPTv1;rua=${rua}`] })).length, 4)
+})
+
+test('whatever stands in a record, what is taken from it is an address or an https URI', () => {
+  const piece = fc.oneof(
+    fc.constantFrom('mailto:', 'https://', 'a@b.test', '!', ',', '%2', '%40', '10m', '\r\n', '?'),
+    fc.string(),
+  )
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
+      for (const target of parseReportUris(pieces.join(''))) {
+        if (target.kind === 'mail') assert.equal(parseMailbox(target.address), target.address)
+        else assert.equal(new URL(target.uri).protocol, 'https:')
+        assert.doesNotMatch(target.uri, /[\r\n]/)
+      }
+    }),
+  )
 })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, rm } from 'node:fs/promises'
+import { appendFile, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
@@ -46,6 +46,11 @@ test('a domain gets one report of a day, however often it is asked for', async (
   )
   await sendDay(parts, request)
   assert.equal(mails.length, 1)
+  const { entries } = await readSentLog(dataFolder, 'dmarc', testDay)
+  assert.deepEqual(entries.map((entry) => `${entry.domain} ${entry.result}`).toSorted(), [
+    'north.test sent',
+    'silent.test unwanted',
+  ])
 })
 
 test('a report whose log entry a crash has lost is the same message, not another', async (t) => {
@@ -126,10 +131,23 @@ test('a torn line in the log of what was sent spoils no other', async (t) => {
   t.after(remove)
   const entry = { at: 1, domain: 'a.test', uri: '', result: 'impossible', count: 1 } as const
   await noteSent(dataFolder, 'tls', testDay, entry)
+  await appendFile(join(dataFolder, 'reports', 'sent', 'tls', `${testDay}.jsonl`), '\n{"at":1,"domain":"cut')
   await noteSent(dataFolder, 'tls', testDay, { ...entry, domain: 'b.test' })
   assert.deepEqual(
     (await readSentLog(dataFolder, 'tls', testDay)).entries.map(({ domain }) => domain),
     ['a.test', 'b.test'],
+  )
+})
+
+test('a domain whose record came back is not seen as failed any more', async (t) => {
+  const { dataFolder, remove } = await testSending()
+  t.after(remove)
+  const entry = { at: 1, domain: 'a.test', count: 1 } as const
+  await noteSent(dataFolder, 'tls', testDay, { ...entry, uri: '', result: 'failed' })
+  await noteSent(dataFolder, 'tls', testDay, { ...entry, uri: 'mailto:t@a.test', result: 'sent' })
+  assert.deepEqual(
+    (await readSentLog(dataFolder, 'tls', testDay)).entries.map(({ uri }) => uri),
+    ['mailto:t@a.test'],
   )
 })
 

@@ -88,7 +88,7 @@ export async function sendDay(parts: ReportParts, request: DayRequest): Promise<
       Array.from({ length: atOnce }, async () => {
         for (const rows of work) {
           signal.throwIfAborted()
-          for (const entry of await sendAbout(parts, request, rows, settled)) totals[entry.result] += 1
+          for (const result of await sendAbout(parts, request, rows, settled)) totals[result] += 1
         }
       }),
     )
@@ -131,29 +131,36 @@ function countOf(rows: readonly { readonly count: number }[]): number {
   return rows.reduce((sum, { count }) => sum + count, 0)
 }
 
-/** Sends, and writes down what became of it. A domain that wants no reports has no entry. */
+/** Sends, and writes down what became of it. */
 async function sendAbout(
   parts: ReportParts,
   request: DayRequest,
   rows: DomainRows,
   settled: ReadonlySet<string>,
-): Promise<readonly SentEntry[]> {
+): Promise<readonly Outcome['result'][]> {
+  const { clock, dataFolder, resolver } = parts
   const { kind, day } = request
-  const entries: SentEntry[] = []
-  for (const destination of await reportTargets(kind, rows.domain, parts.resolver)) {
+  const { domain, count } = rows
+  const results: Outcome['result'][] = []
+  const destinations = await reportTargets(kind, domain, resolver)
+  if (destinations.length === 0)
+    await noteSent(dataFolder, kind, day, { at: clock.now(), domain, uri: '', count, result: 'unwanted' })
+  for (const destination of destinations) {
     const uri = uriOf(destination)
-    if (settled.has(keyOf({ domain: rows.domain, uri }))) continue
+    if (settled.has(keyOf({ domain, uri }))) continue
     const outcome = await sendTo(parts, request, rows, destination)
     const result = outcome.result === 'failed' && request.isLastTry === true ? 'impossible' : outcome.result
-    const entry = { at: parts.clock.now(), domain: rows.domain, uri, count: rows.count, ...outcome, result }
-    await noteSent(parts.dataFolder, kind, day, entry)
+    const entry = { at: clock.now(), domain, uri, count, ...outcome, result }
+    await noteSent(dataFolder, kind, day, entry)
     tell(parts, request, entry)
-    entries.push(entry)
+    results.push(result)
   }
-  return entries
+  return results
 }
 
-type Outcome = Pick<SentEntry, 'result' | 'id' | 'reason'>
+interface Outcome extends Pick<SentEntry, 'id' | 'reason'> {
+  readonly result: Exclude<SentEntry['result'], 'unwanted'>
+}
 
 async function sendTo(
   parts: ReportParts,

@@ -13,8 +13,8 @@ export interface SentEntry {
   readonly domain: string
   /** `mailto:` or `https:`; empty: it is about all places of the domain. */
   readonly uri: string
-  /** `failed`: it is tried again. */
-  readonly result: 'sent' | 'impossible' | 'failed'
+  /** `failed`: it is tried again. `unwanted`: the domain asks for none. */
+  readonly result: 'sent' | 'impossible' | 'failed' | 'unwanted'
   /** Messages or sessions told. */
   readonly count: number
   /** Of the mail. */
@@ -37,7 +37,11 @@ export async function readSentLog(dataFolder: string, kind: ReportKind, day: Day
     const entry = parseLine(line)
     if (entry === undefined) continue
     if ('done' in entry) done = true
-    else entries.set(`${entry.domain} ${entry.uri}`, entry)
+    else {
+      // What is known of its places takes the place of "its record could not be looked up".
+      if (entries.get(`${entry.domain} `)?.result === 'failed') entries.delete(`${entry.domain} `)
+      entries.set(`${entry.domain} ${entry.uri}`, entry)
+    }
   }
   return { entries: [...entries.values()], done }
 }

@@ -12,7 +12,7 @@ import { selfSignedCertificate } from '../start/self-signed.ts'
 import { OpenError } from './client-error.ts'
 import type { SmtpConnection } from './connection.ts'
 import { openConnection, plainText } from './open-connection.ts'
-import type { OpenOptions } from './open-connection.ts'
+import type { OpenOptions, TlsOutcome } from './open-connection.ts'
 import { polite, startServer } from './testing.ts'
 import type { PoliteOptions, ScriptedServer, ScriptedSession, TakenMessage } from './testing.ts'
 import type { Transaction } from './transaction.ts'
@@ -566,9 +566,9 @@ test('TLS that is demanded and not offered means later, never plain text', async
   assert.equal(taken.length, 0)
 })
 
-test('a handshake that breaks means plain text on a new connection, when TLS is opportunistic', async () => {
-  const taken: TakenMessage[] = []
-  const server = await serve(async (session, index) => {
+/** Offers STARTTLS and cannot do it; on the next connection it does not offer it. */
+function brokenTls(taken: TakenMessage[]): (session: ScriptedSession, index: number) => Promise<void> {
+  return async (session, index) => {
     if (index > 0) return polite(taken)(session, index)
     session.say('220 hi')
     await session.line()
@@ -578,7 +578,21 @@ test('a handshake that breaks means plain text on a new connection, when TLS is 
     session.socket.once('data', () => session.socket.write('this is no TLS at all'))
     session.say('220 go')
     return undefined
-  })
+  }
+}
+
+async function refusedStartTls(session: ScriptedSession): Promise<void> {
+  session.say('220 hi')
+  await session.line()
+  session.say('250-x', '250 STARTTLS')
+  await session.line()
+  session.say('454 4.7.0 not today')
+  await session.line()
+}
+
+test('a handshake that breaks means plain text on a new connection, when TLS is opportunistic', async () => {
+  const taken: TakenMessage[] = []
+  const server = await serve(brokenTls(taken))
   const connection = await connectTo(server, { tls: { mode: 'opportunistic', verify: false } })
   assert.ok(!connection.secured)
   assert.equal((await connection.send(message('x\r\n'))).replies[0]?.code, 250)
@@ -587,17 +601,31 @@ test('a handshake that breaks means plain text on a new connection, when TLS is 
 })
 
 test('a refused STARTTLS means plain text on the same connection, when TLS is opportunistic', async () => {
-  const server = await serve(async (session) => {
-    session.say('220 hi')
-    await session.line()
-    session.say('250-x', '250 STARTTLS')
-    await session.line()
-    session.say('454 4.7.0 not today')
-    await session.line()
-  })
+  const server = await serve(refusedStartTls)
   const connection = await connectTo(server, { tls: { mode: 'opportunistic', verify: false } })
   assert.ok(!connection.secured && connection.isOpen)
   await connection.close()
+})
+
+test('what came of TLS is told once for each server that was asked for it', async () => {
+  const outcomes = async (script: Parameters<typeof serve>[0], tls: OpenOptions['tls']): Promise<readonly string[]> => {
+    const told: string[] = []
+    const onTls = ({ kind, localAddress, remoteAddress }: TlsOutcome): void =>
+      void told.push(`${kind} ${localAddress} ${remoteAddress}`)
+    const connection = await connectTo(await serve(script), { tls, onTls }).catch(() => undefined)
+    await connection?.close()
+    return told
+  }
+  const opportunistic = { mode: 'opportunistic', verify: false } as const
+  const required = { mode: 'required', verify: true } as const
+  const both = '127.0.0.1 127.0.0.1'
+  assert.deepEqual(await outcomes(tlsServer([]), opportunistic), [`secured ${both}`])
+  assert.deepEqual(await outcomes(tlsServer([]), required), [`failed ${both}`])
+  assert.deepEqual(await outcomes(polite([]), opportunistic), [`plain ${both}`])
+  assert.deepEqual(await outcomes(polite([]), required), [`plain ${both}`])
+  assert.deepEqual(await outcomes(refusedStartTls, opportunistic), [`plain ${both}`])
+  assert.deepEqual(await outcomes(brokenTls([]), opportunistic), [`failed ${both}`])
+  assert.deepEqual(await outcomes(refusedStartTls, plainText), [])
 })
 
 test('a password is given inside TLS only', async () => {

@@ -97,6 +97,7 @@ interface Listed {
 describe('aggregate reports', { skip: missingPeers('python3', 'dkimverify') }, () => {
   const closing: { stop(): Promise<void> }[] = []
   const posted: Buffer[] = []
+  let dns: DnsServer
   let secure: MailSink
   let clear: MailSink
   let system: MailSystem
@@ -108,7 +109,7 @@ describe('aggregate reports', { skip: missingPeers('python3', 'dkimverify') }, (
   }
 
   before(async () => {
-    const dns: DnsServer = keep(await startDns(zone))
+    dns = keep(await startDns(zone))
     const hosts = await startPolicyHost(pem, (request, response) => {
       if (request.method !== 'POST') return policies[(request.headers.host ?? '').split(':')[0] ?? '']
       const chunks: Buffer[] = []
@@ -295,10 +296,24 @@ spam engine builtin classifier off
     )
   })
 
-  test('what was sent is not sent again, nor by another start', async () => {
+  test('what was sent is not sent again, nor by another start, which sends of itself what is due', async () => {
+    await system.kill('ledger', 'SIGTERM')
+    // The reports themselves went to hosts: sessions with that of the DMARC report are told, as any.
+    dns.set({ '_smtp._tls.author.test': { TXT: ['v=TLSRPTv1; rua=mailto:later@author.test'] } })
+    const folder = join(system.dataFolder, 'reports', 'tls')
+    const today = (await readdir(folder)).find((name) => name > day)
+    assert.ok(today !== undefined)
+    const earlier = new Date(Date.parse(day) - 86_400_000).toISOString().slice(0, 10)
+    await rename(join(folder, today), join(folder, earlier))
     await system.restart('ledger')
+    const mail = await secure.waitForMessage((one) => one.recipients.includes('later@author.test'))
+    const { policies: found } = (await parsed(mail)) as TlsReport
+    assert.deepEqual(
+      found.map(({ policy, summary }) => [policy['policy-type'], summary['total-successful-session-count']]),
+      [['no-policy-found', 1]],
+    )
     const { stdout } = await system.ctl('reports', 'send', '--day', day)
     assert.match(stdout, /dmarc: 0 sent, 0 failed[^]*tls: 0 sent, 0 failed/)
-    assert.equal(secure.messages.filter(about('author.test')).length, 1)
+    assert.equal(secure.messages.filter(about('author.test')).length, 2)
   })
 })
