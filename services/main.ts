@@ -11,6 +11,7 @@ import { startHeartbeats } from '../shared/heartbeat.ts'
 import type { BeatingService } from '../shared/heartbeat.ts'
 import { createLog } from '../shared/log.ts'
 import type { Logger } from '../shared/log.ts'
+import { startMetricsFile } from '../shared/metrics-files.ts'
 import { NoRedisError, ensureRedis } from '../shared/queue/ensure-redis.ts'
 import { describeAddress } from '../shared/queue/redis-address.ts'
 import { UnsuitableRedisError } from '../shared/queue/check-redis.ts'
@@ -149,6 +150,12 @@ async function run({ options, names, dataFolder, files, live, parent, local }: R
       () => upkeep.state,
     )
     opened.push(() => beats.stop())
+    // Where the dashboard is, it knows itself.
+    if (!names.includes('dashboard')) {
+      const { registry: counted } = system.context.metrics
+      const file = await startMetricsFile(dataFolder, writerName(names), counted)
+      opened.push(() => file.stop())
+    }
     const watching = upkeep.start({ beat: () => beats.beat(), tell: (outcome) => workers?.tell(outcome) })
     opened.push(() => watching.close())
     signals.onHangUp(() => watching.now())

@@ -1,6 +1,5 @@
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Registry } from 'prom-client'
 
 import type { Teacher } from '../../shared/classifier/teacher.ts'
 import type { Clock } from '../../shared/clock.ts'
@@ -20,6 +19,7 @@ import { parseQuestion } from './explain-question.ts'
 import { addHealth } from './health.ts'
 import { createLiveTicks } from './live-ticks.ts'
 import { addMetrics } from './metrics-app.ts'
+import type { Exposition } from './metrics-app.ts'
 import { confirmPage } from './pages/action-bar.ts'
 import { changePage } from './pages/change-page.ts'
 import { selectionPage } from './pages/selection-page.ts'
@@ -48,7 +48,7 @@ export interface AppParts {
   readonly desk: QuarantineDesk
   readonly access: Omit<AccessParts, 'log'>
   /** Absent: the metrics are told elsewhere. */
-  readonly registry?: Registry
+  readonly exposition?: Exposition
   readonly assets: Assets
   readonly clock: Clock
   readonly log: Logger
@@ -302,11 +302,11 @@ function addSystemPage(
 
 function addMachineRoutes(
   app: FastifyInstance,
-  { source, registry, tickEveryMs = defaultTickEveryMs }: AppParts,
+  { source, exposition, tickEveryMs = defaultTickEveryMs }: AppParts,
   access: Access,
 ): void {
   addHealth(app, source, (request) => access.visitor(request) !== undefined)
-  if (registry !== undefined) addMetrics(app, registry)
+  if (exposition !== undefined) addMetrics(app, exposition)
 
   const ticks = createLiveTicks(tickEveryMs)
   app.addHook('preClose', async () => ticks.close())

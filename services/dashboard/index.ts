@@ -3,12 +3,15 @@ import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { FastifyInstance } from 'fastify'
+import { Registry } from 'prom-client'
 
 import { openAudit } from '../../shared/audit.ts'
 import { schoolOf } from '../../shared/classifier/teach.ts'
 import { createTeacher } from '../../shared/classifier/teacher.ts'
 import { createPasswordVerifier } from '../../shared/crypt/verify-password.ts'
 import { storyOf } from '../../shared/journal.ts'
+import { expose, processName, readMetricsFiles } from '../../shared/metrics-files.ts'
+import type { ProcessMetrics } from '../../shared/metrics-files.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import { createOperations } from '../../shared/operate/operations.ts'
 import { blockFor, createQuarantine } from '../../shared/operate/quarantine.ts'
@@ -21,6 +24,7 @@ import { createApp } from './app.ts'
 import { readAssets } from './assets.ts'
 import { createFormTokens } from './form-tokens.ts'
 import { createMetricsApp } from './metrics-app.ts'
+import type { Exposition } from './metrics-app.ts'
 import { registerQueueGauges } from './queue-gauges.ts'
 import { Sessions } from './sessions.ts'
 import { createSignIn } from './sign-in.ts'
@@ -52,7 +56,18 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
     },
     messages: { ...messages, story: (id) => storyOf(events, id) },
   })
-  registerQueueGauges(metrics.registry, queues)
+  const gauges = new Registry()
+  registerQueueGauges(gauges, queues)
+  const exposition: Exposition = {
+    contentType: gauges.contentType,
+    text: async () => {
+      const own = {
+        process: processName('dashboard'),
+        metrics: (await metrics.registry.getMetricsAsJSON()) as ProcessMetrics['metrics'],
+      }
+      return expose([own, ...(await readMetricsFiles(dataFolder, clock.now()))]) + (await gauges.metrics())
+    },
+  }
   const verifier = createPasswordVerifier()
   const audit = await openAudit(dataFolder, { log, clock })
   const settings = () => context.configuration.pipeline.dashboard
@@ -91,13 +106,13 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
       checkToken: createTokenCheck(() => settings().tokens, context.tables),
       audit,
     },
-    ...(elsewhere === undefined ? { registry: metrics.registry } : {}),
+    ...(elsewhere === undefined ? { exposition } : {}),
     assets: await readAssets(),
     clock,
     log,
     host: place.host,
   })
-  const watched = elsewhere === undefined ? undefined : createMetricsApp({ registry: metrics.registry, source })
+  const watched = elsewhere === undefined ? undefined : createMetricsApp({ exposition, source })
   const close = async (): Promise<void> => {
     await Promise.all([app.close(), watched?.close()])
     await teacher.close()

@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
-import { Registry } from 'prom-client'
 
 import { openAudit } from '../../shared/audit.ts'
 import type { Teacher } from '../../shared/classifier/teacher.ts'
@@ -82,7 +81,7 @@ export async function openTestApp(t: TestContext, options: TestAppOptions = {}) 
       checkToken: createTokenCheck(() => settings.current.tokens, tables),
       audit,
     },
-    registry: new Registry(),
+    exposition: { contentType: 'text/plain', text: async () => '' },
     assets: await readAssets(),
     clock,
     log,

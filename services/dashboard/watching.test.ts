@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { test } from 'node:test'
+
+import { Registry } from 'prom-client'
+
+import { createMetrics } from '../../shared/metrics.ts'
+import { expose } from '../../shared/metrics-files.ts'
+import type { ProcessMetrics } from '../../shared/metrics-files.ts'
+import { registerQueueGauges } from './queue-gauges.ts'
+
+const deploy = new URL('../../deploy/', import.meta.url)
+
+test('alerts and graphs ask for nothing that is not counted', async () => {
+  const metrics = createMetrics()
+  const gauges = new Registry()
+  registerQueueGauges(gauges, {
+    names: [],
+    counts: async () => new Map(),
+    list: async () => [],
+    jobsOf: async () => [],
+    oldestAgeMs: async () => 0,
+    backOff: { pauses: async () => new Map() },
+  })
+  const counted = (await metrics.registry.getMetricsAsJSON()) as ProcessMetrics['metrics']
+  const told = expose([{ process: 'x', metrics: counted }]) + (await gauges.metrics())
+  metrics.close()
+  const names = new Set([...told.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name))
+  for (const file of ['prometheus/alerts.yml', 'grafana/dashboards/sluice.json']) {
+    const asked = [...(await readFile(new URL(file, deploy), 'utf8')).matchAll(/\bsluice_\w+/g)].map(([name]) => name)
+    assert.ok(asked.length > 5, file)
+    for (const name of asked) assert.ok(names.has(name.replace(/_bucket$/, '')), `${file}: ${name}`)
+  }
+})
