@@ -259,6 +259,15 @@ export interface Events {
   ): void
   /** An operator gave the copy for `recipient` another address. */
   readdressed(fields: CopiesFields & { readonly recipient: Mailbox; readonly to: Mailbox; readonly by: string }): void
+  /** An operator lets it go again from a stage it passed, or from its beginning; `as`: as a new message. */
+  replayed(
+    fields: CopiesFields & {
+      readonly to: readonly Mailbox[]
+      readonly stage?: string | undefined
+      readonly as?: MessageId | undefined
+      readonly by: string
+    },
+  ): void
   /** The configuration `previous` was replaced. */
   reloaded(fields: {
     readonly revision: string
@@ -339,6 +348,7 @@ export function createEvents(parts: {
     scheduled: (fields) => emit('scheduled', 'info', fields),
     returned: (fields) => emit('returned', 'info', fields),
     rerouted: (fields) => emit('rerouted', 'info', fields),
+    replayed: (fields) => emit('replayed', 'info', fields),
     readdressed: (fields) => emit('readdressed', 'info', fields),
     reloaded: (fields) => emit('reloaded', 'info', fields),
     reloadRefused: (fields) => emit('reload refused', 'error', fields),

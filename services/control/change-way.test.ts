@@ -101,6 +101,22 @@ test('the last order stands, for an action too, and undone the rules say where t
   assert.deepEqual(await way('--undo'), ['out', 'far.test', undefined])
 })
 
+test(
+  'an action that is taken out of the configuration: its mail waits for an operator, and does not go elsewhere',
+  { skip },
+  async (t) => {
+    const { accept, context, relayed } = await open(t)
+    const id = await accept(['joe@far.test'])
+    const order = { kind: 'action', name: 'gone' } as const
+    await context.spool.settle([{ id, recipient: 0, kind: 'rerouted', stage: 'relay', at: Date.now(), order }])
+    await withIndex(context, async (index) => {
+      assert.equal(await takeUpDecisions({ ...context, index }, new Map(), 0), 1)
+    })
+    const [message] = await relayed()
+    assert.deepEqual([message?.action, message?.order], ['gone', order])
+  },
+)
+
 test('a destination selects what is rerouted, also what is rerouted already', { skip }, async (t) => {
   const { ctl, accept, jobs } = await open(t)
   const [far, scanned] = [await accept(['joe@far.test', 'joe@near.test']), await accept(['joe@scanned.test'])]

@@ -18,6 +18,7 @@ import { preflight } from './preflight.ts'
 import { mailq } from './mailq.ts'
 import { rebuild } from './rebuild.ts'
 import { reportsList, reportsSend } from './reports.ts'
+import { replay } from './replay.ts'
 import { scan } from './scan.ts'
 import { send } from './send.ts'
 import { showHeld } from './show-held.ts'
@@ -43,6 +44,7 @@ export const commands: readonly Command[] = [
   expire,
   reroute,
   readdress,
+  replay,
   pause,
   resume,
   banList,

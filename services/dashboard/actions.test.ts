@@ -123,6 +123,7 @@ test('an operator sends a message elsewhere, gives a copy another address, and d
   await send('reroute', { undo: 'yes' })
   await send('readdress', { from: 'joe@example.net', to: 'jim@example.net' })
   await send('hold', { recipient: 'joe@example.net' })
+  await send('replay', { from: 'sign', again: 'yes' })
   assert.equal((await send('readdress', { from: 'joe@example.net', to: '' })).statusCode, 409)
   const by = 'olga (dashboard)'
   assert.deepEqual(done, [
@@ -131,8 +132,10 @@ test('an operator sends a message elsewhere, gives a copy another address, and d
     `reroute ${sampleId} undo ${by}`,
     `readdress ${sampleId} joe@example.net jim@example.net ${by}`,
     `hold ${sampleId} ${by} for joe@example.net`,
+    `replay ${sampleId} sign true undefined false ${by}`,
   ])
-  const [refused, , , first] = await audit.last(5)
+  const did = await audit.last(7)
+  const [refused, first] = [did[0], did.at(-1)]
   assert.deepEqual([refused?.action, refused?.outcome], ['readdress message', 'refused'])
   assert.deepEqual([first?.by, first?.action, first?.outcome], ['olga', 'reroute message', 'done'])
 })
@@ -192,7 +195,7 @@ test('a page offers what can be done as things are', async (t) => {
     'Change…',
     'Remove…',
   ])
-  assert.deepEqual(await offered([{ state: 'done' }], url), [])
+  assert.deepEqual(await offered([{ state: 'done' }], url), ['Send again…'])
   assert.deepEqual(await offered([], '/queues/relay'), ['Pause', 'Try all delayed now'])
   assert.deepEqual(await offered([], '/queues/filter'), ['Resume'])
 })
@@ -235,7 +238,7 @@ test('an id that is none and a queue that cannot be are no way into anything', a
   const { app, done } = await open(t)
   const olga = await signedIn(app)
   const token = await tokenOf(olga)
-  for (const path of ['/messages/x/remove', '/messages/..%2f..%2fx/hold', `/messages/${sampleId}/replay`])
+  for (const path of ['/messages/x/remove', '/messages/..%2f..%2fx/hold', `/messages/${sampleId}/fly`])
     assert.equal((await olga.post(path, { token })).statusCode, 404, path)
   const reply = await olga.post('/queues/%0d%0aset-cookie:x/pause', { token })
   assert.deepEqual([reply.statusCode, reply.headers.location], [303, '/queues/%0D%0Aset-cookie%3Ax?done=pause'])

@@ -5,6 +5,7 @@ import type { Clock } from '../../shared/clock.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import type { ManyAction, ManyDone, Selection } from '../../shared/operate/many.ts'
+import { describeReplay } from '../../shared/operate/replay.ts'
 import { OperationError } from '../../shared/operate/operation-error.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
 import type { GivenOrder } from '../../shared/operate/relay-order.ts'
@@ -30,7 +31,7 @@ export interface Action<Target> {
 }
 
 const recipient = { type: 'string', description: 'The copy of one recipient alone, by his address.' } as const
-const dryRun = { type: 'boolean', description: 'Tells how many there are, and changes nothing.' } as const
+const dryRun = { type: 'boolean', description: 'Tells what would be done, and changes nothing.' } as const
 const way = {
   to: { type: 'string', description: 'A relay host as in smtpd.conf: smtp+tls://label@mx.example.org:587.' },
   action: { type: 'string', description: 'A relay action of smtpd.conf, in place of `to`.' },
@@ -120,6 +121,17 @@ export function messageActions(operations: Operations): readonly Action<MessageI
         return `the copy for ${from} goes to ${await operations.readdress(id, { from, to }, by)}`
       },
     },
+    {
+      path: 'replay',
+      name: 'replay message',
+      fields: { ...again, recipient, dryRun },
+      run: async (id, by, given) => {
+        const { from, recipient: only } = given
+        const [repeats, isDry] = [given['again'] !== undefined, given['dryRun'] !== undefined]
+        const request = { from, recipient: only, again: repeats, dryRun: isDry }
+        return describeReplay(await operations.replay(id, request, by), request).join('; ')
+      },
+    },
   ]
 }
 
@@ -129,6 +141,11 @@ const manyNames: readonly (readonly [action: ManyAction, name: string, done: str
   ['release', 'release', 'released'],
   ['expire', 'return to their senders', 'returned'],
 ]
+
+const again = {
+  from: { type: 'string', description: 'A queue that it passed within the last hour; absent: from its beginning.' },
+  again: { type: 'boolean', description: 'Also to those who have it already.' },
+} as const
 
 /** For all that is on its way to a destination, or carries a tag. */
 export function manyActions(operations: Operations): readonly Action<Selection>[] {

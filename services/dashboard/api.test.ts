@@ -26,7 +26,7 @@ const operators = { ada: `admin:${shaCrypt('notes', '$6$rounds=1000$abcdefgh')}`
 
 const changes = [
   ...['pause', 'resume', 'schedule'].map((what) => `/api/v1/queues/relay/${what}`),
-  ...['schedule', 'hold', 'release', 'release-ham', 'block', 'remove', 'expire', 'reroute'].map(
+  ...['schedule', 'hold', 'release', 'release-ham', 'block', 'remove', 'expire', 'reroute', 'replay'].map(
     (what) => `/api/v1/messages/${sampleId}/${what}`,
   ),
   ...['schedule', 'hold', 'release', 'expire', 'reroute'].flatMap((what) => [
@@ -269,7 +269,7 @@ test('the OpenAPI document describes each route, and no other', async (t) => {
   )
   const routes = routesOf(app).filter((one) => one.includes('/api/v1/') && !one.endsWith('openapi.json'))
   assert.deepEqual(described.toSorted(), routes.toSorted())
-  assert.equal(routes.length, 32)
+  assert.equal(routes.length, 33)
   for (const route of routes) {
     const [method = '', path = ''] = route.split(' ')
     const url = path.replace('{name}', 'relay').replace('{id}', sampleId)

@@ -129,6 +129,10 @@ function sampleOperations(done: string[]): Operations {
       done.push(`readdress ${id} ${from} ${to} ${by}`)
       return mailboxOf(to)
     },
+    async replay(id, { from = 'its beginning', again, recipient, dryRun }, by) {
+      done.push(`replay ${id} ${from} ${String(again)} ${String(recipient)} ${String(dryRun)} ${by}`)
+      return { moved: [mailboxOf('joe@example.net')], resent: [], left: [], tags: [], edits: 1 }
+    },
     async rerouteMany(given, selection, by) {
       const name = selection.kind === 'tag' ? selection.tag : selection.destination
       done.push(`reroute ${selection.kind} ${name} ${describeGiven(given)} ${by}`)
@@ -230,6 +234,7 @@ export function failingOperations(failure: Error): Operations {
     many: fail,
     reroute: fail,
     readdress: fail,
+    replay: fail,
     rerouteMany: fail,
     counts: fail,
     setPaused: fail,

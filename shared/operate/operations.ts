@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { Events } from '../events.ts'
 import type { Mailbox } from '../mail/address.ts'
 import type { MessageId } from '../mail/message-id.ts'
-import type { Readdresser } from '../pipeline/expander.ts'
+import type { Pipeline } from '../pipeline/pipeline.ts'
 import { heldQueue } from '../queue/queues.ts'
 import type { JobSummary, Queues } from '../queue/queues.ts'
 import type { MessageSources } from '../report/message-view.ts'
@@ -17,6 +17,8 @@ import { readdress } from './readdress.ts'
 import type { Readdressing } from './readdress.ts'
 import { readOrder } from './relay-order.ts'
 import type { GivenOrder, OrderParts } from './relay-order.ts'
+import { replay } from './replay.ts'
+import type { ReplayDone, ReplayRequest } from './replay.ts'
 import { isRelayed, rerouteJobs } from './reroute.ts'
 import { describeLesson } from './spool-lessons.ts'
 import type { SpoolLessons } from './spool-lessons.ts'
@@ -53,6 +55,8 @@ export interface Operations {
   reroute(id: MessageId, given: GivenOrder, by: string, recipient?: string): Promise<ManyDone>
   /** @returns where the copy goes now */
   readdress(id: MessageId, change: Readdressing, by: string): Promise<Mailbox>
+  /** Lets a message go again from a queue it passed. */
+  replay(id: MessageId, request: ReplayRequest, by: string): Promise<ReplayDone>
   many(action: ManyAction, selection: Selection, by: string): Promise<ManyDone>
   rerouteMany(given: GivenOrder, selection: Selection, by: string): Promise<ManyDone>
   /** What `many` and `rerouteMany` would be done to. */
@@ -64,8 +68,11 @@ export interface Operations {
 export interface OperationParts extends OrderParts {
   readonly queues: Queues
   readonly spool: Pick<FileSpool, 'settle'>
-  readonly events: Pick<Events, 'scheduled' | 'removed' | 'released' | 'held' | 'returned' | 'rerouted' | 'readdressed'>
-  readonly pipeline: { readonly readdress: Readdresser }
+  readonly events: Pick<
+    Events,
+    'scheduled' | 'removed' | 'released' | 'held' | 'returned' | 'rerouted' | 'readdressed' | 'replayed'
+  >
+  readonly pipeline: Pick<Pipeline, 'readdress' | 'route' | 'resend'>
   readonly clock: Clock
   readonly messages: Pick<MessageSources, 'find' | 'outcomesOf'>
   readonly lessons: SpoolLessons
@@ -96,6 +103,7 @@ export function createOperations(parts: OperationParts): Operations {
     expire: (id, by, recipient) => giveBack(parts, id, by, recipient),
     reroute: (id, given, by, recipient) => sendElsewhere(parts, id, { given, by, recipient }),
     readdress: (id, change, by) => readdress(parts, id, change, by),
+    replay: (id, request, by) => replay(parts, id, request, by),
     many: (action, selection, by) => doToMany(parts, action, selection, by),
     rerouteMany: async (given, selection, by) => rerouteMany(parts, await readOrder(parts, given), selection, by),
     counts: (selection) => countMany(queues, selection),

@@ -111,6 +111,7 @@ async function passOn(
     edits,
     path,
     decidedAt: job.decidedAt,
+    series: job.series,
     ...(job.recheck === true ? { recheck: true } : {}),
   }
   const plan = await planJobs(journey, parts.route)
@@ -140,7 +141,17 @@ export async function planAnew(
 ): Promise<JobResult> {
   const { job, message } = step
   const { envelope, pending, edits } = message
-  const journey = { envelope, at: job.at, pending, edits, path: job.path, recheck: true, insteadOf: jobId, decidedAt }
+  const journey = {
+    envelope,
+    at: job.at,
+    pending,
+    edits,
+    path: job.path,
+    recheck: true,
+    insteadOf: jobId,
+    decidedAt,
+    series: job.series,
+  }
   const plan = await planJobs(journey, parts.route)
   const warned = job.warned === undefined ? {} : { warned: job.warned }
   await parts.queues.add(plan.jobs.map((one) => ({ ...one, data: { ...one.data, ...warned } })))

@@ -15,11 +15,21 @@ import { advance } from './advance.ts'
 import type { AdvanceParts } from './advance.ts'
 import { carryOutEarly, decideEarly } from './before-accept.ts'
 import type { EarlyDecision, Unaccepted } from './before-accept.ts'
-import { planJobs } from './plan.ts'
-import type { Journey } from './plan.ts'
+import { jobOf, planJobs } from './plan.ts'
+import type { Group, Journey } from './plan.ts'
 import { createReporter } from './reporter.ts'
 import type { Expander, Readdresser } from './expander.ts'
 import type { Router } from './router.ts'
+
+/** A new message with the content of another. */
+export interface Resent {
+  readonly envelope: Envelope
+  readonly edits: readonly HeaderEdit[]
+  /** Queues visited, in order. */
+  readonly path: readonly string[]
+  /** Absent: the rules say. */
+  readonly first?: Group | undefined
+}
 
 /** A message that is on disk, with the envelope as operators' decisions leave it. */
 export interface Requeued extends Pick<SpooledMessage, 'envelope' | 'edits' | 'locator'> {
@@ -60,6 +70,11 @@ export interface Pipeline {
   ): Promise<Locator>
   /** The same for a message made here (DSN, test message), its aliases expanded. */
   submit(envelope: Envelope, content: Buffer, edits?: readonly HeaderEdit[]): Promise<Locator>
+  /**
+   * Takes the content of a message on disk as a new message, which begins in a queue that it passed, or where the rules begin. Resolves
+   * when it is on disk. @throws SpoolReadError, SpoolFullError
+   */
+  resend(stored: SpooledMessage, made: Resent): Promise<Locator>
   /**
    * Adds the jobs of a message that is on disk and has none (sweeper, rebuild). The recipients a rule refuses now are failed.
    * @throws QueueUnavailableError
@@ -258,6 +273,23 @@ export function openPipeline(parts: PipelineParts): Pipeline {
     return at
   }
 
+  async function resend(stored: SpooledMessage, { envelope, edits, path, first }: Resent): Promise<Locator> {
+    const incoming = spool.receive()
+    try {
+      for await (const chunk of stored.stream() as AsyncIterable<Buffer>) await incoming.write(chunk)
+    } catch (error) {
+      await incoming.abort()
+      throw error
+    }
+    const at = await incoming.commit({ envelope, edits, revision: parts.configuration.revision })
+    const pending = [...envelope.recipients.keys()]
+    const to = envelope.recipients.map(({ mailbox }) => mailbox)
+    events.made({ id: envelope.id, from: envelope.reversePath, to, sizeBytes: at.sizeBytes })
+    const journey = { envelope, at, pending, edits, path }
+    inBackground(first === undefined ? enqueue(journey) : addAll([jobOf(journey, first)]))
+    return at
+  }
+
   /** First jobs of a message. Never rejects: what fails here is found again by the sweeper. */
   async function enqueue(journey: Journey): Promise<void> {
     try {
@@ -354,6 +386,7 @@ export function openPipeline(parts: PipelineParts): Pipeline {
       decideEarly({ configuration: parts.configuration, route, queues, events, metrics, clock }, message, asking),
     accept,
     submit,
+    resend,
     requeue,
     rehold,
     get waiting() {

@@ -30,6 +30,8 @@ export interface Journey {
   readonly recheck?: boolean
   /** Of the last decision of an operator that `envelope` holds. */
   readonly decidedAt?: number | undefined
+  /** See `StageJob.series`. */
+  readonly series?: string | undefined
   /** Id of the job whose place these take: their ids differ from all before, for a finished job is not added again. */
   readonly insteadOf?: string
 }
@@ -45,13 +47,13 @@ export interface PlannedJob extends NewJob {
 }
 
 /** One group of recipients that travel on together. */
-interface Group {
+export interface Group {
   readonly queue: string
   readonly rule: string
   readonly action: string | undefined
   readonly destination: string | undefined
   readonly order: RelayOrder | undefined
-  readonly recipients: number[]
+  readonly recipients: readonly number[]
 }
 
 /**
@@ -59,7 +61,7 @@ interface Group {
  * the same journey gives the same job ids, so a step that is done twice adds nothing twice.
  */
 export async function planJobs(journey: Journey, route: Router): Promise<Plan> {
-  const groups = new Map<string, Group>()
+  const groups = new Map<string, Group & { readonly recipients: number[] }>()
   const refused: { recipient: number; reply: Reply }[] = []
   for (const recipient of journey.pending) {
     const who = recipientOf(journey.envelope, recipient)
@@ -110,7 +112,8 @@ function stepOf(route: Exclude<Route, { kind: 'reject' }>, mailbox: Mailbox): Om
   }
 }
 
-function jobOf(journey: Journey, group: Group): PlannedJob {
+/** The job of one group. */
+export function jobOf(journey: Journey, group: Group): PlannedJob {
   const { envelope } = journey
   const data: StageJob = {
     v: jobSchema,
@@ -128,6 +131,7 @@ function jobOf(journey: Journey, group: Group): PlannedJob {
     ...(group.destination === undefined ? {} : { destination: group.destination }),
     ...(group.order === undefined ? {} : { order: group.order }),
     ...(journey.decidedAt === undefined ? {} : { decidedAt: journey.decidedAt }),
+    ...(journey.series === undefined ? {} : { series: journey.series }),
     attempts: 0,
     ...(journey.recheck === true ? { recheck: true } : {}),
   }
@@ -140,8 +144,8 @@ function senderIn({ origin, reversePath }: Envelope): Pick<StageJob, 'sender'> {
 }
 
 /** `<messageId>.<queue>.<group>`: the group is a digest of all that tells two jobs of one message in one queue apart. */
-function jobIdOf({ envelope, path, insteadOf }: Journey, group: Group): string {
-  const cause = insteadOf === undefined ? '' : `\n${insteadOf}`
+function jobIdOf({ envelope, path, insteadOf, series }: Journey, group: Group): string {
+  const cause = [insteadOf, series].flatMap((one) => (one === undefined ? [] : `\n${one}`)).join('')
   const digest = createHash('sha1')
     .update(
       `${group.action ?? ''}\n${group.destination ?? ''}\n${group.recipients.join(',')}\n${path.join(',')}${cause}`,

@@ -46,6 +46,8 @@ export interface StageJob {
   readonly decidedAt?: number
   /** Relay: the lane it last went or waited by, of domains with the same MX; absent until it has to wait. */
   readonly lane?: string
+  /** Of a replay: its jobs have other ids than those that went the same way before. */
+  readonly series?: string
   /** Attempts that ended in a temporary failure. */
   readonly attempts: number
   /** The last such reply, one line. */

@@ -99,10 +99,16 @@ const tellers = new Map<string, Teller>([
   ['scheduled', (f) => `scheduled to run now by ${f.text('by')}`],
   ['returned', (f) => `returned to its sender by ${f.text('by')}`],
   ['rerouted', tellRerouted],
+  ['replayed', tellReplayed],
   ['readdressed', (f) => `the copy for ${f.text('recipient')} goes to ${f.text('to')}, by ${f.text('by')}`],
   ['requeued', (f) => `queued anew from the spool: ${f.text('reason')}`],
   ['rejected', (f) => `rejected at ${f.text('stage')}${f.quote(' with ', 'reply')}${f.quote(', by ', 'restriction')}`],
 ])
+
+function tellReplayed(f: Fields): string {
+  const from = typeof f.value('stage') === 'string' ? f.text('stage') : 'its beginning'
+  return `goes again from ${from}, for ${f.list('to')}${f.quote(', as message ', 'as')}, by ${f.text('by')}`
+}
 
 function tellRerouted(f: Fields): string {
   const to = f.value('to')

@@ -11,8 +11,8 @@ import { formTokenField, notice } from './parts.ts'
 export function messageActionBar(message: MessageView, visitor: Visitor): HtmlValue {
   if (message.jobs.kind === 'away') return undefined
   const open = message.jobs.value.filter(isOpen)
-  if (open.length === 0) return undefined
   const path = `/messages/${message.id}`
+  if (open.length === 0) return endedActionBar(message, visitor)
   const preview = mayPreview(visitor) && html`<a class="button" href="${path}/preview">Preview</a>`
   if (!visitor.acts) return preview && html`<div class="actions">${preview}</div>`
   const isHeld = open.some((job) => job.state === 'held')
@@ -27,6 +27,12 @@ ${isQuarantined && message.from !== null && button(`${path}/block`, 'Block sende
 <a class="button" href="${path}/change">Change…</a>
 <a class="button" data-tone="bad" href="${path}/remove">Remove…</a>
 </div>`
+}
+
+/** While it is in the spool it can be sent again. */
+function endedActionBar({ id, knownFrom }: MessageView, { acts }: Visitor): HtmlValue {
+  if (!acts || knownFrom === 'journal') return undefined
+  return html`<div class="actions" role="group" aria-label="Actions"><a class="button" href="/messages/${id}/change">Send again…</a></div>`
 }
 
 export function queueActionBar(name: string, view: QueueView | undefined, visitor: Visitor): HtmlValue {
@@ -54,6 +60,7 @@ const doneTexts: ReadonlyMap<string, string> = new Map([
   ['expire', 'What was asked for goes back to its sender.'],
   ['reroute', 'It is relayed where you said; what a worker has just now follows after its attempt.'],
   ['readdress', 'The copy has its new address.'],
+  ['replay', 'It goes again; the audit log tells who gets it.'],
 ])
 
 /** What the form that led here did. */
