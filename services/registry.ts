@@ -7,6 +7,7 @@ export const registry: ReadonlyMap<string, () => Promise<{ readonly default: Ser
   ['delivery', () => import('./delivery/index.ts')],
   ['relay', () => import('./relay/index.ts')],
   ['signer', () => import('./signer/index.ts')],
+  ['reports', () => import('./reports/index.ts')],
   ['filter', () => import('./filter/index.ts')],
   ['dashboard', () => import('./dashboard/index.ts')],
   ['inbound', () => import('./inbound/index.ts')],

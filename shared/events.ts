@@ -235,6 +235,19 @@ export interface Events {
   }): void
   /** A bounce that could not be delivered is dropped. */
   doubleBounced(fields: { readonly id: MessageId; readonly recipient: Mailbox; readonly reply: Reply }): void
+  /** It brought a report on us; `known`: the same one is kept already. */
+  reportReceived(fields: {
+    readonly id: MessageId
+    readonly kind: string
+    readonly org: string
+    readonly about: string
+    readonly kept: 'kept' | 'known'
+    /** Domain of its author, and what our filter says of it. */
+    readonly mail: string | undefined
+    readonly dmarc: string | undefined
+  }): void
+  /** It was sent where reports are read, and something in it cannot be. */
+  reportUnreadable(fields: { readonly id: MessageId; readonly reason: string }): void
   discarded(fields: CopiesFields & { readonly stage: string; readonly reason: string }): void
   held(
     fields: CopiesFields & {
@@ -341,6 +354,8 @@ export function createEvents(parts: {
     aggregateReportSent: (fields) => emit('aggregate report sent', 'info', fields),
     aggregateReportFailed: (fields) => emit('aggregate report failed', fields.again ? 'info' : 'warn', fields),
     doubleBounced: (fields) => emit('double bounce', 'warn', fields),
+    reportReceived: (fields) => emit('report received', 'info', fields),
+    reportUnreadable: (fields) => emit('report unreadable', 'warn', fields),
     discarded: (fields) => emit('discarded', 'info', fields),
     held: (fields) => emit('held', 'warn', fields),
     released: (fields) => emit('released', 'info', fields),

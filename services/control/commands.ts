@@ -25,6 +25,7 @@ import { showHeld } from './show-held.ts'
 import { showMessage } from './show-message.ts'
 import { showStatus } from './show-status.ts'
 import { showQueue } from './show-queue.ts'
+import { showReports } from './show-reports.ts'
 import { spoolCat, spoolList } from './spool.ts'
 import { tableCheck, tableQuery } from './table.ts'
 import { tryLogin } from './try-login.ts'
@@ -37,6 +38,7 @@ export const commands: readonly Command[] = [
   mailq,
   showMessage,
   showHeld,
+  showReports,
   schedule,
   hold,
   release,

@@ -1,35 +1,8 @@
-/** The part of JSON Schema that describes the API's answers. What an answer has beyond its schema is not sent. */
-export interface Schema {
-  readonly type: string | readonly string[]
-  readonly description?: string
-  readonly enum?: readonly string[]
-  readonly properties?: Readonly<Record<string, Schema>>
-  readonly required?: readonly string[]
-  readonly items?: Schema
-  readonly additionalProperties?: boolean
-}
+import { count, flag, instant, list, object, reversePath, text, texts } from './schema.ts'
+import type { Schema } from './schema.ts'
+import { reportSchemas } from './report-schemas.ts'
 
-const text: Schema = { type: 'string' }
-const texts: Schema = { type: 'array', items: text }
-const count: Schema = { type: 'integer' }
-const flag: Schema = { type: 'boolean' }
-const instant: Schema = { type: 'integer', description: 'Milliseconds since 1970, UTC.' }
-const reversePath: Schema = { type: ['string', 'null'], description: 'null is the null reverse-path <>.' }
-
-/** An object; a property whose name ends in `?` may be absent. */
-function object(properties: Readonly<Record<string, Schema>>): Schema {
-  const names = Object.keys(properties)
-  return {
-    type: 'object',
-    properties: Object.fromEntries(Object.entries(properties).map(([name, one]) => [name.replace(/\?$/, ''), one])),
-    required: names.filter((name) => !name.endsWith('?')),
-    additionalProperties: false,
-  }
-}
-
-function list(items: Schema): Schema {
-  return { type: 'array', items }
-}
+export type { Schema } from './schema.ts'
 
 const queue = {
   name: text,
@@ -150,6 +123,7 @@ export const schemas = {
       }),
     ),
   }),
+  ...reportSchemas,
   done: object({ done: { ...text, description: 'What came of it, one sentence.' } }),
   error: object({ error: text }),
 } as const satisfies Readonly<Record<string, Schema>>

@@ -39,6 +39,9 @@ const questions = [
   'queues/relay',
   'held',
   'destinations',
+  'reports/dmarc',
+  'reports/tls',
+  'reports/abuse',
   `messages/${sampleId}`,
   'health',
   'openapi.json',
@@ -269,7 +272,7 @@ test('the OpenAPI document describes each route, and no other', async (t) => {
   )
   const routes = routesOf(app).filter((one) => one.includes('/api/v1/') && !one.endsWith('openapi.json'))
   assert.deepEqual(described.toSorted(), routes.toSorted())
-  assert.equal(routes.length, 33)
+  assert.equal(routes.length, 36)
   for (const route of routes) {
     const [method = '', path = ''] = route.split(' ')
     const url = path.replace('{name}', 'relay').replace('{id}', sampleId)

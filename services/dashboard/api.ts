@@ -19,6 +19,7 @@ import { learnActions } from './learn-actions.ts'
 import { addMailParser, mailOf, mostMailBytes } from './mail-body.ts'
 import { openApiDocument } from './openapi.ts'
 import { jobQuestion } from './questions.ts'
+import { reportRoutes } from './report-routes.ts'
 import type { Source } from './source.ts'
 import { anybody } from './visitor.ts'
 import type { Visitor } from './visitor.ts'
@@ -74,6 +75,7 @@ export function addApi(app: FastifyInstance, parts: ApiParts): void {
 function apiRoutes(parts: ApiParts): readonly ApiRoute[] {
   return [
     ...readingRoutes(parts),
+    ...reportRoutes(parts.source),
     ...queueRoutes(parts),
     ...messageRoutes(parts),
     ...manyRoutes(parts),

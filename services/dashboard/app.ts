@@ -26,6 +26,7 @@ import { selectionPage } from './pages/selection-page.ts'
 import { errorPage } from './pages/error-page.ts'
 import { destinationsPage } from './pages/destinations-page.ts'
 import { heldPage, previewPage } from './pages/held-page.ts'
+import { reportsPage } from './pages/reports-page.ts'
 import { rulesPage } from './pages/rules-page.ts'
 import { bareLayout, iconSvg, layout } from './pages/layout.ts'
 import type { Page } from './pages/layout.ts'
@@ -35,7 +36,7 @@ import { queuePage, queuesPage } from './pages/queue-page.ts'
 import { systemPage } from './pages/system-page.ts'
 import { addQuarantineLinks } from './quarantine-links.ts'
 import type { QuarantineDesk } from './quarantine-links.ts'
-import { explainForm, jobQuestion, queryText } from './questions.ts'
+import { explainForm, jobQuestion, queryText, reportQuestion } from './questions.ts'
 import { isAddressedBy, isHostAllowed, securityHeaders } from './security.ts'
 import type { Source } from './source.ts'
 import { anybody, mayPreview } from './visitor.ts'
@@ -183,6 +184,17 @@ function addPages(app: FastifyInstance, { source, clock }: AppParts, { access, s
   app.get('/destinations', async (request, reply) => {
     const { seen, at } = await source.destinations()
     return show(request, reply, destinationsPage(seen, at))
+  })
+
+  app.get('/reports', async (request, reply) => {
+    const question = reportQuestion(request)
+    const { reports } = source
+    const [dmarc, tls, abuse] = await Promise.all([
+      reports.dmarc(question),
+      reports.tls(question),
+      reports.abuse(question),
+    ])
+    return show(request, reply, reportsPage({ dmarc, tls, abuse }, question, clock.now()))
   })
 
   app.get('/rules', async (request, reply) => {

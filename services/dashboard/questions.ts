@@ -1,5 +1,8 @@
 import type { FastifyRequest } from 'fastify'
 
+import { longestDays, shortestDays } from '../../shared/received-reports/period.ts'
+import { usualDays } from '../../shared/received-reports/views.ts'
+import type { ReportQuestion } from '../../shared/received-reports/views.ts'
 import { jobStates } from './pages/queue-page.ts'
 import type { ExplainForm } from './explain-question.ts'
 import type { JobQuestion } from './source.ts'
@@ -21,6 +24,14 @@ export function jobQuestion(request: FastifyRequest): JobQuestion {
     start: Number.isSafeInteger(start) && start > 0 ? start : 0,
     limit: jobsPerPage,
   }
+}
+
+/** `?days=30&domain=example.org`; what cannot be understood is left out. */
+export function reportQuestion(request: FastifyRequest): ReportQuestion {
+  const days = Number(queryText(request, 'days') ?? usualDays)
+  const domain = (queryText(request, 'domain') ?? '').trim().toLowerCase().slice(0, 253)
+  const isPossible = Number.isSafeInteger(days) && days >= shortestDays && days <= longestDays
+  return { days: isPossible ? days : usualDays, ...(domain === '' ? {} : { domain }) }
 }
 
 /** The form of the page Rules. */

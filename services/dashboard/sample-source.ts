@@ -1,6 +1,9 @@
 import { parseMailbox } from '../../shared/mail/address.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
+import type { ReceivedReport } from '../../shared/received-reports/model.ts'
+import type { ReportKind, ReportOf, ReportsReader } from '../../shared/received-reports/reader.ts'
+import { viewAbuse, viewDmarc, viewTls } from '../../shared/received-reports/views.ts'
 import { destinationsOf } from '../../shared/report/destinations.ts'
 import type { JobView, MessageView, QueueView } from '../../shared/report/views.ts'
 import type { Preview } from './preview.ts'
@@ -75,9 +78,10 @@ export function sampleSource(parts: {
   readonly jobs?: readonly JobView[]
   readonly message?: MessageView
   readonly preview?: Preview
+  readonly reports?: readonly ReceivedReport[]
   readonly healthy?: boolean
 }): Source {
-  const { overview = sampleOverview(), jobs = [], message, preview, healthy = true } = parts
+  const { overview = sampleOverview(), jobs = [], message, preview, reports = [], healthy = true } = parts
   return {
     overview: async () => overview,
     async queue(name, question) {
@@ -95,6 +99,7 @@ export function sampleSource(parts: {
       seen: { kind: 'seen', value: { destinations: destinationsOf(jobs), cut: false } },
     }),
     relayActions: () => ['out', 'backup <b>'],
+    reports: sampleReports(reports),
     rules: () => [
       { text: 'match from any for local action "scan"', at: { file: '/etc/smtpd.conf', line: 7, column: 1 } },
     ],
@@ -103,6 +108,21 @@ export function sampleSource(parts: {
       healthy,
       checks: [{ name: 'redis', healthy, tookMs: 1, detail: healthy ? '5 queues' : 'no answer of Redis within 1.5 s' }],
     }),
+  }
+}
+
+/** As if they were kept. */
+function sampleReports(kept: readonly ReceivedReport[]): Source['reports'] {
+  const reader: ReportsReader = {
+    async read<Wanted extends ReportKind>(kind: Wanted, sinceAt: number) {
+      const isWanted = (report: ReceivedReport): report is ReportOf<Wanted> => report.kind === kind
+      return { reports: kept.filter(isWanted).filter(({ receivedAt }) => receivedAt >= sinceAt), cut: false }
+    },
+  }
+  return {
+    dmarc: (question) => viewDmarc(reader, question, sampleAt),
+    tls: (question) => viewTls(reader, question, sampleAt),
+    abuse: (question) => viewAbuse(reader, question, sampleAt),
   }
 }
 

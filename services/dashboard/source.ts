@@ -1,6 +1,7 @@
 import type { Rule } from '../../shared/config/model.ts'
 import type { Destinations } from '../../shared/report/destinations.ts'
 import type { JobState, JobView, MessageView, QueueView, Seen } from '../../shared/report/views.ts'
+import type { AbuseView, DmarcView, ReportQuestion, TlsView } from '../../shared/received-reports/views.ts'
 import type { ExplainQuestion } from './explain-question.ts'
 import type { Preview } from './preview.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
@@ -17,6 +18,12 @@ export interface Source {
   /** The beginning of a message, as text; `undefined`: it is not, or no longer, in the spool. */
   preview(id: MessageId): Promise<Preview | undefined>
   destinations(): Promise<{ readonly at: number; readonly seen: Seen<Destinations> }>
+  /** What others report of mail in the name of our domains, of TLS with our hosts, and what they complain of. */
+  readonly reports: {
+    dmarc(question: ReportQuestion): Promise<DmarcView>
+    tls(question: ReportQuestion): Promise<TlsView>
+    abuse(question: ReportQuestion): Promise<AbuseView>
+  }
   /** Those in force, in order. */
   rules(): readonly Pick<Rule, 'at' | 'text'>[]
   /** Names of the actions that relay to another host. */

@@ -4,6 +4,9 @@ import type { Configuration, Listener } from '../../shared/config/model.ts'
 import { settle } from '../../shared/config/settle.ts'
 import type { TableSet } from '../../shared/config/tables.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
+import { ReceivedReportsReader } from '../../shared/received-reports/reader.ts'
+import { receivedReportsFolder } from '../../shared/received-reports/store.ts'
+import { viewAbuse, viewDmarc, viewTls } from '../../shared/received-reports/views.ts'
 import { readDestinations } from '../../shared/report/destinations.ts'
 import { viewMessage } from '../../shared/report/message-view.ts'
 import type { MessageSources } from '../../shared/report/message-view.ts'
@@ -46,6 +49,8 @@ const spoolLimitMs = 2_000
 /** Longer: a message that is neither queued nor young is looked for in the whole spool. */
 const messageLimitMs = 10_000
 const explainLimitMs = 10_000
+/** The first question reads the files, later ones what is new. */
+const reportsLimitMs = 20_000
 const attentionRows = 12
 /** Jobs of each state that destinations are made of: pages ask every two seconds. */
 const lookedAt = 300
@@ -53,6 +58,12 @@ const lookedAt = 300
 /** Reads queues, spool, journal and heartbeats; Redis may be away at any time. */
 export function createSource(parts: SourceParts): Source {
   const { queues, messages, clock, dataFolder } = parts
+
+  const received = new ReceivedReportsReader(receivedReportsFolder(dataFolder))
+
+  function inTime<T>(work: Promise<T>): Promise<T> {
+    return withTimeLimit(reportsLimitMs, 'the reports could not be read', work)
+  }
 
   function asked<T>(work: Promise<T>): Promise<Seen<T>> {
     return seen('Redis', redisLimitMs, work)
@@ -100,6 +111,12 @@ export function createSource(parts: SourceParts): Source {
     preview: (id) => withTimeLimit(messageLimitMs, 'no answer of the spool', readPreview(messages, id)),
 
     destinations: async () => ({ seen: await asked(readDestinations(queues, lookedAt)), at: clock.now() }),
+
+    reports: {
+      dmarc: (question) => inTime(viewDmarc(received, question, clock.now())),
+      tls: (question) => inTime(viewTls(received, question, clock.now())),
+      abuse: (question) => inTime(viewAbuse(received, question, clock.now())),
+    },
 
     rules: () => parts.configuration.rules,
     relayActions: () => relayActions(parts.configuration),

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createReportDuty } from '../../shared/aggregate-reports/report-duty.ts'
 import { trimJournal } from '../../shared/journal.ts'
 import { sendNoticeSummaries } from '../../shared/notices/admin-notices.ts'
+import { expireReports, receivedReportsFolder } from '../../shared/received-reports/store.ts'
 import { expireQuarantine } from '../../shared/pipeline/expire-quarantine.ts'
 import { sweep } from '../../shared/pipeline/sweep.ts'
 import type { SweepParts } from '../../shared/pipeline/sweep.ts'
@@ -25,6 +26,7 @@ const quarantineMs = 10_000
 const digestMs = 10_000
 const noticeMs = 30_000
 const reportMs = 60_000
+const receivedReportsMs = 3_600_000
 /** What looks at every live message may take a twentieth of the time. */
 const restOfIndexDuties = 20
 /** Jobs a worker holds while Redis is emptied get this long to log their outcome before their messages are queued again. */
@@ -138,6 +140,10 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
   })
   const sendReports = createReportDuty(context)
   every('aggregate reports', reportMs, restOfIndexDuties, () => sendReports(stop.signal))
+  every('received reports', receivedReportsMs, 0, async () => {
+    const { keepMs } = context.configuration.pipeline.receivedReports
+    await expireReports(receivedReportsFolder(context.dataFolder), clock.now() - keepMs)
+  })
   every('garbage collection', garbageMs, restOfIndexDuties, async () => {
     const { troubles: found } = await withIndex(() => collectGarbage(index, { olderThanMs: keepSettledMs, clock }))
     for (const trouble of found) log.warn({ trouble }, 'spool could not be cleaned up here')

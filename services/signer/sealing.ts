@@ -1,6 +1,7 @@
 import type { Configuration } from '../../shared/config/model.ts'
 import { methodResults } from '../../shared/dkim/authentication-results.ts'
-import { rawFields, rawValue, trimBlanks } from '../../shared/dkim/raw-field.ts'
+import { ownResults, prependedFields } from '../../shared/dkim/prepended-fields.ts'
+import { rawValue } from '../../shared/dkim/raw-field.ts'
 import type { SealingOptions } from '../../shared/dkim/seal.ts'
 import { parseTagList } from '../../shared/dkim/tag-list.ts'
 import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
@@ -35,12 +36,6 @@ export async function sealingOf(
   return { kind: 'seal', options: { domain, selector, key: chosen.key, sealedAt, chain, results } }
 }
 
-/** What stands behind the colon of the Authentication-Results our filter put on; one that came with the message is anybody's. */
-function ownResults(edits: readonly HeaderEdit[], authservId: string): string | undefined {
-  const values = prependedFields(edits, 'authentication-results').map((raw) => raw.slice(raw.indexOf(':') + 1, -2))
-  return values.findLast((value) => trimBlanks(value).startsWith(`${authservId};`))
-}
-
 /** cv= by our own check (§4.1.3); undefined for a chain that nobody checked, or that does not hold. */
 function chainOf(results: string): 'none' | 'pass' | undefined {
   const [only, ...more] = methodResults(rawValue(`:${results}`)).filter(({ method }) => method === 'arc')
@@ -52,12 +47,4 @@ function isSealedBy(domain: string, selector: string, edits: readonly HeaderEdit
   return prependedFields(edits, 'arc-seal')
     .map((raw) => parseTagList(rawValue(raw)))
     .some((tags) => tags?.get('d') === domain && tags.get('s') === selector)
-}
-
-/** Fields of that name (in lower case) that stages put on top. */
-export function prependedFields(edits: readonly HeaderEdit[], name: string): readonly string[] {
-  return edits
-    .flatMap((edit) => (edit.kind === 'prepend' ? rawFields(Buffer.from(edit.fields)) : []))
-    .filter((field) => field.name === name)
-    .map(({ raw }) => raw)
 }

@@ -1,3 +1,4 @@
+import { decodeQuotedPrintable } from '../mail/quoted-printable.ts'
 import { htmlText } from './html-text.ts'
 import type { HtmlText } from './html-text.ts'
 
@@ -160,32 +161,6 @@ function decodeBody(body: string, encoding: string, most: number): Buffer {
   if (encoding.startsWith('base64')) return Buffer.from(body.slice(0, most * 3), 'base64')
   if (encoding.startsWith('quoted-printable')) return decodeQuotedPrintable(body.slice(0, most * 4))
   return Buffer.from(body.slice(0, most * 2), 'latin1')
-}
-
-function decodeQuotedPrintable(text: string): Buffer {
-  const octets = Buffer.allocUnsafe(text.length)
-  let length = 0
-  for (let at = 0; at < text.length; at += 1) {
-    const code = text.charCodeAt(at)
-    if (code !== 0x3d) {
-      octets[length++] = code
-      continue
-    }
-    const soft = text[at + 1] === '\n' ? 1 : text[at + 1] === '\r' && text[at + 2] === '\n' ? 2 : 0
-    const value = soft > 0 ? Number.NaN : hexOctet(text, at + 1)
-    if (soft > 0) at += soft
-    else if (Number.isNaN(value)) octets[length++] = code
-    else {
-      octets[length++] = value
-      at += 2
-    }
-  }
-  return octets.subarray(0, length)
-}
-
-function hexOctet(text: string, at: number): number {
-  const digits = text.slice(at, at + 2)
-  return /^[0-9A-Fa-f]{2}$/.test(digits) ? Number.parseInt(digits, 16) : Number.NaN
 }
 
 /** An unknown or missing charset is UTF-8 where that fits, else what Windows makes of it, as mail programs guess. */

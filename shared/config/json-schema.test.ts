@@ -67,6 +67,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'queue "scan" tag Scanned concurrency 2 timeout 5s on-failure proceed',
       'dkim default same-domain selector s key "dkim"',
       'quarantine keep 30d digest every 1d at "07:00" to recipients',
+      'received-reports keep 90d mail discard',
       'banned files "*.exe" found tag',
       'banned for tag Mine files any macros pass encrypted quarantine',
       'banned limits depth 3 files 10 unpacked 1M',

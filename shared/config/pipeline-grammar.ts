@@ -21,6 +21,7 @@ import { builtinQueues, queueStatements } from './pipeline-queue.ts'
 import { checkEngines, engineStatements } from './pipeline-engines.ts'
 import { checkDigest, quarantineStatements } from './pipeline-quarantine.ts'
 import { checkReports, reportStatements } from './pipeline-report.ts'
+import { receivedStatements, usualReceivedReports } from './pipeline-received.ts'
 import { restrictStatements } from './pipeline-restrict.ts'
 import { rateStatements } from './pipeline-rate.ts'
 import { sessionStatements } from './pipeline-session.ts'
@@ -46,6 +47,7 @@ const onlyOnce = new Set([
   'users',
   'login',
   'acme',
+  'received-reports',
   'relocated',
   'quota',
   'masquerade',
@@ -87,6 +89,7 @@ export function defaultPipeline(): PipelineSettings {
     notices: { admins: [] },
     aggregateReports: {},
     quarantine: {},
+    receivedReports: usualReceivedReports,
     users: { kind: 'lmtp' },
     login: [],
     auth: { mechanisms: ['PLAIN', 'LOGIN'], withoutTls: false },
@@ -127,6 +130,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   ...queueStatements,
   ...filterStatements,
   ...quarantineStatements,
+  ...receivedStatements,
   ...engineStatements,
   ...notifyStatements,
   ...reportStatements,

@@ -47,6 +47,7 @@ const statements = [
   'spam clean <ours> bypass',
   'virus clamd "clamav:3310" timeout 30s infected quarantine on-failure defer',
   'quarantine keep 30d',
+  'received-reports keep 400d mail pass',
   `dkim domain "example.org" selector "main" key "${at('dkim.key')}" header relaxed body simple expire 21d`,
   'auth-results verify spf dkim dmarc arc',
   'users from lmtp',

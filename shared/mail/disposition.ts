@@ -31,7 +31,8 @@ export type Quarantine = 'virus' | 'spam' | 'banned'
 
 /** What a stage decided about a message. What a stage throws means 451: again on the schedule. */
 export type Disposition =
-  | { readonly kind: 'pass'; readonly tag: Tag; readonly edits?: readonly HeaderEdit[] }
+  /** `also`: tags beside the stage's own, for rules that look closer. */
+  | { readonly kind: 'pass'; readonly tag: Tag; readonly also?: readonly Tag[]; readonly edits?: readonly HeaderEdit[] }
   /** `laneName`: relay, what the operator knows the lane by. */
   | { readonly kind: 'settled'; readonly attempts: readonly DeliveryAttempt[]; readonly laneName?: string }
   | { readonly kind: 'reject'; readonly reply: Reply }
@@ -52,8 +53,8 @@ export interface Lane {
   readonly limit: number
 }
 
-export function pass(tag: Tag, edits: readonly HeaderEdit[] = []): Disposition {
-  return { kind: 'pass', tag, edits }
+export function pass(tag: Tag, edits: readonly HeaderEdit[] = [], also: readonly Tag[] = []): Disposition {
+  return { kind: 'pass', tag, edits, ...(also.length === 0 ? {} : { also }) }
 }
 
 export function settled(attempts: readonly DeliveryAttempt[]): Disposition {

@@ -120,6 +120,15 @@ test('the next job is added before the tag shows anywhere', async () => {
   )
 })
 
+test('the tags a stage adds beside its own are on the message from there on', async () => {
+  const { parts, added } = bench()
+  await advance(parts, step('reports', 1), pass(tag('Reports'), [], [tag('Unparsed'), tag('reports')]))
+  assert.deepEqual(
+    added.map((job) => job.data.tags),
+    [['Reports', 'Unparsed']],
+  )
+})
+
 test('each recipient ends in its own outcome: delivered, again later, failed', async () => {
   const { parts, outcomes, done } = bench()
   const result = await advance(parts, step('deliver', 3), answer(250, 452, 550))

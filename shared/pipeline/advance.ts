@@ -100,7 +100,8 @@ async function passOn(
   disposition: Disposition & { kind: 'pass' },
 ): Promise<JobResult> {
   const { message, job, queue } = step
-  const tags = withTag(message.envelope.tags, disposition.tag)
+  const added = [disposition.tag, ...(disposition.also ?? [])]
+  const tags = added.reduce(withTag, message.envelope.tags)
   const envelope = { ...message.envelope, tags }
   const edits = disposition.edits === undefined ? message.edits : [...message.edits, ...disposition.edits]
   const path = [...job.path, queue]

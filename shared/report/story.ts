@@ -29,6 +29,7 @@ const tones = new Map<string, Tone>([
   ['suspended', 'waiting'],
   ['may repeat', 'waiting'],
   ['held', 'waiting'],
+  ['report unreadable', 'waiting'],
   ['undecided', 'waiting'],
   ['rejected', 'bad'],
   ['failed', 'bad'],
@@ -91,6 +92,12 @@ const tellers = new Map<string, Teller>([
     (f) =>
       `${f.text('kind')} report of ${f.text('day')} about ${f.text('domain')} (${f.text('count')}) to ${f.text('to')}`,
   ],
+  [
+    'report received',
+    (f) =>
+      `report (${f.text('kind')}) of ${f.text('org')} on ${f.text('about')} ${f.text('kept') === 'known' ? 'is known already' : 'kept'}; its mail is of ${f.text('mail')}${f.quote(', DMARC ', 'dmarc')}`,
+  ],
+  ['report unreadable', (f) => `no report was read: ${f.text('reason')}`],
   ['double bounce', (f) => `bounce to ${f.text('recipient')} dropped${f.quote(': ', 'reply')}`],
   ['discarded', (f) => `discarded by ${f.text('stage')}: ${f.text('reason')}`],
   ['held', (f) => `held by ${f.text('stage')}: ${f.text('reason')}`],

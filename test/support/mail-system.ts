@@ -20,7 +20,16 @@ import { tempFolder } from './temp-folder.ts'
 import { Changes, within } from './until.ts'
 
 /** In the order they start: what takes work before what brings it. */
-export const serviceNames = ['ledger', 'delivery', 'relay', 'signer', 'filter', 'dashboard', 'inbound'] as const
+export const serviceNames = [
+  'ledger',
+  'delivery',
+  'relay',
+  'signer',
+  'reports',
+  'filter',
+  'dashboard',
+  'inbound',
+] as const
 
 export type ServiceName = (typeof serviceNames)[number]
 

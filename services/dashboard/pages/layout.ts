@@ -21,6 +21,7 @@ const sections = [
   ['/queues', 'Queues'],
   ['/held', 'Held'],
   ['/destinations', 'Destinations'],
+  ['/reports', 'Reports'],
   ['/rules', 'Rules'],
   ['/system', 'System'],
 ] as const

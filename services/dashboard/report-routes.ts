@@ -1,0 +1,44 @@
+import { longestDays, shortestDays } from '../../shared/received-reports/period.ts'
+import { usualDays } from '../../shared/received-reports/views.ts'
+import type { ApiRoute } from './api-route.ts'
+import { reportSchemas } from './report-schemas.ts'
+import { reportQuestion } from './questions.ts'
+import type { Source } from './source.ts'
+
+const query: NonNullable<ApiRoute['query']> = {
+  days: { type: 'integer', description: `Of the last so many days, ${shortestDays} to ${longestDays}; ${usualDays}.` },
+  domain: { type: 'string', description: 'On this domain only.' },
+}
+
+/** What others report to us. */
+export function reportRoutes({ reports }: Source): readonly ApiRoute[] {
+  return [
+    {
+      method: 'GET',
+      path: '/api/v1/reports/dmarc',
+      scope: 'read',
+      summary: 'What receivers report of mail in the name of domains, those with the most failures first',
+      query,
+      answer: reportSchemas.dmarcReports,
+      run: (request) => reports.dmarc(reportQuestion(request)),
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/reports/tls',
+      scope: 'read',
+      summary: 'What senders report of TLS with the mail hosts of domains, those with the most failures first',
+      query,
+      answer: reportSchemas.tlsReports,
+      run: (request) => reports.tls(reportQuestion(request)),
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/reports/abuse',
+      scope: 'read',
+      summary: 'Complaints of single messages, and reports of failed authentication, the newest first',
+      query,
+      answer: reportSchemas.abuseReports,
+      run: (request) => reports.abuse(reportQuestion(request)),
+    },
+  ]
+}

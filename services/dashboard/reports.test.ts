@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+
+import { makeToken } from '../../shared/config/api-tokens.ts'
+import type { ReceivedReport } from '../../shared/received-reports/model.ts'
+import { sampleAbuse, sampleDmarc, sampleRow, sampleTls } from '../../shared/received-reports/testing.ts'
+import { sampleSource } from './sample-source.ts'
+import { openTestApp } from './testing.ts'
+
+const hostile = `<script>alert(1)</script>"'><img src=x onerror=alert(1)>&amp;\u202e\u0000`
+
+const failing = sampleRow({
+  ip: '198.51.100.7',
+  count: 40,
+  dkim: false,
+  spf: false,
+  disposition: 'reject',
+  signatures: [{ domain: 'mailer.test', selector: 's', result: 'pass' }],
+})
+
+const reports: readonly ReceivedReport[] = [
+  sampleDmarc({ rows: [sampleRow({ count: 60 }), failing] }),
+  sampleDmarc({ domain: 'example.net', reportId: '2' }),
+  sampleDmarc({
+    reportId: 'forged',
+    mail: { domain: 'forger.test', dmarc: 'fail' },
+    rows: [sampleRow({ count: 9_999 })],
+  }),
+  sampleTls({
+    policies: [
+      {
+        type: 'sts',
+        domain: 'example.org',
+        successful: 95,
+        failed: 5,
+        failures: [{ type: 'certificate-expired', count: 5, mx: 'mx.example.org', detail: 'notAfter' }],
+      },
+    ],
+  }),
+  sampleAbuse({ authFailure: 'dkim', type: 'auth-failure' }),
+]
+
+async function page(t: TestContext, url: string, kept = reports) {
+  const { app } = await openTestApp(t, { source: sampleSource({ reports: kept }) })
+  return app.inject({ method: 'GET', url, headers: { host: 'localhost:8080' } })
+}
+
+test('the page shows per domain how mail in its name fared, and leads to its sources', async (t) => {
+  const { statusCode, body } = await page(t, '/reports')
+  assert.equal(statusCode, 200)
+  assert.match(body, /href="\/reports\?days=30&amp;domain=example\.org"[^]*?60\.0 %/)
+  assert.match(body, /1 doubtful/)
+  assert.doesNotMatch(body, /10059/)
+  assert.match(body, /auth-failure<\/strong> \(dkim\)/)
+  assert.match(body, /forger\.test<\/span> <span class="badge" data-tone="bad">DMARC fail/)
+  const { body: detail } = await page(t, '/reports?days=90&domain=example.org')
+  assert.match(detail, /<svg [^>]*aria-label="messages by day: 60 passed, 40 failed, at most 100 on a day"/)
+  assert.match(detail, /198\.51\.100\.7[^]*Signed by mailer\.test, not by example\.org[^]*192\.0\.2\.1[^]*In order\./)
+  assert.match(detail, /certificate-expired[^]*mx\.example\.org[^]*renew it/)
+  assert.match(detail, /href="\/reports\?days=90">all domains/)
+  assert.doesNotMatch(detail, /example\.net/)
+})
+
+test('without reports the page says how to get them; a domain nobody reports on has none', async (t) => {
+  const empty = (await page(t, '/reports', [])).body
+  assert.match(empty, /No report in the last 30 days[^]*queue:\/\/reports/)
+  assert.match((await page(t, '/reports?domain=nowhere.test')).body, /No report on nowhere\.test in the last 30 days/)
+})
+
+test('what is asked in odd ways is answered with the usual', async (t) => {
+  for (const url of ['/reports?days=0', '/reports?days=x&days=7', '/reports?days=1e9', '/reports?domain='])
+    assert.match((await page(t, url)).body, /days=30" aria-current="page"/, url)
+})
+
+test('hostile text of a report stays text', async (t) => {
+  const row = sampleRow({
+    ip: hostile,
+    headerFrom: hostile,
+    dkim: false,
+    spf: false,
+    signatures: [{ domain: hostile, selector: hostile, result: hostile }],
+    spfChecks: [{ domain: hostile, result: hostile }],
+    reasons: [hostile],
+  })
+  const failure = { type: hostile, count: 1, mx: hostile, detail: hostile }
+  const mail = { domain: hostile, dmarc: hostile }
+  const kept = [
+    sampleDmarc({
+      org: hostile,
+      contact: hostile,
+      reportId: hostile,
+      domain: hostile,
+      mail,
+      policy: { p: hostile, pct: hostile },
+      rows: [row],
+    }),
+    sampleTls({
+      org: hostile,
+      mail,
+      policies: [{ type: hostile, domain: hostile, successful: 0, failed: 1, failures: [failure] }],
+    }),
+    sampleAbuse({
+      org: hostile,
+      mail,
+      type: hostile,
+      domain: hostile,
+      sourceIp: hostile,
+      authFailure: hostile,
+      deliveryResult: hostile,
+    }),
+  ]
+  for (const url of [
+    '/reports',
+    `/reports?domain=${encodeURIComponent(hostile.toLowerCase())}`,
+    `/reports?days=${encodeURIComponent(hostile)}`,
+  ]) {
+    const { statusCode, body } = await page(t, url, kept)
+    assert.equal(statusCode, 200)
+    assert.doesNotMatch(body, /<script>|<img|onerror=alert\(1\)>|[\u0000\u202e]/, url)
+    assert.doesNotMatch(body, /href="(?![/#])/, url)
+  }
+})
+
+test('a program reads the same figures', async (t) => {
+  const { token, entry } = makeToken('ci', ['read'])
+  const source = sampleSource({ reports })
+  const { app } = await openTestApp(t, { source, apiTokens: { ci: entry } })
+  const question = { days: 7, domain: 'example.org' }
+  const views = {
+    dmarc: await source.reports.dmarc(question),
+    tls: await source.reports.tls(question),
+    abuse: await source.reports.abuse(question),
+  }
+  for (const [kind, view] of Object.entries(views)) {
+    const url = `/api/v1/reports/${kind}?days=7&domain=example.org`
+    const reply = await app.inject({ url, headers: { host: 'localhost', authorization: `Bearer ${token}` } })
+    assert.equal(reply.statusCode, 200)
+    assert.deepEqual(reply.json(), JSON.parse(JSON.stringify(view)), kind)
+  }
+  assert.deepEqual(
+    views.dmarc.domains.map(({ domain, messages, passed, doubtful }) => [domain, messages, passed, doubtful]),
+    [['example.org', 100, 60, 1]],
+  )
+})
