@@ -211,3 +211,17 @@ test('a rule behind one that takes all of its mail is named, and no other', asyn
   assert.deepEqual(await lint(relay('for any'), all), [], 'what is local first, then the rest')
   assert.deepEqual(await lint(all, relay('for any')), ['unreachable@2'])
 })
+
+test('reports that nobody here signs are told: their receivers drop them', async () => {
+  const rules = ['listen on lo port 25', 'accept for any relay']
+  const key = (domain: string): string => `dkim ${domain} selector "s" key "${join(folder, 'x.key')}"`
+  const report = 'report dmarc from "d@mail.example.org"'
+  const warned = async (...pipeline: readonly string[]) => lintBoth(rules, ['users from any', ...pipeline])
+  assert.deepEqual(await warned(report), ['incomplete@2'])
+  assert.deepEqual(await warned(report, key('domain "other.test"')), ['incomplete@2'])
+  assert.deepEqual(await warned(report, key('domain "example.org"')), [])
+  assert.deepEqual(await warned(report, key('default same-domain')), [])
+  assert.deepEqual(await warned(report, key('domain "example.org"'), 'report tls from "t@other.test"'), [
+    'incomplete@4',
+  ])
+})

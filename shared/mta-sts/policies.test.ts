@@ -186,3 +186,24 @@ test('files of policies that have ended are swept away', async () => {
   await open().policies.sweep()
   assert.deepEqual(await readdir(folder), [])
 })
+
+test('why a policy that is announced is not there can be told, for as long as it is so', async () => {
+  const { world, ask, policies, open } = await farTest((_, response) => void response.writeHead(500).end())
+  assert.equal(policies.troubleOf('far.test'), undefined)
+  await ask()
+  assert.deepEqual(policies.troubleOf('far.test'), { kind: 'fetch', reason: 'the policy host answered 500' })
+  world.answer = () => 'version: STSv2\n'
+  world.txt = announce('2')
+  await ask()
+  assert.equal(policies.troubleOf('far.test')?.kind, 'invalid')
+  const distrusting = open('')
+  await distrusting.ask()
+  assert.equal(distrusting.policies.troubleOf('far.test')?.kind, 'certificate')
+  world.txt = absent
+  await distrusting.ask()
+  assert.equal(distrusting.policies.troubleOf('far.test'), undefined, 'it is not announced any more')
+  world.txt = announce('3')
+  world.answer = () => policyText('enforce', ['mx.far.test'])
+  await ask()
+  assert.equal(policies.troubleOf('far.test'), undefined)
+})
