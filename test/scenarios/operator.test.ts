@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
 
+import type { MessageId } from '../../shared/mail/message-id.ts'
 import type { QueueView } from '../../shared/report/views.ts'
+import { openSpool } from '../../shared/spool/file-spool.ts'
 import { atEnd } from '../support/at-end.ts'
 import { startDns } from '../support/dns.ts'
 import { freePort } from '../support/free-port.ts'
@@ -107,6 +110,35 @@ test('a copy that is readdressed arrives in the mailbox of the other, and only t
   assert.deepEqual(relayed.recipients, ['joe@other.test'])
   await system.waitForEvent('relayed', id)
   assert.equal((await system.maildir('jane').messages()).length, 1)
+
+  assert.match((await system.ctl('replay', id)).stderr, /has arrived already/)
+  assert.match(
+    await ctl('replay', id, '--again', '--recipient', 'jane@sluice.test'),
+    /^jane@sluice\.test: goes as message/,
+  )
+  const copies = await system.maildir('jane').waitForMessages(2)
+  assert.deepEqual(
+    copies.map((copy) => copy.body),
+    [mail?.body, mail?.body],
+  )
+  assert.equal(sink.messages.length, 1)
+})
+
+test('what a killed command left in the log is carried out by the ledger', { skip }, async (t) => {
+  const sink = await startSmtpSink()
+  atEnd(t, () => sink.stop())
+  const { system, send } = await start(t, sink.port)
+  const ids: string[] = []
+  for (let number = 0; number < 5; number += 1) ids.push(await send(`left${number}`, [`user${number}@dead.test`]))
+  while ((await delayedIn(system, 'relay')) < 5);
+  const spool = await openSpool({ path: join(system.dataFolder, 'spool'), writer: 'ctl', reserveBytes: 0 })
+  atEnd(t, () => spool.close())
+  const order = { kind: 'host', url: `smtp://127.0.0.1:${sink.port}` } as const
+  const decision = { recipient: 0, kind: 'rerouted', stage: 'relay', at: Date.now(), order } as const
+  await spool.settle(ids.map((id) => ({ ...decision, id: id as MessageId })))
+  await sink.waitForCount(5)
+  for (const id of ids) await system.waitForEvent('relayed', id)
+  assert.equal(sink.count, 5)
 })
 
 test('a report about a copy that was readdressed names the address the sender wrote', { skip }, async (t) => {
