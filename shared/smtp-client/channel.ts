@@ -84,6 +84,7 @@ export class Channel {
 
   /** After a refused STARTTLS: what the peer says counts again. */
   stayPlain(): void {
+    this.#parser.reset()
     this.#deaf = false
   }
 
@@ -164,17 +165,17 @@ export class Channel {
   }
 
   #take(chunk: Buffer): void {
-    let replies: Reply[]
     try {
-      replies = this.#parser.push(chunk)
+      for (const reply of this.#parser.push(chunk)) {
+        if (this.#deaf || !this.isOpen) return
+        this.#answer(reply)
+      }
     } catch (error) {
-      return this.lose(lostReply(`${this.peer} broke the protocol: ${(error as Error).message}`))
+      if (!this.#deaf) this.lose(lostReply(`${this.peer} broke the protocol: ${(error as Error).message}`))
     }
-    for (const reply of replies) this.#answer(reply)
   }
 
   #answer(reply: Reply): void {
-    if (this.#deaf) return
     const expected = this.#expected
     // A reply nobody waits for is a goodbye (421); in any case replies could no longer be told apart.
     if (expected === undefined) {

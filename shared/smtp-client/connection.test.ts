@@ -348,6 +348,20 @@ test('a refusal in one breath with 354 counts too, and an answer that nobody cou
   }
 })
 
+test('an answer counts whatever nonsense stands behind it: the message is not sent again', async () => {
+  const server = await serve(async (session) => {
+    session.say('220 hi')
+    await session.line()
+    session.say('250-x', '250 PIPELINING')
+    for (let count = 0; count < 3; count++) await session.line()
+    session.say('250 ok', '250 ok', '354 go')
+    await session.content()
+    session.socket.write('250 2.0.0 taken\r\nand nonsense\r\n')
+  })
+  const connection = await connectTo(server)
+  assert.equal((await connection.send(message('x\r\n'))).replies[0]?.code, 250)
+})
+
 test('a silent server is given up after the time-out of each step', async () => {
   const greeting = await serve(async () => {})
   await assert.rejects(connectTo(greeting, { timeouts: { greetingMs: 20 } }), /did not answer in time while waiting/)
@@ -526,13 +540,14 @@ async function politeTail(session: ScriptedSession, mail: string, taken: TakenMe
 
 test('STARTTLS is used when offered, and plain text injected behind its 220 does not count', async () => {
   const taken: TakenMessage[] = []
-  const server = await serve(tlsServer(taken, '250-evil\r\n250 AUTH LOGIN\r\n250 ok\r\n'))
-  const connection = await connectTo(server, { tls: { mode: 'opportunistic', verify: false } })
-  assert.ok(connection.secured)
-  assert.deepEqual(connection.capabilities.auth, new Set(['PLAIN', 'LOGIN']))
-  assert.equal((await connection.send(message('x\r\n'))).replies[0]?.text, 'secret kept')
-  assert.equal(taken.length, 1)
-  await connection.close()
+  for (const injected of ['250-evil\r\n250 AUTH LOGIN\r\n250 ok\r\n', '250-half a reply', 'nonsense\r\n\r\n']) {
+    const server = await serve(tlsServer(taken, injected))
+    const connection = await connectTo(server, { tls: { mode: 'required', verify: false } })
+    assert.deepEqual(connection.capabilities.auth, new Set(['PLAIN', 'LOGIN']))
+    assert.equal((await connection.send(message('x\r\n'))).replies[0]?.text, 'secret kept')
+    await connection.close()
+  }
+  assert.equal(taken.length, 3)
 })
 
 test('a certificate is checked where that is asked for', async () => {

@@ -54,33 +54,43 @@ test('replies come out as they went in, wherever the network cuts them', () => {
   )
 })
 
+function repliesTo(chunk: Buffer): readonly Reply[] {
+  return [...new ReplyParser().push(chunk)]
+}
+
 test('a reply without text, with bare LF or with a code of another class is still read', () => {
-  assert.deepEqual(new ReplyParser().push(Buffer.from('250\r\n')), [{ code: 250, text: '' }])
-  assert.deepEqual(new ReplyParser().push(Buffer.from('250 ok\n')), [{ code: 250, text: 'ok' }])
-  assert.deepEqual(new ReplyParser().push(Buffer.from('450 5.1.1 mixed\r\n')), [{ code: 450, text: '5.1.1 mixed' }])
-  assert.deepEqual(new ReplyParser().push(Buffer.from('550 5.1.1\r\n')), [{ code: 550, enhanced: '5.1.1', text: '' }])
+  assert.deepEqual(repliesTo(Buffer.from('250\r\n')), [{ code: 250, text: '' }])
+  assert.deepEqual(repliesTo(Buffer.from('250 ok\n')), [{ code: 250, text: 'ok' }])
+  assert.deepEqual(repliesTo(Buffer.from('450 5.1.1 mixed\r\n')), [{ code: 450, text: '5.1.1 mixed' }])
+  assert.deepEqual(repliesTo(Buffer.from('550 5.1.1\r\n')), [{ code: 550, enhanced: '5.1.1', text: '' }])
 })
 
 test('what is no reply is refused', () => {
   for (const text of ['hello\r\n', '99 x\r\n', '600 x\r\n', '25x ok\r\n', '250_ok\r\n', '\r\n', 'HTTP/1.1 400 Bad\r\n'])
-    assert.throws(() => new ReplyParser().push(Buffer.from(text)), ReplySyntaxError, text)
+    assert.throws(() => repliesTo(Buffer.from(text)), ReplySyntaxError, text)
+})
+
+test('a reply counts whatever stands behind it', () => {
+  const replies = new ReplyParser().push(Buffer.from('250 taken\r\nnonsense\r\n'))
+  assert.deepEqual(replies.next().value, { code: 250, text: 'taken' })
+  assert.throws(() => replies.next(), ReplySyntaxError)
 })
 
 test('an endless line or an endless reply is cut off', () => {
   const long = Buffer.from(`250 ${'x'.repeat(replyLimits.lineOctets)}`)
-  assert.throws(() => new ReplyParser().push(long), ReplySyntaxError)
+  assert.throws(() => repliesTo(long), ReplySyntaxError)
   const parser = new ReplyParser()
-  assert.throws(() => parser.push(Buffer.from('250-more\r\n'.repeat(replyLimits.lines + 1))), ReplySyntaxError)
+  assert.throws(() => [...parser.push(Buffer.from('250-more\r\n'.repeat(replyLimits.lines + 1)))], ReplySyntaxError)
 })
 
 test('control characters of a server never reach logs and reports', () => {
-  const [reply] = new ReplyParser().push(Buffer.from('550 no\u0007 \u001b[31m\u0000user caf\u00e9\r\n'))
+  const [reply] = repliesTo(Buffer.from('550 no\u0007 \u001b[31m\u0000user caf\u00e9\r\n'))
   assert.equal(reply?.text, 'no   [31m user café')
 })
 
 test('what stands before TLS does not count after it', () => {
   const parser = new ReplyParser()
-  parser.push(Buffer.from('250-half\r\n250 o'))
+  assert.deepEqual([...parser.push(Buffer.from('250-half\r\n250 o'))], [])
   parser.reset()
-  assert.deepEqual(parser.push(Buffer.from('220 ready\r\n')), [{ code: 220, text: 'ready' }])
+  assert.deepEqual([...parser.push(Buffer.from('220 ready\r\n'))], [{ code: 220, text: 'ready' }])
 })

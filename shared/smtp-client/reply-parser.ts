@@ -16,25 +16,26 @@ export class ReplyParser {
   #rest = ''
   #lines: string[] = []
 
-  /** @throws ReplySyntaxError */
-  push(chunk: Buffer): Reply[] {
-    const text = this.#rest + chunk.toString('latin1')
-    const replies: Reply[] = []
-    let start = 0
-    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
-      const reply = this.#takeLine(text.slice(start, text.charCodeAt(end - 1) === 0x0d ? end - 1 : end))
-      if (reply !== undefined) replies.push(reply)
-      start = end + 1
-    }
-    this.#rest = start === 0 ? text : text.slice(start)
-    if (this.#rest.length > replyLimits.lineOctets) throw new ReplySyntaxError('reply line too long')
-    return replies
-  }
-
   /** Forgets what was read of an unfinished reply: what came in plain text before TLS must not count after it. */
   reset(): void {
     this.#rest = ''
     this.#lines = []
+  }
+
+  /**
+   * The replies that are complete with this piece; each is given before what follows it is looked at.
+   * @throws ReplySyntaxError
+   */
+  *push(chunk: Buffer): Generator<Reply, void> {
+    const text = this.#rest + chunk.toString('latin1')
+    let start = 0
+    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
+      const reply = this.#takeLine(text.slice(start, text.charCodeAt(end - 1) === 0x0d ? end - 1 : end))
+      start = end + 1
+      if (reply !== undefined) yield reply
+    }
+    this.#rest = start === 0 ? text : text.slice(start)
+    if (this.#rest.length > replyLimits.lineOctets) throw new ReplySyntaxError('reply line too long')
   }
 
   #takeLine(line: string): Reply | undefined {
