@@ -199,6 +199,23 @@ test('mail never goes round in a circle through our own listener', async () => {
   assert.equal(server.sessions.length, 0)
 })
 
+test('a backup sends to better hosts than the one it stands for, and to no other', async () => {
+  const taken: TakenMessage[] = []
+  const [better, worse] = await serveBoth(polite(taken), polite([]))
+  const zones = {
+    mx: { 'far.test': [mx('best', 5), mx('US', 10), mx('worse', 20)] },
+    a: { best: ['127.0.0.1'], us: ['192.0.2.1'], worse: ['127.0.0.2'] },
+  }
+  const action = relayAction({ backup: { mx: 'us' } })
+  assert.deepEqual(said(await relayOne(stageContext({ zones, relayPort: better.port, action }), stageMessage())), [
+    '250 2.0.0 queued',
+  ])
+  await better.close()
+  const [waits] = said(await relayOne(stageContext({ zones, relayPort: worse.port, action }), stageMessage()))
+  assert.match(waits ?? '', /^451 4\.4\.1 cannot connect to best/)
+  assert.deepEqual([taken.length, worse.sessions.length], [1, 0])
+})
+
 test('DSN parameters are passed on to a server that offers DSN, and it is said that they were', async () => {
   const { taken, context } = await farTest({ capabilities: ['PIPELINING', 'DSN'] })
   const envelope = {

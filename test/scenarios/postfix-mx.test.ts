@@ -16,6 +16,8 @@ const port = (postfix: Postfix, door: number): number => postfix.doorPorts[door]
 /** By MX for what the DNS knows; a smarthost for each door of the same Postfix. */
 const conf = (postfix: Postfix): string => `ca "world" cert "{{fixtures}}/tls/world-ca.pem"
 table right { "jane" = "jane:secret" }
+table sources { 127.0.0.5, 127.0.0.6 }
+table names { 127.0.0.5 = "five.sluice.test", 127.0.0.6 = "six.sluice.test" }
 table wrong { "jane" = "jane:mistake" }
 listen on 127.0.0.1 port {{smtp}} hostname "mx.sluice.test"
 action "mx" relay
@@ -27,6 +29,10 @@ action "few" relay host "smtp://127.0.0.1:${port(postfix, 1)}"
 action "small" relay host "smtp://127.0.0.1:${port(postfix, 2)}"
 action "moody" relay host "smtp://127.0.0.1:${port(postfix, 3)}"
 action "bare" relay host "smtp://127.0.0.1:${port(postfix, 4)}"
+action "sources" relay host "smtp://127.0.0.1:${postfix.port}" src <sources> helo-src <names>
+action "named" relay host "smtp://127.0.0.1:${postfix.port}" helo "other.sluice.test"
+match from local for domain { sources.test } action "sources"
+match from local for domain { named.test } action "named"
 match from local for domain { trial.test, other.test } action "checked"
 match from local for domain { unencrypted.test } action "unencrypted"
 match from local for domain { login.test } action "login"
@@ -138,6 +144,27 @@ describe('Postfix as the next host', { skip: missingPeers('postfix', 'dovecot') 
     const delayed = await system.waitForEvent('delayed', await send('mistaken', ['ann@mistaken.test']))
     assert.match(String(delayed['reply']), /^454 4\.7\.0 \S+ refused our password: 535 5\.7\.8 /)
     assert.doesNotMatch(system.logTail(1_000), /mistake\b|bWlzdGFrZ/)
+  })
+
+  test('it is spoken to from the addresses and with the names that the action has, in turn', async () => {
+    for (const id of ['first', 'second']) {
+      await send(id, ['ann@sources.test'])
+      await arrived(id)
+    }
+    await send('named', ['ann@named.test'])
+    const from = await Promise.all(
+      ['first', 'second', 'named'].map(async (id) =>
+        /^Received: from (\S+) \(\S+ (\S+)\)/m.exec((await arrived(id)).header),
+      ),
+    )
+    assert.deepEqual(
+      from.map((match) => match?.slice(1, 3)),
+      [
+        ['five.sluice.test', '[127.0.0.5]'],
+        ['six.sluice.test', '[127.0.0.6]'],
+        ['other.sluice.test', '[127.0.0.1]'],
+      ],
+    )
   })
 
   test('when it takes few recipients at a time all get the mail, each once', async () => {
