@@ -29,6 +29,7 @@ interface Given {
   readonly origin?: Origin
   readonly reversePath?: string | null
   readonly to?: string
+  readonly subject?: string
   readonly settings?: TestSettings
 }
 
@@ -43,7 +44,9 @@ async function told(given: Given = {}): Promise<readonly DmarcFact[]> {
   const settings = { ...given.settings, aggregateReports: given.reports ?? reports }
   const context = { ...testContext(zoneResolver(zone), settings).context, dataFolder }
   const stage = await openFilter(context, 1)
-  const content = Buffer.from(`From: Jane <jane@${given.author ?? 'example.org'}>\r\nSubject: Secret\r\n\r\nx\r\n`)
+  const content = Buffer.from(
+    `From: Jane <jane@${given.author ?? 'example.org'}>\r\nSubject: ${given.subject ?? 'Secret'}\r\n\r\nx\r\n`,
+  )
   const envelope = testEnvelope(given.origin, given.reversePath)
   const to = (given.to ?? 'x@y.example') as Mailbox
   await stage.handle(stageMessage(content, { ...envelope, recipients: [{ mailbox: to }] }), context)
@@ -90,6 +93,12 @@ test('a subdomain is told to the domain that has the record; the null reverse-pa
   const [fact] = await told({ author: 'shop.example.org', reversePath: null })
   assert.deepEqual([fact?.domain, fact?.headerFrom, fact?.envelopeFrom], ['example.org', 'shop.example.org', ''])
   assert.deepEqual(fact?.spfCheck, { domain: 'mail.example.org', scope: 'helo', result: 'none' })
+})
+
+test('a report of another host is no mail to report, but only if it is its own', async () => {
+  const subject = 'Report Domain: y.example\r\n Submitter: example.org\r\n Report-ID: <1@example.org>'
+  assert.deepEqual(await told({ subject }), [])
+  assert.equal((await told({ subject, origin: forger })).length, 1)
 })
 
 test('nothing is told of domains that do not ask, of our own users, of answers to reports, or when it is off', async () => {

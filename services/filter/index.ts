@@ -114,7 +114,7 @@ export async function filter(
   // Asked before the 250 it may be asked again, when the client did not wait: the notice is the same one.
   if (verdict.action !== 'clean' && configuration.pipeline.notices.admins.length > 0)
     await notifyAdmins(context, envelope, scanned.header, verdict)
-  noteDmarc(facts, configuration, envelope, runs, verdict.action)
+  noteDmarc(facts, configuration, scanned, runs, verdict.action)
   events.filtered({
     id: envelope.id,
     verdict: message.released === true ? 'released' : verdict.action,
