@@ -25,7 +25,7 @@ export async function withinRates(
     ...takingOf('recipients', settings.recipients, message.pending.length, destination),
   ]
   if (takings.length === 0) return work()
-  const waitMs = await context.queues.rateGate.take(takings).catch(() => undefined)
+  const waitMs = await context.queues.rateGate.take(takings, message.behind === true).catch(() => undefined)
   if (waitMs === 0) return work()
   return waitMs === undefined
     ? postpone(lookAgainMs, `the rate of ${destination} cannot be asked for`)

@@ -286,7 +286,13 @@ async function work({ handle = async (): Promise<Disposition> => filtered, start
   const stage = await runStage({ name: 'filter', handle }, context)
   const job = { rcpt: [0, 1], tags: [], edits: [], attempts: 0, at: draftAt } as unknown as StageJob
   const question = { untilAt: nowAt + leftMs, channel: 'here' }
-  const control = { jobId: 'm.filter.question', starts, brokenOff: starts > 1, signal: new AbortController().signal }
+  const control = {
+    jobId: 'm.filter.question',
+    starts,
+    brokenOff: starts > 1,
+    behind: false,
+    signal: new AbortController().signal,
+  }
   const result = await handler?.({ ...job, question }, control)
   await stage.close()
   return { answers, result, added }

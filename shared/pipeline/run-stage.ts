@@ -82,6 +82,7 @@ async function handleJob(running: Running, job: StageJob, control: JobControl): 
   const message = {
     ...stageMessage(job, pending, stored),
     envelope: { ...withDecisions(stored.envelope, outcomes), tags: job.tags },
+    ...(control.behind ? { behind: true as const } : {}),
     ...(isReleased(queue, pending, outcomes) ? { released: true as const } : {}),
   }
   if (job.returned === true)

@@ -19,6 +19,8 @@ export interface StageMessage extends Message {
   readonly lane?: string
   /** Attempts so far that ended in a temporary failure. */
   readonly attempts: number
+  /** Its sender sent much lately: others go first. */
+  readonly behind?: true
   /** An operator let it go from this stage's quarantine: it is not judged again. */
   readonly released?: true
   /** The client waits for the decision: a refusal is a reply in its session, and makes no bounce. */

@@ -71,3 +71,14 @@ test('who waits as long as told finds room', { skip }, async () => {
     }
   }
 })
+
+test('a single message has a turn before those of a sender with much mail', { skip }, async () => {
+  const [one] = processes
+  assert.ok(one !== undefined)
+  const taking = messages(2)
+  for (let nth = 0; nth < 50; nth++) await one.rateGate.take([taking], true)
+  const many = await one.rateGate.take([taking], true)
+  const single = await one.rateGate.take([taking])
+  assert.ok(single < many, `${single} and ${many} ms`)
+  assert.ok((await one.rateGate.take([taking])) > single, 'and the next one behind it')
+})

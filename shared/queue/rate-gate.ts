@@ -6,8 +6,10 @@ export interface RateGate {
   /**
    * Takes from all of them, or from none: then resolves with the milliseconds after which to ask again, each time it is asked one turn
    * later, so that what waits comes back one by one. 0: taken. An amount beyond the rate is given when nothing else was taken for a period.
+   *
+   * @param behind of a sender with much mail. The others have turns of their own, as if nobody of these waited; who finds a turn taken asks again.
    */
-  take(takings: readonly Taking[]): Promise<number>
+  take(takings: readonly Taking[], behind?: boolean): Promise<number>
 }
 
 export interface Taking {
@@ -22,13 +24,14 @@ export interface Taking {
  * leaves room is known, and the turns that were given out since come first.
  */
 const lua = `${now}
+local field = ARGV[3 * #KEYS + 1]
 local waited = 0
 local taken = {}
 for i, key in ipairs(KEYS) do
   local amount = tonumber(ARGV[3 * i - 2])
   local count = tonumber(ARGV[3 * i - 1])
   local period = tonumber(ARGV[3 * i])
-  local known = redis.call('HMGET', key, 'start', 'current', 'previous', 'turn')
+  local known = redis.call('HMGET', key, 'start', 'current', 'previous', field)
   local start = tonumber(known[1] or now)
   local current = tonumber(known[2] or '0')
   local previous = tonumber(known[3] or '0')
@@ -49,7 +52,7 @@ for i, key in ipairs(KEYS) do
     end
     local turn = math.max(tonumber(known[4] or '0') + period * amount / count, free)
     turn = math.min(turn, math.max(free, now + 3600000))
-    redis.call('HSET', key, 'turn', math.ceil(turn))
+    redis.call('HSET', key, field, math.ceil(turn))
     redis.call('PEXPIRE', key, math.max(2 * period, 3600000))
     waited = math.max(waited, turn - now)
   else
@@ -67,10 +70,11 @@ return 0`
 export function openRateGate(producer: Producer, prefix: string): RateGate {
   const call = scriptCaller(producer, { sluiceTakeRate: { lua } })
   return {
-    async take(takings) {
+    async take(takings, behind = false) {
       const keys = takings.map(({ key }) => `${prefix}:@rate:${key}`)
       const words = takings.flatMap(({ amount, count, periodMs }) => [amount, count, periodMs])
-      return Number(await call('sluiceTakeRate', keys.length, ...keys, ...words))
+      const turns = behind ? 'turn behind' : 'turn'
+      return Number(await call('sluiceTakeRate', keys.length, ...keys, ...words, turns))
     },
   }
 }

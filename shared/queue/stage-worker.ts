@@ -174,7 +174,15 @@ export class BullStageWorker implements StageWorker {
     const starts = job.attemptsStarted
     const brokenOff = job.stalledCounter > 0 || job.data.brokenOff === true
     try {
-      return cameToAnEnd(await this.#options.handler(job.data, { jobId, starts, brokenOff, signal: controller.signal }))
+      return cameToAnEnd(
+        await this.#options.handler(job.data, {
+          jobId,
+          starts,
+          brokenOff,
+          behind: priorityNow(job) > 0,
+          signal: controller.signal,
+        }),
+      )
     } catch (error) {
       if (controller.signal.aborted) return { kind: 'give back' }
       const delayMs = Math.min(5000 * 2 ** Math.min(starts - 1, 10), longestBackoffMs)

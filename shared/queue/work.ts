@@ -13,6 +13,8 @@ export interface JobControl {
   readonly starts: number
   /** The start before ended without a result (a crash, lost Redis, a stop in the middle): nobody knows how far it came. */
   readonly brokenOff: boolean
+  /** Its sender sent much lately: it ran behind what others sent. */
+  readonly behind: boolean
   /** Aborted when the worker closes and its time is over. */
   readonly signal: AbortSignal
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 
 import { type DnsServer, startDns } from '../support/dns.ts'
+import { freePort } from '../support/free-port.ts'
 import { type MailSink, startMailSink } from '../support/mail-sink.ts'
 import { MailSystem } from '../support/mail-system.ts'
 import { idOf, testMessage } from '../support/messages.ts'
@@ -146,4 +147,62 @@ describe('domains with the same mail servers', () => {
     await system.ctl('schedule', one)
     await sink.waitForMessage(({ id }) => id === 'one')
   })
+})
+
+describe('a destination that nobody listens at', () => {
+  let revived: MailSink | undefined
+  let calm: MailSink
+  let system: MailSystem
+  let dead = 0
+  const many = 300
+
+  before(async () => {
+    calm = await startMailSink()
+    dead = await freePort()
+    system = await MailSystem.start({
+      conf: conf(dead, calm.port),
+      pipeline: 'lane "127.0.0.1" back-off 10m to 1h\n',
+    })
+  })
+
+  after(async () => {
+    await system.stop()
+    await calm.stop()
+    await revived?.stop()
+  })
+
+  async function send(from: string, to: string, count: number): Promise<readonly string[]> {
+    const ids: string[] = []
+    for (let nth = 0; nth < count; nth += 50) {
+      const client = await SmtpClient.ready({ port: system.port('smtp') })
+      for (let each = nth; each < Math.min(count, nth + 50); each++) {
+        const content = testMessage({ id: `${to}-${each}`, from, to })
+        ids.push(idOf(await client.send({ from, to: [to], content })))
+      }
+      await client.quit()
+    }
+    return ids
+  }
+
+  test('costs a few attempts, not one for each message, and delays nobody; what is tried once it is back brings all others', async () => {
+    const ids = await send('many@sender.test', 'ann@stormy.test', many)
+    await send('jane@sluice.test', 'ann@calm.test', 1)
+    await calm.waitForMessages(1)
+    const endsAt = Date.now() + 120_000
+    const untried = (): readonly string[] => {
+      const tried = new Set(system.log.filter(({ event }) => event === 'delayed').map(({ id }) => id))
+      return ids.filter((id) => !tried.has(id))
+    }
+    while (!(await allPutAside())) assert.ok(Date.now() < endsAt, 'not all of them were put aside')
+    const waiting = untried()
+    assert.ok(waiting.length > many / 2, `${many - waiting.length} of ${many} were tried`)
+
+    revived = await startMailSink({ port: dead })
+    await system.ctl('schedule', waiting.at(-1) ?? '')
+    await revived.waitForDistinct(waiting.length)
+  })
+
+  async function allPutAside(): Promise<boolean> {
+    return (await system.ownRedis('zcard', 'sluice:relay:delayed')) === `:${many}`
+  }
 })
