@@ -11,6 +11,7 @@ import { dkimRecordCommand } from './dkim-record.ts'
 import { doctor } from './doctor.ts'
 import { encrypt } from './encrypt.ts'
 import { explainCommand } from './explain.ts'
+import { find } from './find.ts'
 import { init } from './init.ts'
 import { learnForget, learnHam, learnSpam, learnStatus, learnTrain } from './learn.ts'
 import { reload } from './reload.ts'
@@ -22,7 +23,7 @@ import { replay } from './replay.ts'
 import { scan } from './scan.ts'
 import { send } from './send.ts'
 import { showHeld } from './show-held.ts'
-import { showMessage } from './show-message.ts'
+import { showMessage, trace } from './show-message.ts'
 import { showStatus } from './show-status.ts'
 import { showQueue } from './show-queue.ts'
 import { showReports } from './show-reports.ts'
@@ -39,6 +40,8 @@ export const commands: readonly Command[] = [
   showMessage,
   showHeld,
   showReports,
+  find,
+  trace,
   schedule,
   hold,
   release,

@@ -27,6 +27,7 @@ import { openDataFolder } from '../../shared/start/data-folder.ts'
 import { prepareLocalIdentity } from '../../shared/start/first-start.ts'
 import { readSpoolKeys } from '../../shared/start/spool-keys.ts'
 import { openSystem } from '../../shared/system.ts'
+import { StoreReader } from '../../shared/store/store-reader.ts'
 import { ControlError, UsageError } from './command.ts'
 import type { Invocation } from './command.ts'
 
@@ -155,7 +156,22 @@ export function messageFiles(place: Place): Pick<MessageSources, 'find' | 'outco
     find: async (id) => (existsSync(spoolPath) ? findMessage(spoolPath, id, await keys()) : undefined),
     outcomesOf: async (id) =>
       existsSync(spoolPath) ? ((await (await outcomes()).outcomesOf([id])).get(id) ?? []) : [],
-    story: (id) => storyOf(eventsFolder, id),
+    story: async (id) => withStore(place, (store) => store.story(id)) ?? storyOf(eventsFolder, id),
+  }
+}
+
+/** Asks the message store; `undefined`: there is none that can be read. */
+export function withStore<T>({ eventsFolder }: Place, ask: (store: StoreReader) => T): T | undefined {
+  let store: StoreReader
+  try {
+    store = new StoreReader(eventsFolder)
+  } catch {
+    return undefined
+  }
+  try {
+    return ask(store)
+  } finally {
+    store.close()
   }
 }
 

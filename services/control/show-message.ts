@@ -2,6 +2,7 @@ import { nextHost } from '../../shared/mail/next-host.ts'
 import { isOpen, viewMessage } from '../../shared/report/message-view.ts'
 import { readJobsOf } from '../../shared/report/read-queues.ts'
 import { formatDuration, formatInstant, formatSecond, formatSize } from '../../shared/report/units.ts'
+import { tellStory } from '../../shared/report/story.ts'
 import type { StoryLine, Tone } from '../../shared/report/story.ts'
 import type { JobView, MessageView, RecipientState, Seen } from '../../shared/report/views.ts'
 import { describeAddress } from '../../shared/queue/redis-address.ts'
@@ -19,6 +20,23 @@ export const showMessage: Command = {
   operands: [{ name: 'ID', required: true }],
   summary: "a message's envelope, where each copy is, and its story; needs no Redis",
   run: show,
+}
+
+export const trace: Command = {
+  words: ['trace'],
+  operands: [{ name: 'ID', required: true }],
+  summary: "a message's story alone, line by line",
+  run: traceMessage,
+}
+
+async function traceMessage(invocation: Invocation): Promise<number> {
+  const { terminal, options } = invocation
+  const id = messageIdOperand(invocation)
+  const entries = await messageFiles(await findPlace(invocation)).story(id)
+  if (entries.length === 0) throw new ControlError(`the journal has no lines about message ${id}`)
+  if (options.has('json')) terminal.print(JSON.stringify(entries, undefined, 2))
+  else for (const line of story(tellStory(entries), terminal)) terminal.print(line.trimStart())
+  return exitCodes.done
 }
 
 async function show(invocation: Invocation): Promise<number> {

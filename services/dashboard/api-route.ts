@@ -17,6 +17,8 @@ export interface ApiRoute {
   readonly takesMail?: true
   /** What may be sent along, as JSON. */
   readonly fields?: Fields
+  /** What is asked may not be understood. */
+  readonly mayRefuse?: true
   readonly answer: Schema
   /** @throws ApiError */
   run(request: FastifyRequest, caller: Visitor): Promise<unknown>

@@ -1,3 +1,4 @@
+import { copyStates, messageKinds } from '../../shared/store/copy-state.ts'
 import { count, flag, instant, list, object, reversePath, text, texts } from './schema.ts'
 import type { Schema } from './schema.ts'
 import { reportSchemas } from './report-schemas.ts'
@@ -80,6 +81,41 @@ export const schemas = {
         'replyClass?': { ...text, description: 'What that is about: rate-limit, spam, unknown-user and so on.' },
         attempts: count,
         'aloneForMs?': { ...count, description: 'No relay process tries it for so long.' },
+      }),
+    ),
+  }),
+  messages: object({
+    at: instant,
+    'next?': { ...text, description: '`before` of the page with older ones; absent: there are none.' },
+    messages: list(
+      object({
+        id: text,
+        at: { ...instant, description: 'When it was accepted or refused.' },
+        kind: {
+          type: 'string',
+          enum: messageKinds,
+          description: '`made`: by this server, e.g. a report; `refused`: never accepted.',
+        },
+        'from?': reversePath,
+        'sizeBytes?': count,
+        'client?': text,
+        'user?': text,
+        'listener?': text,
+        'messageId?': { ...text, description: 'Its Message-ID field.' },
+        tags: texts,
+        copyCount: { ...count, description: 'Recipients; those asked for come first, and no more than five are told.' },
+        copies: list(
+          object({
+            'mailbox?': text,
+            state: { type: 'string', enum: copyStates },
+            'queue?': text,
+            rules: { ...texts, description: 'file:line of the rules it went by.' },
+            'class?': text,
+            'remote?': { ...text, description: 'What was said last, and by whom.' },
+            'nextAt?': instant,
+            at: instant,
+          }),
+        ),
       }),
     ),
   }),

@@ -10,7 +10,15 @@ import { shaCrypt } from '../../shared/crypt/sha-crypt.ts'
 import { OperationError } from '../../shared/operate/operation-error.ts'
 import { destinationsOf } from '../../shared/report/destinations.ts'
 import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
-import { sampleId, sampleJob, sampleMessage, sampleOverview, sampleQueue, sampleSource } from './sample-source.ts'
+import {
+  sampleAt,
+  sampleId,
+  sampleJob,
+  sampleMessage,
+  sampleOverview,
+  sampleQueue,
+  sampleSource,
+} from './sample-source.ts'
 import { failingOperations, openTestApp, tableOf, TestBrowser, tokenIn } from './testing.ts'
 import type { TestAppOptions } from './testing.ts'
 
@@ -42,6 +50,7 @@ const questions = [
   'reports/dmarc',
   'reports/tls',
   'reports/abuse',
+  'messages',
   `messages/${sampleId}`,
   'health',
   'openapi.json',
@@ -272,7 +281,7 @@ test('the OpenAPI document describes each route, and no other', async (t) => {
   )
   const routes = routesOf(app).filter((one) => one.includes('/api/v1/') && !one.endsWith('openapi.json'))
   assert.deepEqual(described.toSorted(), routes.toSorted())
-  assert.equal(routes.length, 36)
+  assert.equal(routes.length, 37)
   for (const route of routes) {
     const [method = '', path = ''] = route.split(' ')
     const url = path.replace('{name}', 'relay').replace('{id}', sampleId)
@@ -284,10 +293,29 @@ test('the OpenAPI document describes each route, and no other', async (t) => {
     const ofMail = operationId.startsWith('postLearn') ? ['415'] : []
     const isPlain = /^postMessages.*(Schedule|ham|Block)$/.test(operationId)
     const ofFields = /^post(Messages|Destinations|Tags)/.test(operationId) && !isPlain ? ['400'] : []
-    const codes = ['200', ...ofFields, '401', '403', '404', '409', ...ofMail, '503']
+    const ofSearch = operationId === 'getMessages' ? ['400'] : []
+    const codes = ['200', ...ofFields, ...ofSearch, '401', '403', '404', '409', ...ofMail, '503']
     assert.deepEqual(Object.keys(responses), codes, operationId)
     assert.equal(requestBody !== undefined, ofFields.length + ofMail.length > 0, operationId)
   }
+})
+
+test('a program looks for messages, and is told why it cannot', async (t) => {
+  const copy = {
+    state: 'failed',
+    rules: ['smtpd.conf:7'],
+    remote: '552 Full',
+    at: sampleAt,
+    mailbox: 'j@x.test',
+  } as const
+  const shown = { id: sampleId, at: sampleAt, kind: 'received', from: null, tags: ['Filtered'], copyCount: 1 } as const
+  const found = { messages: [{ ...shown, copies: [copy] }], next: '4711' }
+  const { ask } = await open(t, ['read'], { source: sampleSource({ found }) })
+  const told = await ask('GET', '/api/v1/messages?query=status%3Afailed')
+  assert.deepEqual(told.json(), plain({ at: sampleAt, ...found }))
+  const refused = await ask('GET', '/api/v1/messages?query=status%3Alost')
+  assert.equal(refused.statusCode, 400)
+  assert.match(refused.json<{ error: string }>().error, /'lost' is not a status: use queued/)
 })
 
 /** `GET /api/v1/queues/{name}`: all that the server answers to, as its own tree of routes tells it. */

@@ -8,6 +8,7 @@ import { OperationError } from '../../shared/operate/operation-error.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
 import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
 import type { Seen } from '../../shared/report/views.ts'
+import { QueryError, queryExample } from '../../shared/store/query.ts'
 import type { Access } from './access.ts'
 import { FieldsError, givenByJson } from './action-fields.ts'
 import type { Fields, Given } from './action-fields.ts'
@@ -18,7 +19,7 @@ import { schemas } from './api-schemas.ts'
 import { learnActions } from './learn-actions.ts'
 import { addMailParser, mailOf, mostMailBytes } from './mail-body.ts'
 import { openApiDocument } from './openapi.ts'
-import { jobQuestion } from './questions.ts'
+import { findQuestion, jobQuestion } from './questions.ts'
 import { reportRoutes } from './report-routes.ts'
 import type { Source } from './source.ts'
 import { anybody } from './visitor.ts'
@@ -133,6 +134,28 @@ function readingRoutes({ source, audit }: ApiParts): readonly ApiRoute[] {
       run: async () => {
         const { seen, at } = await source.destinations()
         return { at, ...seenOr503(seen) }
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/messages',
+      scope: 'read',
+      summary: 'Messages that are looked for, newest first',
+      query: {
+        query: { type: 'string', description: `In the search language: ${queryExample}. Absent: all.` },
+        before: { type: 'string', description: '`next` of the page before.' },
+        limit: { type: 'integer', description: 'At most so many, 500 or fewer; 50 when absent.' },
+      },
+      mayRefuse: true,
+      answer: schemas.messages,
+      run: async (request) => {
+        try {
+          const { found, at } = await source.find(findQuestion(request, 'query'))
+          return { at, ...seenOr503(found) }
+        } catch (error) {
+          if (error instanceof QueryError) throw new ApiError(400, error.message, { cause: error })
+          throw error
+        }
       },
     },
     {

@@ -97,8 +97,18 @@ test('hostile text of a message stays text on every page', async (t) => {
     jobs: { kind: 'seen', value: [job] },
     story: [{ at: sampleAt, event: 'delivered', text: hostile, tone: 'good' }],
   })
-  const app = await appWith(t, sampleSource({ overview, jobs: [job], message }))
-  const urls = ['/', '/queues/relay', `/messages/${sampleId}`, `/messages?id=${encodeURIComponent(hostile)}`]
+  const copy = {
+    mailbox: hostile,
+    state: 'failed',
+    queue: hostile,
+    rules: [hostile],
+    remote: hostile,
+    at: sampleAt,
+  } as const
+  const shown = { id: sampleId, at: sampleAt, kind: 'received', from: hostile, tags: [hostile], copyCount: 2 } as const
+  const found = { messages: [{ ...shown, copies: [copy] }] }
+  const app = await appWith(t, sampleSource({ overview, jobs: [job], message, found }))
+  const urls = ['/', '/queues/relay', `/messages/${sampleId}`, `/messages?q=${encodeURIComponent(hostile)}`]
   for (const url of [...urls, `/messages/${encodeURIComponent(hostile.slice(0, 40))}`]) {
     const page = await read(app, url)
     assert.doesNotMatch(page.body, /<script>|<img|onerror=alert\(1\)>|[\u0000\u202e]/, url)
@@ -164,22 +174,46 @@ test('a page and an answer of the API are asked for by GET and HEAD only', async
   }
 })
 
-test('a message is found by its id, whatever its case, and a wrong id gets a page that helps', async (t) => {
+test('a message is found by its id, whatever its case, and a wrong path gets a page that helps', async (t) => {
   const app = await appWith(t, sampleSource({ message: sampleMessage() }))
-  const found = await read(app, `/messages?id=%20${sampleId.toUpperCase()}%20`)
+  const found = await read(app, `/messages?q=%20${sampleId.toUpperCase()}%20`)
   assert.equal(found.statusCode, 303)
   assert.equal(found.headers['location'], `/messages/${sampleId}`)
-  for (const url of [
-    '/messages?id=abc',
-    '/messages',
-    '/messages/abc',
-    '/messages/0mi8v2c4bm99999999',
-    '/queues/none',
-  ]) {
+  for (const url of ['/messages/abc', '/messages/0mi8v2c4bm99999999', '/queues/none']) {
     const page = await read(app, url)
     assert.equal(page.statusCode, 404, url)
     assert.match(String(page.headers['content-type']), /^text\/html/, url)
   }
+})
+
+test('messages that were found are listed, newest first, with a link to older ones', async (t) => {
+  const copy = { mailbox: 'joe@example.net', state: 'failed', rules: [], remote: 'mx: 552 Full', at: sampleAt } as const
+  const shown = { id: sampleId, at: sampleAt, kind: 'received', from: null, tags: [], copyCount: 3 } as const
+  const found = { messages: [{ ...shown, copies: [copy] }], next: '4711' }
+  const app = await appWith(t, sampleSource({ found }))
+  const { body } = await read(app, '/messages?q=status%3Afailed+%22x%22')
+  assert.match(body, /value="status:failed &quot;x&quot;"/)
+  assert.match(body, new RegExp(`href="/messages/${sampleId}"`))
+  assert.match(body, /and 2 more/)
+  assert.match(body, /mx: 552 Full/)
+  assert.match(body, /href="\/messages\?q=status%3Afailed\+%22x%22&amp;before=4711" rel="next"/)
+})
+
+test('a search that cannot be understood is told with what to write instead', async (t) => {
+  const app = await appWith(t, sampleSource({}))
+  const page = await read(app, '/messages?q=form%3Ajane')
+  assert.equal(page.statusCode, 400)
+  assert.match(page.body, /&#39;form:&#39; is not known: use id|'form:' is not known: use id/)
+  assert.match(page.body, /value="form:jane"/)
+  assert.equal((await read(app, '/messages')).statusCode, 200)
+})
+
+test('a message store that does not answer is a notice, not an error', async (t) => {
+  const away = { at: sampleAt, found: { kind: 'away', reason: 'there is no message store yet' } } as const
+  const app = await appWith(t, { ...sampleSource({}), find: async () => away })
+  const page = await read(app, '/messages')
+  assert.equal(page.statusCode, 200)
+  assert.match(page.body, /there is no message store yet/)
 })
 
 test('a page of jobs links to the next and the previous one', async (t) => {

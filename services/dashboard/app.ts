@@ -9,6 +9,7 @@ import type { Logger } from '../../shared/log.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
 import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
+import { QueryError } from '../../shared/store/query.ts'
 import { LateError } from '../../shared/deadline.ts'
 import { addAccess, assetRoutes, linkRoute } from './access.ts'
 import type { Access, AccessParts } from './access.ts'
@@ -31,12 +32,13 @@ import { rulesPage } from './pages/rules-page.ts'
 import { bareLayout, iconSvg, layout } from './pages/layout.ts'
 import type { Page } from './pages/layout.ts'
 import { messageNotFoundPage, messagePage } from './pages/message-page.ts'
+import { messagesPage } from './pages/messages-page.ts'
 import { overviewPage } from './pages/overview-page.ts'
 import { queuePage, queuesPage } from './pages/queue-page.ts'
 import { systemPage } from './pages/system-page.ts'
 import { addQuarantineLinks } from './quarantine-links.ts'
 import type { QuarantineDesk } from './quarantine-links.ts'
-import { explainForm, jobQuestion, queryText, reportQuestion } from './questions.ts'
+import { explainForm, findQuestion, jobQuestion, queryText, reportQuestion } from './questions.ts'
 import { isAddressedBy, isHostAllowed, securityHeaders } from './security.ts'
 import type { Source } from './source.ts'
 import { anybody, mayPreview } from './visitor.ts'
@@ -215,9 +217,17 @@ function addPages(app: FastifyInstance, { source, clock }: AppParts, { access, s
   })
 
   app.get('/messages', async (request, reply) => {
-    const id = queryText(request, 'id')?.trim().toLowerCase() ?? ''
+    const { query, ...page } = findQuestion(request, queryText(request, 'id') === undefined ? 'q' : 'id')
+    const id = query.toLowerCase()
     if (isMessageId(id)) return reply.redirect(`/messages/${id}`, 303)
-    return show(request, reply.code(404), messageNotFoundPage(id, clock.now()))
+    const look = { query, isLater: page.before !== undefined }
+    try {
+      const { found, at } = await source.find({ query, ...page })
+      return show(request, reply, messagesPage({ ...look, found }, at))
+    } catch (error) {
+      if (!(error instanceof QueryError)) throw error
+      return show(request, reply.code(400), messagesPage({ ...look, problem: error.message }, clock.now()))
+    }
   })
 
   app.get('/messages/:id', async (request, reply) => {

@@ -9,7 +9,6 @@ import { openAudit } from '../../shared/audit.ts'
 import { schoolOf } from '../../shared/classifier/teach.ts'
 import { createTeacher } from '../../shared/classifier/teacher.ts'
 import { createPasswordVerifier } from '../../shared/crypt/verify-password.ts'
-import { storyOf } from '../../shared/journal.ts'
 import { expose, processName, readMetricsFiles } from '../../shared/metrics-files.ts'
 import type { ProcessMetrics } from '../../shared/metrics-files.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
@@ -18,6 +17,7 @@ import { blockFor, createQuarantine } from '../../shared/operate/quarantine.ts'
 import { createSpoolLessons } from '../../shared/operate/spool-lessons.ts'
 import { createLinkSigner, readLinkKey } from '../../shared/quarantine/links.ts'
 import type { RunningService, Service, ServiceContext } from '../../shared/service.ts'
+import { openMessageSearch } from '../../shared/store/message-search.ts'
 import { StartError } from '../../shared/start/start-error.ts'
 import { findMessage } from '../../shared/spool/list-messages.ts'
 import { createApp } from './app.ts'
@@ -37,7 +37,7 @@ export default dashboard
 
 async function startDashboard(context: ServiceContext): Promise<RunningService> {
   const { queues, spool, metrics, clock, log, dataFolder } = context
-  const events = join(dataFolder, 'events')
+  const search = openMessageSearch(join(dataFolder, 'events'))
   const messages = {
     find: (id: MessageId) => findMessage(spool.path, id, spool.keyring),
     outcomesOf: async (id: MessageId) => (await spool.outcomesOf([id])).get(id) ?? [],
@@ -54,7 +54,8 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
       await access(spool.path, constants.W_OK | constants.X_OK)
       return spool.freeBytes()
     },
-    messages: { ...messages, story: (id) => storyOf(events, id) },
+    messages: { ...messages, story: search.story },
+    search,
   })
   const gauges = new Registry()
   registerQueueGauges(gauges, queues)
@@ -74,7 +75,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
   const { dashboard: place, metrics: elsewhere } = context.configuration.pipeline
   const teacher = createTeacher({ dataFolder, school: () => schoolOf(context.configuration), log })
   const lessons = createSpoolLessons({
-    messages: { find: messages.find, story: (id) => storyOf(events, id) },
+    messages: { find: messages.find, story: search.story },
     teach: (content, lesson) => teacher.teach(content, lesson),
   })
   const delimiter = (): string => context.configuration.subAddressDelimiter
@@ -115,6 +116,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
   const watched = elsewhere === undefined ? undefined : createMetricsApp({ exposition, source })
   const close = async (): Promise<void> => {
     await Promise.all([app.close(), watched?.close()])
+    await search.close()
     await teacher.close()
     await verifier.close()
     await audit.close()

@@ -4,12 +4,13 @@ import type { ApiRoute } from './api-route.ts'
 import { schemas } from './api-schemas.ts'
 import type { Schema } from './api-schemas.ts'
 
+const notUnderstood = 'What came along is not understood'
 const errors: Readonly<Record<string, string>> = {
   401: 'No token, or one that is good for nothing',
   403: 'The token has not the scope',
   404: 'There is no such thing',
   409: 'It cannot be done as things are',
-  503: 'Redis is away',
+  503: 'Redis, or what else is asked, is away',
 }
 
 /** The OpenAPI 3.1 document of the routes: what is served is what is described. */
@@ -49,7 +50,9 @@ function operation(route: ApiRoute): object {
     parameters: [...pathParameters(route.path), ...queryParameters(route.query ?? {})],
     responses: {
       200: answer('As asked', route.answer),
-      ...(route.fields === undefined ? {} : { 400: answer('What came along is not understood', schemas.error) }),
+      ...(route.fields === undefined && route.mayRefuse === undefined
+        ? {}
+        : { 400: answer(notUnderstood, schemas.error) }),
       ...(route.takesMail === true ? { 415: answer('No message came along', schemas.error) } : {}),
       ...Object.fromEntries(told),
     },

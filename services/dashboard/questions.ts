@@ -5,9 +5,11 @@ import { usualDays } from '../../shared/received-reports/views.ts'
 import type { ReportQuestion } from '../../shared/received-reports/views.ts'
 import { jobStates } from './pages/queue-page.ts'
 import type { ExplainForm } from './explain-question.ts'
-import type { JobQuestion } from './source.ts'
+import type { FindQuestion, JobQuestion } from './source.ts'
 
 const jobsPerPage = 100
+const messagesPerPage = 50
+const mostMessages = 500
 
 /** A text of the query; a name that is there more than once is not. */
 export function queryText(request: FastifyRequest, name: string): string | undefined {
@@ -32,6 +34,17 @@ export function reportQuestion(request: FastifyRequest): ReportQuestion {
   const domain = (queryText(request, 'domain') ?? '').trim().toLowerCase().slice(0, 253)
   const isPossible = Number.isSafeInteger(days) && days >= shortestDays && days <= longestDays
   return { days: isPossible ? days : usualDays, ...(domain === '' ? {} : { domain }) }
+}
+
+/** `?q=...&before=...`; a `before` that is none of ours is left out. */
+export function findQuestion(request: FastifyRequest, name: string): FindQuestion {
+  const before = queryText(request, 'before')
+  const limit = Number(queryText(request, 'limit') ?? messagesPerPage)
+  return {
+    query: (queryText(request, name) ?? '').trim(),
+    ...(before !== undefined && /^\d{1,16}$/.test(before) ? { before } : {}),
+    limit: Number.isSafeInteger(limit) && limit > 0 ? Math.min(limit, mostMessages) : messagesPerPage,
+  }
 }
 
 /** The form of the page Rules. */

@@ -6,6 +6,8 @@ import type { ReportKind, ReportOf, ReportsReader } from '../../shared/received-
 import { viewAbuse, viewDmarc, viewTls } from '../../shared/received-reports/views.ts'
 import { destinationsOf } from '../../shared/report/destinations.ts'
 import type { JobView, MessageView, QueueView } from '../../shared/report/views.ts'
+import type { FoundPage } from '../../shared/store/found-message.ts'
+import { parseQuery } from '../../shared/store/query.ts'
 import type { Preview } from './preview.ts'
 import type { Overview, Source } from './source.ts'
 
@@ -79,9 +81,11 @@ export function sampleSource(parts: {
   readonly message?: MessageView
   readonly preview?: Preview
   readonly reports?: readonly ReceivedReport[]
+  readonly found?: FoundPage
   readonly healthy?: boolean
 }): Source {
-  const { overview = sampleOverview(), jobs = [], message, preview, reports = [], healthy = true } = parts
+  const { overview = sampleOverview(), jobs = [], message, preview, reports = [] } = parts
+  const { found = { messages: [] }, healthy = true } = parts
   return {
     overview: async () => overview,
     async queue(name, question) {
@@ -92,6 +96,10 @@ export function sampleSource(parts: {
       return { queue: { kind: 'seen', value }, jobs: { kind: 'seen', value: jobs }, question, at: sampleAt }
     },
     held: async () => ({ at: sampleAt, jobs: { kind: 'seen', value: jobs.filter((job) => job.state === 'held') } }),
+    async find({ query }) {
+      parseQuery(query, sampleAt)
+      return { at: sampleAt, found: { kind: 'seen', value: found } }
+    },
     message: async (id) => (message?.id === id ? message : undefined),
     preview: async (id) => (message?.id === id ? preview : undefined),
     destinations: async () => ({

@@ -4,6 +4,7 @@ import type { JobState, JobView, MessageView, QueueView, Seen } from '../../shar
 import type { AbuseView, DmarcView, ReportQuestion, TlsView } from '../../shared/received-reports/views.ts'
 import type { ExplainQuestion } from './explain-question.ts'
 import type { Preview } from './preview.ts'
+import type { FoundPage } from '../../shared/store/found-message.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 
 /** What the pages show, read anew for each request. Every answer comes within the time limit, also when Redis is away. */
@@ -13,6 +14,8 @@ export interface Source {
   queue(name: string, question: JobQuestion): Promise<QueueDetail | undefined>
   /** Held messages of all queues, at most `limit`. */
   held(limit: number): Promise<{ readonly at: number; readonly jobs: Seen<readonly JobView[]> }>
+  /** @throws QueryError when the query cannot be understood, or it takes too long */
+  find(question: FindQuestion): Promise<{ readonly at: number; readonly found: Seen<FoundPage> }>
   /** `undefined`: nothing is known under that id. */
   message(id: MessageId): Promise<MessageView | undefined>
   /** The beginning of a message, as text; `undefined`: it is not, or no longer, in the spool. */
@@ -31,6 +34,14 @@ export interface Source {
   /** Why a recipient goes where it goes, line by line. @throws TableError when a table cannot be asked */
   explain(question: ExplainQuestion): Promise<string>
   health(): Promise<Health>
+}
+
+/** Messages by the search language, a page of them. */
+export interface FindQuestion {
+  readonly query: string
+  /** `next` of the page before. */
+  readonly before?: string
+  readonly limit: number
 }
 
 export interface Overview {

@@ -17,6 +17,8 @@ import { formatDuration, formatSize, plural } from '../../shared/report/units.ts
 import type { JobView, Seen } from '../../shared/report/views.ts'
 import { relayActions } from '../../shared/operate/relay-order.ts'
 import { explain, renderExplanation } from '../../shared/routing/explain.ts'
+import type { MessageSearch } from '../../shared/store/message-search.ts'
+import { QueryError, parseQuery } from '../../shared/store/query.ts'
 import { localAddresses } from '../../shared/system.ts'
 import { previewOf } from './preview.ts'
 import type { Preview } from './preview.ts'
@@ -38,6 +40,7 @@ export interface SourceParts {
   readonly tables: TableSet
   readonly queues: ReadableQueues
   readonly messages: Pick<MessageSources, 'find' | 'outcomesOf' | 'story'>
+  readonly search: Pick<MessageSearch, 'search'>
   /** Free octets of the spool; rejects when it cannot be written to. */
   spoolFreeBytes(): Promise<number>
   readonly dataFolder: string
@@ -102,6 +105,17 @@ export function createSource(parts: SourceParts): Source {
     },
 
     held: async (limit) => ({ jobs: await asked(readHeld(queues, limit)), at: clock.now() }),
+
+    async find({ query, ...page }) {
+      const at = clock.now()
+      const question = { query: parseQuery(query, at), ...page }
+      try {
+        return { at, found: { kind: 'seen', value: await parts.search.search(question) } }
+      } catch (error) {
+        if (error instanceof QueryError) throw error
+        return { at, found: { kind: 'away', reason: (error as Error).message } }
+      }
+    },
 
     message(id: MessageId) {
       const sources: MessageSources = { ...messages, jobsOf: (one) => asked(readJobsOf(queues, one)) }

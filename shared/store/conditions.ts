@@ -75,7 +75,7 @@ function plainCondition({ field, values }: Term, names: NameTexts): Condition {
     case 'client':
       return equal('message', 'client', values, 'messages k INDEXED BY messages_client')
     case 'user':
-      return equal('message', 'user', values)
+      return equal('message', 'user', values, 'messages k INDEXED BY messages_user')
     case 'listener':
       return named('message', 'listener', namesWith(names, values, isListener))
     case 'class':
@@ -106,11 +106,18 @@ function ids(values: readonly MessageId[]): Condition {
 
 interface OneOf {
   readonly where: Sql
-  readonly way: Way
+  /** Absent: no index knows. */
+  readonly way?: Way
 }
 
 function anyOf(of: Condition['of'], some: readonly OneOf[]): Condition {
-  return { of, where: either(some.map(({ where }) => where)), ways: some.map(({ way }) => way) }
+  return { of, where: either(some.map(({ where }) => where)), ways: waysOf(some) }
+}
+
+/** All of them, or none: what one of them finds without an index is found by going through all. */
+function waysOf(some: readonly OneOf[]): readonly Way[] {
+  const ways = some.map(({ way }) => way).filter((way) => way !== undefined)
+  return ways.length < some.length ? [] : ways
 }
 
 function fromWay(value: string): OneOf {
@@ -137,7 +144,7 @@ function eitherSide(values: readonly string[]): Condition {
       values: received.values,
     },
   ])
-  return { of: 'message', where, ways: [...from, ...to].map(({ way }) => way) }
+  return { of: 'message', where, ways: waysOf([...from, ...to]) }
 }
 
 const sentBy = { from: 'messages k INDEXED BY messages_sender', key: 'k.message' } as const
@@ -149,21 +156,16 @@ function addressWay(value: string, column: string, indexed: string, place: Pick<
   const local = (at < 0 ? value : value.slice(0, at)).toLowerCase()
   const domain = at < 0 ? '' : value.slice(at + 1).toLowerCase()
   const present = place === sentBy ? 'k.sender IS NOT NULL AND ' : ''
-  const expression = (name: string): string => byDomain(name)
-  if (domain === '') {
-    const where: Sql = { text: `${column} LIKE ? ESCAPE '\\'`, values: [`${escaped(local)}@%`] }
-    const scan: Sql = { text: `${present}${expression(indexed)} LIKE ? ESCAPE '\\'`, values: [`%@${escaped(local)}`] }
-    return { where, way: { ...place, where: scan, isSorted: false } }
-  }
+  if (domain === '') return { where: { text: `${column} LIKE ? ESCAPE '\\'`, values: [`${escaped(local)}@%`] } }
   if (local !== '') {
     const values = [`${domain}@${local}`]
     return {
-      where: { text: `${expression(column)} = ?`, values },
-      way: { ...place, where: { text: `${present}${expression(indexed)} = ?`, values }, isSorted: true },
+      where: { text: `${byDomain(column)} = ?`, values },
+      way: { ...place, where: { text: `${present}${byDomain(indexed)} = ?`, values }, isSorted: true },
     }
   }
   const values = [`${domain}@`, `${domain}A`]
-  const between = (name: string): string => `${expression(name)} >= ? AND ${expression(name)} < ?`
+  const between = (name: string): string => `${byDomain(name)} >= ? AND ${byDomain(name)} < ?`
   return {
     where: { text: between(column), values },
     way: { ...place, where: { text: `${present}${between(indexed)}`, values }, isSorted: false },

@@ -10,7 +10,7 @@ export type Statement = Database.Statement
 export type SqlValue = string | number | Uint8Array | null
 
 /** Raised with each change of the tables: a store of another version is made anew from the journals. */
-const version = 1
+const version = 2
 
 /** How long a reader or the writer waits for the other. */
 const busyMs = 5_000
@@ -52,6 +52,7 @@ CREATE TABLE copies (
 ) WITHOUT ROWID;
 CREATE INDEX messages_sender ON messages (${byDomain('sender')}) WHERE sender IS NOT NULL;
 CREATE INDEX messages_client ON messages (client) WHERE client IS NOT NULL;
+CREATE INDEX messages_user ON messages (user) WHERE user IS NOT NULL;
 CREATE INDEX messages_header_id ON messages (header_id) WHERE header_id IS NOT NULL;
 CREATE INDEX messages_tags ON messages (tags) WHERE tags IS NOT NULL;
 CREATE INDEX messages_later ON messages (id) WHERE kind = 2;

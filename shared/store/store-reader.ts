@@ -149,12 +149,13 @@ export class StoreReader {
     return best
   }
 
-  #count({ from, key, where }: Way, { first, end }: KeyRange, most: number): number {
+  /** No more than `most`; where the index is not sorted, those of other times are counted along. */
+  #count({ from, key, where, isSorted }: Way, { first, end }: KeyRange, most: number): number {
+    const range = isSorted ? `AND ${key} >= ? AND ${key} < ?` : ''
     const [row] = this.#rows(
-      `SELECT count(*) FROM (SELECT 1 FROM ${from} WHERE ${where.text} AND ${key} >= ? AND ${key} < ? LIMIT ${most})`,
+      `SELECT count(*) FROM (SELECT 1 FROM ${from} WHERE ${where.text} ${range} LIMIT ${most})`,
       ...where.values,
-      first,
-      end,
+      ...(isSorted ? [first, end] : []),
     ) as readonly [number][]
     return row?.[0] ?? 0
   }

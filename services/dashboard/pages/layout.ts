@@ -19,6 +19,7 @@ export type Section = (typeof sections)[number][0]
 const sections = [
   ['/', 'Overview'],
   ['/queues', 'Queues'],
+  ['/messages', 'Messages'],
   ['/held', 'Held'],
   ['/destinations', 'Destinations'],
   ['/reports', 'Reports'],
@@ -44,8 +45,8 @@ export function layout(page: Page, visitor: Visitor): Html {
     `,
     )}</nav>
   <form class="find" action="/messages" method="get" role="search">
-    <label for="id" class="quiet">Message</label>
-    <input id="id" name="id" type="search" placeholder="message id" autocomplete="off" spellcheck="false" maxlength="64">
+    <label for="find" class="quiet">Message</label>
+    <input id="find" name="q" type="search" placeholder="id, address or text" autocomplete="off" spellcheck="false" maxlength="1000">
     <button>Find</button>
   </form>
   ${signOut(visitor)}

@@ -1,0 +1,114 @@
+import { queryExample } from '../../../shared/store/query.ts'
+import type { CopyState } from '../../../shared/store/copy-state.ts'
+import type { FoundCopy, FoundMessage, FoundPage } from '../../../shared/store/found-message.ts'
+import { formatDuration, formatSecond, formatSize } from '../../../shared/report/units.ts'
+import type { Seen } from '../../../shared/report/views.ts'
+import { html } from '../../../shared/html.ts'
+import type { Html, HtmlValue } from '../../../shared/html.ts'
+import { messageLink } from './job-table.ts'
+import type { Page } from './layout.ts'
+import { badge, dataTable, notice } from './parts.ts'
+import type { Tone } from './parts.ts'
+
+export interface MessagesLook {
+  /** As it was typed. */
+  readonly query: string
+  /** It is not the first page. */
+  readonly isLater: boolean
+  readonly found?: Seen<FoundPage>
+  /** Why the query cannot be understood. */
+  readonly problem?: string
+}
+
+/** All messages that were accepted, or those that are looked for, newest first. */
+export function messagesPage(look: MessagesLook, at: number): Page {
+  const { query, found, problem } = look
+  const main = html`<div class="headline"><h1>Messages</h1><p class="quiet-text">All that came by, newest first; times are UTC.</p></div>
+${searchForm(query)}
+${problem !== undefined && notice('bad', 'This cannot be looked for.', problem)}
+${found?.kind === 'away' && notice('bad', 'The message store cannot be asked.', found.reason)}
+${found?.kind === 'seen' && foundMessages(found.value, look, at)}`
+  return { title: 'Messages', section: '/messages', at, main, still: true }
+}
+
+const words: readonly (readonly [example: string, meaning: string])[] = [
+  ['jane@example.org', 'from or to this address; to: and from: for one side, @example.org for all of a domain'],
+  [
+    'status:failed,delayed',
+    'queued, delayed, held, delivered, relayed, failed, discarded, removed, refused; open for all without an end',
+  ],
+  ['domain:example.org', 'a domain of the recipients'],
+  ['after:2026-11-20 before:2d', 'a day, a time (2026-11-20T14:30) or how long ago: 30m, 6h, 2d'],
+  ['"mailbox full"', 'what was said of it last: a reply or a reason'],
+  ['queue:relay', 'the queue it is in, or where it ended'],
+  ['tag:Filtered', 'a tag it has'],
+  ['rule:44', 'a line of smtpd.conf it went by; smtpd.conf:44 where there are several files'],
+  ['class:rate-limit', 'what a refusal is about'],
+  ['client:192.0.2.7', 'who handed it over; user: and listener: how'],
+  ['message-id:<a.b@example.org>', 'its Message-ID field; id: the id of its 250 reply'],
+  ['-status:delivered', 'a minus leaves out what it says'],
+]
+
+function searchForm(query: string): Html {
+  return html`<form class="search" action="/messages" method="get" role="search">
+<label for="query" class="quiet">Search</label>
+<input id="query" name="q" type="search" value="${query}" placeholder="${queryExample}" maxlength="1000" autocomplete="off" autocapitalize="none" spellcheck="false">
+<button class="primary">Search</button>
+</form>
+<details class="words"><summary>What can be looked for</summary><dl class="facts">${words.map(([example, meaning]) => html`<div><dt><a href="${pageLink(example)}"><code>${example}</code></a></dt><dd>${meaning}</dd></div>`)}</dl></details>`
+}
+
+function foundMessages({ messages, next }: FoundPage, { query, isLater }: MessagesLook, at: number): Html {
+  const older = next !== undefined && html`<a href="${pageLink(query, next)}" rel="next">Older</a>`
+  const newest = isLater && html`<a href="${pageLink(query)}" rel="first">Newest</a>`
+  if (messages.length === 0)
+    return html`<p class="empty">${isLater ? 'There are no older ones.' : query === '' ? 'No message yet.' : 'Nothing was found.'}</p>${newest}`
+  return html`${dataTable(
+    'Messages that were found',
+    [
+      { title: 'Time', cell: (message) => time(message.at, at) },
+      { title: 'From', cell: ({ from }) => html`<span class="address">${from === null ? '<>' : (from ?? '?')}</span>` },
+      { title: 'To', cell: recipients },
+      { title: 'State', cell: ({ copies: [copy] }) => copy && badge(stateTones[copy.state], copy.state) },
+      { title: 'Said last', cell: ({ copies: [copy] }) => html`<span class="reply">${said(copy)}</span>` },
+      {
+        title: 'Size',
+        numeric: true,
+        cell: ({ sizeBytes }) => (sizeBytes === undefined ? '' : formatSize(sizeBytes)),
+      },
+      { title: 'Message', cell: ({ id }) => messageLink(id) },
+    ],
+    messages,
+  )}<nav class="pages" aria-label="Further messages">${newest}${older}</nav>`
+}
+
+function time(at: number, nowAt: number): Html {
+  const since = `${formatDuration(Math.max(0, nowAt - at))} ago`
+  return html`<time class="whole" datetime="${new Date(at).toISOString()}" title="${since}">${formatSecond(at).slice(0, -1)}</time>`
+}
+
+function recipients({ copies: [copy], copyCount }: FoundMessage): HtmlValue {
+  if (copy === undefined) return '?'
+  return html`<span class="address">${copy.mailbox ?? '?'}</span>${copyCount > 1 && html` and ${copyCount - 1} more`}`
+}
+
+function said(copy: FoundCopy | undefined): string {
+  return copy?.remote ?? (copy?.queue === undefined ? '' : `in queue ${copy.queue}`)
+}
+
+const stateTones = {
+  queued: 'plain',
+  delayed: 'waiting',
+  held: 'bad',
+  delivered: 'good',
+  relayed: 'good',
+  failed: 'bad',
+  discarded: 'bad',
+  removed: 'bad',
+  refused: 'bad',
+} as const satisfies Record<CopyState, Tone>
+
+function pageLink(query: string, before?: string): string {
+  const asked = new URLSearchParams({ q: query, ...(before === undefined ? {} : { before }) })
+  return `/messages?${asked.toString()}`
+}
