@@ -18,16 +18,20 @@ after(() => rm(folder, { recursive: true, force: true }))
 async function site(name: string): Promise<{
   readonly home: string
   configure(...lines: readonly string[]): Promise<void>
+  /** Statements of smtpd.conf before the others. */
+  rules(...lines: readonly string[]): Promise<void>
   ctl(...args: readonly string[]): Promise<Printed>
 }> {
   const home = await mkdtemp(join(folder, name))
   const [smtpd, pipeline] = [join(home, 'smtpd.conf'), join(home, 'pipeline.conf')]
-  await writeFile(smtpd, 'listen on 127.0.0.1 port 2525\naction "out" relay\nmatch from local for any action "out"\n')
+  const plain = 'listen on 127.0.0.1 port 2525\naction "out" relay\nmatch from local for any action "out"\n'
+  const rules = (...lines: readonly string[]): Promise<void> => writeFile(smtpd, [...lines, plain].join('\n'))
+  await rules()
   const configure = (...lines: readonly string[]): Promise<void> =>
     writeFile(pipeline, ['resolver "127.0.0.1:1"', ...lines, ''].join('\n'))
   await configure()
   const environment = { SMTPD_CONF: smtpd, PIPELINE_CONF: pipeline, SLUICE_DATA: join(home, 'data') }
-  return { home, configure, ctl: (...args) => runTrimmed(args, environment) }
+  return { home, configure, rules, ctl: (...args) => runTrimmed(args, environment) }
 }
 
 test('dkim generate makes a key that its line in pipeline.conf signs with, and never replaces one', async () => {
@@ -122,7 +126,7 @@ test('keys that were replaced a week ago go with the next rotation, but for the 
   const key = { domain: 'example.org', selector: 'main', keyFile }
   for (const selector of ['a', 'b', 'c']) {
     assert.equal((await ctl('dkim', 'rotate', 'example.org', '--new', selector)).code, 0)
-    await see(key, Date.now() - neededMs - 1)
+    await see(key, Date.now() - neededMs(4 * 86_400_000) - 1)
   }
   const names = (await readdir(home)).filter((name) => name.startsWith('main.key')).toSorted()
   assert.deepEqual(names, [
@@ -133,6 +137,27 @@ test('keys that were replaced a week ago go with the next rotation, but for the 
   ])
   assert.equal(keyInUse(key, await readSuccessors(key)).selector, 'c')
   assert.match(await readFile(`${keyFile}.example.org.c`, 'utf8'), /PRIVATE KEY/)
+})
+
+test('a key that was replaced is needed for as long as mail may wait, and for the days that others take', async () => {
+  const day = 86_400_000
+  assert.equal(neededMs(4 * day), 7 * day)
+  assert.equal(neededMs(day), 7 * day)
+  const { home, configure, ctl, rules } = await site('patient')
+  await rules('queue ttl 14d')
+  const keyFile = join(home, 'main.key')
+  await ctl('dkim', 'generate', 'example.org', 'main', '--type', 'ed25519', '--key', keyFile)
+  await configure(`dkim domain "example.org" selector "main" key "${keyFile}"`)
+  assert.equal((await ctl('dkim', 'rotate', 'example.org', '--new', 'next')).code, 0)
+  const seenAt = Date.now()
+  await see({ domain: 'example.org', selector: 'main', keyFile }, seenAt)
+  const { keys } = JSON.parse((await ctl('dkim', 'status', '--json')).out) as {
+    keys: readonly { readonly neededUntil?: number }[]
+  }
+  assert.deepEqual(
+    keys.map(({ neededUntil }) => neededUntil),
+    [seenAt + 17 * day, undefined],
+  )
 })
 
 test('dkim rotate says which key it needs to be told, and that a key for every domain has no successor', async () => {

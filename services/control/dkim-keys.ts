@@ -1,7 +1,7 @@
 import { chmod, chown, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import type { DkimKey } from '../../shared/config/model.ts'
+import type { Configuration, DkimKey } from '../../shared/config/model.ts'
 import { dkimRecord } from '../../shared/dkim/dns-record.ts'
 import type { DnsRecord } from '../../shared/dkim/dns-record.ts'
 import { generateKey } from '../../shared/dkim/generate-key.ts'
@@ -107,7 +107,8 @@ async function status(invocation: Invocation): Promise<number> {
   const resolver = createResolver({ servers: configuration.pipeline.resolvers })
   const states: KeyState[] = []
   try {
-    for (const key of keys) states.push(...(await statesOf(key, domain ?? configuration.hostname, resolver)))
+    for (const key of keys)
+      states.push(...(await statesOf(key, domain ?? configuration.hostname, { resolver, ms: needed(configuration) })))
   } finally {
     resolver.close()
   }
@@ -118,7 +119,18 @@ async function status(invocation: Invocation): Promise<number> {
     : exitCodes.done
 }
 
-async function statesOf(key: DkimKey, fallback: string, resolver: Resolver): Promise<readonly KeyState[]> {
+/** Milliseconds after which nothing is asked of a key that was replaced. */
+function needed({ queueTtlMs, actions }: Configuration): number {
+  return neededMs(Math.max(queueTtlMs, ...[...actions.values()].map(({ ttlMs }) => ttlMs ?? 0)))
+}
+
+interface Judging {
+  readonly resolver: Resolver
+  /** For how long a key that was replaced is needed. */
+  readonly ms: number
+}
+
+async function statesOf(key: DkimKey, fallback: string, { resolver, ms }: Judging): Promise<readonly KeyState[]> {
   const successors = await successorsOf(key)
   const used = keyInUse(key, successors)
   const all: readonly NamedKey[] = [key, ...successors.map((one) => ({ ...one, domain: key.domain }))]
@@ -134,7 +146,7 @@ async function statesOf(key: DkimKey, fallback: string, resolver: Resolver): Pro
         use,
         publication: await publicationOf(record, resolver),
         record,
-        ...(use === 'old' && next !== undefined ? { neededUntil: next + neededMs } : {}),
+        ...(use === 'old' && next !== undefined ? { neededUntil: next + ms } : {}),
       }
     }),
   )
@@ -179,7 +191,7 @@ async function rotate(invocation: Invocation): Promise<number> {
   const key = chosen(keysFor(configuration, domain), domain, invocation.operands[1])
   const successors = await successorsOf(key)
   const waiting = pendingKey(key, successors)
-  const made = waiting ?? (await succeed(key, successors, invocation))
+  const made = waiting ?? (await succeed(key, successors, { ...invocation, configuration }))
   const record = await recordOf(made, domain)
   if (options.has('json')) {
     terminal.print(JSON.stringify({ ...record, selector: made.selector, keyFile: made.keyFile }, undefined, 2))
@@ -194,7 +206,11 @@ async function rotate(invocation: Invocation): Promise<number> {
 }
 
 /** The key is on disk before anything names it. */
-async function succeed(key: DkimKey, successors: readonly Successor[], { options }: Invocation): Promise<NamedKey> {
+async function succeed(
+  key: DkimKey,
+  successors: readonly Successor[],
+  { options, configuration }: Invocation & { readonly configuration: Configuration },
+): Promise<NamedKey> {
   const used = keyInUse(key, successors)
   const nowAt = Date.now()
   const taken = new Set([key.selector, ...successors.map((one) => one.selector)])
@@ -209,10 +225,10 @@ async function succeed(key: DkimKey, successors: readonly Successor[], { options
     if (given !== undefined || !(await isKey(keyFile, type))) throw error
   })
   await likeOther(keyFile, key.keyFile)
-  const needed = neededSuccessors(successors, nowAt)
-  await writeSuccessors(key, [...needed, { selector, keyFile, madeAt: nowAt }])
+  const kept = neededSuccessors(successors, nowAt - needed(configuration))
+  await writeSuccessors(key, [...kept, { selector, keyFile, madeAt: nowAt }])
   await likeOther(listPath(key), key.keyFile)
-  for (const old of successors) if (!needed.includes(old)) await rm(old.keyFile, { force: true })
+  for (const old of successors) if (!kept.includes(old)) await rm(old.keyFile, { force: true })
   return { domain: key.domain, selector, keyFile }
 }
 
@@ -225,10 +241,10 @@ async function isKey(file: string, type: KeyType): Promise<boolean> {
 }
 
 /** Without those that were replaced long ago. */
-function neededSuccessors(successors: readonly Successor[], nowAt: number): readonly Successor[] {
+function neededSuccessors(successors: readonly Successor[], sinceAt: number): readonly Successor[] {
   return successors.filter((_, index) => {
     const replacedAt = successors[index + 1]?.visibleAt
-    return replacedAt === undefined || replacedAt + neededMs > nowAt
+    return replacedAt === undefined || replacedAt > sinceAt
   })
 }
 

@@ -19,8 +19,13 @@ export interface Successor {
   readonly visibleAt?: number
 }
 
-/** A key that was replaced is needed for this long: mail that it signed is on its way, or is checked late. */
-export const neededMs = 7 * 86_400_000
+/**
+ * A key that was replaced is needed for this long: mail that it signed waits with us for up to `queuedMs` and for some days with others,
+ * or is checked late.
+ */
+export function neededMs(queuedMs: number): number {
+  return Math.max(7 * 86_400_000, queuedMs + 3 * 86_400_000)
+}
 
 /**
  * The successors of a key, the latest last, as the file beside it has them.
