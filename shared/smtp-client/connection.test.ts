@@ -653,3 +653,50 @@ test('a password is given inside TLS only', async () => {
   await assert.rejects(connectTo(plain, { credentials }), /no password without TLS/)
   assert.doesNotMatch(plain.sessions[0]?.unread ?? '', /AUTH/)
 })
+
+test('AUTH LOGIN is spoken where PLAIN is not offered; what refuses us leaves the mail waiting, with the reason', async () => {
+  const base64 = (text: string): string => Buffer.from(text).toString('base64')
+  const offering = (mechanisms: string, ...answers: readonly string[]) => {
+    const said: string[] = []
+    return {
+      said,
+      script: async (session: ScriptedSession): Promise<void> => {
+        session.say('220 hi')
+        await session.line()
+        session.say('250-x', '250 STARTTLS')
+        await session.line()
+        session.say('220 go')
+        await session.startTls(pem.cert, pem.key)
+        await session.line()
+        session.say('250-x', `250 AUTH ${mechanisms}`)
+        for (const answer of answers) {
+          said.push((await session.line()) ?? '')
+          session.say(answer)
+        }
+        await session.line()
+      },
+    }
+  }
+  const options = {
+    tls: { mode: 'required', verify: false },
+    credentials: { user: 'jane', password: 'secret' },
+  } as const
+  const login = offering('LOGIN', '334 VXNlcm5hbWU6', '334 UGFzc3dvcmQ6', '235 2.7.0 ok')
+  const connection = await connectTo(await serve(login.script), options)
+  assert.deepEqual(login.said, ['AUTH LOGIN', base64('jane'), base64('secret')])
+  await connection.close()
+  for (const [refusing, reason] of [
+    [
+      offering('LOGIN', '334 VXNlcm5hbWU6', '535 5.7.8 who?'),
+      /^454 4\.7\.0 \S+ refused our password: 535 5\.7\.8 who\?$/,
+    ],
+    [offering('PLAIN LOGIN', '535 5.7.8 wrong'), /^454 4\.7\.0 \S+ refused our password: 535 5\.7\.8 wrong$/],
+    [offering('GSSAPI'), /^454 4\.7\.0 \S+ offers neither AUTH PLAIN nor AUTH LOGIN$/],
+  ] as const) {
+    await assert.rejects(connectTo(await serve(refusing.script), options), (error: OpenError) => {
+      assert.equal(error.phase, 'auth')
+      assert.match(formatReply(error.reply), reason)
+      return true
+    })
+  }
+})
