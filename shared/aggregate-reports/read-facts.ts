@@ -1,7 +1,5 @@
-import { createReadStream } from 'node:fs'
-import { readdir } from 'node:fs/promises'
+import { open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 
 import { codeOf } from '../file-lock.ts'
 import { factsFolder, parseDay } from './facts.ts'
@@ -39,7 +37,8 @@ async function readFacts<One extends Fact>(folder: string): Promise<DayOfFacts<O
   let leftOut = 0
   for (const name of await readdir(folder).catch(absentIsEmpty)) {
     if (!name.endsWith('.jsonl')) continue
-    for await (const line of createInterface({ input: createReadStream(join(folder, name)), crlfDelay: Infinity })) {
+    const file = await open(join(folder, name))
+    for await (const line of file.readLines()) {
       const read = parseLine<One>(line)
       if (read === undefined) continue
       const key = JSON.stringify(read.fact)

@@ -199,3 +199,16 @@ test('nothing is sent for what is switched off, and what was collected goes all 
   assert.deepEqual(await readdir(factsFolder(dataFolder, 'dmarc')), [])
   assert.equal(isOver(testDay, time.now), true)
 })
+
+test('a flood of senders is told by those that sent most', async (t) => {
+  const { parts, mails, dataFolder, from, remove } = await testSending({ zone })
+  t.after(remove)
+  const sources = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, index) =>
+      dmarcFact({ sourceIp: `10.${(from + index) >> 8}.${(from + index) & 255}.1` }),
+    )
+  await writeFacts(dataFolder, 'dmarc', sources(0, 19_999))
+  await writeFacts(dataFolder, 'dmarc', sources(19_999, 21_000))
+  assert.equal((await sendDay(parts, { kind: 'dmarc', day: testDay, sender: { from }, signal })).sent, 1)
+  assert.match(unpacked(mails[0]), /<error>1000 rows were left out/)
+})

@@ -207,6 +207,8 @@ async function handOver(
 
 /** Larger ones are refused by most hosts. */
 const mostBytes = 10 * 1024 * 1024
+/** More would keep the process busy for long. */
+const mostRows = 20_000
 
 /** As many rows as the place takes; undefined: not even one. */
 async function packReport(
@@ -218,7 +220,7 @@ async function packReport(
   const { kind, sender } = request
   const frame = frameOf(configuration, request, rows.domain)
   const limit = Math.min(mostBytes, target.kind === 'mail' ? (target.mostBytes ?? mostBytes) : mostBytes)
-  for (let most = rows.rows; most > 0; most = Math.floor(most / 2)) {
+  for (let most = Math.min(rows.rows, mostRows); most > 0; most = Math.floor(most / 2)) {
     const packed = await compress(rows.write(frame, most))
     if (packed.length <= limit) return { kind, frame, domain: rows.domain, from: sender.from, packed }
   }
