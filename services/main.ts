@@ -153,7 +153,7 @@ async function run({ options, names, dataFolder, files, live, parent, local }: R
     // Where the dashboard is, it knows itself.
     if (!names.includes('dashboard')) {
       const { registry: counted } = system.context.metrics
-      const file = await startMetricsFile(dataFolder, writerName(names), counted)
+      const file = await startMetricsFile(dataFolder, names.length > 3 ? 'sluice' : names.join('+'), counted)
       opened.push(() => file.stop())
     }
     const watching = upkeep.start({ beat: () => beats.beat(), tell: (outcome) => workers?.tell(outcome) })

@@ -6,7 +6,7 @@ import type { MetricObjectWithValues, MetricValueWithName, Registry } from 'prom
 
 /** The metrics of one process at one moment. */
 export interface ProcessMetrics {
-  /** `filter.<host>.<pid>`: the label `process` of each of its series, so that a new process begins a new one. */
+  /** `filter.<host>.<pid>`, `ledger+reports.<host>.<pid>`: the label `process` of each of its series, so that a new process begins a new one. */
   readonly process: string
   readonly metrics: readonly MetricObjectWithValues<MetricValueWithName<string>>[]
 }

@@ -163,6 +163,24 @@ test('each container may be killed while mail comes in: nothing is lost', async 
   await arrives(...taken)
 })
 
+test('a new version looks at what the old one left before it takes over', async () => {
+  const { ready, findings } = JSON.parse(
+    await compose('run', '--rm', '--no-deps', '--entrypoint', 'sluicectl', 'ledger', 'preflight', '--json'),
+  ) as { readonly ready: boolean; readonly findings: readonly { readonly about: string; readonly verdict: string }[] }
+  assert.equal(ready, true, JSON.stringify(findings))
+  assert.deepEqual(
+    ['spool', 'Redis', 'jobs'].map((about) => findings.find((one) => one.about === about)?.verdict),
+    ['good', 'good', 'good'],
+  )
+})
+
+test('what the containers count is told at one place', async () => {
+  const ask = "fetch('http://dashboard:9100/metrics').then((answer) => answer.text()).then(console.log)"
+  const text = await compose('exec', '-T', 'ledger', 'node', '-e', ask)
+  for (const service of ['inbound', 'filter', 'signer', 'delivery', 'relay', 'ledger', 'dashboard'])
+    assert.match(text, new RegExp(`^sluice_process_cpu_seconds_total\\{process="${service}[.+]`, 'm'), service)
+})
+
 test('what waits outlives "down" and "up"', async () => {
   await compose('stop', 'delivery')
   assert.match(await send('waiting'), /^250 /)
