@@ -126,3 +126,77 @@ test('an action that only passes mail on delivers nothing, and the mail waits', 
   assert.equal(disposition.attempts[0]?.reply.code, 451)
   await stage.close()
 })
+
+test('messages share a session, sent in one group each; one that the server ended meanwhile is no failed attempt', async () => {
+  const taken: TakenMessage[] = []
+  const groups: string[] = []
+  const script = polite(taken, { protocol: 'lmtp' })
+  const { lmtp, server, deliverOne } = await lmtpTo(async (session, index) => {
+    session.socket.on('data', (octets: Buffer) => groups.push(`${index} ${octets.toString('latin1').slice(0, 4)}`))
+    await script(session, index)
+  })
+  await deliverOne()
+  await deliverOne()
+  const expected = ['0 LHLO', '0 MAIL', '0 Subj', '0 MAIL', '0 Subj']
+  assert.deepEqual(groups, expected, 'MAIL, RCPT and DATA in one segment, the content in another')
+  for (const session of server.sessions) session.hangUp()
+  await server.whenIdle()
+  const [attempt] = await deliverOne()
+  assert.equal(attempt?.reply.code, 250)
+  assert.deepEqual(
+    taken.map(({ connection }) => connection),
+    [0, 0, 1],
+  )
+  await lmtp.close()
+})
+
+test('a server that takes few recipients at a time gets them in several transactions, each recipient once', async () => {
+  let count = 0
+  const mailReply = (): string => {
+    count = 0
+    return '250 2.1.0 ok'
+  }
+  const rcptReply = (): string => (count++ < 2 ? '250 2.1.5 ok' : '452 4.5.3 Too many recipients')
+  const to = ['a@x.test', 'b@x.test', 'c@x.test', 'd@x.test', 'e@x.test']
+  const { said, taken } = await deliver({ to }, { rcptTo: true, server: { mailReply, rcptReply } })
+  assert.deepEqual(
+    said,
+    to.map(() => '250 2.0.0 queued'),
+  )
+  assert.deepEqual(
+    taken.map(({ rcpt }) => rcpt.length),
+    [2, 2, 1],
+  )
+  assert.deepEqual(
+    taken.flatMap(({ rcpt }) => rcpt),
+    to.map((one) => `RCPT TO:<${one}>`),
+  )
+})
+
+test('a server that dies between its answers: who was answered is done, the others wait and may get it twice', async () => {
+  const { lmtp, deliverOne } = await lmtpTo(async (session) => {
+    session.say('220 hi')
+    await session.line()
+    session.say('250-x', '250 PIPELINING')
+    for (let line = await session.line(); line !== 'DATA'; line = await session.line());
+    session.say('250 ok', '250 ok', '250 ok', '354 go')
+    await session.content()
+    session.socket.end('250 2.0.0 saved\r\n')
+  })
+  const [first, second] = (await deliverOne()).map(({ reply }) => formatReply(reply))
+  assert.equal(first, '250 2.0.0 saved')
+  assert.match(second ?? '', /^451 4\.4\.2 lost connection .*; it may have taken the message$/)
+  await lmtp.close()
+})
+
+/** A delivery that keeps its sessions, to a server with a script of its own. */
+async function lmtpTo(script: Parameters<typeof startServer>[0]) {
+  const server = await startServer(script)
+  servers.push(server)
+  const method = { kind: 'lmtp', destination: '/run/lmtp', rcptTo: true } as const
+  const action = localAction(method)
+  const context = stageContext([action], { sockets: new Map([['/run/lmtp', `127.0.0.1:${server.port}`]]) })
+  const lmtp = new LmtpDelivery()
+  const message = stageMessage({ to: ['a@x.test', 'b@x.test'] })
+  return { lmtp, server, deliverOne: () => lmtp.deliver(message, action, method, context) }
+}

@@ -183,7 +183,10 @@ test('LMTP: those whose answer was lost are temporary, the others keep theirs', 
   const { replies } = await connection.send(message('x\r\n', 'jane', 'joe'))
   assert.equal(replies[0]?.code, 250)
   assert.equal(replies[1]?.code, 451)
-  assert.match(replies[1]?.text ?? '', /lost connection with localhost\[127\.0\.0\.1\]:\d+ while sending the end/)
+  assert.match(
+    replies[1]?.text ?? '',
+    /lost connection with localhost\[127\.0\.0\.1\]:\d+ while sending the end of the message; it may have taken/,
+  )
 })
 
 test('a socket path can be the server', async () => {
@@ -428,7 +431,7 @@ test('a server that falls silent before or in the content, or behind the final d
   for (const [server, timeouts, content, expected] of [
     [await silentFrom(async () => {}), { dataMs: 20 }, 'x\r\n', / in time while sending DATA$/],
     [deaf, { blockMs: 20 }, endless(), / takes no more octets$/],
-    [mute, { finalMs: 20 }, 'x\r\n', / in time while sending the end of the message$/],
+    [mute, { finalMs: 20 }, 'x\r\n', / in time while sending the end of the message; it may have taken the message$/],
   ] as const) {
     const connection = await connectTo(server, { timeouts })
     const { replies } = await connection.send(message(content))

@@ -277,7 +277,8 @@ function withFinalReplies(
 ): TransactionOutcome {
   const last = answers.replies.at(-1)
   // A server that answers 421 and hangs up means it for all that still wait.
-  const missing = last?.code === 421 ? last : (hastyRefusal(context) ?? answers.lost ?? noReply(context))
+  const lost = answers.lost ?? noReply(context)
+  const missing = last?.code === 421 ? last : (hastyRefusal(context) ?? (sent.complete ? inDoubt(lost) : lost))
   const final = [...replies]
   for (const [position, recipient] of accepted.entries()) {
     const answer = answers.replies[context.protocol === 'lmtp' ? position : 0] ?? missing
@@ -285,6 +286,11 @@ function withFinalReplies(
     final[recipient] = sent.refusal ?? (isPositive(answer) && !sent.complete ? missing : answer)
   }
   return { replies: final, dsnPassedOn: context.capabilities.dsn, untouched: false, needsReset: false }
+}
+
+/** The message was sent to its end: whether the server has it nobody knows, and sent again it may be there twice (RFC 1047). */
+function inDoubt(lost: Reply): Reply {
+  return { ...lost, text: `${lost.text}; it may have taken the message` }
 }
 
 /** Said in one breath with 354: it is about the content all the same. */

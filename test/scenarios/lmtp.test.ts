@@ -81,6 +81,26 @@ test('Dovecot that is away gets the mail when it is back', { skip: missingPeers(
   assert.equal((await dovecot.maildir('jane').messages()).length, 1)
 })
 
+test(
+  'a full mailbox at Dovecot comes back at once, or waits for room where `mailbox full temporary` says so',
+  { skip: missingPeers('dovecot') },
+  async (t) => {
+    const dovecot = await startDovecot({ users: { jane: 'x' }, full: ['jane'] })
+    atEnd(t, () => dovecot.stop())
+    const sends = async (pipeline: string, event: 'failed' | 'delayed'): Promise<string> => {
+      const system = await MailSystem.start({
+        conf: standardConf({ deliver: `lmtp "${dovecot.lmtpSocket}" userbase <people>` }),
+        pipeline: standardPipeline(pipeline),
+      })
+      atEnd(t, () => system.stop())
+      const id = await send(system, event, ['jane@sluice.test'])
+      return String((await system.waitForEvent(event, id))['reply'])
+    }
+    assert.match(await sends('', 'failed'), /^552 5\.2\.2 .*quota/i)
+    assert.match(await sends('mailbox full temporary', 'delayed'), /^452 4\.2\.2 .*quota/i)
+  },
+)
+
 test('LMTP answers for each recipient: one has it, one waits, one is reported', async (t) => {
   let full = true
   const sink = await startMailSink({
