@@ -43,10 +43,10 @@ export const expire: Command = {
 
 export const remove: Command = {
   words: ['remove'],
-  operands: [{ name: 'ID', required: true }],
-  options: [forRecipient],
+  operands: [{ name: 'ID', required: false }],
+  options: [...selecting, forRecipient],
   summary: 'drop a message for good: nothing is delivered, nothing is reported to its sender',
-  run: (invocation) => withOperations(invocation, (operations) => drop(invocation, operations)),
+  run: (invocation) => onMany(invocation, 'remove', (operations) => drop(invocation, operations)),
 }
 
 export const release: Command = {
@@ -84,6 +84,7 @@ const doneWords: Readonly<Record<ManyAction, string>> = {
   hold: 'held',
   release: 'released',
   expire: 'returned to the sender',
+  remove: 'removed',
 }
 
 /** One message, by its id, or those that an option selects. */

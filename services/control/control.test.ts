@@ -434,6 +434,13 @@ test('a destination or a tag selects the jobs that are held, released and return
   assert.equal((await ctl('release', '--destination', 'mx.example.org')).out, '1 job released\n')
   assert.deepEqual(await held(), [here])
   assert.equal((await ctl('expire', '--destination', 'mx.example.org')).out, '1 job returned to the sender\n')
+  assert.equal(
+    (await ctl('remove', '--destination', 'localhost', '--dry-run')).out,
+    '1 job of 1 message; nothing is changed\n',
+  )
+  assert.equal((await ctl('remove', '--destination', 'localhost')).out, '1 job removed\n')
+  assert.match((await ctl('show', 'message', here)).out, /jane@localhost\s+removed/)
+  assert.deepEqual(await held(), [])
   for (const words of [[], [here, '--tag', 'x'], ['--tag', 'x', '--destination', 'y']])
     assert.equal((await ctl('hold', ...words)).code, 2, words.join(' '))
 })

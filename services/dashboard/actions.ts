@@ -140,6 +140,7 @@ const manyNames: readonly (readonly [action: ManyAction, name: string, done: str
   ['hold', 'hold', 'held'],
   ['release', 'release', 'released'],
   ['expire', 'return to their senders', 'returned'],
+  ['remove', 'remove', 'removed'],
 ]
 
 const again = {

@@ -143,6 +143,7 @@ function sampleOperations(done: string[]): Operations {
       hold: { jobs: 35, messages: 30 },
       release: { jobs: 0, messages: 0 },
       expire: { jobs: 36, messages: 31 },
+      remove: { jobs: 36, messages: 31 },
       reroute: { jobs: 37, messages: 1 },
     }),
     async many(action, selection, by) {

@@ -12,7 +12,7 @@ import { isRelayed, rerouteJobs } from './reroute.ts'
 import type { RerouteParts } from './reroute.ts'
 
 /** What is done with many messages at once. */
-export type ManyAction = 'schedule' | 'hold' | 'release' | 'expire'
+export type ManyAction = 'schedule' | 'hold' | 'release' | 'expire' | 'remove'
 
 /** Whose messages: those on their way to a domain or smarthost, or those that carry a tag. */
 export type Selection =
@@ -34,7 +34,7 @@ export interface ManyCount {
 export interface JobOperationParts {
   readonly queues: Queues
   readonly spool: Pick<Spool, 'settle'>
-  readonly events: Pick<Events, 'scheduled' | 'released' | 'held' | 'returned'>
+  readonly events: Pick<Events, 'scheduled' | 'released' | 'held' | 'returned' | 'removed'>
   readonly clock: Clock
 }
 
@@ -80,6 +80,7 @@ export async function countMany(
     hold: count('hold'),
     release: count('release'),
     expire: count('expire'),
+    remove: count('remove'),
     reroute: count('reroute'),
   }
 }
@@ -95,6 +96,7 @@ const actions: Readonly<
   hold: holdJob,
   release: releaseJob,
   expire: returnJob,
+  remove: removeJob,
 }
 
 /** The outcome comes first: a crash in between leaves a job that reads in the log, at its next start, that it is held. */
@@ -154,6 +156,24 @@ export async function returnJob(parts: JobOperationParts, job: JobSummary, by: s
   return true
 }
 
+/** Drops what it carries for good. A job that reads the log before it is gone delivers nothing. False: a worker has it. */
+async function removeJob(parts: JobOperationParts, job: JobSummary, by: string): Promise<boolean> {
+  const { queues, spool, events, clock } = parts
+  const { queue, jobId, data } = job
+  if (!(await queues.change(queue, jobId, (waiting) => ({ ...waiting, recheck: true })))) return false
+  const { id, rcpt } = data
+  const outcome = {
+    id,
+    kind: 'removed',
+    stage: data.held?.queue ?? queue,
+    at: clock.now(),
+    reason: `removed by ${by}`,
+  } as const
+  await spool.settle(rcpt.map((recipient) => ({ ...outcome, recipient }) satisfies OutcomeRecord))
+  events.removed({ id, rcpt, by })
+  return queues.remove(queue, jobId)
+}
+
 const pageJobs = 500
 
 function selected(
@@ -204,6 +224,7 @@ function placesOf(queues: Queues, action: ManyAction | 'reroute'): readonly Plac
     case 'release':
       return held
     case 'expire':
+    case 'remove':
       return [...waiting, ...delayed, ...held]
     case 'reroute':
       return [...waiting, ...delayed, ...held, ...work.map((queue) => ({ queue, state: 'active' as const }))]

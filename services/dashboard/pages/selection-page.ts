@@ -25,6 +25,7 @@ const buttons: readonly (readonly [action: ManyAction, does: string, tone?: 'bad
   ['hold', 'holds'],
   ['release', 'releases'],
   ['expire', 'returns to their senders', 'bad'],
+  ['remove', 'drops for good, unreported,', 'bad'],
 ]
 
 /** What can be done to all mail of a destination or tag, and to how much of it. */
@@ -56,6 +57,7 @@ const labels: Readonly<Record<ManyAction, string>> = {
   hold: 'Hold',
   release: 'Release',
   expire: 'Return to senders',
+  remove: 'Remove',
 }
 
 function toneOf(tone: 'bad' | undefined): Html | undefined {
