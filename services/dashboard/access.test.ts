@@ -25,6 +25,7 @@ const pages = [
   '/system',
   '/held',
   '/destinations',
+  '/reports',
   '/rules',
   '/nowhere',
 ]

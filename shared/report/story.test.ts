@@ -72,6 +72,22 @@ test('the story tells that the filter was asked before acceptance, how long it t
   )
 })
 
+test('a report on us is told with who reports, and whose mail brought it', () => {
+  const report = { at, event: 'report received', id, kind: 'dmarc', org: 'Receiver', about: 'example.org' }
+  assert.deepEqual(
+    told([
+      { ...report, kept: 'kept', mail: 'receiver.test', dmarc: 'pass' },
+      { ...report, at: at + 1, kept: 'known', mail: 'receiver.test' },
+      { at: at + 2, event: 'report unreadable', id, reason: 'not well-formed XML' },
+    ]),
+    [
+      '+0 plain report (dmarc) of Receiver on example.org kept; its mail is of receiver.test, DMARC pass',
+      '+1 plain report (dmarc) of Receiver on example.org is known already; its mail is of receiver.test',
+      '+2 waiting no report was read: not well-formed XML',
+    ],
+  )
+})
+
 test('a delay names the reply and the next attempt, a bounce the report that went out', () => {
   const attempt = { id, recipient: 'jane@example.org', stage: 'relay', remoteMta: 'mx.example.org[192.0.2.9]:25' }
   const lines = told([

@@ -14,7 +14,7 @@ import { missingPeers } from '../support/peer.ts'
 import { SmtpClient } from '../support/smtp-client.ts'
 
 const gtube = 'XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X'
-const readable = ['/', '/queues', '/queues/filter', '/held', '/destinations', '/rules', '/system']
+const readable = ['/', '/queues', '/queues/filter', '/held', '/destinations', '/reports', '/rules', '/system']
 
 /** A dashboard with operators and a quarantine, and a browser before it. */
 async function start(t: TestContext) {
