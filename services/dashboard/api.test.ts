@@ -50,6 +50,7 @@ const questions = [
   'reports/dmarc',
   'reports/tls',
   'reports/abuse',
+  'reports/traffic',
   'messages',
   `messages/${sampleId}`,
   'health',
@@ -281,7 +282,7 @@ test('the OpenAPI document describes each route, and no other', async (t) => {
   )
   const routes = routesOf(app).filter((one) => one.includes('/api/v1/') && !one.endsWith('openapi.json'))
   assert.deepEqual(described.toSorted(), routes.toSorted())
-  assert.equal(routes.length, 39)
+  assert.equal(routes.length, 40)
   for (const route of routes) {
     const [method = '', path = ''] = route.split(' ')
     const url = path.replace('{name}', 'relay').replace('{id}', sampleId)

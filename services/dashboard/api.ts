@@ -7,13 +7,13 @@ import type { MessageId } from '../../shared/mail/message-id.ts'
 import { OperationError } from '../../shared/operate/operation-error.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
 import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
-import type { Seen } from '../../shared/report/views.ts'
 import { QueryError, queryExample } from '../../shared/store/query.ts'
 import type { Access } from './access.ts'
 import { FieldsError, givenByJson } from './action-fields.ts'
 import type { Fields, Given } from './action-fields.ts'
 import { describeSelection, manyActions, messageActions, queueActions, selections } from './actions.ts'
 import type { Action } from './actions.ts'
+import { ApiError, seenOr503 } from './api-error.ts'
 import type { ApiRoute } from './api-route.ts'
 import { schemas } from './api-schemas.ts'
 import { learnActions } from './learn-actions.ts'
@@ -31,17 +31,6 @@ export interface ApiParts {
   readonly teacher: Teacher
   readonly access: Access
   readonly audit: Audit
-}
-
-/** The answer is an error that its asker can understand. */
-class ApiError extends Error {
-  override readonly name = 'ApiError'
-  readonly code: 400 | 403 | 404 | 409 | 415 | 503
-
-  constructor(code: ApiError['code'], message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.code = code
-  }
 }
 
 const mostHeld = 500
@@ -294,11 +283,6 @@ function givenOr400(request: FastifyRequest, fields: Fields | undefined): Given 
     if (error instanceof FieldsError) throw new ApiError(400, error.message, { cause: error })
     throw error
   }
-}
-
-function seenOr503<T>(seen: Seen<T>): T {
-  if (seen.kind === 'away') throw new ApiError(503, seen.reason)
-  return seen.value
 }
 
 function messageId(request: FastifyRequest): MessageId {

@@ -191,12 +191,13 @@ function addPages(app: FastifyInstance, { source, clock }: AppParts, { access, s
   app.get('/reports', async (request, reply) => {
     const question = reportQuestion(request)
     const { reports } = source
-    const [dmarc, tls, abuse] = await Promise.all([
+    const [dmarc, tls, abuse, traffic] = await Promise.all([
       reports.dmarc(question),
       reports.tls(question),
       reports.abuse(question),
+      reports.traffic(question.days),
     ])
-    return show(request, reply, reportsPage({ dmarc, tls, abuse }, question, clock.now()))
+    return show(request, reply, reportsPage({ dmarc, tls, abuse, traffic }, question, clock.now()))
   })
 
   app.get('/rules', async (request, reply) => {

@@ -1,12 +1,19 @@
 import { longestDays, shortestDays } from '../../shared/received-reports/period.ts'
 import { usualDays } from '../../shared/received-reports/views.ts'
+import { seenOr503 } from './api-error.ts'
 import type { ApiRoute } from './api-route.ts'
 import { reportSchemas } from './report-schemas.ts'
 import { reportQuestion } from './questions.ts'
+import type { Schema } from './schema.ts'
 import type { Source } from './source.ts'
 
+const days: Schema = {
+  type: 'integer',
+  description: `Of the last so many days, ${shortestDays} to ${longestDays}; ${usualDays}.`,
+}
+
 const query: NonNullable<ApiRoute['query']> = {
-  days: { type: 'integer', description: `Of the last so many days, ${shortestDays} to ${longestDays}; ${usualDays}.` },
+  days,
   domain: { type: 'string', description: 'On this domain only.' },
 }
 
@@ -39,6 +46,18 @@ export function reportRoutes({ reports }: Source): readonly ApiRoute[] {
       query,
       answer: reportSchemas.abuseReports,
       run: (request) => reports.abuse(reportQuestion(request)),
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/reports/traffic',
+      scope: 'read',
+      summary: 'Recipients that failed, by domain and what the reply was about, and who sends most',
+      query: { days },
+      answer: reportSchemas.traffic,
+      run: async (request) => {
+        const { sinceAt, ...traffic } = await reports.traffic(reportQuestion(request).days)
+        return { sinceAt, ...seenOr503(traffic) }
+      },
     },
   ]
 }

@@ -105,6 +105,17 @@ export const reportSchemas = {
       }),
     ),
   }),
+  traffic: object({
+    sinceAt: instant,
+    failures: list(
+      object({
+        'class?': { ...text, description: 'What the reply was about: unknown-user, mailbox-full and so on.' },
+        domain: text,
+        copies: { ...count, description: 'Recipients.' },
+      }),
+    ),
+    senders: list(object({ sender: text, messages: count, sizeBytes: count })),
+  }),
   abuseReports: object({
     ...period,
     complaints: list(

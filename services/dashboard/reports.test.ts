@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test'
 import { makeToken } from '../../shared/config/api-tokens.ts'
 import type { ReceivedReport } from '../../shared/received-reports/model.ts'
 import { sampleAbuse, sampleDmarc, sampleRow, sampleTls } from '../../shared/received-reports/testing.ts'
-import { sampleSource } from './sample-source.ts'
+import { sampleAt, sampleSource } from './sample-source.ts'
 import { openTestApp } from './testing.ts'
 
 const hostile = `<script>alert(1)</script>"'><img src=x onerror=alert(1)>&amp;\u202e\u0000`
@@ -60,6 +60,32 @@ test('the page shows per domain how mail in its name fared, and leads to its sou
   assert.match(detail, /certificate-expired[^]*mx\.example\.org[^]*renew it/)
   assert.match(detail, /href="\/reports\?days=90">all domains/)
   assert.doesNotMatch(detail, /example\.net/)
+})
+
+test('bounces and top senders stand below, of all mail here; without a store the page says why not', async (t) => {
+  const value = {
+    failures: [
+      { class: 'unknown-user', domain: 'far.test', copies: 7 },
+      { domain: hostile, copies: 1 },
+    ],
+    senders: [{ sender: `jane${hostile}@example.org`, messages: 12, sizeBytes: 4_300 }],
+  }
+  const { token, entry } = makeToken('ci', ['read'])
+  const source = sampleSource({ traffic: { kind: 'seen', value } })
+  const { app } = await openTestApp(t, { source, apiTokens: { ci: entry } })
+  const { body } = await app.inject({ url: '/reports', headers: { host: 'localhost:8080' } })
+  assert.match(body, /far\.test[^]*unknown-user[^]*7[^]*not said[^]*jane[^]*12[^]*4\.2 KiB/)
+  assert.doesNotMatch(body, /<script>|<img|[\u0000\u202e]/)
+  const headers = { host: 'localhost', authorization: `Bearer ${token}` }
+  const told = await app.inject({ url: '/api/v1/reports/traffic?days=7', headers })
+  assert.deepEqual(told.json(), { sinceAt: sampleAt, ...value })
+  const away = sampleSource({ traffic: { kind: 'away', reason: 'there is no message store yet' } })
+  const { app: other } = await openTestApp(t, { source: away, apiTokens: { ci: entry } })
+  assert.match(
+    (await other.inject({ url: '/reports', headers: { host: 'localhost:8080' } })).body,
+    /there is no message store yet/,
+  )
+  assert.equal((await other.inject({ url: '/api/v1/reports/traffic', headers })).statusCode, 503)
 })
 
 test('without reports the page says how to get them; a domain nobody reports on has none', async (t) => {

@@ -5,9 +5,10 @@ import type { ReceivedReport } from '../../shared/received-reports/model.ts'
 import type { ReportKind, ReportOf, ReportsReader } from '../../shared/received-reports/reader.ts'
 import { viewAbuse, viewDmarc, viewTls } from '../../shared/received-reports/views.ts'
 import { destinationsOf } from '../../shared/report/destinations.ts'
-import type { JobView, MessageView, QueueView } from '../../shared/report/views.ts'
+import type { JobView, MessageView, QueueView, Seen } from '../../shared/report/views.ts'
 import type { FoundPage } from '../../shared/store/found-message.ts'
 import { parseQuery } from '../../shared/store/query.ts'
+import type { Traffic } from '../../shared/store/traffic.ts'
 import type { Preview } from './preview.ts'
 import type { Overview, Source } from './source.ts'
 
@@ -81,11 +82,12 @@ export function sampleSource(parts: {
   readonly message?: MessageView
   readonly preview?: Preview
   readonly reports?: readonly ReceivedReport[]
+  readonly traffic?: Seen<Traffic>
   readonly found?: FoundPage
   readonly healthy?: boolean
 }): Source {
   const { overview = sampleOverview(), jobs = [], message, preview, reports = [] } = parts
-  const { found = { messages: [] }, healthy = true } = parts
+  const { traffic = noTraffic, found = { messages: [] }, healthy = true } = parts
   return {
     overview: async () => overview,
     async queue(name, question) {
@@ -107,7 +109,7 @@ export function sampleSource(parts: {
       seen: { kind: 'seen', value: { destinations: destinationsOf(jobs), cut: false } },
     }),
     relayActions: () => ['out', 'backup <b>'],
-    reports: sampleReports(reports),
+    reports: sampleReports(reports, traffic),
     rules: () => [
       { text: 'match from any for local action "scan"', at: { file: '/etc/smtpd.conf', line: 7, column: 1 } },
     ],
@@ -119,8 +121,10 @@ export function sampleSource(parts: {
   }
 }
 
+const noTraffic: Seen<Traffic> = { kind: 'seen', value: { failures: [], senders: [] } }
+
 /** As if they were kept. */
-function sampleReports(kept: readonly ReceivedReport[]): Source['reports'] {
+function sampleReports(kept: readonly ReceivedReport[], traffic: Seen<Traffic>): Source['reports'] {
   const reader: ReportsReader = {
     async read<Wanted extends ReportKind>(kind: Wanted, sinceAt: number) {
       const isWanted = (report: ReceivedReport): report is ReportOf<Wanted> => report.kind === kind
@@ -131,6 +135,7 @@ function sampleReports(kept: readonly ReceivedReport[]): Source['reports'] {
     dmarc: (question) => viewDmarc(reader, question, sampleAt),
     tls: (question) => viewTls(reader, question, sampleAt),
     abuse: (question) => viewAbuse(reader, question, sampleAt),
+    traffic: async () => ({ sinceAt: sampleAt, ...traffic }),
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Rule } from '../../shared/config/model.ts'
 import type { Destinations } from '../../shared/report/destinations.ts'
+import type { Traffic } from '../../shared/store/traffic.ts'
 import type { JobState, JobView, MessageView, QueueView, Seen } from '../../shared/report/views.ts'
 import type { AbuseView, DmarcView, ReportQuestion, TlsView } from '../../shared/received-reports/views.ts'
 import type { ExplainQuestion } from './explain-question.ts'
@@ -26,6 +27,8 @@ export interface Source {
     dmarc(question: ReportQuestion): Promise<DmarcView>
     tls(question: ReportQuestion): Promise<TlsView>
     abuse(question: ReportQuestion): Promise<AbuseView>
+    /** Bounces and senders of the last so many days, by the message store. */
+    traffic(days: number): Promise<Seen<Traffic> & { readonly sinceAt: number }>
   }
   /** Those in force, in order. */
   rules(): readonly Pick<Rule, 'at' | 'text'>[]

@@ -4,6 +4,7 @@ import type { Configuration, Listener } from '../../shared/config/model.ts'
 import { settle } from '../../shared/config/settle.ts'
 import type { TableSet } from '../../shared/config/tables.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
+import { lastDays } from '../../shared/received-reports/period.ts'
 import { ReceivedReportsReader } from '../../shared/received-reports/reader.ts'
 import { receivedReportsFolder } from '../../shared/received-reports/store.ts'
 import { viewAbuse, viewDmarc, viewTls } from '../../shared/received-reports/views.ts'
@@ -40,7 +41,7 @@ export interface SourceParts {
   readonly tables: TableSet
   readonly queues: ReadableQueues
   readonly messages: Pick<MessageSources, 'find' | 'outcomesOf' | 'story'>
-  readonly search: Pick<MessageSearch, 'search'>
+  readonly search: Pick<MessageSearch, 'search' | 'traffic'>
   /** Free octets of the spool; rejects when it cannot be written to. */
   spoolFreeBytes(): Promise<number>
   readonly dataFolder: string
@@ -130,6 +131,10 @@ export function createSource(parts: SourceParts): Source {
       dmarc: (question) => inTime(viewDmarc(received, question, clock.now())),
       tls: (question) => inTime(viewTls(received, question, clock.now())),
       abuse: (question) => inTime(viewAbuse(received, question, clock.now())),
+      async traffic(days) {
+        const { sinceAt } = lastDays(days, clock.now())
+        return { sinceAt, ...(await seen('the message store', reportsLimitMs, parts.search.traffic(sinceAt))) }
+      },
     },
 
     rules: () => parts.configuration.rules,

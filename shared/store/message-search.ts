@@ -7,6 +7,7 @@ import type { FoundPage } from './found-message.ts'
 import { QueryError } from './query.ts'
 import type { SearchResult, SearchTask } from './search-thread.ts'
 import type { PageQuestion } from './store-reader.ts'
+import type { Traffic } from './traffic.ts'
 
 /** Questions to the store, as a service asks them. */
 export interface MessageSearch {
@@ -14,6 +15,8 @@ export interface MessageSearch {
   search(question: PageQuestion): Promise<FoundPage>
   /** As `storyOf`; without a store the journal is gone through. */
   story(id: MessageId): Promise<readonly JournalEntry[]>
+  /** Of messages since then, epoch ms. @throws ThreadLimitError when it takes too long; an Error when there is no store */
+  traffic(sinceAt: number): Promise<Traffic>
   close(): Promise<void>
 }
 
@@ -40,6 +43,7 @@ export function openMessageSearch(folder: string): MessageSearch {
         return storyOf(folder, id)
       }
     },
+    traffic: async (sinceAt) => (await pool.run({ kind: 'traffic', folder, sinceAt })) as Traffic,
     close: () => pool.close(),
   }
 }

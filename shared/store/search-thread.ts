@@ -7,13 +7,15 @@ import type { FoundPage } from './found-message.ts'
 import { StoreReader } from './store-reader.ts'
 import type { PageQuestion } from './store-reader.ts'
 import { storePath } from './store-writer.ts'
+import type { Traffic } from './traffic.ts'
 
 /** What the threads of message-search.ts are asked, and what they answer. */
 export type SearchTask =
   | { readonly kind: 'search'; readonly folder: string; readonly question: PageQuestion }
   | { readonly kind: 'story'; readonly folder: string; readonly id: MessageId }
+  | { readonly kind: 'traffic'; readonly folder: string; readonly sinceAt: number }
 
-export type SearchResult = FoundPage | readonly JournalEntry[]
+export type SearchResult = FoundPage | readonly JournalEntry[] | Traffic
 
 /** A thread that keeps the database open, as long as the file is the same. */
 export async function open(): Promise<Work> {
@@ -38,6 +40,8 @@ export async function open(): Promise<Work> {
         return reader.search(task.question)
       case 'story':
         return reader.story(task.id)
+      case 'traffic':
+        return reader.traffic(task.sinceAt)
     }
   }
 }

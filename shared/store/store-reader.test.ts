@@ -208,3 +208,27 @@ test('a service asks in a thread, and goes through the journal when there is no 
   await assert.rejects(nowhere.search({ query: parseQuery('', testedAt), limit: 5 }), /no message store/)
   assert.deepEqual(await nowhere.story(id), [])
 })
+
+test('bounces are counted by domain and what the reply was about, senders by their messages', async (t) => {
+  const ids = [testId(), testId(), testId()] as const
+  const failing = (id: MessageId, to: string, about?: string): readonly JournalEntry[] =>
+    deliveredStory(id, to, 'Bob@remote.test').map((entry) => {
+      if (entry.event !== 'delivered') return entry
+      return { ...entry, event: 'failed', ...(about === undefined ? {} : { class: about }) }
+    })
+  const { reader } = await searched(t, [
+    ...failing(ids[0], 'jane@Far.test', 'unknown-user'),
+    ...failing(ids[1], 'joe@far.test', 'unknown-user'),
+    ...deliveredStory(ids[2], 'ann@far.test', 'eve@other.test'),
+  ])
+  const { failures, senders } = reader.traffic(testedAt - 1_000)
+  assert.deepEqual(failures, [{ class: 'unknown-user', domain: 'far.test', copies: 2 }])
+  assert.deepEqual(
+    senders.map(({ sender, messages }) => [sender, messages]),
+    [
+      ['bob@remote.test', 2],
+      ['eve@other.test', 1],
+    ],
+  )
+  assert.deepEqual(reader.traffic(acceptedAtOf(ids[2]) + 1_000), { failures: [], senders: [] })
+})

@@ -14,6 +14,8 @@ import { firstKeyOf, lastKeyOf, timeOf } from './message-key.ts'
 import { unpackPlaces } from './places.ts'
 import type { Query } from './query.ts'
 import { storePath } from './store-writer.ts'
+import { trafficOf } from './traffic.ts'
+import type { Traffic } from './traffic.ts'
 
 export interface PageQuestion {
   readonly query: Query
@@ -94,6 +96,11 @@ export class StoreReader {
     ) as readonly [number, number][]
     const counts = new Map(rows)
     return Object.fromEntries(copyStates.map((state, number) => [state, counts.get(number) ?? 0])) as CopySums
+  }
+
+  /** @param sinceAt epoch ms */
+  traffic(sinceAt: number): Traffic {
+    return this.#atOneMoment(() => trafficOf(this.#database, sinceAt))
   }
 
   /** Runs the questions against one state of the database. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 
 import { dmarcXml, feedbackMail, tlsJson } from '../../services/reports/testing.ts'
@@ -38,6 +39,10 @@ interface DmarcAnswer {
 
 interface TlsAnswer {
   readonly domains: readonly { readonly domain: string; readonly successful: number; readonly failed: number }[]
+}
+
+interface TrafficAnswer {
+  readonly senders: readonly { readonly sender: string; readonly messages: number }[]
 }
 
 describe('reports on us', { skip: missingPeers('swaks') }, () => {
@@ -119,6 +124,12 @@ describe('reports on us', { skip: missingPeers('swaks') }, () => {
       domains.map(({ domain, successful, failed }) => [domain, successful, failed]),
       [['example.org', 5326, 3]],
     )
+    // The store reads the journal in the background.
+    for (let known = 0; known < 3;) {
+      const { senders } = await api<TrafficAnswer>('traffic')
+      known = senders.find(({ sender }) => sender === 'noreply@receiver.test')?.messages ?? 0
+      if (known < 3) await pause(100)
+    }
     const page = await (await fetch(`http://127.0.0.1:${system.port('http')}/reports`)).text()
     assert.match(page, /sluice\.test[^]*100 %[^]*certificate-expired/)
     const { tls } = (await system.ctlJson('show', 'reports', '--domain', 'example.org')) as { readonly tls: TlsAnswer }

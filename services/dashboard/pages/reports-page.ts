@@ -7,7 +7,9 @@ import type {
   ReportQuestion,
   TlsView,
 } from '../../../shared/received-reports/views.ts'
-import { formatSecond, plural } from '../../../shared/report/units.ts'
+import type { Seen } from '../../../shared/report/views.ts'
+import type { FailureCount, SenderCount, Traffic } from '../../../shared/store/traffic.ts'
+import { formatSecond, formatSize, plural } from '../../../shared/report/units.ts'
 import { html } from '../../../shared/html.ts'
 import type { Html, HtmlValue } from '../../../shared/html.ts'
 import { dayChart } from './day-chart.ts'
@@ -18,6 +20,7 @@ export interface ReportsSeen {
   readonly dmarc: DmarcView
   readonly tls: TlsView
   readonly abuse: AbuseView
+  readonly traffic: Seen<Traffic>
 }
 
 const offered = [7, 30, 90, 400]
@@ -25,13 +28,14 @@ const offered = [7, 30, 90, 400]
 const mostShown = 20
 
 /** What others report to us: each text is theirs, and none of it is believed. */
-export function reportsPage({ dmarc, tls, abuse }: ReportsSeen, question: ReportQuestion, at: number): Page {
+export function reportsPage({ dmarc, tls, abuse, traffic }: ReportsSeen, question: ReportQuestion, at: number): Page {
   const isEmpty = dmarc.domains.length + tls.domains.length + abuse.complaints.length === 0
   const main = html`<div class="headline"><h1>Reports</h1><p class="quiet-text">What others report of mail in the name of our domains, and of TLS with our hosts.</p></div>
 ${periodTabs(question)}
 ${question.domain !== undefined && html`<p>Only <strong class="address">${question.domain}</strong> · <a href="${address({ days: question.days })}">all domains</a></p>`}
 ${(dmarc.cut || tls.cut || abuse.cut) && notice('waiting', 'These are not all.', 'There are more reports than are read at once: the newest are counted.')}
-${isEmpty ? emptyText(question) : html`${dmarcPart(dmarc, question)}${tlsPart(tls, question)}${complaintsPart(abuse, at)}${receivedPart(dmarc, tls, at)}`}`
+${isEmpty ? emptyText(question) : html`${dmarcPart(dmarc, question)}${tlsPart(tls, question)}${complaintsPart(abuse, at)}${receivedPart(dmarc, tls, at)}`}
+${question.domain === undefined && trafficPart(traffic)}`
   return { title: 'Reports', section: '/reports', at, main, still: true }
 }
 
@@ -189,6 +193,39 @@ ${dataTable<AbuseView['complaints'][number]>(
   ],
   complaints.slice(0, mostShown),
 )}</section>`
+}
+
+/** Of all mail here, whatever the reports say. */
+function trafficPart(traffic: Seen<Traffic>): Html {
+  if (traffic.kind === 'away')
+    return html`<section aria-labelledby="bounces"><h2 id="bounces">Bounces and senders</h2><p class="empty">Not known now: ${traffic.reason}.</p></section>`
+  const { failures, senders } = traffic.value
+  return html`<div class="columns"><section aria-labelledby="bounces"><h2 id="bounces">Bounces</h2>${
+    failures.length === 0
+      ? html`<p class="empty">No mail failed.</p>`
+      : dataTable<FailureCount>(
+          'Recipients that failed, by domain and what the reply was about',
+          [
+            { title: 'Domain', cell: ({ domain }) => html`<span class="address">${domain}</span>` },
+            { title: 'About', cell: ({ class: about }) => about ?? 'not said' },
+            { title: 'Recipients', numeric: true, cell: ({ copies }) => copies },
+          ],
+          failures,
+        )
+  }</section>
+<section aria-labelledby="senders"><h2 id="senders">Top senders</h2>${
+    senders.length === 0
+      ? html`<p class="empty">No mail came.</p>`
+      : dataTable<SenderCount>(
+          'Senders with the most messages',
+          [
+            { title: 'Sender', cell: ({ sender }) => html`<span class="address">${sender}</span>` },
+            { title: 'Messages', numeric: true, cell: ({ messages }) => messages },
+            { title: 'Size', numeric: true, cell: ({ sizeBytes }) => formatSize(sizeBytes) },
+          ],
+          senders,
+        )
+  }</section></div>`
 }
 
 function receivedPart(dmarc: DmarcView, tls: TlsView, at: number): HtmlValue {

@@ -1,0 +1,57 @@
+import { kindNumber, stateNumber } from './copy-state.ts'
+import type { StoreDatabase } from './database.ts'
+import { firstKeyOf } from './message-key.ts'
+
+/** Who sends most here, and what comes to nothing. */
+export interface Traffic {
+  /** By domain of the recipient and what the reply was about, the most frequent first. */
+  readonly failures: readonly FailureCount[]
+  /** By reverse-path, the most frequent first. */
+  readonly senders: readonly SenderCount[]
+}
+
+export interface FailureCount {
+  /** `unknown-user`, `mailbox-full` and so on; absent: no reply said. */
+  readonly class?: string
+  readonly domain: string
+  /** Recipients. */
+  readonly copies: number
+}
+
+export interface SenderCount {
+  readonly sender: string
+  readonly messages: number
+  readonly sizeBytes: number
+}
+
+const mostShown = 20
+
+/** Of messages accepted since then, epoch ms. */
+export function trafficOf(database: StoreDatabase, sinceAt: number): Traffic {
+  const first = firstKeyOf(sinceAt)
+  const failures = database
+    .prepare(
+      `SELECT (SELECT text FROM names WHERE name = class), lower(substr(address, instr(address, '@') + 1)) AS domain,
+         count(*) AS copies
+       FROM copies WHERE state = ${stateNumber('failed')} AND message >= ? AND address IS NOT NULL
+       GROUP BY class, domain ORDER BY copies DESC, domain LIMIT ${mostShown}`,
+    )
+    .raw()
+    .all(first) as readonly [string | null, string, number][]
+  const senders = database
+    .prepare(
+      `SELECT lower(sender) AS address, count(*) AS messages, coalesce(sum(size), 0) FROM messages
+       WHERE message >= ? AND kind = ${kindNumber('received')} AND sender <> ''
+       GROUP BY address ORDER BY messages DESC, address LIMIT ${mostShown}`,
+    )
+    .raw()
+    .all(first) as readonly [string, number, number][]
+  return {
+    failures: failures.map(([about, domain, copies]) => ({
+      ...(about === null ? {} : { class: about }),
+      domain,
+      copies,
+    })),
+    senders: senders.map(([sender, messages, sizeBytes]) => ({ sender, messages, sizeBytes })),
+  }
+}
