@@ -5,7 +5,7 @@ import { plural } from '../../../shared/report/units.ts'
 import type { Visitor } from '../visitor.ts'
 import { doneNotice } from './action-bar.ts'
 import type { Page } from './layout.ts'
-import { formTokenField } from './parts.ts'
+import { dataTable, formTokenField } from './parts.ts'
 import { wayFields } from './way-fields.ts'
 
 export interface SelectionLook {
@@ -20,12 +20,19 @@ export interface SelectionLook {
   readonly done?: string | undefined
 }
 
-const buttons: readonly (readonly [action: ManyAction, does: string, tone?: 'bad'])[] = [
-  ['schedule', 'tries'],
-  ['hold', 'holds'],
-  ['release', 'releases'],
-  ['expire', 'returns to their senders', 'bad'],
-  ['remove', 'drops for good, unreported,', 'bad'],
+interface Row {
+  readonly action: ManyAction
+  readonly does: string
+  readonly label: string
+  readonly tone?: 'bad'
+}
+
+const rows: readonly Row[] = [
+  { action: 'schedule', does: 'tries now', label: 'Try now' },
+  { action: 'hold', does: 'holds', label: 'Hold' },
+  { action: 'release', does: 'releases', label: 'Release' },
+  { action: 'expire', does: 'returns to their senders', label: 'Return to senders', tone: 'bad' },
+  { action: 'remove', does: 'drops for good, unreported,', label: 'Remove', tone: 'bad' },
 ]
 
 /** What can be done to all mail of a destination or tag, and to how much of it. */
@@ -34,7 +41,7 @@ export function selectionPage(look: SelectionLook, at: number): Page {
   const main = html`<div class="headline"><h1>All mail of ${name}</h1></div>
 ${doneNotice(done)}
 <section aria-labelledby="all"><h2 id="all">Do to all of it</h2>
-<dl class="facts">${buttons.map(([action, does, tone]) => html`<div><dt>This ${does} ${tell(counts[action])}</dt><dd>${form(look, action, tone)}</dd></div>`)}</dl></section>
+${table(look)}</section>
 <section aria-labelledby="reroute"><h2 id="reroute">Relay it by way of another host</h2>
 <p>This will reroute ${tell(counts.reroute)}, those a worker has at this moment from their next attempt on.</p>
 ${visitor.acts && counts.reroute.jobs > 0 && html`<form class="ask" action="${path}/reroute" method="post">${formTokenField(visitor)}${wayFields(look.actions)}<button class="primary">Reroute</button></form>`}</section>
@@ -47,19 +54,18 @@ function tell({ jobs, messages }: ManyCount): string {
   return jobs === messages ? plural(messages, 'message') : `${plural(messages, 'message')}, ${plural(jobs, 'job')}`
 }
 
-function form({ path, counts, visitor }: SelectionLook, action: ManyAction, tone: 'bad' | undefined): HtmlValue {
+function table(look: SelectionLook): Html {
+  return dataTable<Row>(
+    'What can be done, and to how much mail',
+    [
+      { title: 'What it does', cell: ({ action, does }) => `This ${does} ${tell(look.counts[action])}` },
+      { title: 'Do it', cell: (row) => form(look, row) },
+    ],
+    rows,
+  )
+}
+
+function form({ path, counts, visitor }: SelectionLook, { action, label, tone }: Row): HtmlValue {
   if (!visitor.acts || counts[action].jobs === 0) return undefined
-  return html`<form action="${path}/${action}" method="post">${formTokenField(visitor)}<button${toneOf(tone)}>${labels[action]}</button></form>`
-}
-
-const labels: Readonly<Record<ManyAction, string>> = {
-  schedule: 'Try now',
-  hold: 'Hold',
-  release: 'Release',
-  expire: 'Return to senders',
-  remove: 'Remove',
-}
-
-function toneOf(tone: 'bad' | undefined): Html | undefined {
-  return tone === undefined ? undefined : html` data-tone="${tone}"`
+  return html`<form action="${path}/${action}" method="post">${formTokenField(visitor)}<button${tone !== undefined && html` data-tone="${tone}"`}>${label}</button></form>`
 }
