@@ -36,7 +36,7 @@ describe('delivery reports', { skip: missingPeers('python3') }, () => {
         if (stage !== 'rcpt') return undefined
         if (argument.startsWith('nobody'))
           return '550 5.1.1 <nobody@unable.test>: Recipient address rejected: User unknown'
-        return argument.startsWith('later') ? '450 4.7.1 Come back later' : undefined
+        return argument.startsWith('later') ? '450 4.7.1 Greylisted, come back later' : undefined
       },
     })
     mailboxes = await startMailSink({
@@ -226,6 +226,15 @@ match from local for any action "mx"
     await bounceTo('behind')
     for (const about of [id, delayed])
       assert.ok(!system.log.some((line) => line.event === 'reported' && line['about'] === about))
+  })
+
+  test('a refusal is told with what it is about: in the event, in the story, and on the page Destinations', async () => {
+    const id = await send({ from: 'greylisted', to: 'later2@unable.test', rcpt: ' NOTIFY=NEVER' })
+    assert.equal((await system.waitForEvent('delayed', id))['class'], 'greylisted')
+    assert.match((await system.ctl('show', 'message', id)).stdout, /Greylisted, come back later \(greylisted\)/)
+    // Those before it wait there, too: with the same words.
+    const page = await (await fetch(`http://127.0.0.1:${system.port('http')}/destinations`)).text()
+    assert.match(page, /<div>greylisted<\/div>[^]*>450 4\.7\.1 Greylisted, come back later</)
   })
 
   test('a sender beyond ASCII gets a report in UTF-8 (RFC 6533)', async () => {
