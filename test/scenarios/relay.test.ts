@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 
+import type { Mailbox } from '../../shared/mail/address.ts'
+import { encodeSrs } from '../../shared/routing/srs.ts'
 import { type MailSink, type SinkEvent, startMailSink } from '../support/mail-sink.ts'
 import { MailSystem } from '../support/mail-system.ts'
 import { idOf, testMessage } from '../support/messages.ts'
@@ -51,6 +53,12 @@ describe('relaying', () => {
     assert.equal(bounce.from, '')
     assert.deepEqual(bounce.recipients, ['alice@author.test'])
     assert.equal((await send('forged', '', forwarded.from.replace('=alice@', '=bob@'))).code, 550)
+    const srs = { key: 'topsecret', ttlDays: 4 }
+    const old = (days: number): string =>
+      encodeSrs('alice@author.test' as Mailbox, 'sluice.test', srs, Date.now() - days * 86_400_000)
+    assert.equal((await send('late', '', old(2))).code, 250)
+    assert.deepEqual((await sink.waitForMessage((one) => one.id === 'late')).recipients, ['alice@author.test'])
+    assert.equal((await send('expired', '', old(20))).code, 550)
   })
 
   test('what we report ourselves about forwarded mail goes to the author', async () => {
