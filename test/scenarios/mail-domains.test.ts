@@ -191,6 +191,62 @@ describe('what the DNS has about a domain', () => {
   })
 })
 
+describe('mail for a domain that has us among its hosts', () => {
+  let dns: DnsServer
+  let best: MailSink
+  let system: MailSystem
+
+  before(async () => {
+    dns = await startDns({
+      'only.test': { MX: [[10, 'mx.only.test']] },
+      'mx.only.test': { A: [here] },
+      'named.test': {
+        MX: [
+          [10, 'mx.sluice.test'],
+          [20, 'best.test'],
+        ],
+      },
+      'backup.test': {
+        MX: [
+          [5, 'best.test'],
+          [10, 'mx.only.test'],
+          [20, 'worse.test'],
+        ],
+      },
+      'mx.sluice.test': { A: ['127.0.0.9'] },
+      'best.test': { A: ['127.0.0.2'] },
+      'worse.test': { A: ['127.0.0.9'] },
+    })
+    system = await MailSystem.start({ conf, pipeline: `resolver "${dns.address}"\nrelay port {{smtp}}\n` })
+    best = await startMailSink({ host: '127.0.0.2', port: system.port('smtp') })
+  })
+
+  after(async () => {
+    await system.stop()
+    await best.stop()
+    await dns.stop()
+  })
+
+  async function send(domain: string): Promise<string> {
+    const [from, to] = ['jane@sluice.test', `ann@${domain}`]
+    const client = await SmtpClient.ready({ port: system.port('smtp') })
+    const reply = await client.send({ from, to: [to], content: testMessage({ id: domain, from, to }) })
+    await client.quit()
+    return idOf(reply)
+  }
+
+  for (const domain of ['only.test', 'named.test'])
+    test(`${domain}: where we are the best one it comes back at once, and never to us`, async () => {
+      const failed = await system.waitForEvent('failed', await send(domain))
+      assert.match(String(failed['reply']), /^554 5\.4\.6 The mail for \S+ loops back to ourselves/)
+    })
+
+  test('it goes to a better host than we are', async () => {
+    await system.waitForEvent('relayed', await send('backup.test'))
+    assert.equal(best.copies.get('backup.test'), 1)
+  })
+})
+
 /** Each case has a domain of its own; names that only it has may stay as they are. */
 function numbered(zone: DnsZone, nth: number): DnsZone {
   const rename = (text: string): string => text.replace(/^([axy]|gone|b)\.test/, `$1${nth}.test`)
