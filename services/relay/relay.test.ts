@@ -143,6 +143,31 @@ test('a refused recipient is final: the next MX is not asked for a second opinio
   assert.equal(other.sessions.length, 0)
 })
 
+test('a host that refuses one recipient and hangs up over the next has refused that one only', async () => {
+  for (const pipelining of [true, false]) {
+    for (const last of ['421 4.7.0 enough', undefined]) {
+      const server = await serve(async (session) => {
+        session.say('220 hi')
+        await session.line()
+        session.say('250-x', pipelining ? '250 PIPELINING' : '250 8BITMIME')
+        for (const answer of ['250 ok', '550 5.1.1 no such user']) {
+          await session.line()
+          session.say(answer)
+        }
+        await session.line()
+        if (last !== undefined) session.say(last)
+        session.socket.end()
+      })
+      const context = stageContext({ zones: slowZones, relayPort: server.port })
+      const attempts = await relayOne(context, stageMessage({ to: ['nobody@far.test', 'jane@far.test'] }))
+      assert.deepEqual(
+        attempts.map(({ reply }) => reply.code),
+        [550, last === undefined ? 451 : 421],
+      )
+    }
+  }
+})
+
 test('IPv4 is tried when IPv6 does not answer', async () => {
   const taken: TakenMessage[] = []
   const server = await serve(polite(taken))

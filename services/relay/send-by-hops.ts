@@ -67,10 +67,15 @@ export async function sendByHops(hops: readonly Hop[], transaction: Transaction,
 
 interface Trouble {
   readonly kind: 'refused'
+  /** What it means for the message as a whole. */
   readonly reply: Reply
   /** Absent when no host answered. */
   readonly remoteMta?: string
+  /** The host got as far as the recipients before it ended the session, and may have refused some of them. */
+  readonly answered?: Answered
 }
+
+type Answered = Extract<HopResult, { readonly kind: 'answered' }>
 
 interface Wait {
   readonly kind: 'busy'
@@ -92,9 +97,10 @@ async function offer(hop: Hop, transaction: Transaction, tools: HopTools) {
     )
     await tools.penalties.worked(hop.key)
     tellUnmet(hop, result, tools)
-    if (!result.untouched && result.unfit === undefined)
-      return { kind: 'answered' as const, ...result, trust: trustOf(hop) }
-    return { kind: 'refused' as const, reply: result.replies[0] ?? noAnswer, remoteMta: result.peer }
+    const answered = { kind: 'answered' as const, ...result, trust: trustOf(hop) }
+    if (!result.untouched && result.unfit === undefined) return answered
+    const reply = result.replies.find(isTemporary) ?? result.replies[0] ?? noAnswer
+    return { kind: 'refused' as const, reply, remoteMta: result.peer, answered }
   } catch (error) {
     if (error instanceof NoConnectionNow) {
       await tools.penalties.untried(hop.key)
@@ -145,10 +151,11 @@ function outcome(troubles: readonly Trouble[], waits: readonly Wait[]): HopResul
   const said: Trouble = troubles.findLast(({ reply }) => isTemporary(reply)) ??
     troubles.at(-1) ?? { kind: 'refused', reply: noAnswer }
   const [first, ...others] = waits.toSorted((one, other) => one.retryInMs - other.retryInMs)
-  if (first === undefined) return said
+  const result = said.answered ?? said
+  if (first === undefined) return result
   const noAttempt = troubles.length === 0 || isPermanent(said.reply) || [first, ...others].some((one) => one.healthy)
   const down = troubles.length === 0 && waits.every((one) => !one.healthy)
-  return noAttempt ? { ...first, down } : said
+  return noAttempt ? { ...first, down } : result
 }
 
 const noAnswer: Reply = { code: 451, enhanced: '4.4.1', text: 'No mail server answered' }
