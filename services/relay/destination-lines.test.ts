@@ -50,3 +50,17 @@ test('a destination that answers at once gets as many workers as there are', () 
   clock.at += 1_000
   assert.equal(lines.enter('fast.org', 2).kind, 'wait')
 })
+
+test('those far behind come back spread out, should nobody bring them back', () => {
+  const { clock, lines } = setUp()
+  const turns = [lines.enter('slow.org', 2), lines.enter('slow.org', 2)]
+  clock.at += 10_000
+  leave(turns[0])
+  lines.enter('slow.org', 2)
+  const waits = Array.from({ length: 1_000 }, () => lines.enter('slow.org', 2)).flatMap((turn) =>
+    turn.kind === 'wait' ? turn.waitMs : [],
+  )
+  const far = waits.slice(200)
+  assert.ok(far.every((waitMs) => waitMs >= 600_000 && waitMs <= 600_000 + 2 * 3_600_000))
+  assert.ok(Math.max(...far) - Math.min(...far) > 3_600_000)
+})

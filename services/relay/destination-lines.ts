@@ -4,6 +4,8 @@ const slowMs = 1_000
 const guessedMs = 100
 const shortestWaitMs = 250
 const longestWaitMs = 600_000
+/** Those that are far behind are brought back by who is done; should that fail, they come one after the other, and not all at once. */
+const spreadMs = 2 * 3_600_000
 const maxRemembered = 10_000
 
 interface Line {
@@ -96,5 +98,6 @@ function oldestMs({ atWork }: Line, nowAt: number): number {
 function waitMs(line: Line, share: number, nowAt: number): number {
   const everyMs = Math.max(line.averageMs ?? guessedMs, oldestMs(line, nowAt)) / share
   line.nextAt = Math.min(Math.max(line.nextAt, nowAt + shortestWaitMs) + everyMs, nowAt + longestWaitMs)
-  return Math.ceil(line.nextAt - nowAt)
+  const waitMs = line.nextAt - nowAt
+  return Math.ceil(waitMs < longestWaitMs ? waitMs : waitMs + Math.random() * spreadMs)
 }

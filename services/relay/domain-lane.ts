@@ -45,10 +45,14 @@ export async function inLane(
   const answer = await lanes.acquire(lane.destination, limit, holder, timeoutMs + graceMs).catch(() => undefined)
   if (answer === undefined) return postpone(lookAgainMs, `the limit of ${name} cannot be asked for`)
   if (!answer.granted) return postpone(lookAgainMs + spreadMs(answer.parked), `${why} is reached for ${name}`, lane)
+  let used = true
   try {
-    return await work()
+    const disposition = await work()
+    used = disposition.kind !== 'postpone'
+    return disposition
   } finally {
-    await lanes.release(lane.destination, holder).catch((error: unknown) => {
+    // What was put off by the rate would call all that wait, one after the other, only to be put off as well.
+    await lanes.release(lane.destination, holder, used).catch((error: unknown) => {
       context.log.warn({ lane: name, error: String(error) }, 'a slot of a lane was not given back; it ends by itself')
     })
   }

@@ -145,18 +145,23 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
   ): Promise<Disposition> {
     const turn = lines.enter(name, shareOf(context))
     if (turn.kind === 'wait') return postpone(turn.waitMs, enoughAtWork(name), lineOf(name))
+    let used = false
     try {
       const domain = limitedDomain(message)
       const limits = knownLimits.of(context.configuration, domain)
       const atOnce = concurrencyOf(settings, name) ?? perDomain(limits, domain)
-      return await withBackOff(message, context, name, settings, (onClosed) => {
+      const disposition = await withBackOff(message, context, name, settings, (onClosed) => {
         const work = (): Promise<Disposition> =>
           withinRates(message, context, name, settings, () => relay(action, message, context, limits, onClosed))
         return atOnce === undefined ? work() : inLane(context, atOnce, work)
       })
+      used = disposition.kind !== 'postpone'
+      return disposition
     } finally {
       turn.leave()
-      if (turn.isAwaited()) await bringNext(context, name, turn)
+      // What was put off itself would call all that wait, one after the other, only to be put off as well.
+      // Who had to wait himself may not have been the only one, though this process sent nobody away.
+      if (used && (turn.isAwaited() || message.lane !== undefined)) await bringNext(context, name, turn)
     }
   }
 

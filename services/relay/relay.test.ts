@@ -656,6 +656,24 @@ test('max-conn-per-domain is asked of all processes: a message without a slot ta
   assert.deepEqual(calls, ['acquire relay far.test 3', 'acquire relay far.test 3', 'release relay far.test'])
 })
 
+test('mail that is put off by the rate of a lane calls no other mail that waits for it', async () => {
+  const released: (boolean | undefined)[] = []
+  const lanes = {
+    acquire: async () => ({ granted: true, parked: 0 }),
+    release: async (_destination: string, _holder: string, bringNext?: boolean) => void released.push(bringNext),
+    bringNext: () => assert.fail('it was called'),
+  }
+  const waits = [5_000, 0]
+  const rateGate = { take: async () => waits.shift() ?? 0 }
+  const lane = { backOff: 'off', concurrency: 2, messages: { count: 1, periodMs: 1_000 } } as const
+  const { context } = await farTest({}, { lanes, rateGate, lane })
+  const stage = await openRelay(context)
+  closing.push(() => stage.close())
+  assert.equal((await stage.handle(stageMessage(), context)).kind, 'postpone')
+  assert.equal((await stage.handle(stageMessage(), context)).kind, 'settled')
+  assert.deepEqual(released, [false, true])
+})
+
 test('a lane has its concurrency for all domains with these mail servers', async () => {
   const acquired: string[] = []
   const lanes = {
@@ -679,7 +697,10 @@ test('a lane has its concurrency for all domains with these mail servers', async
 
 test('mail that waited by an old MX brings the others back as soon as it got through by the new one', async () => {
   const broughtBack: string[] = []
-  const bringNext = async (destination: string): Promise<boolean> => broughtBack.push(destination) > 0
+  const bringNext = async (destination: string): Promise<boolean> => {
+    if (destination.startsWith('back-off ')) broughtBack.push(destination)
+    return false
+  }
   const { context } = await farTest({}, { lanes: { bringNext } })
   await relayOne(context, stageMessage(), { ...stageMessage(), lane: 'mx.far.test' })
   assert.deepEqual(broughtBack, [], 'it came by the same')

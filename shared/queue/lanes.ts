@@ -16,8 +16,8 @@ export interface Lanes {
   ): Promise<{ readonly granted: boolean; readonly parked: number }>
   /** False when the slot was lost meanwhile. */
   renew(destination: string, holder: string, ttlMs: number): Promise<boolean>
-  /** Gives the slot back and moves the job that waits longest for the destination to the head of its queue. */
-  release(destination: string, holder: string): Promise<void>
+  /** Gives the slot back and moves the job that waits longest for the destination to the head of its queue, unless told not to. */
+  release(destination: string, holder: string, bringNext?: boolean): Promise<void>
   /** Moves the job that waits longest on the destination's list to the head of its queue; false when none waits. */
   bringNext(destination: string): Promise<boolean>
   /**
@@ -60,6 +60,7 @@ return 1`,
     keys: 2,
     lua: `${promoteNext}
 redis.call('ZREM', KEYS[1], ARGV[1])
+if ARGV[3] == '0' then return 0 end
 return promoteNext(KEYS[2], ARGV[2])`,
   },
   sluiceBringNext: {
@@ -91,8 +92,8 @@ export function openLanes(producer: Producer, prefix: string): Lanes {
     async renew(destination, holder, ttlMs) {
       return (await call('sluiceRenew', leases(destination), holder, ttlMs)) === 1
     },
-    async release(destination, holder) {
-      await call('sluiceRelease', leases(destination), parked(destination), holder, prefix)
+    async release(destination, holder, bringNext = true) {
+      await call('sluiceRelease', leases(destination), parked(destination), holder, prefix, bringNext ? 1 : 0)
     },
     async bringNext(destination) {
       return (await call('sluiceBringNext', parked(destination), prefix)) === 1

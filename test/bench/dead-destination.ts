@@ -26,6 +26,8 @@ const { values } = parseArgs({
 })
 const [messages, senders, seconds] = [Number(values.messages), Number(values.senders), Number(values.seconds)]
 
+/** Over 20 sessions, which take at most 100 each. */
+const atOnce = 1_000
 const dead = '127.2.0.1'
 const port = await freePort()
 const blackhole = await startBlackhole(dead, port)
@@ -55,14 +57,13 @@ try {
   console.log(`${messages} messages of ${senders} senders for a destination that does not answer`)
   const filling = startProbes('filling')
   const beganAt = performance.now()
-  for (let sender = 0; sender < senders; sender++) {
-    const count = Math.ceil(messages / senders)
+  for (let sent = 0; sent < messages; sent += atOnce) {
     await runSmtpSource({
       port: system.port('smtp'),
-      messages: count,
+      messages: Math.min(atOnce, messages - sent),
       bytes: 1_024,
       reuse: true,
-      from: `many@sender${sender}.test`,
+      from: `many@sender${(sent / atOnce) % senders}.test`,
       to: 'someone@dead.test',
     })
   }
@@ -105,6 +106,8 @@ function startProbes(name: string): { stop(): Promise<string> } {
       await pause(500)
     }
   })()
+  // Told when it is awaited.
+  loop.catch(() => {})
   return {
     async stop() {
       stopped = true
