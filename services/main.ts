@@ -147,7 +147,7 @@ async function run({ options, names, dataFolder, files, live, parent, local }: R
       dataFolder,
       running,
       () => system.context.clock.now(),
-      () => upkeep.state,
+      { configuration: () => upkeep.state, added: () => system.context.queues.added() },
     )
     opened.push(() => beats.stop())
     // Where the dashboard is, it knows itself.
@@ -223,6 +223,7 @@ function beating(name: string, service: RunningService): BeatingService {
       return service.listens ?? []
     },
     lastJobAt: () => service.lastJobAt?.(),
+    work: () => service.work?.(),
     troubles: async () => (await service.health?.()) ?? [],
   }
 }

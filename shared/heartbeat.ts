@@ -2,6 +2,8 @@ import { mkdir, readFile, readdir, rename, unlink, writeFile } from 'node:fs/pro
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 
+import type { RateFigures } from './rate-meter.ts'
+
 /** What a service of some process says about itself every few seconds. */
 export interface Heartbeat {
   readonly service: string
@@ -16,6 +18,21 @@ export interface Heartbeat {
   /** One sentence each; empty when all is well. */
   readonly troubles: readonly string[]
   readonly configuration?: ConfigurationState
+  /** Absent for services that take no jobs. */
+  readonly work?: WorkFigures
+  /** Jobs that its process added, by queue: told by one service of each process. */
+  readonly added?: Readonly<Record<string, RateFigures>>
+}
+
+/** What a service does at its queue. */
+export interface WorkFigures {
+  readonly queue: string
+  /** Jobs it works on at a time, at most. */
+  readonly handlers: number
+  /** Now. */
+  readonly busy: number
+  /** Jobs that came to an end, an attempt that is made again included. */
+  readonly done: RateFigures
 }
 
 /** What a process says of its configuration. */
@@ -36,6 +53,7 @@ export interface BeatingService {
   readonly service: string
   readonly listens: readonly string[]
   lastJobAt(): number | undefined
+  work?(): WorkFigures | undefined
   troubles(): Promise<readonly string[]>
 }
 
@@ -44,6 +62,13 @@ export interface Heartbeats {
   /** Says it now: something has changed. */
   beat(): void
   stop(): Promise<void>
+}
+
+/** What is the same for all services of the process. */
+export interface WholeProcess {
+  configuration?(): ConfigurationState
+  /** Jobs it added, by queue. */
+  added?(): ReadonlyMap<string, RateFigures>
 }
 
 const beatMs = 5_000
@@ -58,7 +83,7 @@ export async function startHeartbeats(
   dataFolder: string,
   services: readonly BeatingService[],
   now: () => number,
-  configuration?: () => ConfigurationState,
+  whole?: WholeProcess,
 ): Promise<Heartbeats> {
   const folder = join(dataFolder, 'run', 'services')
   await mkdir(folder, { recursive: true })
@@ -68,11 +93,13 @@ export async function startHeartbeats(
   let beating: Promise<void> = Promise.resolve()
 
   async function beat(): Promise<void> {
-    await Promise.all(services.map((one) => write(one)))
+    await Promise.all(services.map((one, index) => write(one, index === 0)))
   }
 
-  async function write(one: BeatingService): Promise<void> {
+  async function write(one: BeatingService, isFirst: boolean): Promise<void> {
     const lastJobAt = one.lastJobAt()
+    const work = one.work?.()
+    const added = isFirst ? whole?.added?.() : undefined
     const heartbeat: Heartbeat = {
       service: one.service,
       host,
@@ -82,7 +109,9 @@ export async function startHeartbeats(
       ...(lastJobAt === undefined ? {} : { lastJobAt }),
       listens: one.listens,
       troubles: await one.troubles(),
-      ...(configuration === undefined ? {} : { configuration: configuration() }),
+      ...(whole?.configuration === undefined ? {} : { configuration: whole.configuration() }),
+      ...(work === undefined ? {} : { work }),
+      ...(added === undefined ? {} : { added: Object.fromEntries(added) }),
     }
     const path = pathOf(one.service)
     await writeFile(`${path}.new`, JSON.stringify(heartbeat))

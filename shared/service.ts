@@ -3,6 +3,7 @@ import type { LiveConfiguration } from './config/live-configuration.ts'
 import type { Configuration } from './config/model.ts'
 import type { TableSet } from './config/tables.ts'
 import type { Events } from './events.ts'
+import type { WorkFigures } from './heartbeat.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import type { Pipeline } from './pipeline/pipeline.ts'
@@ -42,6 +43,8 @@ export interface RunningService {
   health?(): Promise<readonly string[]>
   /** When it last took a job, epoch ms. */
   lastJobAt?(): number | undefined
+  /** What it does at its queue. */
+  work?(): WorkFigures
   /** Stops taking work, finishes what is in hand, frees everything. */
   close(): Promise<void>
 }

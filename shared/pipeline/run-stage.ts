@@ -6,6 +6,7 @@ import { reject } from '../mail/disposition.ts'
 import type { Disposition } from '../mail/disposition.ts'
 import type { Reply } from '../mail/reply.ts'
 import type { Question, StageJob } from '../queue/job.ts'
+import { RateMeter } from '../rate-meter.ts'
 import type { Answer, JobControl, JobResult } from '../queue/queues.ts'
 import type { RunningService, ServiceContext } from '../service.ts'
 import { lastDecisionAt, withDecisions } from '../spool/decisions.ts'
@@ -23,15 +24,29 @@ export async function runStage(definition: StageDefinition, context: ServiceCont
   const queue = definition.queue ?? definition.name
   const stage = await openStage(definition, context)
   const concurrencyIn = ({ pipeline }: Configuration): number => pipeline.queues.get(queue)?.concurrency ?? 20
+  const meter = new RateMeter(() => context.clock.now())
   const worker = context.queues.work(queue, {
     concurrency: concurrencyIn(context.configuration),
-    handler: (job, control) => handleJob({ queue, handle: stage.handle, context, definition }, job, control),
+    handler: async (job, control) => {
+      const startedAt = performance.now()
+      try {
+        return await handleJob({ queue, handle: stage.handle, context, definition }, job, control)
+      } finally {
+        meter.took(performance.now() - startedAt)
+      }
+    },
     onPoison: (job, reason) => logHeld(context, queue, job, reason),
   })
   const unfollow = onReload(context.live, (next) => worker.setConcurrency(concurrencyIn(next)))
   return {
     health: async () => (await stage.health?.()) ?? [],
     lastJobAt: () => worker.lastTakenAt,
+    work: () => ({
+      queue,
+      handlers: concurrencyIn(context.configuration),
+      busy: worker.running,
+      done: meter.figures(),
+    }),
     async close() {
       unfollow()
       await worker.close()

@@ -1,6 +1,8 @@
 import { systemClock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import { nextHost } from '../mail/next-host.ts'
+import { RateMeter } from '../rate-meter.ts'
+import type { RateFigures } from '../rate-meter.ts'
 import { JobAdder } from './add-jobs.ts'
 import { openBackOff } from './back-off.ts'
 import type { BackOff } from './back-off.ts'
@@ -92,6 +94,8 @@ export interface Queues {
    * you like. @throws QueueUnavailableError within 4 s
    */
   add(jobs: readonly NewJob[]): Promise<void>
+  /** How many jobs this process added in the last ten minutes, by queue; those that were there already included. */
+  added(): ReadonlyMap<string, RateFigures>
   /** Takes jobs from the queue until closed. */
   work(queue: string, options: WorkOptions): StageWorker
 
@@ -176,6 +180,7 @@ class RedisQueues implements Queues {
   readonly #epoch: Epoch
   readonly #monitor: RedisMonitor
   readonly #workers = new Set<StageWorker>()
+  readonly #added = new Map<string, RateMeter>()
 
   constructor(settings: OpenQueuesSettings) {
     const { endpoint, prefix, names, log, service = 'main' } = settings
@@ -228,6 +233,19 @@ class RedisQueues implements Queues {
     const refusal = this.#monitor.report?.refusals[0]
     if (refusal !== undefined) throw new QueueUnavailableError(refusal)
     await this.#adder.add(jobs)
+    for (const { queue } of jobs) this.#meterOf(queue).count()
+  }
+
+  added(): ReadonlyMap<string, RateFigures> {
+    return new Map([...this.#added].map(([queue, meter]) => [queue, meter.figures()]))
+  }
+
+  #meterOf(queue: string): RateMeter {
+    const known = this.#added.get(queue)
+    if (known !== undefined) return known
+    const meter = new RateMeter(() => systemClock.now())
+    this.#added.set(queue, meter)
+    return meter
   }
 
   work(queue: string, options: WorkOptions): StageWorker {
