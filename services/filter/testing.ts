@@ -77,7 +77,9 @@ export function testContext(
       hostname: 'mx.sluice.example',
       authservId: 'sluice.example',
       pipeline: {
-        queues: new Map([['filter', { name: 'filter', tag: 'Filtered', concurrency: 4, timeoutMs, onFailure }]]),
+        queues: new Map([
+          ['filter', { name: 'filter', tag: 'Filtered', concurrency: 4, timeoutMs, onFailure, targetMs: 60_000 }],
+        ]),
         authentication: settings.authentication ?? { minKeyBits: 1024 },
         authResults: settings.authResults ?? ['spf', 'dkim', 'dmarc', 'arc'],
         spam: {

@@ -55,6 +55,7 @@ test('listeners that are no sockets of ours are not opened', async (t) => {
     concurrency: 1,
     timeoutMs: 60_000,
     onFailure: 'defer',
+    targetMs: 60_000,
   } as const
   const queues = new Map([['filter', queue]])
   const pipeline = { ...testPipeline, queues }

@@ -64,7 +64,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
     [
       'redis "redis://h:6379/0" password file "password" prefix "m"',
       'spool "spool" quota 1G compression key file "dkim"',
-      'queue "scan" tag Scanned concurrency 2 timeout 5s on-failure proceed',
+      'queue "scan" tag Scanned concurrency 2 timeout 5s target 2m on-failure proceed',
       'dkim default same-domain selector s key "dkim"',
       'quarantine keep 30d digest every 1d at "07:00" to recipients',
       'received-reports keep 90d mail discard',

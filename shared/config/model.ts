@@ -879,6 +879,8 @@ export interface QueueSettings {
   readonly onFailure: 'defer' | 'proceed'
   /** A failure of the stage itself at this attempt or later holds the message for an operator; absent: tried until its ttl is over. */
   readonly attempts?: number
+  /** When the oldest message has waited for longer, the dashboard shows the queue in red. Nothing else follows from it. */
+  readonly targetMs: number
 }
 
 export interface DkimKey {

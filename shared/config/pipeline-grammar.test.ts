@@ -37,7 +37,7 @@ test('every statement ends in the settings', () => {
       'metrics listen "[::]:9100"',
       'log level debug format json',
       'hostname "mail.exem.pl"',
-      'queue "filter" concurrency 8 timeout 90s on-failure proceed',
+      'queue "filter" concurrency 8 timeout 90s target 30s on-failure proceed',
       'queue "filter" tag from "lo:10025"',
       'queue greylist tag Greylisted answers "smtp://localhost:10030"',
       'spam engine builtin junk 4.5 reject 12 discard 15.0 header "X-Bad" subject "***" report-safe on',
@@ -121,6 +121,7 @@ test('every statement ends in the settings', () => {
     concurrency: 8,
     timeoutMs: 90_000,
     onFailure: 'proceed',
+    targetMs: 30_000,
   })
   assert.equal(settings.queues.get('greylist')?.tag, 'Greylisted')
   const { policies, blocked, clean, engines, lists, ...general } = settings.spam

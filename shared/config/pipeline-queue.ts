@@ -19,7 +19,7 @@ export const builtinQueues: readonly QueueSettings[] = [
 /** What the specification calls a queue, beside its own name. */
 const otherNames: ReadonlyMap<string, string> = new Map([['outbound', 'relay']])
 
-/** `queue NAME [answers URL] [tag TAG | tag from LISTENER] [concurrency N] [timeout D] [attempts N] [on-failure defer|proceed]`. */
+/** `queue NAME [answers URL] [tag TAG | tag from LISTENER] [concurrency N] [timeout D] [attempts N] [target D] [on-failure defer|proceed]`. */
 function parseQueue(draft: PipelineDraft): void {
   const { reader } = draft
   reader.next()
@@ -48,12 +48,14 @@ function queueOption(draft: PipelineDraft): Partial<QueueSettings> {
   if (reader.accept('timeout')) return { timeoutMs: reader.duration('timeout') }
   if (reader.accept('on-failure')) return { onFailure: choiceOf(reader, ['defer', 'proceed'] as const, 'what to do') }
   if (reader.accept('attempts')) return { attempts: positive(reader) }
+  if (reader.accept('target')) return { targetMs: reader.duration('target') }
   return reader.unexpected('an option of the queue', [
     'answers',
     'tag',
     'concurrency',
     'timeout',
     'attempts',
+    'target',
     'on-failure',
   ])
 }
@@ -76,5 +78,5 @@ function listenerTag(draft: PipelineDraft): string {
 }
 
 function queueOf(name: string, settings: Partial<QueueSettings>): QueueSettings {
-  return { name, tag: '', concurrency: 4, timeoutMs: minuteMs, onFailure: 'defer', ...settings }
+  return { name, tag: '', concurrency: 4, timeoutMs: minuteMs, onFailure: 'defer', targetMs: minuteMs, ...settings }
 }

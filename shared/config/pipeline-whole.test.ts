@@ -40,7 +40,7 @@ const statements = [
   'hostname "mail.example.org"',
   'queue "filter" answers "smtp://localhost:10024" tag from "lo:10025"',
   'queue "sign" answers "smtp://localhost:10026" tag from "lo:10027"',
-  'queue "filter" concurrency 4 timeout 60s attempts 8 on-failure defer',
+  'queue "filter" concurrency 4 timeout 60s attempts 8 target 30s on-failure defer',
   'queue "outbound" concurrency 50',
   'queue "deliver" concurrency 20',
   'spam engine builtin junk 5.0 discard 15.0 header "X-Spam" subject "***SPAM***"',
