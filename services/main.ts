@@ -143,12 +143,10 @@ async function run({ options, names, dataFolder, files, live, parent, local }: R
       opened.push(() => workers.close())
     }
     const upkeep = keepCurrent({ live, files, parent, context: system.context })
-    const beats = await startHeartbeats(
-      dataFolder,
-      running,
-      () => system.context.clock.now(),
-      { configuration: () => upkeep.state, added: () => system.context.queues.added() },
-    )
+    const beats = await startHeartbeats(dataFolder, running, () => system.context.clock.now(), {
+      configuration: () => upkeep.state,
+      added: () => system.context.queues.added(),
+    })
     opened.push(() => beats.stop())
     // Where the dashboard is, it knows itself.
     if (!names.includes('dashboard')) {

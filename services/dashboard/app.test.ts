@@ -298,3 +298,62 @@ test('destinations in trouble stand first, with what they said', async (t) => {
   assert.match(page.body, /slow\.example[^]*lane mx\.shared\.example[^]*421 &lt;script[^]*fast\.example/)
   assert.match((await read(await appWith(t, sampleSource({})), '/destinations')).body, /No mail is on its way out/)
 })
+
+test('each arrow tells what goes along it, and a queue that is behind is told with what helps', async (t) => {
+  const flow = {
+    service: 'filter',
+    processes: 1,
+    handlers: 4,
+    busy: 4,
+    inPerSecond: 3.24,
+    outPerSecond: 0.5,
+    p95Ms: 1_500,
+    incoming: [0, 4, 2],
+  }
+  const filter = sampleQueue('filter', { waiting: 90, active: 4, oldestAgeMs: 125_000 })
+  const overview = sampleOverview({
+    queues: { kind: 'seen', value: [filter, sampleQueue('deliver')] },
+    flows: new Map([['filter', flow]]),
+    targetsMs: new Map([['filter', 60_000]]),
+  })
+  const app = await appWith(t, sampleSource({ overview }))
+  const { body } = await read(app, '/')
+  assert.match(body, /<h1>1 queue is behind<\/h1>/)
+  assert.match(body, /3\.2\/s<span class="quiet"> into filter<\/span>/)
+  assert.match(body, /into deliver: unknown/)
+  assert.match(body, /aria-label="In the last 30 s 6 messages came in, at most 4 in 10 s"/)
+  assert.match(body, /<dt>95 % within<\/dt><dd>2 s<\/dd>/)
+  assert.match(body, />4 of 4</)
+  for (const page of [body, (await read(app, '/queues')).body]) {
+    assert.match(page, /Queue filter is behind its target\./)
+    assert.match(page, /docker compose up -d --no-recreate --scale filter=4 --wait/)
+  }
+  assert.match((await read(app, '/queues')).body, /<td data-label="Out" class="num"><div>30\/min/)
+})
+
+test('messages are counted by tag, and a tag leads to what can be done to all of it', async (t) => {
+  const jobs = [sampleJob({ tags: ['Bulk & more'] }), sampleJob({ tags: ['Bulk & more'], state: 'held' })]
+  const { body } = await read(await appWith(t, sampleSource({ jobs })), '/queues')
+  assert.match(body, /<a href="\/tags\/Bulk%20%26%20more">Bulk &amp; more<\/a>/)
+  assert.match(body, /data-label="Delayed" class="num"><div>1<[^]*data-label="Held" class="num"><div>1</)
+})
+
+test('the newest events are told with their message, and a word is asked for without a script', async (t) => {
+  const events = [{ at: sampleAt, event: 'removed', id: sampleId, by: hostile }]
+  const app = await appWith(t, sampleSource({ events }))
+  const { body } = await read(app, `/events?word=${encodeURIComponent(hostile)}`)
+  assert.match(body, new RegExp(`href="/messages/${sampleId}"`))
+  assert.match(body, /removed by &lt;/)
+  assert.match(body, /<form[^>]* action="\/events" method="get"/)
+  assert.doesNotMatch(body, /<script>|<img/)
+  assert.match((await read(await appWith(t, sampleSource({})), '/events')).body, /Nothing has happened lately/)
+})
+
+test('no page reloads under the hands of who reads or types', async (t) => {
+  const app = await appWith(t, sampleSource({}))
+  for (const url of ['/', '/queues', '/held', '/events', '/destinations', '/system']) {
+    const { body } = await read(app, url)
+    assert.doesNotMatch(body, /http-equiv="refresh"/, url)
+    assert.match(body, /<noscript><a href="">Reload<\/a><\/noscript>/, url)
+  }
+})

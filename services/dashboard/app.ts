@@ -26,6 +26,7 @@ import { changePage } from './pages/change-page.ts'
 import { selectionPage } from './pages/selection-page.ts'
 import { errorPage } from './pages/error-page.ts'
 import { destinationsPage } from './pages/destinations-page.ts'
+import { eventsPage } from './pages/events-page.ts'
 import { heldPage, previewPage } from './pages/held-page.ts'
 import { reportsPage } from './pages/reports-page.ts'
 import { rulesPage } from './pages/rules-page.ts'
@@ -64,6 +65,8 @@ export interface AppParts {
 const defaultTickEveryMs = 2_000
 const auditRows = 100
 const heldRows = 200
+const eventRows = 100
+const mostWordLength = 200
 
 /** All routes. What may be seen and done by whom is decided before any of them runs. */
 export function createApp(parts: AppParts): FastifyInstance {
@@ -162,8 +165,8 @@ function addPages(app: FastifyInstance, { source, clock }: AppParts, { access, s
   app.get('/', async (request, reply) => show(request, reply, overviewPage(await source.overview())))
 
   app.get('/queues', async (request, reply) => {
-    const { queues, at } = await source.overview()
-    return show(request, reply, queuesPage(queues, at))
+    const [overview, shares] = await Promise.all([source.overview(), source.shares()])
+    return show(request, reply, queuesPage(overview, { shares, visitor: visitorOf(request) }))
   })
 
   app.get('/queues/:name', async (request, reply) => {
@@ -181,6 +184,12 @@ function addPages(app: FastifyInstance, { source, clock }: AppParts, { access, s
   app.get('/held', async (request, reply) => {
     const { jobs, at } = await source.held(heldRows)
     return show(request, reply, heldPage(jobs, heldRows, visitorOf(request), at))
+  })
+
+  app.get('/events', async (request, reply) => {
+    const word = queryText(request, 'word')?.trim().slice(0, mostWordLength) ?? ''
+    const { events, at } = await source.events(eventRows, word)
+    return show(request, reply, eventsPage(events, { word, most: eventRows }, at))
   })
 
   app.get('/destinations', async (request, reply) => {

@@ -22,6 +22,7 @@ import { StartError } from '../../shared/start/start-error.ts'
 import { findMessage } from '../../shared/spool/list-messages.ts'
 import { createApp } from './app.ts'
 import { readAssets } from './assets.ts'
+import { openEventTail } from './event-tail.ts'
 import { createFormTokens } from './form-tokens.ts'
 import { createMetricsApp } from './metrics-app.ts'
 import type { Exposition } from './metrics-app.ts'
@@ -50,6 +51,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
     tables: context.tables,
     clock,
     dataFolder,
+    eventTail: openEventTail(join(dataFolder, 'events'), () => clock.now()),
     spoolFreeBytes: async () => {
       await access(spool.path, constants.W_OK | constants.X_OK)
       return spool.freeBytes()

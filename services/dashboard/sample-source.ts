@@ -4,6 +4,8 @@ import type { MessageId } from '../../shared/mail/message-id.ts'
 import type { ReceivedReport } from '../../shared/received-reports/model.ts'
 import type { ReportKind, ReportOf, ReportsReader } from '../../shared/received-reports/reader.ts'
 import { viewAbuse, viewDmarc, viewTls } from '../../shared/received-reports/views.ts'
+import type { JournalEntry } from '../../shared/journal.ts'
+import { tagsOf } from '../../shared/report/queue-shares.ts'
 import { destinationsOf } from '../../shared/report/destinations.ts'
 import type { JobView, MessageView, QueueView, Seen } from '../../shared/report/views.ts'
 import type { FoundPage } from '../../shared/store/found-message.ts'
@@ -69,6 +71,8 @@ export function sampleOverview(fields: Partial<Overview> = {}): Overview {
       { address: '127.0.0.1:2465', purpose: 'submission', tls: 'implicit' },
     ],
     queues: { kind: 'seen', value: ['filter', 'sign', 'deliver', 'relay'].map((name) => sampleQueue(name)) },
+    flows: new Map(),
+    targetsMs: new Map(),
     services: [],
     attention: { kind: 'seen', value: [] },
     ...fields,
@@ -79,6 +83,7 @@ export function sampleOverview(fields: Partial<Overview> = {}): Overview {
 export function sampleSource(parts: {
   readonly overview?: Overview
   readonly jobs?: readonly JobView[]
+  readonly events?: readonly JournalEntry[]
   readonly message?: MessageView
   readonly preview?: Preview
   readonly reports?: readonly ReceivedReport[]
@@ -86,10 +91,15 @@ export function sampleSource(parts: {
   readonly found?: FoundPage
   readonly healthy?: boolean
 }): Source {
-  const { overview = sampleOverview(), jobs = [], message, preview, reports = [] } = parts
+  const { overview = sampleOverview(), jobs = [], events = [], message, preview, reports = [] } = parts
   const { traffic = noTraffic, found = { messages: [] }, healthy = true } = parts
   return {
     overview: async () => overview,
+    shares: async () =>
+      overview.queues.kind === 'away'
+        ? overview.queues
+        : { kind: 'seen', value: { tags: tagsOf(jobs), parked: new Map(), cut: false } },
+    events: async () => ({ at: sampleAt, events }),
     async queue(name, question) {
       const { queues } = overview
       if (queues.kind === 'away') return { queue: queues, jobs: queues, question, at: sampleAt }

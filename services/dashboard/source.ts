@@ -1,6 +1,9 @@
 import type { Rule } from '../../shared/config/model.ts'
+import type { JournalEntry } from '../../shared/journal.ts'
 import type { Destinations } from '../../shared/report/destinations.ts'
 import type { Traffic } from '../../shared/store/traffic.ts'
+import type { QueueFlow } from '../../shared/report/flow.ts'
+import type { QueueShares } from '../../shared/report/queue-shares.ts'
 import type { JobState, JobView, MessageView, QueueView, Seen } from '../../shared/report/views.ts'
 import type { AbuseView, DmarcView, ReportQuestion, TlsView } from '../../shared/received-reports/views.ts'
 import type { ExplainQuestion } from './explain-question.ts'
@@ -11,6 +14,10 @@ import type { MessageId } from '../../shared/mail/message-id.ts'
 /** What the pages show, read anew for each request. Every answer comes within the time limit, also when Redis is away. */
 export interface Source {
   overview(): Promise<Overview>
+  /** Whose messages wait, as it was at most ten seconds ago. */
+  shares(): Promise<Seen<QueueShares>>
+  /** The newest events of all messages, the newest first; with a word those in which it stands. */
+  events(limit: number, word: string): Promise<{ readonly at: number; readonly events: readonly JournalEntry[] }>
   /** `undefined`: there is no queue of that name. */
   queue(name: string, question: JobQuestion): Promise<QueueDetail | undefined>
   /** Held messages of all queues, at most `limit`. */
@@ -54,6 +61,10 @@ export interface Overview {
   /** Where mail comes in, as configured. */
   readonly listeners: readonly ListenerView[]
   readonly queues: Seen<readonly QueueView[]>
+  /** How mail moves through them, by name; queues of which nothing was heard are left out. */
+  readonly flows: ReadonlyMap<string, QueueFlow>
+  /** How long the oldest message of a queue may wait, by name. */
+  readonly targetsMs: ReadonlyMap<string, number>
   readonly services: readonly ServiceView[]
   /** Held messages and those that wait longest for their next attempt. */
   readonly attention: Seen<readonly JobView[]>
@@ -78,7 +89,7 @@ export interface ServiceView {
   readonly listens: readonly string[]
   readonly troubles: readonly string[]
   /** Revision in force, and why the files are not. */
-  readonly configuration?: { readonly revision: string; readonly fault?: string }
+  readonly configuration?: { readonly revision: string; readonly fault?: string; readonly warnings?: readonly string[] }
   readonly lastJobAt?: number
 }
 

@@ -1,4 +1,5 @@
 import { deadAfterMs, readHeartbeats, withoutReplaced } from '../../shared/heartbeat.ts'
+import type { Heartbeat } from '../../shared/heartbeat.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { Configuration, Listener } from '../../shared/config/model.ts'
 import { settle } from '../../shared/config/settle.ts'
@@ -9,8 +10,11 @@ import { ReceivedReportsReader } from '../../shared/received-reports/reader.ts'
 import { receivedReportsFolder } from '../../shared/received-reports/store.ts'
 import { viewAbuse, viewDmarc, viewTls } from '../../shared/received-reports/views.ts'
 import { readDestinations } from '../../shared/report/destinations.ts'
+import { flowsOf } from '../../shared/report/flow.ts'
 import { viewMessage } from '../../shared/report/message-view.ts'
 import type { MessageSources } from '../../shared/report/message-view.ts'
+import { readShares } from '../../shared/report/queue-shares.ts'
+import type { SharedQueues } from '../../shared/report/queue-shares.ts'
 import { readHeld, readJobs, readJobsOf, readQueues, workQueues } from '../../shared/report/read-queues.ts'
 import type { ReadableQueues } from '../../shared/report/read-queues.ts'
 import { withTimeLimit } from '../../shared/deadline.ts'
@@ -21,6 +25,7 @@ import { explain, renderExplanation } from '../../shared/routing/explain.ts'
 import type { MessageSearch } from '../../shared/store/message-search.ts'
 import { QueryError, parseQuery } from '../../shared/store/query.ts'
 import { localAddresses } from '../../shared/system.ts'
+import type { EventTail } from './event-tail.ts'
 import { previewOf } from './preview.ts'
 import type { Preview } from './preview.ts'
 import { jobStates } from './pages/queue-page.ts'
@@ -39,11 +44,12 @@ export interface SourceParts {
   /** The one in force: read at each use. */
   readonly configuration: Configuration
   readonly tables: TableSet
-  readonly queues: ReadableQueues
+  readonly queues: SharedQueues
   readonly messages: Pick<MessageSources, 'find' | 'outcomesOf' | 'story'>
   readonly search: Pick<MessageSearch, 'search' | 'traffic'>
   /** Free octets of the spool; rejects when it cannot be written to. */
   spoolFreeBytes(): Promise<number>
+  readonly eventTail: EventTail
   readonly dataFolder: string
   readonly clock: Clock
 }
@@ -58,10 +64,14 @@ const reportsLimitMs = 20_000
 const attentionRows = 12
 /** Jobs of each state that destinations are made of: pages ask every two seconds. */
 const lookedAt = 300
+/** Each of them is read whole. */
+const sharesLookedAt = 500
+const sharesKeptMs = 10_000
 
 /** Reads queues, spool, journal and heartbeats; Redis may be away at any time. */
 export function createSource(parts: SourceParts): Source {
-  const { queues, messages, clock, dataFolder } = parts
+  const { queues, messages, clock, dataFolder, eventTail } = parts
+  const shares = kept(sharesKeptMs, clock, () => asked(readShares(queues, sharesLookedAt)))
 
   const received = new ReceivedReportsReader(receivedReportsFolder(dataFolder))
 
@@ -76,10 +86,10 @@ export function createSource(parts: SourceParts): Source {
   return {
     async overview(): Promise<Overview> {
       const { configuration } = parts
-      const [views, attention, services] = await Promise.all([
+      const [views, attention, beats] = await Promise.all([
         asked(readQueues(queues)),
         asked(readAttention(queues)),
-        readServices(dataFolder, clock.now()),
+        readHeartbeats(dataFolder, clock.now()),
       ])
       return {
         at: clock.now(),
@@ -87,10 +97,16 @@ export function createSource(parts: SourceParts): Source {
         revision: configuration.revision,
         listeners: configuration.listeners.map(listenerView),
         queues: views,
-        services,
+        flows: flowsOf(beats, clock.now()),
+        targetsMs: new Map([...configuration.pipeline.queues].map(([name, { targetMs }]) => [name, targetMs])),
+        services: servicesOf(beats, clock.now()),
         attention,
       }
     },
+
+    shares,
+
+    events: async (limit, word) => ({ at: clock.now(), events: await eventTail.latest(limit, word) }),
 
     async queue(name: string, question: JobQuestion): Promise<QueueDetail | undefined> {
       if (!workQueues(queues).includes(name)) return undefined
@@ -154,7 +170,7 @@ export function createSource(parts: SourceParts): Source {
           check('redis', redisLimitMs, clock, async () => plural((await queues.counts()).size, 'queue')),
           check('spool', spoolLimitMs, clock, async () => `${formatSize(await parts.spoolFreeBytes())} free`),
         ]),
-        readServices(dataFolder, clock.now()),
+        readHeartbeats(dataFolder, clock.now()).then((beats) => servicesOf(beats, clock.now())),
       ])
       const checks = [
         ...dependencies,
@@ -169,6 +185,18 @@ export function createSource(parts: SourceParts): Source {
 async function readPreview(messages: SourceParts['messages'], id: MessageId): Promise<Preview | undefined> {
   const stored = await messages.find(id)
   return stored && previewOf(stored)
+}
+
+/** Asks anew when the last answer is older than this; while Redis is away at each time. */
+function kept<T>(forMs: number, clock: Clock, ask: () => Promise<Seen<T>>): () => Promise<Seen<T>> {
+  let last: { readonly at: number; readonly answer: Promise<Seen<T>> } | undefined
+  return async () => {
+    const nowAt = clock.now()
+    if (last === undefined || nowAt - last.at >= forMs) last = { at: nowAt, answer: ask() }
+    const answer = await last.answer
+    if (answer.kind === 'away') last = undefined
+    return answer
+  }
 }
 
 async function seen<T>(what: string, limitMs: number, work: Promise<T>): Promise<Seen<T>> {
@@ -189,9 +217,8 @@ async function readAttention(queues: ReadableQueues): Promise<readonly JobView[]
   return [...held, ...byAge].slice(0, attentionRows)
 }
 
-async function readServices(dataFolder: string, nowAt: number): Promise<readonly ServiceView[]> {
-  const beats = withoutReplaced(await readHeartbeats(dataFolder, nowAt), nowAt)
-  const views = beats.map((beat) => ({
+function servicesOf(beats: readonly Heartbeat[], nowAt: number): readonly ServiceView[] {
+  const views = withoutReplaced(beats, nowAt).map((beat) => ({
     name: beat.service,
     host: beat.host,
     pid: beat.pid,

@@ -63,6 +63,7 @@ test('a released slot brings the oldest message that waits for it to the head of
     await lanes.park({ destination: 'example.net', limit: 1, queue, jobId, order: data.receivedAt })
   }
   assert.deepEqual(await lanes.state('example.net'), { active: 1, parked: 2 })
+  assert.equal(await lanes.parked(['example.net', 'nobody.example']), 2)
   await lanes.release('example.net', 'busy')
   const waiting = await queues.list('relay', ['waiting'], 0, 9)
   assert.deepEqual(

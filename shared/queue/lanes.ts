@@ -26,6 +26,8 @@ export interface Lanes {
    */
   park(parked: ParkedJob): Promise<void>
   state(destination: string): Promise<{ readonly active: number; readonly parked: number }>
+  /** How many jobs are on the lists of all these destinations together; one that was brought forward since may be among them. */
+  parked(destinations: readonly string[]): Promise<number>
 }
 
 export interface ParkedJob {
@@ -109,6 +111,12 @@ export function openLanes(producer: Producer, prefix: string): Lanes {
           redis.zcard(parked(destination)),
         ])
         return { active, parked: waiting }
+      }),
+    parked: (destinations) =>
+      reach(async () => {
+        const redis = await producer.ready()
+        const counts = await Promise.all(destinations.map((destination) => redis.zcard(parked(destination))))
+        return counts.reduce((sum, count) => sum + count, 0)
       }),
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { formatDuration, formatInstant, formatSecond, formatSize, plural } from './units.ts'
+import { formatDuration, formatRate, formatInstant, formatSecond, formatSize, plural } from './units.ts'
 
 test('a duration is told in at most two units', () => {
   const table: readonly (readonly [number, string])[] = [
@@ -37,4 +37,15 @@ test('instants are UTC and sort as text', () => {
 test('counts agree with their noun', () => {
   assert.equal(plural(1, 'message'), '1 message')
   assert.equal(plural(0, 'message'), '0 messages')
+})
+
+test('a rate is told in the unit that gives a whole picture', () => {
+  assert.deepEqual([0, 1 / 60, 0.5, 1, 9.94, 250.4].map(formatRate), [
+    '0/s',
+    '1/min',
+    '30/min',
+    '1.0/s',
+    '9.9/s',
+    '250/s',
+  ])
 })

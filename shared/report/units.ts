@@ -24,6 +24,13 @@ export function formatSize(bytes: number): string {
   return `${value.toFixed(1)} ${unit}`
 }
 
+/** How often: `0/s`, `12/min`, `3.4/s`, `250/s`. */
+export function formatRate(perSecond: number): string {
+  if (perSecond <= 0) return '0/s'
+  if (perSecond < 1) return `${Math.max(1, Math.round(perSecond * 60))}/min`
+  return perSecond < 10 ? `${perSecond.toFixed(1)}/s` : `${Math.round(perSecond)}/s`
+}
+
 /** `2026-11-21 03:26:07.125Z`: sorts as text, the same in every time zone. */
 export function formatInstant(at: number): string {
   return new Date(at).toISOString().replace('T', ' ')

@@ -6,44 +6,36 @@ import type { BrowserContextOptions, Page } from 'playwright-core'
 
 import { atEnd } from '../support/at-end.ts'
 import { openPage, startChromium } from '../support/chromium.ts'
-import { standardConf, standardPipeline } from '../support/configurations.ts'
-import { MailSystem } from '../support/mail-system.ts'
-import { idOf, testMessage } from '../support/messages.ts'
-import { operatorPassword, operatorsFile } from '../support/operators.ts'
+import { gtube, signIn, startDashboardWorld } from '../support/dashboard-world.ts'
+import { operatorPassword } from '../support/operators.ts'
 import { missingPeers } from '../support/peer.ts'
-import { SmtpClient } from '../support/smtp-client.ts'
 
-const gtube = 'XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X'
-const readable = ['/', '/queues', '/queues/filter', '/held', '/destinations', '/reports', '/rules', '/system']
+const readable = [
+  '/',
+  '/queues',
+  '/queues/filter',
+  '/messages',
+  '/held',
+  '/destinations',
+  '/reports',
+  '/events',
+  '/rules',
+  '/system',
+]
 
-/** A dashboard with operators and a quarantine, and a browser before it. */
+/** A system with operators and a quarantine, and a browser before it. */
 async function start(t: TestContext) {
-  const system = await MailSystem.start({
-    conf: standardConf({ more: 'table operators file:{{folder}}/operators' }),
-    pipeline: standardPipeline('spam quarantine 10\ndashboard listen "127.0.0.1:{{http}}" auth <operators>'),
-    files: { operators: operatorsFile },
-  })
-  atEnd(t, () => system.stop())
+  const world = await startDashboardWorld((clean) => atEnd(t, clean))
   const browser = await startChromium()
   atEnd(t, () => browser.close())
-  const base = `http://127.0.0.1:${system.port('http')}`
-  const client = await SmtpClient.ready({ port: system.port('smtp') })
-  atEnd(t, () => client.quit())
   return {
-    system,
+    system: world.system,
     /** A browser that has just been opened; what it has to complain about fails the test. */
-    open: (one: TestContext, options?: BrowserContextOptions): Promise<Page> => openPage(one, browser, base, options),
-    send: async (id: string, to: string, body = 'hello'): Promise<string> =>
-      idOf(await client.send({ from: 'friend@remote.test', to: [to], content: testMessage({ id, to, body }) })),
+    open: (one: TestContext, options?: BrowserContextOptions): Promise<Page> =>
+      openPage(one, browser, world.base, options),
+    send: (id: string, to: string, body?: string): Promise<string> =>
+      world.receive({ id, to, ...(body === undefined ? {} : { body }) }),
   }
-}
-
-async function signIn(page: Page, name = 'ada'): Promise<void> {
-  await page.goto('/')
-  await page.getByLabel('Name').fill(name)
-  await page.getByLabel('Password').fill(operatorPassword)
-  await page.getByRole('button', { name: 'Sign in' }).click()
-  await page.getByRole('navigation', { name: 'Pages' }).waitFor()
 }
 
 test('the dashboard in Chromium', { skip: missingPeers('chromium') }, async (t) => {
@@ -54,8 +46,11 @@ test('the dashboard in Chromium', { skip: missingPeers('chromium') }, async (t) 
     await system.waitForEvent('held', id)
     const page = await open(t)
     await signIn(page)
-    await page.getByRole('link', { name: 'Held', exact: true }).click()
+    await page.getByLabel('Message', { exact: true }).fill('joe@sluice.test')
+    await page.getByRole('button', { name: 'Find' }).click()
     const row = page.getByRole('row').filter({ hasText: 'joe@sluice.test' })
+    // The store is told by the journal, a moment later.
+    while ((await row.count()) === 0) await page.reload()
     await row.getByRole('link', { name: id }).click()
     await page.getByRole('heading', { name: id }).waitFor()
     const story = page.locator('.story')
@@ -75,7 +70,7 @@ test('the dashboard in Chromium', { skip: missingPeers('chromium') }, async (t) 
     await signIn(page)
     await page.getByRole('link', { name: 'Queues' }).click()
     await page.getByRole('link', { name: 'deliver', exact: true }).click()
-    await page.getByRole('button', { name: 'Pause', exact: true }).click()
+    await page.getByRole('button', { name: /^Pause queue/ }).click()
     await page.getByText('The queue is paused.').waitFor()
     await page.goto('/')
     await page.evaluate('globalThis.stays = true')
@@ -86,10 +81,32 @@ test('the dashboard in Chromium', { skip: missingPeers('chromium') }, async (t) 
 
     await card.click()
     await page.getByText('bob@sluice.test').waitFor()
-    await page.getByRole('button', { name: 'Resume', exact: true }).click()
+    await page.getByRole('button', { name: /^Resume queue/ }).click()
     await page.getByText('The queue is running.').waitFor()
     await system.waitForEvent('delivered', id)
     await page.getByText('No messages here.').waitFor()
+  })
+
+  await t.test('events come while one looks, until they are paused, and a word chooses among them', async (t) => {
+    const page = await open(t)
+    await signIn(page)
+    await page.getByRole('link', { name: 'Live', exact: true }).click()
+    const first = await send('seen', 'bob@sluice.test')
+    await page.getByRole('row').filter({ hasText: first }).filter({ hasText: 'delivered' }).waitFor()
+    await page.getByRole('button', { name: 'Pause updates' }).click()
+    const second = await send('unseen', 'bob@sluice.test')
+    await system.waitForEvent('delivered', second)
+    // Two ticks of the server.
+    for (const _ of [1, 2]) await page.evaluate(nextTick)
+    assert.equal(await page.getByText(second).count(), 0)
+    await page.getByRole('button', { name: 'Go on with updates' }).click()
+    await page.getByText(second).first().waitFor()
+
+    await page.getByLabel('Only those with the word').fill(first.toUpperCase())
+    await page.keyboard.press('Enter')
+    await page.waitForURL('**/events?word=*')
+    await page.getByText(first).first().waitFor()
+    assert.equal(await page.getByText(second).count(), 0)
   })
 
   await t.test('without JavaScript everything is read, and forms do what they say', async (t) => {
@@ -104,9 +121,9 @@ test('the dashboard in Chromium', { skip: missingPeers('chromium') }, async (t) 
     }
     await page.getByText('received from friend@remote.test').waitFor()
     await page.goto('/queues/sign')
-    await page.getByRole('button', { name: 'Pause', exact: true }).click()
+    await page.getByRole('button', { name: /^Pause queue/ }).click()
     await page.getByText('The queue is paused.').waitFor()
-    await page.getByRole('button', { name: 'Resume', exact: true }).click()
+    await page.getByRole('button', { name: /^Resume queue/ }).click()
     await page.getByText('The queue is running.').waitFor()
     await page.goto('/rules?rcpt=jane%40sluice.test')
     await page.getByText('match from any for domain').first().waitFor()
@@ -123,10 +140,10 @@ test('the dashboard in Chromium', { skip: missingPeers('chromium') }, async (t) 
     for (const path of readable) await walk(page, path)
 
     await page.goto('/queues/relay')
-    await tabTo(page, 'Pause')
+    await tabTo(page, 'Pause queue relay')
     await page.keyboard.press('Enter')
     await page.getByText('The queue is paused.').waitFor()
-    await tabTo(page, 'Resume')
+    await tabTo(page, 'Resume queue relay')
     await page.keyboard.press('Enter')
     await page.getByText('The queue is running.').waitFor()
     await page.goto('/')
@@ -157,12 +174,17 @@ test('the dashboard in Chromium', { skip: missingPeers('chromium') }, async (t) 
   await t.test('who may only look finds nothing to press', async (t) => {
     const page = await open(t)
     await signIn(page, 'rita')
-    for (const path of readable.filter((one) => one !== '/rules')) {
+    for (const path of readable) {
       await page.goto(path)
-      assert.equal(await page.locator('main button').count(), 0, path)
+      assert.equal(await page.locator('main form[method=post]').count(), 0, path)
     }
   })
 })
+
+const nextTick = `new Promise((resolve) => new EventSource('/live').addEventListener('tick', function () {
+  this.close()
+  resolve()
+}))`
 
 interface Focused {
   readonly name: string
@@ -180,7 +202,7 @@ const describeFocused = `(() => {
   const inWindow = box.bottom > 0 && box.right > 0 && box.top < innerHeight && box.left < innerWidth
   return {
     name: one.tagName,
-    text: (one.innerText || one.getAttribute('aria-label') || '').trim(),
+    text: (one.innerText || one.getAttribute('aria-label') || '').replace(/\\s+/g, ' ').trim(),
     order: [...document.querySelectorAll('*')].indexOf(one),
     seen: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 && inWindow,
   }

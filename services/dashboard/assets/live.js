@@ -1,13 +1,15 @@
 // Keeps the page up to date: at each tick of the server the page is fetched anew, and what is new in its <main> is put in place of
-// what was there. Without this module the page is complete and reloads by itself.
+// what was there. Without this module the page is complete, and as old as it says.
 const main = document.querySelector('main')
 const freshness = document.querySelector('#freshness')
-let loading = false
+const pause = document.querySelector('#pause')
+let [loading, paused] = [false, false]
 
 /** Nothing is replaced under the reader's hand: while he selects, or presses a button. */
 function isBusy() {
   const selection = document.getSelection()
   return (
+    paused ||
     document.hidden ||
     loading ||
     main.querySelector(':active') !== null ||
@@ -52,7 +54,8 @@ function renew(old, next) {
     old.nodeValue = next.nodeValue
     return
   }
-  for (const { name } of [...old.attributes]) if (!next.hasAttribute(name)) old.removeAttribute(name)
+  // What the reader has opened stays open.
+  for (const { name } of [...old.attributes]) if (!next.hasAttribute(name) && name !== 'open') old.removeAttribute(name)
   for (const { name, value } of next.attributes) old.setAttribute(name, value)
   renewChildren(old, next)
 }
@@ -89,6 +92,13 @@ if (here.searchParams.has('done')) {
   here.searchParams.delete('done')
   history.replaceState(null, '', here)
 }
+
+pause.hidden = false
+pause.addEventListener('click', () => {
+  paused = !paused
+  pause.textContent = paused ? 'Go on with updates' : 'Pause updates'
+  void refresh()
+})
 
 const ticks = new EventSource('/live')
 ticks.addEventListener('tick', () => void refresh())

@@ -39,12 +39,19 @@ export function queueActionBar(name: string, view: QueueView | undefined, visito
   if (!visitor.acts || view === undefined) return undefined
   const path = `/queues/${name}`
   return html`<div class="actions" role="group" aria-label="Actions">
-${view.paused ? button(`${path}/resume`, 'Resume', visitor) : button(`${path}/pause`, 'Pause', visitor)}
+${pauseButton(view, visitor)}
 ${view.delayed > 0 && button(`${path}/schedule`, 'Try all delayed now', visitor)}
 </div>`
 }
 
-function button(action: string, label: string, visitor: Visitor): Html {
+export function pauseButton({ name, paused }: QueueView, visitor: Visitor): Html {
+  const [path, about] = [`/queues/${name}`, html`<span class="quiet"> queue ${name}</span>`]
+  return paused
+    ? button(`${path}/resume`, html`Resume${about}`, visitor)
+    : button(`${path}/pause`, html`Pause${about}`, visitor)
+}
+
+function button(action: string, label: HtmlValue, visitor: Visitor): Html {
   return html`<form action="${action}" method="post">${formTokenField(visitor)}<button id="${action.slice(1).replaceAll('/', '-')}">${label}</button></form>`
 }
 

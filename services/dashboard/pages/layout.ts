@@ -23,17 +23,14 @@ const sections = [
   ['/held', 'Held'],
   ['/destinations', 'Destinations'],
   ['/reports', 'Reports'],
+  ['/events', 'Live'],
   ['/rules', 'Rules'],
   ['/system', 'System'],
 ] as const
 
-/** Seconds between two loads of a page in a browser without scripts. */
-const reloadSeconds = 10
-
-/** The frame of all pages. Reads well without scripts; with them, `main` is kept up to date. */
+/** The frame of all pages. Reads well without scripts; with them, `main` is kept up to date. It never reloads under the hands of who types. */
 export function layout(page: Page, visitor: Visitor): Html {
-  const live = html`<script type="module" src="/assets/live.js"></script>
-<noscript><meta http-equiv="refresh" content="${reloadSeconds}"></noscript>`
+  const live = html`<script type="module" src="/assets/live.js"></script>`
   return frame(
     page.title,
     page.still === true ? undefined : live,
@@ -51,11 +48,12 @@ export function layout(page: Page, visitor: Visitor): Html {
   </form>
   ${signOut(visitor)}
 </header>
+<p class="status"><span id="freshness">As of <time datetime="${new Date(page.at).toISOString()}">${formatSecond(page.at)}</time></span>
+${page.still !== true && html`<button type="button" id="pause" hidden>Pause updates</button><noscript><a href="">Reload</a></noscript>`}</p>
 <main id="main" tabindex="-1">
 ${page.main}
 </main>
 <footer class="bottom">
-  <span id="freshness">As of <time datetime="${new Date(page.at).toISOString()}">${formatSecond(page.at)}</time></span>
   <span><a href="/health">health</a> <a href="/api/v1/openapi.json">api</a></span>
 </footer>`,
   )

@@ -1,3 +1,4 @@
+import { isBehind } from '../../../shared/report/queue-health.ts'
 import { formatDuration, plural } from '../../../shared/report/units.ts'
 import { html } from '../../../shared/html.ts'
 import type { Html, HtmlValue } from '../../../shared/html.ts'
@@ -5,11 +6,11 @@ import type { Overview, ServiceView } from '../source.ts'
 import { jobTable } from './job-table.ts'
 import type { Page } from './layout.ts'
 import { ago, badge, dataTable, notice } from './parts.ts'
-import { pipelineDrawing } from './pipeline-drawing.ts'
+import { defaultTargetMs, pipelineDrawing } from './pipeline-drawing.ts'
+import { troubleNotices } from './queue-page.ts'
 
 export function overviewPage(overview: Overview): Page {
-  const { at, queues, attention, services, listeners } = overview
-  const seen = queues.kind === 'seen' ? queues.value : []
+  const { at, queues, attention, services } = overview
   const main = html`<div class="headline"><h1>${headline(overview)}</h1><p class="quiet-text">${overview.hostname} · configuration ${overview.revision}</p></div>
 ${queues.kind === 'away' && notice('bad', 'Redis is away.', `${queues.reason}. Mail is still accepted and waits in the spool; its jobs are added when Redis is back.`)}
 ${configurationFaults(services).map((fault) =>
@@ -28,7 +29,10 @@ ${services
       `for ${formatDuration(at - service.beatAt)} (process ${service.pid} on ${service.host}). Other processes take over its work when there are any.`,
     ),
   )}
-<section aria-labelledby="pipeline"><h2 id="pipeline">Pipeline</h2>${pipelineDrawing(listeners, seen)}</section>
+${services.filter(isInTrouble).map((service) => notice('bad', `Service ${service.name} reports trouble.`, service.troubles.join('; ')))}
+${troubleNotices(overview)}
+${configurationWarnings(services)}
+<section aria-labelledby="pipeline"><h2 id="pipeline">Pipeline</h2>${pipelineDrawing(overview)}</section>
 <section aria-labelledby="attention"><h2 id="attention">Needs a look</h2>${attentionList(attention, at)}</section>
 <section aria-labelledby="services"><h2 id="services">Services</h2>${servicesTable(services, at)}</section>`
   return { title: 'Overview', section: '/', at, main }
@@ -39,12 +43,25 @@ export function headline(overview: Overview): string {
   const { queues, services } = overview
   if (queues.kind === 'away') return 'Redis is away'
   if (services.some((service) => service.silent)) return 'A service is silent'
-  if (services.some((service) => service.troubles.length > 0)) return 'A service reports trouble'
+  if (services.some(isInTrouble)) return 'A service reports trouble'
   if (configurationFaults(services).length > 0) return 'The configuration on disk is not in force'
   const held = queues.value.reduce((sum, queue) => sum + queue.held, 0)
   if (held > 0) return `${plural(held, 'message')} held for you`
+  const late = queues.value.filter((queue) => isBehind(queue, overview.targetsMs.get(queue.name) ?? defaultTargetMs))
+  if (late.length > 0) return `${plural(late.length, 'queue is', 'queues are')} behind`
   const inside = queues.value.reduce((sum, queue) => sum + queue.waiting + queue.active + queue.delayed, 0)
   return inside === 0 ? 'All mail is out' : `${plural(inside, 'message')} on the way`
+}
+
+function isInTrouble({ silent, troubles }: ServiceView): boolean {
+  return !silent && troubles.length > 0
+}
+
+/** What the last reload found odd, each once: to be read, not to be alarmed by. */
+function configurationWarnings(services: readonly ServiceView[]): HtmlValue {
+  const warnings = [...new Set(services.flatMap(({ configuration }) => configuration?.warnings ?? []))]
+  if (warnings.length === 0) return undefined
+  return html`<details class="notice" data-tone="waiting"><summary>The configuration has ${plural(warnings.length, 'warning')}.</summary>${warnings.map((text) => html`<span class="as-written">${text}</span>`)}</details>`
 }
 
 /** Each once, of processes that live. */

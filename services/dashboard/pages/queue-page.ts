@@ -1,14 +1,17 @@
-import { formatDuration } from '../../../shared/report/units.ts'
+import type { QueueFlow } from '../../../shared/report/flow.ts'
+import { isBehind, troubleOf } from '../../../shared/report/queue-health.ts'
+import type { QueueShares, TagShare } from '../../../shared/report/queue-shares.ts'
+import { formatDuration, formatRate } from '../../../shared/report/units.ts'
 import type { JobState, QueueView, Seen } from '../../../shared/report/views.ts'
 import { html } from '../../../shared/html.ts'
 import type { Html, HtmlValue } from '../../../shared/html.ts'
-import type { JobQuestion, QueueDetail } from '../source.ts'
+import type { JobQuestion, Overview, QueueDetail } from '../source.ts'
 import type { Visitor } from '../visitor.ts'
-import { doneNotice, queueActionBar } from './action-bar.ts'
+import { doneNotice, pauseButton, queueActionBar } from './action-bar.ts'
 import { jobTable } from './job-table.ts'
 import type { Page } from './layout.ts'
 import { badge, dataTable, notice } from './parts.ts'
-import { toneOf } from './pipeline-drawing.ts'
+import { defaultTargetMs, toneOf } from './pipeline-drawing.ts'
 
 export const jobStates: readonly JobState[] = ['waiting', 'active', 'delayed', 'held']
 
@@ -32,36 +35,121 @@ ${jobsOf(name, jobs, question, at)}`
   return { title: `Queue ${name}`, section: '/queues', at, main }
 }
 
-/** All queues in one table. */
-export function queuesPage(queues: Seen<readonly QueueView[]>, at: number): Page {
-  const main = html`<div class="headline"><h1>Queues</h1></div>${queues.kind === 'away' ? notice('bad', 'Redis is away.', queues.reason) : queuesTable(queues.value)}`
+export interface QueuesLook {
+  readonly shares: Seen<QueueShares>
+  readonly visitor: Visitor
+}
+
+/** All queues in one table, and whose messages wait in them. */
+export function queuesPage(overview: Overview, { shares, visitor }: QueuesLook): Page {
+  const { queues, at } = overview
+  const main = html`<div class="headline"><h1>Queues</h1></div>
+${
+  queues.kind === 'away'
+    ? notice('bad', 'Redis is away.', queues.reason)
+    : html`${troubleNotices(overview)}
+<section aria-label="Queues">${queuesTable(queues.value, overview, { shares, visitor })}</section>
+<section aria-labelledby="tags"><h2 id="tags">By tag</h2>${tagsTable(shares)}</section>`
+}`
   return { title: 'Queues', section: '/queues', at, main }
 }
 
-function queuesTable(queues: readonly QueueView[]): Html {
-  return dataTable(
+/** What is behind, why, and what to type. */
+export function troubleNotices({ queues, flows, targetsMs }: Overview): HtmlValue {
+  if (queues.kind === 'away') return undefined
+  return queues.value.flatMap((queue) => {
+    const trouble = troubleOf(queue, flows.get(queue.name), targetsMs.get(queue.name) ?? defaultTargetMs)
+    if (trouble === undefined) return []
+    const { title, text, commands } = trouble
+    return notice('bad', title, html`${text}${commands.map((one) => html`<code class="as-written">${one}</code>`)}`)
+  })
+}
+
+function queuesTable(
+  queues: readonly QueueView[],
+  { flows, targetsMs }: Overview,
+  { shares, visitor }: QueuesLook,
+): Html {
+  const parked = shares.kind === 'seen' ? shares.value.parked : undefined
+  const flowOf = (queue: QueueView): QueueFlow | undefined => flows.get(queue.name)
+  const targetOf = ({ name }: QueueView): number => targetsMs.get(name) ?? defaultTargetMs
+  return dataTable<QueueView>(
     'Queues',
     [
       { title: 'Queue', cell: (queue) => html`<a href="/queues/${queue.name}"><strong>${queue.name}</strong></a>` },
-      { title: 'State', cell: stateOf },
+      { title: 'State', cell: (queue) => stateOf(queue, targetOf(queue)) },
+      { title: 'In', numeric: true, cell: (queue) => rate(flowOf(queue)?.inPerSecond) },
+      { title: 'Out', numeric: true, cell: (queue) => rate(flowOf(queue)?.outPerSecond) },
       { title: 'Waiting', numeric: true, cell: (queue) => queue.waiting },
       { title: 'Active', numeric: true, cell: (queue) => queue.active },
       { title: 'Delayed', numeric: true, cell: (queue) => queue.delayed },
-      { title: 'Held', numeric: true, cell: (queue) => queue.held },
+      {
+        title: 'Parked',
+        numeric: true,
+        cell: (queue) => (parked === undefined ? '–' : Math.min(parked.get(queue.name) ?? 0, queue.delayed)),
+      },
+      { title: 'Held', numeric: true, cell: (queue) => html`${queue.held}${queue.heldAtLeast === true && '+'}` },
       {
         title: 'Oldest',
         numeric: true,
         cell: (queue) => (queue.oldestAgeMs === undefined ? '–' : formatDuration(queue.oldestAgeMs)),
       },
+      {
+        title: '95 % within',
+        numeric: true,
+        cell: (queue) => {
+          const p95Ms = flowOf(queue)?.p95Ms
+          return p95Ms === undefined ? '–' : formatDuration(p95Ms)
+        },
+      },
+      {
+        title: 'Workers',
+        numeric: true,
+        cell: (queue) => {
+          const flow = flowOf(queue)
+          return flow === undefined ? '–' : `${flow.busy} of ${flow.handlers}`
+        },
+      },
+      ...(visitor.acts ? [{ title: 'Action', cell: (queue: QueueView) => pauseButton(queue, visitor) }] : []),
     ],
     queues,
   )
 }
 
-function stateOf(queue: QueueView): Html {
+function rate(perSecond: number | undefined): string {
+  return perSecond === undefined ? '–' : formatRate(perSecond)
+}
+
+function tagsTable(shares: Seen<QueueShares>): HtmlValue {
+  if (shares.kind === 'away') return html`<p class="empty">Unknown while Redis is away.</p>`
+  const { tags, cut } = shares.value
+  if (tags.length === 0) return html`<p class="empty">Nothing waits.</p>`
+  const table = dataTable<TagShare>(
+    'Messages in all queues by their tags',
+    [
+      {
+        title: 'Tag',
+        cell: ({ tag }) =>
+          tag === undefined
+            ? html`<span class="quiet-text">none yet</span>`
+            : html`<a href="/tags/${encodeURIComponent(tag)}">${tag}</a>`,
+      },
+      ...jobStates.map((state) => ({
+        title: `${state.slice(0, 1).toUpperCase()}${state.slice(1)}`,
+        numeric: true,
+        cell: (share: TagShare) => share[state],
+      })),
+    ],
+    tags,
+  )
+  return html`${table}${cut && html`<p class="quiet-text">There is more mail than was looked at: the numbers are of the first messages of each state.</p>`}`
+}
+
+function stateOf(queue: QueueView, targetMs: number): Html {
   if (queue.paused) return badge('waiting', 'paused')
+  if (isBehind(queue, targetMs)) return badge('bad', 'late')
   const words = { good: 'working', waiting: 'delayed', bad: 'held mail', plain: 'idle' } as const
-  const tone = toneOf(queue)
+  const tone = toneOf(queue, targetMs)
   return badge(tone, words[tone])
 }
 

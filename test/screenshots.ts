@@ -1,0 +1,45 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { startChromium } from './support/chromium.ts'
+import { dashboardPages, looks, sendSampleTraffic, signIn, startDashboardWorld } from './support/dashboard-world.ts'
+import { root } from './support/fixtures.ts'
+
+/**
+ * Takes a picture of each page of the dashboard, light and dark, wide and narrow, of a system that has some mail:
+ * `npm run screenshots [-- FOLDER]`. Without a folder the ones that stand in docs/screenshots are made anew.
+ */
+await takeAll(process.argv[2])
+
+/** Those that are kept with the documentation; the folder stays small. */
+const kept = /^(?:overview|queues|message-held|live|destinations|held)-(?:wide-light|wide-dark|phone-light)$/
+
+async function takeAll(folder = join(root, 'docs/screenshots')): Promise<void> {
+  const ends: (() => unknown)[] = []
+  const all = process.argv[2] !== undefined
+  await mkdir(folder, { recursive: true })
+  try {
+    const world = await startDashboardWorld((end) => void ends.push(end))
+    const pages = dashboardPages(await sendSampleTraffic(world))
+    const browser = await startChromium()
+    ends.push(() => browser.close())
+    for (const [look, options] of looks) {
+      const { page: open, close } = await browser.open(world.base, options)
+      const page = await open()
+      await page.goto('/')
+      if (all) await page.screenshot({ path: join(folder, `sign-in-${look}.png`), fullPage: true })
+      await signIn(page)
+      for (const [name, path] of pages) {
+        if (!all && !kept.test(`${name}-${look}`)) continue
+        await page.goto(path)
+        await writeFile(
+          join(folder, `${name}-${look}.png`),
+          await page.screenshot({ fullPage: true, animations: 'disabled' }),
+        )
+      }
+      await close()
+    }
+  } finally {
+    for (const end of ends.toReversed()) await end()
+  }
+}

@@ -1,0 +1,150 @@
+import type { BrowserContextOptions, Page } from 'playwright-core'
+
+import { passwords, remoteWorld, standardConf, standardPipeline } from './configurations.ts'
+import { startDns } from './dns.ts'
+import { startMailSink } from './mail-sink.ts'
+import type { SinkEvent } from './mail-sink.ts'
+import { MailSystem } from './mail-system.ts'
+import { idOf, testMessage } from './messages.ts'
+import type { TestMessage } from './messages.ts'
+import { operatorPassword, operatorsFile } from './operators.ts'
+import { SmtpClient } from './smtp-client.ts'
+
+/** What the filter keeps back. */
+export const gtube = 'XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X'
+
+export interface DashboardWorld {
+  readonly system: MailSystem
+  readonly base: string
+  /** Mail of a stranger; the id it got. */
+  receive(message: Partial<TestMessage> & { readonly id: string; readonly to: string }): Promise<string>
+  /** Mail of jane to the world; the id it got. */
+  submit(message: Partial<TestMessage> & { readonly id: string; readonly to: string }): Promise<string>
+}
+
+type Ends = (clean: () => unknown) => void
+
+/** How the world answers jane's mail, by its domain. */
+function answer({ stage, argument }: SinkEvent): string | undefined {
+  if (stage !== 'rcpt') return undefined
+  if (argument.endsWith('slow.test')) return '451 4.7.1 Greylisted, please come back in five minutes'
+  if (argument.endsWith('gone.test')) return '550 5.1.1 There is nobody of that name here'
+  return undefined
+}
+
+/** A system with operators, a quarantine, and a world it relays to: `fast.test` takes mail, `slow.test` later, `gone.test` never. */
+export async function startDashboardWorld(atEnd: Ends, pipeline = ''): Promise<DashboardWorld> {
+  const sink = await startMailSink({ respond: answer })
+  atEnd(() => sink.stop())
+  const domains = ['fast.test', 'slow.test', 'gone.test']
+  const dns = await startDns(
+    Object.fromEntries([
+      ...domains.map((name) => [name, { MX: [[10, `mx.${name}`]] }] as const),
+      ...domains.map((name) => [`mx.${name}`, { A: ['127.0.0.1'] }] as const),
+    ]),
+  )
+  atEnd(() => dns.stop())
+  const system = await MailSystem.start({
+    conf: standardConf({ more: 'table operators file:{{folder}}/operators' }),
+    pipeline: standardPipeline(
+      `spam quarantine 10\ndashboard listen "127.0.0.1:{{http}}" auth <operators>\n${remoteWorld(dns.address, sink.port)}${pipeline}`,
+    ),
+    files: { operators: operatorsFile },
+  })
+  atEnd(() => system.stop())
+  const stranger = await SmtpClient.ready({ port: system.port('smtp') })
+  atEnd(() => stranger.quit())
+  const jane = await SmtpClient.ready({
+    port: system.port('submission'),
+    starttls: true,
+    user: 'jane',
+    password: passwords.jane,
+  })
+  atEnd(() => jane.quit())
+  const send = async (client: SmtpClient, message: TestMessage & { readonly to: string }, from: string) =>
+    idOf(await client.send({ from, to: [message.to], content: testMessage({ from, ...message }) }))
+  return {
+    system,
+    base: `http://127.0.0.1:${system.port('http')}`,
+    receive: (message) => send(stranger, message, message.from ?? 'friend@remote.test'),
+    submit: (message) => send(jane, message, 'jane@sluice.test'),
+  }
+}
+
+/** Messages that came to every end there is, by their end. */
+export interface SampleTraffic {
+  readonly delivered: string
+  readonly held: string
+  readonly relayed: string
+  readonly delayed: string
+  readonly failed: string
+}
+
+/** Resolves when all of it has come to where it stays. */
+export async function sendSampleTraffic({ system, receive, submit }: DashboardWorld): Promise<SampleTraffic> {
+  const [delivered] = [await receive({ id: 'minutes', to: 'jane@sluice.test', subject: 'Minutes of Tuesday' })]
+  const traffic: SampleTraffic = {
+    delivered,
+    held: await receive({
+      id: 'win',
+      to: 'joe@sluice.test',
+      from: 'win@lottery.test',
+      subject: 'You won',
+      body: gtube,
+    }),
+    relayed: await submit({ id: 'order', to: 'sales@fast.test', subject: 'Our order' }),
+    delayed: await submit({ id: 'offer', to: 'someone.with.a.long.name@slow.test', subject: 'An offer' }),
+    failed: await submit({ id: 'typo', to: 'nobdy@gone.test', subject: 'Hello' }),
+  }
+  const client = await SmtpClient.ready({ port: system.port('smtp') })
+  await client.command('MAIL FROM:<friend@remote.test>')
+  await client.command('RCPT TO:<nobody@sluice.test>')
+  await client.command('RCPT TO:<joe@elsewhere.test>')
+  await client.quit()
+  for (const [event, id] of Object.entries(traffic)) await system.waitForEvent(event, String(id))
+  return traffic
+}
+
+/** Each page there is, by a name for its picture. */
+export function dashboardPages({ held, delayed, delivered }: SampleTraffic): readonly (readonly [string, string])[] {
+  return [
+    ['overview', '/'],
+    ['queues', '/queues'],
+    ['queue', '/queues/relay'],
+    ['messages', '/messages'],
+    ['messages-found', '/messages?q=joe%40sluice.test'],
+    ['held', '/held'],
+    ['preview', `/messages/${held}/preview`],
+    ['release', `/messages/${held}/release`],
+    ['remove', `/messages/${held}/remove`],
+    ['message-held', `/messages/${held}`],
+    ['message-delayed', `/messages/${delayed}`],
+    ['message-delivered', `/messages/${delivered}`],
+    ['destinations', '/destinations'],
+    ['destination', '/destinations/slow.test'],
+    ['tag', '/tags/Signed'],
+    ['change', `/messages/${delayed}/change`],
+    ['reports', '/reports'],
+    ['live', '/events'],
+    ['rules', '/rules?rcpt=jane%40sluice.test'],
+    ['system', '/system'],
+    ['not-found', '/messages/unknown'],
+  ]
+}
+
+/** Signs in and waits for the overview. */
+export async function signIn(page: Page, name = 'ada'): Promise<void> {
+  await page.goto('/')
+  await page.getByLabel('Name').fill(name)
+  await page.getByLabel('Password').fill(operatorPassword)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByRole('navigation', { name: 'Pages' }).waitFor()
+}
+
+/** How people look at it: screen and colours. */
+export const looks: readonly (readonly [string, BrowserContextOptions])[] = [
+  ['wide-light', { viewport: { width: 1280, height: 800 }, colorScheme: 'light' }],
+  ['wide-dark', { viewport: { width: 1280, height: 800 }, colorScheme: 'dark' }],
+  ['phone-light', { viewport: { width: 390, height: 844 }, colorScheme: 'light', isMobile: true }],
+  ['phone-dark', { viewport: { width: 390, height: 844 }, colorScheme: 'dark', isMobile: true }],
+]
