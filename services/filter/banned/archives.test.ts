@@ -103,6 +103,7 @@ test('archives in archives are looked into, messages in them too, and names are 
   assert.deepEqual(await banned(attached('o.zip', nested)), ['x.exe in inner.zip in o.zip'])
   assert.deepEqual(await banned(attached('o.tgz', gzipSync(tarOf([{ name: 'i.zip', octets: inner }])))), [
     'x.exe in i.zip in o.tar in o.tgz',
+    'x.exe in o.tar in o.tgz',
   ])
   const mail = zipOf([{ name: 'old.eml', octets: attached('deep.zip', inner) }])
   assert.deepEqual(await banned(attached('mail.zip', mail)), ['x.exe in deep.zip in old.eml in mail.zip'])
@@ -133,7 +134,8 @@ test('nobody hides a file from the headers or from the directory of an archive',
     ]),
   )
   lying.writeUInt32LE(1_000_000, 18)
-  assert.deepEqual(await banned(attached('a.zip', lying)), ['x.exe in a.zip'], 'behind a size that is a lie')
+  const seen = await banned(attached('a.zip', lying))
+  assert.deepEqual(seen, ['x.exe in a.zip', 'x.exe in a.txt in a.zip'], 'behind a size that is a lie')
 })
 
 const disagreeing = 'unreadable files and directory that do not agree in a.zip'
@@ -271,6 +273,76 @@ function oleOf(entry: string): Buffer {
   Buffer.from(`${entry}\0`, 'utf16le').copy(octets, 1_024 + 128)
   return octets
 }
+
+/** Each is something else in front, for programs that go by that. */
+const fronts: readonly (readonly [string, Buffer])[] = [
+  ['gzip', gzipSync(text)],
+  ['RAR', rarOf([{ name: 'a.txt', octets: text }])],
+  ['tar', tarOf([{ name: 'a.txt', octets: text }])],
+  ['OLE', oleOf('WordDocument')],
+  ['a program', program],
+  ['7z', Buffer.from('7z\xbc\xaf\x27\x1cxx', 'latin1')],
+  ['a picture', Buffer.from('GIF89a and more')],
+  ['a document', Buffer.from('%PDF-1.7\n%more\n')],
+]
+
+test('a ZIP archive is looked into whatever stands in front of it, and whatever it is called', async () => {
+  const inner = zipOf([{ name: 'y.exe', octets: text }])
+  const zip = zipOf([
+    { name: 'x.exe', octets: text },
+    { name: 'inner', octets: inner, method: 0 },
+  ])
+  for (const [front, octets] of fronts)
+    for (const name of ['a.zip', 'a.docx', 'a.bin'])
+      for (const pieceBytes of [997, 65_536]) {
+        const seen = await told(attached(name, Buffer.concat([octets, zip])), { pieceBytes })
+        for (const expected of [`name x.exe in ${name}`, `name y.exe in inner in ${name}`])
+          assert.ok(seen.includes(expected), `${front}: ${seen.join()}`)
+      }
+  const packed = gzipSync(Buffer.concat([gzipSync(text), zip]))
+  assert.ok((await banned(attached('a.bin.gz', packed))).includes('x.exe in a.bin in a.bin.gz'), 'in another archive')
+  const signed = Buffer.concat([gzipSync(text), zip, Buffer.from('signed')])
+  assert.ok((await banned(attached('a.jar', signed))).includes('x.exe in a.jar'), 'named so, with something behind it')
+})
+
+test('behind something else, too, a directory that leads elsewhere is told, and a bomb is one', async () => {
+  const named = patched(zipOf(two), listedAt, [46, 0x2e657865])
+  for (const [front, octets] of fronts)
+    for (const name of ['a.zip', 'a.bin']) {
+      const seen = await told(attached(name, Buffer.concat([octets, named])))
+      assert.ok(
+        seen.includes(`unreadable files and directory that do not agree in ${name}`),
+        `${front}: ${seen.join()}`,
+      )
+    }
+  const bomb = Buffer.concat([gzipSync(text), zipOf([{ name: 'zeros', octets: Buffer.alloc(50_000_000) }])])
+  assert.ok((await told(attached('a.bin', bomb))).includes('limit unpacks to more than 250 times its size in a.bin'))
+  const ends = Buffer.concat(Array.from({ length: 5_000 }, () => zipOf([])))
+  assert.ok((await told(attached('a.bin', Buffer.concat([program, ends])))).length > 0)
+})
+
+test('a file that only contains archives is none, and comes no nearer to a limit', async () => {
+  const zip = zipOf([{ name: 'a.txt', octets: Buffer.alloc(10_000, 1) }])
+  const tar = tarOf([
+    { name: 'a.zip', octets: zip },
+    { name: 'readme', octets: text },
+  ])
+  const files: readonly (readonly [string, Buffer, string])[] = [
+    ['a.tar', tar, 'name a.txt in a.zip in a.tar'],
+    ['a.tgz', gzipSync(tar), 'name a.txt in a.zip in a.tar in a.tgz'],
+    ['a.pdf', Buffer.concat([Buffer.from('%PDF'), zip, text]), 'name a.pdf'],
+    ['a.docx', oleOf('EncryptedPackage'), 'encrypted Office document in a.docx'],
+    ...fronts.map(([, octets]) => ['a.bin', octets, 'name a.bin'] as const),
+  ]
+  for (const [name, octets, expected] of files) {
+    const seen = await told(attached(name, octets), { unpackedBytes: 25_000 })
+    assert.ok(seen.includes(expected), seen.join())
+    assert.ok(!seen.some((one) => one.includes('agree') || one.startsWith('limit')), seen.join())
+  }
+  const last = tarOf([{ name: 'a.zip', octets: zip }])
+  const seen = await told(attached('a.tar', last), { unpackedBytes: 12_000 })
+  assert.ok(!seen.some((one) => one.includes('agree') || one.startsWith('limit')), seen.join())
+})
 
 test('macros are told, in documents of the old form and of the new one; passwords, too', async () => {
   const docm = zipOf([

@@ -42,7 +42,12 @@ const magics: readonly Magic[] = [
 export function kindOf(head: Buffer, name: string): FileKind {
   const text = head.toString('latin1', 0, kindBytes)
   const found = magics.find(({ octets, at = 0 }) => text.startsWith(octets, at))
-  if (found?.look === undefined && /\.(?:zip|jar|[dxp][olp][cst][xm])$/i.test(name)) return { ...found, look: 'zip' }
+  if (found?.look === undefined && isNamedAsZip(name)) return { ...found, look: 'zip' }
   if (found === undefined && /\.eml$/i.test(name)) return { look: 'message' }
   return found ?? {}
+}
+
+/** Windows drops blanks and dots at the end. */
+export function isNamedAsZip(name: string): boolean {
+  return /\.(?:zip|jar|[dxp][olp][cst][xm])[. ]*$/i.test(name)
 }

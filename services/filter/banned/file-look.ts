@@ -1,7 +1,7 @@
 import { kindBytes, kindOf } from './file-kind.ts'
 import type { Look, Place, Search } from './search.ts'
 
-/** A file of an archive: tells its type by its first octets, and looks into it where it is an archive itself. */
+/** A file of an archive: tells its type by its first octets, and looks into it: it may be an archive itself. */
 export class FileLook implements Look {
   readonly #search: Search
   readonly #name: string
@@ -34,7 +34,6 @@ export class FileLook implements Look {
     const { type, look, unreadable } = kindOf(head, this.#name)
     if (type !== undefined) this.#search.report({ kind: 'type', text: type }, this.#place)
     if (unreadable) this.#search.report({ kind: 'unreadable', text: this.#name }, this.#place)
-    if (look === undefined) return
     this.#look = this.#search.open(look, this.#name, this.#place)
     await this.#look.write(head)
   }

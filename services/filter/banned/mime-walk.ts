@@ -4,10 +4,10 @@ import { kindBytes, kindOf } from './file-kind.ts'
 import type { LookKind } from './file-kind.ts'
 import type { FoundFile } from './found-file.ts'
 
-/** What a message consists of, in order: of attached files that can be looked into, the octets. */
+/** What a message consists of, in order: of attached files, the octets. */
 export type WalkEvent =
   | FoundFile
-  | { readonly kind: 'open'; readonly look: LookKind; readonly name: string }
+  | { readonly kind: 'open'; readonly look: LookKind | undefined; readonly name: string }
   | { readonly kind: 'octets'; readonly octets: Buffer }
   | { readonly kind: 'close' }
 
@@ -30,13 +30,14 @@ interface Body {
   head: Buffer
   /** First decoded octets were looked at. */
   isKnown: boolean
-  /** Its octets are wanted. */
   look: LookKind | undefined
+  /** Its octets are: nobody opens a text without a name as a file. */
+  isWanted: boolean
 }
 
 /**
  * Goes through a message once, as its octets come along, and tells the names and types of its parts: those the fields state, those
- * the first octets give away, those of uuencoded files; of archives the octets. Never more than a line and a batch in memory.
+ * the first octets give away, those of uuencoded files; of files the octets. Never more than a line and a batch in memory.
  */
 export class MimeWalk {
   readonly #boundaries = new MimeBoundaries()
@@ -138,6 +139,7 @@ export class MimeWalk {
       head: Buffer.alloc(0),
       isKnown: false,
       look: isMessage ? 'message' : undefined,
+      isWanted: isMessage || names.size > 0 || encoding === 'base64',
     }
   }
 
@@ -148,7 +150,7 @@ export class MimeWalk {
       const name = /^begin [0-7]{3,4} (.{1,255})$/.exec(line)?.[1]
       if (name !== undefined) this.#found.push({ kind: 'name', text: name })
     }
-    if (body.isKnown && body.look === undefined) return
+    if (body.isKnown && !body.isWanted) return
     body.pending += body.encoding === 'base64' ? line : `${line}\r\n`
     if (body.pending.length >= (body.isKnown ? batchBytes : firstBytes)) this.#decode(body, false)
   }
@@ -167,7 +169,7 @@ export class MimeWalk {
       if (octets.length < kindBytes && !isLast) return
       this.#know(body)
     }
-    if (body.look === undefined) return
+    if (!body.isWanted) return
     if (octets.length > 0) this.#found.push({ kind: 'octets', octets })
     if (isLast) this.#found.push({ kind: 'close' })
   }
@@ -177,9 +179,10 @@ export class MimeWalk {
     body.isKnown = true
     body.head = Buffer.alloc(0)
     body.look ??= look
+    body.isWanted ||= look !== undefined
     if (type !== undefined) this.#found.push({ kind: 'type', text: type })
     if (unreadable) this.#found.push({ kind: 'unreadable', text: body.name })
-    if (body.look !== undefined) this.#found.push({ kind: 'open', look: body.look, name: body.name })
+    if (body.isWanted) this.#found.push({ kind: 'open', look: body.look, name: body.name })
   }
 }
 

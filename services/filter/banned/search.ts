@@ -22,8 +22,8 @@ export interface SearchLimits {
   readonly unpackedBytes: number
 }
 
-/** @param name of the file that lies at `place` @throws LimitReached */
-export type OpenLook = (search: Search, kind: LookKind, name: string, place: Place) => Look
+/** @param kind undefined: nothing that is known @param name of the file that lies at `place` @throws LimitReached */
+export type OpenLook = (search: Search, kind: LookKind | undefined, name: string, place: Place) => Look
 
 export interface SearchParts {
   readonly limits: SearchLimits
@@ -42,6 +42,15 @@ const freeBytes = 33_554_432
 /** Deflate packs up to 1 : 1032; what people write to each other comes nowhere near. */
 const mostRatio = 250
 
+interface SearchCount {
+  files: number
+  unpackedBytes: number
+}
+
+function nothing(): SearchCount {
+  return { files: 0, unpackedBytes: 0 }
+}
+
 /** What lies in the archives of one message: tells what is found, and keeps count. */
 export class Search {
   /** A limit was reached: archives are not looked into any more. */
@@ -49,25 +58,46 @@ export class Search {
   readonly #parts: SearchParts
   /** Those at work. */
   readonly unpackers = new Set<Unpacker>()
-  #files = 0
-  #unpackedBytes = 0
+  readonly #asides = new Set<Search>()
+  readonly #count: SearchCount
+  readonly #countAside: SearchCount
 
-  constructor(parts: SearchParts) {
+  constructor(parts: SearchParts, count = nothing(), countAside = nothing()) {
     this.#parts = parts
+    this.#count = count
+    this.#countAside = countAside
   }
 
   close(): void {
     for (const unpacker of this.unpackers) unpacker.close()
+    for (const aside of this.#asides) aside.close()
+  }
+
+  /** For another way to read the same octets, with the same limits: all such of a message are counted together, apart from it. */
+  aside(tell: SearchParts['tell']): Search {
+    const aside = new Search({ ...this.#parts, tell }, this.#countAside, this.#countAside)
+    this.#asides.add(aside)
+    return aside
+  }
+
+  closeAside(aside: Search): void {
+    this.#asides.delete(aside)
+    aside.close()
+  }
+
+  /** What an aside has found. */
+  tell(found: FoundFile): void {
+    this.#parts.tell(found)
   }
 
   report(found: FoundFile, { inside }: Place): void {
-    this.#parts.tell(inside === undefined ? found : { ...found, inside })
+    this.tell(inside === undefined ? found : { ...found, inside })
   }
 
   /** A file of an archive is told by its name. @throws LimitReached */
   countFile(name: string, place: Place): void {
-    this.#files += 1
-    this.limitFiles(this.#files)
+    this.#count.files += 1
+    this.limitFiles(this.#count.files)
     this.report({ kind: 'name', text: name }, place)
   }
 
@@ -78,7 +108,7 @@ export class Search {
   }
 
   /** What looks into a file of this kind. @throws LimitReached */
-  open(kind: LookKind, name: string, place: Place): Look {
+  open(kind: LookKind | undefined, name: string, place: Place): Look {
     return this.#parts.openLook(this, kind, name, place)
   }
 
@@ -92,9 +122,10 @@ export class Search {
   /** @param file how much of it is unpacked, and from how much @throws LimitReached, the reason of the signal */
   countUnpacked(bytes: number, file: { readonly unpacked: number; readonly packed: number }): void {
     this.#parts.signal.throwIfAborted()
-    this.#unpackedBytes += bytes
+    this.#count.unpackedBytes += bytes
     const { unpackedBytes } = this.#parts.limits
-    if (this.#unpackedBytes > unpackedBytes) throw new LimitReached(`unpacks to more than ${unpackedBytes} octets`)
+    if (this.#count.unpackedBytes > unpackedBytes)
+      throw new LimitReached(`unpacks to more than ${unpackedBytes} octets`)
     if (file.unpacked > freeBytes && file.unpacked > file.packed * mostRatio)
       throw new LimitReached(`unpacks to more than ${mostRatio} times its size`)
   }

@@ -1,4 +1,5 @@
 const endSignature = Buffer.from('PK\x05\x06', 'latin1')
+const entrySignature = Buffer.from('PK\x01\x02', 'latin1')
 const endBytes = 22
 const locatorSignature = 0x07064b50
 const locatorBytes = 20
@@ -34,11 +35,29 @@ export class ArchiveTail {
     }
   }
 
+  /** Whether a program may take the file for an archive: an end of a directory stands there, and a directory where it says. */
+  leadsToDirectory(where: 'at the end' | 'near the end'): boolean {
+    const tail = Buffer.concat(this.#pieces)
+    const end = contentEnd(tail)
+    for (let at = tail.indexOf(endSignature); at >= 0; at = tail.indexOf(endSignature, at + 1)) {
+      if (at + endBytes > tail.length) return false
+      if (where === 'at the end' && !closes(tail, at, end)) continue
+      const { start, base } = placeOf(tail, at, this.#passed) ?? { start: NaN, base: NaN }
+      // Programs go by the size of the directory, or by where it says that it begins.
+      if ([start, start - base].some((from) => this.#mayBegin(tail, from))) return true
+    }
+    return false
+  }
+
+  #mayBegin(tail: Buffer, from: number): boolean {
+    const at = from - this.#passed
+    return from >= 0 && (at < 0 || tail.subarray(at, at + entrySignature.length).equals(entrySignature))
+  }
+
   /** Undefined: there is none that every reader finds at the same place. */
   directory(): DirectoryPlace | undefined {
     const tail = Buffer.concat(this.#pieces)
-    let end = tail.length
-    while (tail[end - 1] === 0) end -= 1
+    const end = contentEnd(tail)
     const at = tail.lastIndexOf(endSignature)
     if (at < 0 || !closes(tail, at, end)) return undefined
     for (let other = tail.indexOf(endSignature); other < at; other = tail.indexOf(endSignature, other + 1))
@@ -46,6 +65,13 @@ export class ArchiveTail {
     const place = placeOf(tail, at, this.#passed)
     return place !== undefined && place.base >= 0 ? place : undefined
   }
+}
+
+/** Zeros behind it fill a block. */
+function contentEnd(tail: Buffer): number {
+  let end = tail.length
+  while (tail[end - 1] === 0) end -= 1
+  return end
 }
 
 /**
