@@ -12,7 +12,7 @@ const groups = {
   unit: { folders: ['shared', 'services'], concurrency: 2, timeoutMs: 180_000 },
   scenarios: {
     folders: ['test/support', 'test/bench', 'test/dialogs', 'test/scenarios'],
-    concurrency: 1,
+    concurrency: 2,
     timeoutMs: 600_000,
   },
 } as const
