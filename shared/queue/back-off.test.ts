@@ -57,6 +57,60 @@ async function probe(backOff: BackOff, destination: string, holder: string): Pro
   }
 }
 
+/** A Redis that knows of nobody, and whether it takes what is said; the scripts that were called. */
+function forgetful(): { readonly producer: Producer; readonly called: string[]; isAway: boolean } {
+  const called: string[] = []
+  const answer = (name: string, words: unknown) => async (): Promise<unknown> => {
+    called.push(name)
+    if (state.isAway && name !== 'sluiceNames') throw new Error('away')
+    return words
+  }
+  const scripts = {
+    sluiceNames: answer('sluiceNames', ['mark', []]),
+    sluiceEnter: answer('sluiceEnter', ['open']),
+    sluiceComplained: answer('sluiceComplained', 7),
+    sluiceClosed: answer('sluiceClosed', [7, 0]),
+  }
+  const redis = { ...scripts, defineCommand: () => {} }
+  const state = { producer: { redis, ready: async () => redis } as unknown as Producer, called, isAway: false }
+  return state
+}
+
+test('a complaint that Redis did not take, or has forgotten, costs no question for each message', async () => {
+  const said: readonly ((backOff: BackOff) => Promise<unknown>)[] = [
+    (backOff) => backOff.complained('far.test', long, 0),
+    (backOff) => backOff.closed('far.test', 60_000),
+  ]
+  for (const say of said) {
+    const redis = forgetful()
+    const backOff = openBackOff(redis.producer, 'sluice', 60_000)
+    assert.deepEqual(await backOff.enter('far.test', 'a', 60_000), { kind: 'open' })
+    redis.isAway = true
+    await assert.rejects(say(backOff))
+    redis.isAway = false
+    redis.called.length = 0
+    await backOff.enter('far.test', 'a', 60_000)
+    assert.deepEqual(redis.called, [], 'it was never taken')
+    await say(backOff)
+    redis.called.length = 0
+    for (let count = 0; count < 3; count += 1) await backOff.enter('far.test', 'a', 60_000)
+    assert.deepEqual(redis.called, ['sluiceEnter'], 'the answer is that nobody complains')
+  }
+})
+
+test('a destination that is known to be left alone stays so when another complaint is not taken', async () => {
+  const redis = forgetful()
+  const backOff = openBackOff(redis.producer, 'sluice', 60_000)
+  await backOff.enter('far.test', 'a', 60_000)
+  await backOff.complained('far.test', long, 0)
+  redis.isAway = true
+  await assert.rejects(backOff.complained('far.test', long, 0))
+  redis.isAway = false
+  redis.called.length = 0
+  await backOff.enter('far.test', 'a', 60_000)
+  assert.deepEqual(redis.called, ['sluiceEnter'])
+})
+
 test(
   'a destination that asked for less is left alone by all processes, the others are not touched',
   { skip },

@@ -164,15 +164,17 @@ export function openBackOff(producer: Producer, prefix: string, readAgainMs = 1_
       if (!(await known.has(destination))) return { kind: 'open' }
       const keys = [leases(destination), state(destination), parked(destination), index]
       const answer = (await call('sluiceEnter', ...keys, holder, ttlMs, destination)) as EnterAnswer
+      // No reading tells of a name that was gone already.
+      if (answer[0] === 'open') known.remove(destination)
       if (answer.length === 1) return { kind: answer[0] }
       const [kind, leftMs, window, parkedJobs] = answer
       const suspended = kind === 'suspended'
       return waiting(destination, suspended, suspended ? leftMs : inLineMs, parkedJobs, window)
     },
     async closed(destination, forMs) {
-      known.add(destination)
       const keys = [state(destination), index, parked(destination)]
-      const [leftMs, parkedJobs] = (await call('sluiceClosed', ...keys, destination, forMs)) as [number, number]
+      const answer = await known.add(destination, () => call('sluiceClosed', ...keys, destination, forMs))
+      const [leftMs, parkedJobs] = answer as [number, number]
       return waiting(destination, true, leftMs, parkedJobs, 0)
     },
     async leave(destination, holder, worked) {
@@ -189,10 +191,9 @@ export function openBackOff(producer: Producer, prefix: string, readAgainMs = 1_
       )
     },
     async complained(destination, { firstMs, longestMs }, elapsedMs) {
-      known.add(destination)
       const jitter = 0.9 + 0.2 * Math.random()
-      const words = [elapsedMs, firstMs, longestMs, jitter, destination]
-      return Number(await call('sluiceComplained', state(destination), index, ...words))
+      const words = [state(destination), index, elapsedMs, firstMs, longestMs, jitter, destination]
+      return Number(await known.add(destination, () => call('sluiceComplained', ...words)))
     },
   }
 }

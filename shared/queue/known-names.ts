@@ -61,9 +61,19 @@ export class KnownNames {
     return this.#names.has(name)
   }
 
-  /** Known here before the next reading. */
-  add(name: string): void {
+  /** Known here from now on, before the next reading; a name that was not known is so again when the call that adds it fails. */
+  async add<Answer>(name: string, call: () => Promise<Answer>): Promise<Answer> {
+    const isNew = !this.#names.has(name)
     this.#names.add(name)
+    try {
+      const answer = await call()
+      // A reading that began before the call has not seen it.
+      this.#names.add(name)
+      return answer
+    } catch (error) {
+      if (isNew) this.#names.delete(name)
+      throw error
+    }
   }
 
   remove(name: string): void {

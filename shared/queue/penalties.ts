@@ -84,8 +84,7 @@ export function openPenalties(
       return (await known.has(host)) ? Number(await call('sluiceMayTry', state(host), probeMs)) : 0
     },
     async failed(host, elapsedMs) {
-      known.add(host)
-      await call('sluiceFailed', state(host), index, host, elapsedMs, baseMs, longestMs)
+      await known.add(host, () => call('sluiceFailed', state(host), index, host, elapsedMs, baseMs, longestMs))
     },
     async worked(host) {
       if (known.had(host) && (await call('sluiceWorked', state(host), index, host)) === 0) known.remove(host)
