@@ -290,6 +290,23 @@ export interface Events {
   }): void
   /** The files are not what they should be: `revision` stays in force. */
   reloadRefused(fields: { readonly revision: string; readonly fault: string }): void
+  /** The journal lacked it, and the spool has it: that it was accepted (`to`), or what became of copies (`outcome`). */
+  recovered(fields: {
+    readonly id: MessageId
+    readonly from?: ReversePath | undefined
+    readonly to?: readonly Mailbox[]
+    readonly sizeBytes?: number
+    readonly listener?: string | undefined
+    readonly address?: string | undefined
+    readonly user?: string | undefined
+    readonly made?: true | undefined
+    readonly rcpt?: readonly number[]
+    readonly outcome?: string
+    readonly stage?: string
+    readonly reason?: string | undefined
+  }): void
+  /** Accepted, without outcome, and not in the spool: it must never be. */
+  missing(fields: CopiesFields): void
   /** Jobs made anew from the spool. */
   requeued(fields: { readonly id: MessageId; readonly reason: string }): void
 }
@@ -367,6 +384,8 @@ export function createEvents(parts: {
     readdressed: (fields) => emit('readdressed', 'info', fields),
     reloaded: (fields) => emit('reloaded', 'info', fields),
     reloadRefused: (fields) => emit('reload refused', 'error', fields),
+    recovered: (fields) => emit('recovered', 'warn', fields),
+    missing: (fields) => emit('missing', 'error', fields),
     requeued: (fields) => emit('requeued', 'info', fields),
   }
 }

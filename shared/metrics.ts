@@ -12,6 +12,8 @@ export interface Metrics {
   readonly acceptSeconds: Histogram
   readonly beforeAcceptSeconds: Histogram<'decision'>
   readonly waitingForQueue: Gauge
+  /** Accepted messages that have no outcome and are not in the spool. */
+  readonly missingMessages: Gauge
   close(): void
 }
 
@@ -64,6 +66,11 @@ export function createMetrics(): Metrics {
     waitingForQueue: new Gauge({
       name: 'sluice_accepted_without_job',
       help: 'Messages on disk whose jobs wait for Redis',
+      registers,
+    }),
+    missingMessages: new Gauge({
+      name: 'sluice_missing_messages',
+      help: 'Accepted messages that have no outcome and are not in the spool: always 0',
       registers,
     }),
     close: () => registry.clear(),

@@ -1,3 +1,4 @@
+import { audit, writeOff } from './audit.ts'
 import { banAdd, banList, banRemove } from './ban.ts'
 import { blockAdd, blockList, blockRemove } from './block.ts'
 import { expire, hold, pause, release, remove, resume, schedule } from './change-queue.ts'
@@ -42,6 +43,8 @@ export const commands: readonly Command[] = [
   showReports,
   find,
   trace,
+  audit,
+  writeOff,
   schedule,
   hold,
   release,

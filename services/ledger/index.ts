@@ -5,12 +5,13 @@ import { createReportDuty } from '../../shared/aggregate-reports/report-duty.ts'
 import { trimJournal } from '../../shared/journal.ts'
 import { sendNoticeSummaries } from '../../shared/notices/admin-notices.ts'
 import { expireReports, receivedReportsFolder } from '../../shared/received-reports/store.ts'
+import type { MessageId } from '../../shared/mail/message-id.ts'
+import { createAuditor } from '../../shared/pipeline/audit.ts'
 import { expireQuarantine } from '../../shared/pipeline/expire-quarantine.ts'
 import { sweep } from '../../shared/pipeline/sweep.ts'
 import type { SweepParts } from '../../shared/pipeline/sweep.ts'
 import { takeUpDecisions } from '../../shared/pipeline/take-up.ts'
 import { sendDigests } from '../../shared/quarantine/send-digests.ts'
-import type { MessageId } from '../../shared/mail/message-id.ts'
 import type { RunningService, Service, ServiceContext } from '../../shared/service.ts'
 import { collectGarbage } from '../../shared/spool/garbage.ts'
 import { openEventStore } from '../../shared/store/event-store.ts'
@@ -23,6 +24,10 @@ const decisionMs = 10_000
 /** An operator's command of this age is not at work any more. */
 const decisionAgeMs = 5_000
 const quarantineMs = 10_000
+const auditMs = 30_000
+/** The audit waits while the store knows so much less than the journal. */
+const behindLimitBytes = 8 * 1024 * 1024
+const auditPatienceMs = 600_000
 const digestMs = 10_000
 const noticeMs = 30_000
 const reportMs = 60_000
@@ -46,7 +51,8 @@ const ledger: Service = { name: 'ledger', start: startLedger }
 export default ledger
 
 async function startLedger(context: ServiceContext): Promise<RunningService> {
-  const { queues, spool, pipeline, events, clock, log } = context
+  const { queues, spool, pipeline, events, metrics, clock, log } = context
+  const startedAt = clock.now()
   const index = await LiveIndex.open(spool.path, {
     clock,
     onDamage: (damage) => log.error({ damage }, 'spool segment is damaged'),
@@ -121,6 +127,22 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
     if (result.requeued + result.failed > 0) log.warn({ reason, ...result }, 'messages without a job were queued again')
   }
 
+  const audit = createAuditor({ index, spool, store, events, clock })
+  let isAudited = false
+  let missing: readonly MessageId[] = []
+
+  async function auditAll(): Promise<void> {
+    if ((await store.behindBytes()) > behindLimitBytes) return
+    missing = [...(await withIndex(() => index.refresh().then(audit))).keys()]
+    isAudited = true
+    metrics.missingMessages.set(missing.length)
+  }
+
+  /** Outcomes that the journal lacks are read by the first audit: until then they stay, if it can be had. */
+  function mayCollect(): boolean {
+    return isAudited || clock.now() - startedAt > auditPatienceMs
+  }
+
   every('wipe check', wipeCheckMs, 0, requeueAfterWipe)
   every('orphan check', orphanCheckMs, restOfIndexDuties, () => report('no job', minAgeMs))
   every('decisions', decisionMs, restOfIndexDuties, async () => {
@@ -144,7 +166,9 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
     const { keepMs } = context.configuration.pipeline.receivedReports
     await expireReports(receivedReportsFolder(context.dataFolder), clock.now() - keepMs)
   })
+  every('audit', auditMs, restOfIndexDuties, auditAll)
   every('garbage collection', garbageMs, restOfIndexDuties, async () => {
+    if (!mayCollect()) return
     const { troubles: found } = await withIndex(() => collectGarbage(index, { olderThanMs: keepSettledMs, clock }))
     for (const trouble of found) log.warn({ trouble }, 'spool could not be cleaned up here')
     await trimJournal(eventsFolder, clock.now() - journalDays * dayMs)
@@ -153,6 +177,7 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
   return {
     health: async () => [
       ...troubles.values(),
+      ...(missing.length === 0 ? [] : [missingText(missing)]),
       ...(store.trouble === undefined ? [] : [`message store: ${store.trouble}`]),
     ],
     async close() {
@@ -164,3 +189,10 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
     },
   }
 }
+
+function missingText(ids: readonly MessageId[]): string {
+  const more = ids.length > shownIds ? ` and ${ids.length - shownIds} more` : ''
+  return `accepted, without outcome and not in the spool: ${ids.slice(0, shownIds).join(', ')}${more}; see 'sluicectl audit'`
+}
+
+const shownIds = 5

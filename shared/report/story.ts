@@ -38,6 +38,7 @@ const tones = new Map<string, Tone>([
   ['report dropped', 'bad'],
   ['discarded', 'bad'],
   ['removed', 'bad'],
+  ['missing', 'bad'],
 ])
 
 function tell(entry: JournalEntry): string {
@@ -108,6 +109,14 @@ const tellers = new Map<string, Teller>([
   ['rerouted', tellRerouted],
   ['replayed', tellReplayed],
   ['readdressed', (f) => `the copy for ${f.text('recipient')} goes to ${f.text('to')}, by ${f.text('by')}`],
+  [
+    'recovered',
+    (f) =>
+      f.value('outcome') === undefined
+        ? `accepted, says the spool, from ${reversePath(f.value('from'))} for ${f.list('to')}`
+        : `${f.text('outcome')} by ${f.text('stage')}, says the spool${f.quote(': ', 'reason')}`,
+  ],
+  ['missing', () => 'it has no outcome and is not in the spool'],
   ['requeued', (f) => `queued anew from the spool: ${f.text('reason')}`],
   ['rejected', (f) => `rejected at ${f.text('stage')}${f.quote(' with ', 'reply')}${f.quote(', by ', 'restriction')}`],
 ])

@@ -9,7 +9,7 @@ import type { LiveRecord, SpoolCounts } from './message-table.ts'
 import { decodeKeys } from './outcome-record.ts'
 import { scanSegment } from './scan.ts'
 import type { Damage, ScannedFrame } from './scan.ts'
-import { relocatedRecord } from './segment-name.ts'
+import { parseSegmentPath, relocatedRecord, segmentPath } from './segment-name.ts'
 import { SegmentState } from './segment-state.ts'
 import { listSpool, segmentsOf } from './spool-files.ts'
 import type { OutcomeLogFile, SpoolListing } from './spool-files.ts'
@@ -37,6 +37,8 @@ export class LiveIndex {
   readonly #relocated = new Map<string, SegmentState>()
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
+  /** Contents with a file of their own, as their records name them. */
+  #contents: ReadonlySet<string> = new Set()
   #damages = 0
 
   /** Reads the whole spool. Records in the middle are checked when they are read, not here. */
@@ -73,6 +75,16 @@ export class LiveIndex {
 
   get(id: MessageId): LiveMessage | undefined {
     return this.#table.get(id)
+  }
+
+  /** The files of a live message were there at the last look: its record, and its content when that is a file of its own. */
+  isOnDisk(id: MessageId): boolean {
+    const place = this.#table.place(id)
+    if (place === undefined) return false
+    const { segment, offset, largeFile } = place
+    if (segment.isDeleted && !this.isRelocated(segment.path, offset)) return false
+    const writer = parseSegmentPath(segment.path)?.writer ?? ''
+    return largeFile === 0 || this.#contents.has(segmentPath(writer, largeFile, 'big'))
   }
 
   /** For the ledger: everything accepted is pending or has its final outcome. */
@@ -149,6 +161,7 @@ export class LiveIndex {
     await this.#readRelocated(listing)
     for (const log of listing.outcomeLogs) await this.#readOutcomes(log, recordsReadAt)
     this.#forgetDeleted(listing)
+    this.#contents = contentsIn(listing)
     this.#table.forgetBefore(this.#clock.now() - (this.#options.rememberMs ?? 3_600_000))
   }
 
@@ -252,6 +265,14 @@ export class LiveIndex {
     this.#damages += 1
     this.#options.onDamage?.(damage)
   }
+}
+
+function contentsIn({ writers, relocated }: SpoolListing): ReadonlySet<string> {
+  const own = writers.flatMap(({ name, files }) =>
+    files.filter(({ extension }) => extension === 'big').map(({ sequence }) => segmentPath(name, sequence, 'big')),
+  )
+  const moved = relocated.filter(({ origin }) => origin.kind !== 'record').map(({ origin }) => origin.segment)
+  return new Set([...own, ...moved])
 }
 
 /** An outcome log stays for the sake of a message that has a record. */

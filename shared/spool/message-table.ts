@@ -89,6 +89,15 @@ export class MessageTable {
     return slot !== undefined && this.#state[slot] === live ? this.#message(slot) : undefined
   }
 
+  /** Where the record of a live message is, and its content when it has a file of its own. */
+  place(
+    id: MessageId,
+  ): { readonly segment: SegmentState; readonly offset: number; readonly largeFile: number } | undefined {
+    const slot = this.#ids.find(id)
+    if (slot === undefined || this.#state[slot] !== live) return undefined
+    return { segment: this.#segmentOf(slot), offset: this.#offset[slot] ?? 0, largeFile: this.#largeFile[slot] ?? 0 }
+  }
+
   /** Known by a record that is, as far as the last look says, on disk. */
   hasRecord(id: MessageId): boolean {
     const slot = this.#ids.find(id)

@@ -3,7 +3,7 @@ import type { Worker } from 'node:worker_threads'
 import type { Logger } from '../log.ts'
 import type { MessageId } from '../mail/message-id.ts'
 import { startWorker } from '../workers/start-worker.ts'
-import type { OpenPage, OpenQuestion } from './store-writer.ts'
+import type { OpenPage, OpenQuestion } from './open-copies.ts'
 import type { WriterMessage, WriterQuestion, WriterWork } from './writer-thread.ts'
 
 /**
@@ -14,6 +14,8 @@ export interface EventStore {
   /** Those of the messages of whose acceptance the store knows nothing. */
   unaccepted(ids: readonly MessageId[]): Promise<readonly MessageId[]>
   openCopies(question: OpenQuestion): Promise<OpenPage>
+  /** Since when each loss would be seen, epoch ms. */
+  auditedSince(): Promise<number>
   /** Octets of the journal it does not know yet. */
   behindBytes(): Promise<number>
   /** Why it does not do its work now. */
@@ -95,6 +97,7 @@ export function openEventStore(folder: string, log: Logger): EventStore {
   return {
     unaccepted: (ids) => ask('unaccepted', ids),
     openCopies: (question) => ask('openCopies', question),
+    auditedSince: () => ask('auditedSince', undefined),
     behindBytes: () => ask('behindBytes', undefined),
     get trouble() {
       return trouble

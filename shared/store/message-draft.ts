@@ -33,7 +33,7 @@ export interface CopyRow {
 }
 
 /** Refused recipients are numbered from here: they have no place in the envelope. */
-const firstRefused = 1_000_000
+export const firstRefused = 1_000_000
 const mostRefused = 100
 const mostRemote = 500
 
@@ -81,6 +81,8 @@ export class MessageDraft {
         return this.#changed(entry, entry.event)
       case 'expired':
         return this.#changed(entry, 'failed')
+      case 'readdressed':
+        return this.#readdressed(entry)
       case 'released':
         return this.#changed(entry, 'queued')
       default:
@@ -138,6 +140,13 @@ export class MessageDraft {
       assign(copy, { stage: text(entry['queue']) })
     }
     this.#tagged(texts(entry['tags']))
+  }
+
+  #readdressed(entry: JournalEntry): void {
+    for (const [n, copy] of this.#copiesOf(entry)) {
+      assign(copy, { address: text(entry['to']) })
+      this.changedCopies.add(n)
+    }
   }
 
   #tagged(tags: readonly (string | undefined)[]): void {

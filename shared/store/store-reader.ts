@@ -11,6 +11,9 @@ import type { SqlValue, StoreDatabase } from './database.ts'
 import type { FoundCopy, FoundMessage, FoundPage } from './found-message.ts'
 import { JournalTail, lineAt } from './journal-tail.ts'
 import { firstKeyOf, lastKeyOf, timeOf } from './message-key.ts'
+import { auditedSince, openCopies, prepareOpen } from './open-copies.ts'
+import type { OpenPage, OpenQuestion } from './open-copies.ts'
+import { firstRefused } from './message-draft.ts'
 import { unpackPlaces } from './places.ts'
 import type { Query } from './query.ts'
 import { storePath } from './store-writer.ts'
@@ -89,10 +92,45 @@ export class StoreReader {
     return new JournalTail(this.#folder, positions).behindBytes()
   }
 
-  sums(): CopySums {
+  /** Those of the messages that are known to be accepted since then; and those of whom nothing is known. */
+  accepted(
+    ids: readonly MessageId[],
+    since: number,
+  ): { readonly known: ReadonlySet<MessageId>; readonly unknown: ReadonlySet<MessageId> } {
+    const byTime = this.#database
+      .prepare('SELECT message, kind FROM messages WHERE message BETWEEN ? AND ? AND id = ?')
+      .raw()
+    const later = this.#database
+      .prepare(`SELECT message, kind FROM messages WHERE kind = ${kindNumber('made')} AND id = ?`)
+      .raw()
+    const known = new Set<MessageId>()
+    const unknown = new Set<MessageId>()
+    for (const id of ids) {
+      const at = acceptedAtOf(id)
+      const row = (byTime.get(firstKeyOf(at), lastKeyOf(at), id) ?? later.get(id)) as
+        | readonly [number, number]
+        | undefined
+      if (row === undefined || (row[1] !== kindNumber('received') && row[1] !== kindNumber('made'))) unknown.add(id)
+      else if (row[0] >= firstKeyOf(since)) known.add(id)
+    }
+    return { known, unknown }
+  }
+
+  openCopies(question: OpenQuestion): OpenPage {
+    return openCopies(prepareOpen(this.#database), question)
+  }
+
+  /** Since when the ledger would see each loss; absent: it does not look yet. */
+  auditedSince(): number | undefined {
+    return auditedSince(this.#database)
+  }
+
+  /** Of the messages accepted since then. */
+  sums(since = 0): CopySums {
     const rows = this.#rows(
       `SELECT c.state, count(*) FROM copies c CROSS JOIN messages m ON m.message = c.message
-       WHERE m.kind IN (${acceptedKinds}) GROUP BY c.state`,
+       WHERE m.kind IN (${acceptedKinds}) AND c.message >= ? AND c.n < ${firstRefused} GROUP BY c.state`,
+      firstKeyOf(since),
     ) as readonly [number, number][]
     const counts = new Map(rows)
     return Object.fromEntries(copyStates.map((state, number) => [state, counts.get(number) ?? 0])) as CopySums

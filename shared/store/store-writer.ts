@@ -12,6 +12,8 @@ import { kindNumber } from './copy-state.ts'
 import { MessageDraft } from './message-draft.ts'
 import type { CopyRow, MessageRow } from './message-draft.ts'
 import { firstKeyOf, keyBeside, keyOf, lastKeyOf } from './message-key.ts'
+import { auditedSince, openCopies, prepareOpen } from './open-copies.ts'
+import type { OpenPage, OpenQuestion } from './open-copies.ts'
 import { packPlaces } from './places.ts'
 
 export const storeFile = 'events.db'
@@ -93,17 +95,14 @@ export class StoreWriter {
   }
 
   /** Copies of accepted messages that have no final outcome, oldest first, from the one behind `after` on. */
-  openCopies({ after, acceptedBefore }: OpenQuestion): OpenPage {
-    const values = [after?.key ?? 0, after?.copy ?? -1, firstKeyOf(acceptedBefore)] as const
-    const rows = this.#statements.open.all(...values) as readonly OpenValues[]
-    const messages = new Map<MessageId, number[]>()
-    for (const [, id, n] of rows) {
-      const copies = messages.get(id)
-      if (copies === undefined) messages.set(id, [n])
-      else copies.push(n)
-    }
-    const last = rows.length < openRows ? undefined : rows.at(-1)
-    return { messages, ...(last === undefined ? {} : { next: { key: last[0], copy: last[2] } }) }
+  openCopies(question: OpenQuestion): OpenPage {
+    return openCopies(this.#statements.open, question)
+  }
+
+  /** Since when each loss would be seen: the first time it is asked for. */
+  auditedSince(): number {
+    this.#database.prepare("INSERT OR IGNORE INTO facts VALUES ('audited since', ?)").run(this.#options.now())
+    return auditedSince(this.#database) ?? 0
   }
 
   get database(): StoreDatabase {
@@ -246,28 +245,6 @@ export class StoreWriter {
   }
 }
 
-/** Of the messages accepted before then, epoch ms. */
-export interface OpenQuestion {
-  readonly after?: CopyPlace
-  readonly acceptedBefore: number
-}
-
-interface CopyPlace {
-  readonly key: number
-  readonly copy: number
-}
-
-export interface OpenPage {
-  /** Recipients by message. */
-  readonly messages: ReadonlyMap<MessageId, readonly number[]>
-  /** `after` of the next page; absent: there is none. */
-  readonly next?: CopyPlace
-}
-
-type OpenValues = readonly [key: number, id: MessageId, n: number]
-
-const openRows = 5_000
-
 function isAccepted(kind: number): boolean {
   return kind === kindNumber('received') || kind === kindNumber('made')
 }
@@ -313,11 +290,7 @@ function prepare(database: StoreDatabase) {
     byTime: raw(`SELECT ${messageColumns} FROM messages WHERE message BETWEEN ? AND ? AND id = ?`),
     later: raw(`SELECT ${messageColumns} FROM messages WHERE kind = 2 AND id = ?`),
     copies: raw('SELECT n, address, state, stage, rules, class, remote, next_at, at FROM copies WHERE message = ?'),
-    open: raw(
-      `SELECT c.message, m.id, c.n
-       FROM copies c INDEXED BY copies_open CROSS JOIN messages m ON m.message = c.message AND m.kind IN (1, 2)
-       WHERE c.state < 3 AND (c.message, c.n) > (?, ?) AND c.message < ? ORDER BY c.message, c.n LIMIT ${openRows}`,
-    ),
+    open: prepareOpen(database),
     isTaken: raw('SELECT 1 FROM messages WHERE message = ?'),
     saveMessage: database.prepare(
       `INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)

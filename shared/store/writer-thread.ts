@@ -3,12 +3,13 @@ import type { MessagePort } from 'node:worker_threads'
 
 import type { MessageId } from '../mail/message-id.ts'
 import { StoreWriter } from './store-writer.ts'
-import type { OpenPage, OpenQuestion } from './store-writer.ts'
+import type { OpenPage, OpenQuestion } from './open-copies.ts'
 
 /** What the thread of event-store.ts is asked, by kind, and what it answers. */
 export interface WriterWork {
   readonly unaccepted: { readonly ask: readonly MessageId[]; readonly answer: readonly MessageId[] }
   readonly openCopies: { readonly ask: OpenQuestion; readonly answer: OpenPage }
+  readonly auditedSince: { readonly ask: undefined; readonly answer: number }
   readonly behindBytes: { readonly ask: undefined; readonly answer: number }
   readonly close: { readonly ask: undefined; readonly answer: undefined }
 }
@@ -60,6 +61,8 @@ function run(port: MessagePort, folder: string): void {
         return writer.unaccepted(ask as readonly MessageId[])
       case 'openCopies':
         return writer.openCopies(ask as OpenQuestion)
+      case 'auditedSince':
+        return writer.auditedSince()
       case 'behindBytes':
         return writer.behindBytes()
       case 'close':

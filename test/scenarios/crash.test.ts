@@ -40,6 +40,7 @@ test('a filter killed in the middle of messages: the other takes over, one copy 
   // Picked up within 15 s on a machine at rest (decided by the lock, 8 s, and two looks at 2.5 s); a busy one takes longer.
   await system.maildir('jane').waitForMessages(senders.length)
   await system.waitForEmptyQueues()
+  await system.waitForBalance()
   const ids = (await system.maildir('jane').messages()).map((mail) => mail.field('X-Test-Id') ?? '')
   assert.deepEqual(ids.toSorted(), senders)
 })
@@ -57,6 +58,7 @@ test(
     await sink.waitForDistinct(stormSize, 300_000)
     await killing.finished()
     await system.waitForEmptyQueues()
+    await system.waitForBalance()
     assert.equal(sink.copies.size, stormSize)
     assert.deepEqual(repeated(sink), [])
     assert.equal(new Set(sink.messages.map((message) => message.bodySha256)).size, 1, 'all bodies are the same')

@@ -208,6 +208,16 @@ export class MailSystem {
   }
 
   /** Starts a process again that was killed; resolves when it is ready. */
+  /** Until all that was accepted is accounted for, by the ledger's books. */
+  async waitForBalance(): Promise<void> {
+    const endsAt = Date.now() + 120_000
+    for (;;) {
+      const { code, stdout, stderr } = await this.ctl('audit')
+      if (code === 0) return
+      assert.ok(Date.now() < endsAt, `accepted is not what became of it: ${stdout}${stderr}`)
+    }
+  }
+
   async restart(service: ServiceName, index = 0): Promise<void> {
     const instance = this.#instance(service, index)
     if (isRunning(instance)) await instance.process.stop()
