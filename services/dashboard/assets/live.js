@@ -55,7 +55,7 @@ function renew(old, next) {
     return
   }
   // What the reader has opened stays open.
-  for (const { name } of [...old.attributes]) if (!next.hasAttribute(name) && name !== 'open') old.removeAttribute(name)
+  for (const name of old.getAttributeNames()) if (!next.hasAttribute(name) && name !== 'open') old.removeAttribute(name)
   for (const { name, value } of next.attributes) old.setAttribute(name, value)
   renewChildren(old, next)
 }
