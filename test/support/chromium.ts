@@ -65,10 +65,16 @@ async function openWatched(
   context.setDefaultNavigationTimeout(waitMs)
   if (options.javaScriptEnabled !== false) await context.addInitScript(tellViolations)
   const problems: string[] = []
+  const refused = new Set<string>()
   const { origin } = new URL(base)
   context.on('console', (message) => {
     if (['error', 'warning'].includes(message.type()))
       problems.push(`console: ${message.text()} ${message.location().url}`)
+  })
+  context.on('response', (response) => {
+    // A page that says no is a page; the console tells it all the same.
+    if (response.request().isNavigationRequest() && response.status() >= 400)
+      refused.add(`status of ${response.status()} (${response.statusText()}) ${response.url()}`)
   })
   context.on('weberror', (error) => problems.push(`uncaught: ${error.error().message}`))
   context.on('dialog', (dialog) => {
@@ -78,5 +84,12 @@ async function openWatched(
   context.on('request', (request) => {
     if (new URL(request.url()).origin !== origin) problems.push(`request: ${request.url()}`)
   })
-  return { context, problems, page: () => context.newPage(), close: () => context.close() }
+  return {
+    context,
+    get problems() {
+      return problems.filter((problem) => ![...refused].some((one) => problem.endsWith(one)))
+    },
+    page: () => context.newPage(),
+    close: () => context.close(),
+  }
 }

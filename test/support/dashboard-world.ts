@@ -1,25 +1,44 @@
 import type { BrowserContextOptions, Page } from 'playwright-core'
 
 import { passwords, remoteWorld, standardConf, standardPipeline } from './configurations.ts'
+import { dmarcRow, dmarcXml, gzipped, reportMail } from '../../services/reports/testing.ts'
 import { startDns } from './dns.ts'
 import { startMailSink } from './mail-sink.ts'
 import type { SinkEvent } from './mail-sink.ts'
 import { MailSystem } from './mail-system.ts'
 import { idOf, testMessage } from './messages.ts'
-import type { TestMessage } from './messages.ts'
 import { operatorPassword, operatorsFile } from './operators.ts'
 import { SmtpClient } from './smtp-client.ts'
 
 /** What the filter keeps back. */
 export const gtube = 'XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X'
 
+/** Would run, load and break out where text is taken for markup; it stands in a reply of `evil.test`. */
+export const hostileText = `<img src=x onerror="hacked()"><script>hacked()</script>'"></title>`
+
+/** Reports on us that postmaster gets are read. */
+const reportRules = `action "reports" relay host "queue://reports"
+action "keep" maildir "{{data}}/mail/%{user.username}" userbase <people>
+match tag Reports from any for rcpt-to "postmaster@sluice.test" action "keep"
+match tag Filtered from any for rcpt-to "postmaster@sluice.test" action "reports"`
+
+export interface Letter {
+  readonly to: string
+  readonly from?: string
+  /** The whole message; otherwise one is made of what follows. */
+  readonly content?: string | Buffer
+  readonly id?: string
+  readonly subject?: string
+  readonly body?: string
+}
+
 export interface DashboardWorld {
   readonly system: MailSystem
   readonly base: string
   /** Mail of a stranger; the id it got. */
-  receive(message: Partial<TestMessage> & { readonly id: string; readonly to: string }): Promise<string>
+  receive(letter: Letter): Promise<string>
   /** Mail of jane to the world; the id it got. */
-  submit(message: Partial<TestMessage> & { readonly id: string; readonly to: string }): Promise<string>
+  submit(letter: Letter): Promise<string>
 }
 
 type Ends = (clean: () => unknown) => void
@@ -29,14 +48,15 @@ function answer({ stage, argument }: SinkEvent): string | undefined {
   if (stage !== 'rcpt') return undefined
   if (argument.endsWith('slow.test')) return '451 4.7.1 Greylisted, please come back in five minutes'
   if (argument.endsWith('gone.test')) return '550 5.1.1 There is nobody of that name here'
+  if (argument.endsWith('evil.test')) return `451 4.7.1 ${hostileText}`
   return undefined
 }
 
-/** A system with operators, a quarantine, and a world it relays to: `fast.test` takes mail, `slow.test` later, `gone.test` never. */
-export async function startDashboardWorld(atEnd: Ends, pipeline = ''): Promise<DashboardWorld> {
+/** A system with operators, a quarantine, and a world it relays to: `fast.test` takes mail, `slow.test` and `evil.test` later, `gone.test` never. */
+export async function startDashboardWorld(atEnd: Ends): Promise<DashboardWorld> {
   const sink = await startMailSink({ respond: answer })
   atEnd(() => sink.stop())
-  const domains = ['fast.test', 'slow.test', 'gone.test']
+  const domains = ['fast.test', 'slow.test', 'gone.test', 'evil.test']
   const dns = await startDns(
     Object.fromEntries([
       ...domains.map((name) => [name, { MX: [[10, `mx.${name}`]] }] as const),
@@ -45,9 +65,9 @@ export async function startDashboardWorld(atEnd: Ends, pipeline = ''): Promise<D
   )
   atEnd(() => dns.stop())
   const system = await MailSystem.start({
-    conf: standardConf({ more: 'table operators file:{{folder}}/operators' }),
+    conf: standardConf({ more: `table operators file:{{folder}}/operators\n${reportRules}` }),
     pipeline: standardPipeline(
-      `spam quarantine 10\ndashboard listen "127.0.0.1:{{http}}" auth <operators>\n${remoteWorld(dns.address, sink.port)}${pipeline}`,
+      `spam quarantine 10\ndashboard listen "127.0.0.1:{{http}}" auth <operators>\nqueue "reports" tag Reports\n${remoteWorld(dns.address, sink.port)}`,
     ),
     files: { operators: operatorsFile },
   })
@@ -61,13 +81,17 @@ export async function startDashboardWorld(atEnd: Ends, pipeline = ''): Promise<D
     password: passwords.jane,
   })
   atEnd(() => jane.quit())
-  const send = async (client: SmtpClient, message: TestMessage & { readonly to: string }, from: string) =>
-    idOf(await client.send({ from, to: [message.to], content: testMessage({ from, ...message }) }))
+  let count = 0
+  const send = async (client: SmtpClient, letter: Letter, from: string): Promise<string> => {
+    count += 1
+    const { to, content = testMessage({ from, id: `letter${count}`, ...letter }) } = letter
+    return idOf(await client.send({ from, to: [to], content: Buffer.from(content) }))
+  }
   return {
     system,
     base: `http://127.0.0.1:${system.port('http')}`,
-    receive: (message) => send(stranger, message, message.from ?? 'friend@remote.test'),
-    submit: (message) => send(jane, message, 'jane@sluice.test'),
+    receive: (letter) => send(stranger, letter, letter.from ?? 'friend@remote.test'),
+    submit: (letter) => send(jane, letter, 'jane@sluice.test'),
   }
 }
 
@@ -96,13 +120,26 @@ export async function sendSampleTraffic({ system, receive, submit }: DashboardWo
     delayed: await submit({ id: 'offer', to: 'someone.with.a.long.name@slow.test', subject: 'An offer' }),
     failed: await submit({ id: 'typo', to: 'nobdy@gone.test', subject: 'Hello' }),
   }
+  const report = await receive({ to: 'postmaster@sluice.test', content: sampleReport('Receiver Inc.') })
   const client = await SmtpClient.ready({ port: system.port('smtp') })
   await client.command('MAIL FROM:<friend@remote.test>')
   await client.command('RCPT TO:<nobody@sluice.test>')
   await client.command('RCPT TO:<joe@elsewhere.test>')
   await client.quit()
   for (const [event, id] of Object.entries(traffic)) await system.waitForEvent(event, String(id))
+  await system.waitForEvent('delivered', report)
   return traffic
+}
+
+/** An aggregate report of the last days about mail in our name. */
+export function sampleReport(org: string): Buffer {
+  const nowAt = Math.trunc(Date.now() / 1000)
+  const rows = [
+    dmarcRow(),
+    dmarcRow({ ip: '198.51.100.9', count: '3', dkim: 'fail', spf: 'fail', headerFrom: 'sluice.test' }),
+  ]
+  const times = { begin: String(nowAt - 2 * 86_400), end: String(nowAt - 86_400) }
+  return reportMail([gzipped(dmarcXml({ ...times, domain: 'sluice.test', org, rows }))])
 }
 
 /** Each page there is, by a name for its picture. */

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import type { Page } from 'playwright-core'
+
+import { atEnd } from '../support/at-end.ts'
+import { openPage, startChromium } from '../support/chromium.ts'
+import {
+  gtube,
+  hostileText as hostile,
+  looks,
+  sampleReport,
+  signIn,
+  startDashboardWorld,
+} from '../support/dashboard-world.ts'
+import { missingPeers } from '../support/peer.ts'
+
+const endless = 'a'.repeat(900)
+
+/** Everything that a stranger can write into a message, and that some page shows. */
+const letter = [
+  `From: "${hostile.replaceAll('"', '\\"')}" <win@lottery.test>`,
+  `To: ${hostile} <joe@sluice.test>`,
+  `Reply-To: ${endless}@lottery.test`,
+  `Subject: ${hostile} ${endless} \u202egnp.exe`,
+  `Message-ID: <${hostile.replaceAll(/[ "<>]/g, '.')}@lottery.test>`,
+  `X-Mailer: ${hostile}`,
+  `List-Id: ${hostile}`,
+  'Date: Fri, 20 Nov 2026 12:00:00 +0000',
+  'MIME-Version: 1.0',
+  'Content-Type: multipart/mixed; boundary=b',
+  '',
+  '--b',
+  'Content-Type: text/plain; charset=utf-8',
+  '',
+  gtube,
+  hostile,
+  endless,
+  '--b',
+  'Content-Type: text/html; charset=utf-8',
+  '',
+  `<html><body onload="hacked()">&lt;b&gt; ${hostile} <iframe src="http://elsewhere.test/"></iframe></body></html>`,
+  '--b',
+  'Content-Type: application/octet-stream; name="<img src=x onerror=hacked()>.exe"',
+  'Content-Disposition: attachment; filename="<img src=x onerror=hacked()>.exe"',
+  '',
+  'x',
+  '--b--',
+  '',
+].join('\r\n')
+
+/** What only a page that took text for markup would have. */
+const strangers = `document.querySelectorAll(
+  'script:not([src="/assets/live.js"]), img, iframe, object, embed, base, style, link:not([href^="/assets/"]), [onerror], [onload], [style], body > title',
+).length`
+
+const overflow = `document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth`
+const frame = `[...document.body.children].map((one) => one.localName).join(' ')`
+
+async function check(page: Page, path: string, says: string | undefined): Promise<void> {
+  await page.goto(path)
+  assert.equal(await page.evaluate(strangers), 0, `${path}: there is markup that is not ours`)
+  assert.equal(await page.evaluate('typeof globalThis.done === "boolean"'), false, `${path}: something has run`)
+  assert.equal(await page.evaluate(frame), 'a header p main footer', `${path}: the frame is broken`)
+  assert.equal(await page.evaluate(overflow), 0, `${path} is wider than the screen`)
+  if (says !== undefined)
+    assert.ok((await page.locator('main').innerText()).includes(says), `${path} does not say ${says}`)
+}
+
+test('what strangers write is text on every page, and breaks none', { skip: missingPeers('chromium') }, async (t) => {
+  const { system, base, receive, submit } = await startDashboardWorld((clean) => atEnd(t, clean))
+  const local = '"<img src=x onerror=hacked()>"'
+  const from = `${local}@lottery.test`
+  const held = await receive({ from, to: 'joe@sluice.test', content: letter })
+  await system.waitForEvent('held', held)
+  const delayed = await submit({ to: `${local}@evil.test`, subject: hostile })
+  await system.waitForEvent('delayed', delayed)
+  const report = await receive({
+    to: 'postmaster@sluice.test',
+    content: sampleReport('&lt;img src=x onerror=hacked()&gt;'),
+  })
+  await system.waitForEvent('delivered', report)
+  const browser = await startChromium()
+  atEnd(t, () => browser.close())
+
+  const asked = encodeURIComponent(hostile)
+  const image = '<img src=x onerror=hacked()>'
+  const reply = '<img src=x onerror="hacked()"><script>hacked()</script>'
+  const pages: readonly (readonly [path: string, says?: string])[] = [
+    ['/', reply],
+    ['/queues/relay', reply],
+    [`/queues/${asked}`],
+    ['/held', image],
+    [`/messages/${held}`, image],
+    [`/messages/${held}/preview`, hostile.slice(0, 40)],
+    [`/messages/${held}/release`, image],
+    [`/messages/${held}/remove`, image],
+    [`/messages/${held}/change`],
+    [`/messages/${delayed}`, reply],
+    [`/messages/${delayed}/change`, image],
+    [`/messages/${asked}`],
+    [`/messages?q=${asked}`],
+    ['/messages', image],
+    ['/destinations', reply],
+    ['/destinations/evil.test'],
+    [`/destinations/${asked}`],
+    [`/tags/${asked}`],
+    ['/events', image],
+    [`/events?word=${asked}`, hostile],
+    [`/rules?rcpt=${asked}&from=${asked}&helo=${asked}&user=${asked}&tag=${asked}&client=${asked}`],
+    [`/rules?rcpt=jane%40sluice.test&helo=${asked}`],
+    [`/reports?domain=${asked}`],
+    ['/reports?domain=sluice.test', image],
+    ['/system', image],
+    [`/?done=${asked}`],
+    [`/${asked}`],
+  ]
+  for (const [look, options] of [looks[0], looks[2]].filter((one) => one !== undefined)) {
+    await t.test(look, async (t) => {
+      const page = await openPage(t, browser, base, options)
+      await page.addInitScript('globalThis.hacked = () => { globalThis.done = true }')
+      await page.goto(`/sign-in?to=${asked}`)
+      await page.getByLabel('Name').fill(hostile)
+      await page.getByLabel('Password').fill(hostile)
+      await page.getByRole('button', { name: 'Sign in' }).click()
+      await page.getByText('That did not fit.').waitFor()
+      assert.equal(await page.evaluate(strangers), 0)
+      await signIn(page)
+      const token = await page.locator('input[name=token]').first().inputValue()
+      await page.request.post(`/queues/${encodeURIComponent(image)}/pause`, { form: { token } })
+      for (const [path, says] of pages) await check(page, path, says)
+    })
+  }
+})
