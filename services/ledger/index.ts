@@ -24,6 +24,7 @@ const decisionMs = 10_000
 /** An operator's command of this age is not at work any more. */
 const decisionAgeMs = 5_000
 const quarantineMs = 10_000
+const oldEventsMs = 60_000
 const auditMs = 30_000
 /** The audit waits while the store knows so much less than the journal. */
 const behindLimitBytes = 8 * 1024 * 1024
@@ -40,8 +41,6 @@ const graceAfterWipeMs = 3_000
 const minAgeMs = 15_000
 /** Settled messages stay on disk this long: a job that runs twice then still finds its record. */
 const keepSettledMs = 60_000
-const journalDays = 30
-const dayMs = 86_400_000
 
 /**
  * Keeps the promise that nothing accepted is lost: watches the spool's log against the queues, gives messages without a job their
@@ -167,11 +166,16 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
     await expireReports(receivedReportsFolder(context.dataFolder), clock.now() - keepMs)
   })
   every('audit', auditMs, restOfIndexDuties, auditAll)
+  every('old events', oldEventsMs, restOfIndexDuties, async () => {
+    const { keepMs, maxBytes } = context.configuration.pipeline.events
+    const question = { before: clock.now() - keepMs, ...(maxBytes === undefined ? {} : { maxBytes }) }
+    while (!stop.signal.aborted && (await store.trim(question)));
+  })
   every('garbage collection', garbageMs, restOfIndexDuties, async () => {
     if (!mayCollect()) return
     const { troubles: found } = await withIndex(() => collectGarbage(index, { olderThanMs: keepSettledMs, clock }))
     for (const trouble of found) log.warn({ trouble }, 'spool could not be cleaned up here')
-    await trimJournal(eventsFolder, clock.now() - journalDays * dayMs)
+    await trimJournal(eventsFolder, clock.now() - context.configuration.pipeline.events.keepMs)
   })
 
   return {

@@ -383,6 +383,8 @@ export interface PipelineSettings {
   readonly virus?: VirusSettings
   /** Mail that a filter keeps back is discarded after `keepMs`; absent: it stays until somebody releases or removes it. */
   readonly quarantine: { readonly keepMs?: number; readonly digest?: DigestSettings }
+  /** How long, and up to which size on disk, the journal and the message store are kept. */
+  readonly events: { readonly keepMs: number; readonly maxBytes?: number }
   /** Reports on DMARC and TLS that come to the queue `reports`. `mail`: what becomes of mail whose reports are kept. */
   readonly receivedReports: { readonly keepMs: number; readonly mail: 'pass' | 'discard' }
   readonly notices: NoticeSettings

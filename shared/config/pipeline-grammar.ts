@@ -25,7 +25,7 @@ import { receivedStatements, usualReceivedReports } from './pipeline-received.ts
 import { restrictStatements } from './pipeline-restrict.ts'
 import { rateStatements } from './pipeline-rate.ts'
 import { sessionStatements } from './pipeline-session.ts'
-import { systemStatements } from './pipeline-system.ts'
+import { systemStatements, usualEvents } from './pipeline-system.ts'
 import { userStatements } from './pipeline-users.ts'
 import type { PolicyDraft } from './policy-draft.ts'
 import { noteChanges } from './set-by.ts'
@@ -41,6 +41,7 @@ const onlyOnce = new Set([
   'dashboard',
   'metrics',
   'log',
+  'events',
   'hostname',
   'auth-results',
   'arc',
@@ -90,6 +91,7 @@ export function defaultPipeline(): PipelineSettings {
     aggregateReports: {},
     quarantine: {},
     receivedReports: usualReceivedReports,
+    events: usualEvents,
     users: { kind: 'lmtp' },
     login: [],
     auth: { mechanisms: ['PLAIN', 'LOGIN'], withoutTls: false },

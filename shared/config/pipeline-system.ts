@@ -12,6 +12,7 @@ export const systemStatements: Readonly<Record<string, ParseStatement>> = {
   redis: parseRedis,
   spool: parseSpool,
   log: parseLog,
+  events: parseEvents,
   hostname: parseHostname,
   resolver: parseResolver,
 }
@@ -71,6 +72,25 @@ function parseLog(draft: PipelineDraft): void {
   const logLevel = choiceOf(reader, ['trace', 'debug', 'info', 'warn', 'error'] as const, 'a level')
   if (reader.accept('format')) choiceOf(reader, ['json'] as const, 'the format')
   finish(draft, { logLevel })
+}
+
+export const usualEvents: PipelineSettings['events'] = { keepMs: 30 * 86_400_000 }
+const shortestKeepMs = 86_400_000
+const leastBytes = 256 * 1024 * 1024
+
+/** `events keep D [SIZE]`. */
+function parseEvents(draft: PipelineDraft): void {
+  const { reader } = draft
+  reader.next()
+  reader.expect('keep', 'behind "events"')
+  const time = reader.peek()
+  const keepMs = reader.duration('keep')
+  if (keepMs < shortestKeepMs) reader.fail('value', 'events are kept for a day at least', time.span, '30d')
+  if (reader.atEnd()) return finish(draft, { events: { keepMs } })
+  const size = reader.peek()
+  const maxBytes = sizeOf(reader)
+  if (maxBytes < leastBytes) reader.fail('value', 'less than 256M holds no useful time of events', size.span, '2G')
+  finish(draft, { events: { keepMs, maxBytes } })
 }
 
 function parseHostname(draft: PipelineDraft): void {

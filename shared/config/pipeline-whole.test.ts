@@ -37,6 +37,7 @@ const statements = [
   'dashboard listen "0.0.0.0:8080" auth <operators> read-only',
   'metrics listen "0.0.0.0:9100"',
   'log level info format json',
+  'events keep 30d 2G',
   'hostname "mail.example.org"',
   'queue "filter" answers "smtp://localhost:10024" tag from "lo:10025"',
   'queue "sign" answers "smtp://localhost:10026" tag from "lo:10027"',

@@ -4,6 +4,7 @@ import type { Logger } from '../log.ts'
 import type { MessageId } from '../mail/message-id.ts'
 import { startWorker } from '../workers/start-worker.ts'
 import type { OpenPage, OpenQuestion } from './open-copies.ts'
+import type { TrimQuestion } from './trim.ts'
 import type { WriterMessage, WriterQuestion, WriterWork } from './writer-thread.ts'
 
 /**
@@ -16,6 +17,8 @@ export interface EventStore {
   openCopies(question: OpenQuestion): Promise<OpenPage>
   /** Since when each loss would be seen, epoch ms. */
   auditedSince(): Promise<number>
+  /** A short step of cleaning up; true: there is more to do. */
+  trim(question: TrimQuestion): Promise<boolean>
   /** Octets of the journal it does not know yet. */
   behindBytes(): Promise<number>
   /** Why it does not do its work now. */
@@ -98,6 +101,7 @@ export function openEventStore(folder: string, log: Logger): EventStore {
     unaccepted: (ids) => ask('unaccepted', ids),
     openCopies: (question) => ask('openCopies', question),
     auditedSince: () => ask('auditedSince', undefined),
+    trim: (question) => ask('trim', question),
     behindBytes: () => ask('behindBytes', undefined),
     get trouble() {
       return trouble

@@ -91,6 +91,11 @@ export class JournalTail {
     return bytes
   }
 
+  /** Nothing of the file, which has so many octets, is left to be read. */
+  hasRead(name: string, size: number): boolean {
+    return (this.#files.get(name)?.position ?? 0) >= size
+  }
+
   /** Names of files that are known and no longer there. */
   gone(): readonly string[] {
     const present = new Set(journalFiles(this.#folder))

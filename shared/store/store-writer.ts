@@ -14,6 +14,8 @@ import type { CopyRow, MessageRow } from './message-draft.ts'
 import { firstKeyOf, keyBeside, keyOf, lastKeyOf } from './message-key.ts'
 import { auditedSince, openCopies, prepareOpen } from './open-copies.ts'
 import type { OpenPage, OpenQuestion } from './open-copies.ts'
+import { trimStep } from './trim.ts'
+import type { TrimQuestion } from './trim.ts'
 import { packPlaces } from './places.ts'
 
 export const storeFile = 'events.db'
@@ -103,6 +105,11 @@ export class StoreWriter {
   auditedSince(): number {
     this.#database.prepare("INSERT OR IGNORE INTO facts VALUES ('audited since', ?)").run(this.#options.now())
     return auditedSince(this.#database) ?? 0
+  }
+
+  /** A step of cleaning up; true: there is more to do. */
+  trim(question: TrimQuestion): boolean {
+    return trimStep({ folder: this.#options.folder, database: this.#database, tail: this.#tail }, question)
   }
 
   get database(): StoreDatabase {

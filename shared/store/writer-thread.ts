@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { MessagePort } from 'node:worker_threads'
 
 import type { MessageId } from '../mail/message-id.ts'
+import type { TrimQuestion } from './trim.ts'
 import { StoreWriter } from './store-writer.ts'
 import type { OpenPage, OpenQuestion } from './open-copies.ts'
 
@@ -10,6 +11,7 @@ export interface WriterWork {
   readonly unaccepted: { readonly ask: readonly MessageId[]; readonly answer: readonly MessageId[] }
   readonly openCopies: { readonly ask: OpenQuestion; readonly answer: OpenPage }
   readonly auditedSince: { readonly ask: undefined; readonly answer: number }
+  readonly trim: { readonly ask: TrimQuestion; readonly answer: boolean }
   readonly behindBytes: { readonly ask: undefined; readonly answer: number }
   readonly close: { readonly ask: undefined; readonly answer: undefined }
 }
@@ -63,6 +65,8 @@ function run(port: MessagePort, folder: string): void {
         return writer.openCopies(ask as OpenQuestion)
       case 'auditedSince':
         return writer.auditedSince()
+      case 'trim':
+        return writer.trim(ask as TrimQuestion)
       case 'behindBytes':
         return writer.behindBytes()
       case 'close':
