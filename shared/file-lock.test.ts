@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -49,4 +51,22 @@ test('the lock of a process in another container stands while it is touched', as
   const longAgo = new Date(Date.now() - 60_000)
   utimesSync(path, longAgo, longAgo)
   await taking
+})
+
+test('of three processes that find the lock of one that is gone each has it alone, one after the other', async () => {
+  const own = join(folder, 'three')
+  mkdirSync(own)
+  const locks = 40
+  for (let lock = 0; lock < locks; lock += 1) lockedBy(`three/lock-${lock}`, hostIdentity(), 60)
+  const script = join(import.meta.dirname, 'file-lock.child.ts')
+  const words = ['--import', 'tsx', script, own, `${locks}`]
+  const children = Array.from({ length: 3 }, () =>
+    text(spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] }).stdout),
+  )
+  const said = (await Promise.all(children)).join('').trimEnd().split('\n')
+  assert.deepEqual(
+    said,
+    Array.from({ length: 3 * locks }, () => 'taken'),
+  )
+  assert.deepEqual(readdirSync(own), [], 'nothing is left')
 })
