@@ -28,9 +28,9 @@ interface FileState {
 const pieceBytes = 1024 * 1024
 /** No line is longer: a file with a longer one is given up from there. */
 const mostLineBytes = 64 * 1024 * 1024
-/** A file that nobody wrote to for so long is looked at only now and then. */
-const quietMs = 60_000
-const quietLookMs = 10_000
+/** A file that nobody wrote to for so long, there may be hundreds, is looked at once a second. */
+const quietMs = 600_000
+const quietLookMs = 1_000
 
 /**
  * Follows all files of the journal. Reads synchronously: for a thread. Where each file has been read to is the caller's to keep; what

@@ -44,17 +44,25 @@ function run(port: MessagePort, folder: string): void {
     warn: (fields, text) => tell({ kind: 'warning', fields, text }),
   })
   let timer = setTimeout(look)
+  let told: string | undefined = 'nothing yet'
 
   function look(): void {
     let pauseMs = lookMs
     try {
       if (writer.tick() > 0) pauseMs = 0
-      else tell({ kind: 'looked' })
+      looked()
     } catch (error) {
-      tell({ kind: 'looked', trouble: (error as Error).message })
+      looked((error as Error).message)
       pauseMs = troubleMs
     }
     timer = setTimeout(look, pauseMs)
+  }
+
+  /** Told when it is another than before. */
+  function looked(trouble?: string): void {
+    if (trouble === told) return
+    told = trouble
+    tell({ kind: 'looked', ...(trouble === undefined ? {} : { trouble }) })
   }
 
   function answer({ kind, ask }: WriterQuestion): unknown {
