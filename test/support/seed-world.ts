@@ -59,7 +59,8 @@ export async function startSeed(t: TestContext, pipeline: string): Promise<MailS
 export async function visits(system: MailSystem, id: unknown, end: string): Promise<Readonly<Record<string, number>>> {
   const folder = join(system.dataFolder, 'events')
   for (;;) {
-    const texts = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'))
+    const journals = readdirSync(folder).filter((name) => name.endsWith('.ndjson'))
+    const texts = journals.map((name) => readFileSync(join(folder, name), 'utf8'))
     const story = texts
       .flatMap((text) => text.split('\n').filter((line) => line !== ''))
       .map((line) => JSON.parse(line) as JournalEntry)

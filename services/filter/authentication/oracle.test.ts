@@ -19,6 +19,8 @@ const pem = generateKeyPairSync('rsa', { modulusLength: 1024 })
   .privateKey.export({ type: 'pkcs8', format: 'pem' })
   .toString()
 const key = { signingDomain: 'example.org', selector: 'main', privateKey: pem }
+/** Left to itself it looks at the clock twice, and signs what nobody accepts when a second ends between. */
+const signTime = new Date()
 const record = dkimRecord(pem, 'main', 'example.org').value
 const resolver = zoneResolver({ 'txt main._domainkey.example.org': [record] })
 const options = { txt: (name: string) => resolver.txt(name), atMs: Date.now() }
@@ -62,6 +64,7 @@ test('what mailauth signs we accept, and after a change of one octet we agree wi
           canonicalization,
           ...key,
           signatureData: [key],
+          signTime,
         })
         const signed = Buffer.from(signatures + text)
         assert.equal(await ours(signed), true)
