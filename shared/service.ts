@@ -44,7 +44,7 @@ export interface RunningService {
   /** When it last took a job, epoch ms. */
   lastJobAt?(): number | undefined
   /** What it does at its queue. */
-  work?(): WorkFigures
+  work?(): WorkFigures | undefined
   /** Stops taking work, finishes what is in hand, frees everything. */
   close(): Promise<void>
 }

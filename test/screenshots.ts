@@ -1,18 +1,18 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { startChromium } from './support/chromium.ts'
 import { dashboardPages, looks, sendSampleTraffic, signIn, startDashboardWorld } from './support/dashboard-world.ts'
 import { root } from './support/fixtures.ts'
 
+/** Those that are kept with the documentation; the folder stays small. */
+const kept = /^(?:overview|queues|messages|message-held|reports|live)-(?:wide-light|wide-dark|phone-light)$/
+
 /**
  * Takes a picture of each page of the dashboard, light and dark, wide and narrow, of a system that has some mail:
  * `npm run screenshots [-- FOLDER]`. Without a folder the ones that stand in docs/screenshots are made anew.
  */
 await takeAll(process.argv[2])
-
-/** Those that are kept with the documentation; the folder stays small. */
-const kept = /^(?:overview|queues|message-held|live|destinations|held)-(?:wide-light|wide-dark|phone-light)$/
 
 async function takeAll(folder = join(root, 'docs/screenshots')): Promise<void> {
   const ends: (() => unknown)[] = []
@@ -29,13 +29,13 @@ async function takeAll(folder = join(root, 'docs/screenshots')): Promise<void> {
       await page.goto('/')
       if (all) await page.screenshot({ path: join(folder, `sign-in-${look}.png`), fullPage: true })
       await signIn(page)
+      // Until the services have told what they did.
+      await page.locator('.arrow[data-tone="good"]').first().waitFor()
       for (const [name, path] of pages) {
         if (!all && !kept.test(`${name}-${look}`)) continue
         await page.goto(path)
-        await writeFile(
-          join(folder, `${name}-${look}.png`),
-          await page.screenshot({ fullPage: true, animations: 'disabled' }),
-        )
+        const fullPage = all || name !== 'live'
+        await page.screenshot({ path: join(folder, `${name}-${look}.png`), fullPage, animations: 'disabled' })
       }
       await close()
     }

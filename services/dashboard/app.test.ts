@@ -258,6 +258,7 @@ test('the gauges of a scrape are of one look, and absent while Redis is away', a
     names: ['filter', 'held'],
     counts: () => refuse(new Map([['filter', { waiting: 5, active: 1, delayed: 0, paused: true }]])),
     list: () => refuse([]),
+    heldByQueue: () => refuse(new Map<string, number>()),
     jobsOf: () => refuse([]),
     backOff: { pauses: () => refuse(new Map<string, number>()) },
     oldestAgeMs: () => refuse(1500),

@@ -18,6 +18,7 @@ test('alerts and graphs ask for nothing that is not counted', async () => {
     names: [],
     counts: async () => new Map(),
     list: async () => [],
+    heldByQueue: async () => new Map<string, number>(),
     jobsOf: async () => [],
     oldestAgeMs: async () => 0,
     backOff: { pauses: async () => new Map() },

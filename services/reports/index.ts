@@ -52,6 +52,7 @@ async function startWithQueue(context: ServiceContext): Promise<RunningService> 
   return {
     health: async () => [...trouble, ...((await running?.health?.()) ?? [])],
     lastJobAt: () => running?.lastJobAt?.(),
+    work: () => running?.work?.(),
     async close() {
       unfollow()
       await starting.catch(() => undefined)

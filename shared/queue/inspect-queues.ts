@@ -63,6 +63,17 @@ export class QueueInspector {
     return this.#summaries(redis, pages.flat())
   }
 
+  /** How many of the first `most` jobs in `held` came from each queue, by their ids alone: none of them is read. */
+  async heldByQueue(held: string, most: number): Promise<ReadonlyMap<string, number>> {
+    const redis = await this.#producer.ready()
+    const counts = new Map<string, number>()
+    for (const jobId of await this.#waiting(redis, held, 0, most - 1)) {
+      const queue = jobId.split('.')[1] ?? ''
+      counts.set(queue, (counts.get(queue) ?? 0) + 1)
+    }
+    return counts
+  }
+
   async job(queue: string, jobId: string): Promise<JobSummary | undefined> {
     const redis = await this.#producer.ready()
     const place = await this.#placeOf(redis, queue, jobId)

@@ -207,6 +207,7 @@ test('a held job goes back into its queue when it is released, and may be held a
     const held = await queues.job(heldQueue, job.jobId)
     assert.equal(held?.reason, 'quarantine')
     assert.equal(held.data.held?.queue, 'filter')
+    assert.ok(((await queues.heldByQueue(100)).get('filter') ?? 0) > 0)
     assert.equal(await queues.release(job.jobId), true)
     assert.equal((await queues.job('filter', job.jobId))?.state, 'waiting')
     assert.equal((await queues.job('filter', job.jobId))?.data.recheck, true)

@@ -102,6 +102,8 @@ export interface Queues {
   counts(): Promise<ReadonlyMap<string, QueueCounts>>
   /** Jobs `start` to `end` (inclusive) of each of the states, in the order they will run. */
   list(queue: string, states: readonly JobState[], start: number, end: number): Promise<readonly JobSummary[]>
+  /** How many of the first `most` held jobs came from each queue; costs little. */
+  heldByQueue(most: number): Promise<ReadonlyMap<string, number>>
   job(queue: string, jobId: string): Promise<JobSummary | undefined>
   /** All jobs of a message in all queues, finished ones of the last hour included. */
   jobsOf(messageId: string): Promise<readonly JobSummary[]>
@@ -276,6 +278,10 @@ class RedisQueues implements Queues {
 
   list(queue: string, states: readonly JobState[], start: number, end: number): Promise<readonly JobSummary[]> {
     return reach(() => this.#inspector.list(queue, states, start, end))
+  }
+
+  heldByQueue(most: number): Promise<ReadonlyMap<string, number>> {
+    return reach(() => this.#inspector.heldByQueue(heldQueue, most))
   }
 
   job(queue: string, jobId: string): Promise<JobSummary | undefined> {

@@ -4,7 +4,7 @@ import type { JobSummary, Queues } from '../queue/queues.ts'
 import type { JobState, JobView, QueueView } from './views.ts'
 
 /** The calls of `Queues` a report is made of: they read only. */
-export type ReadableQueues = Pick<Queues, 'names' | 'counts' | 'list' | 'jobsOf' | 'oldestAgeMs'> & {
+export type ReadableQueues = Pick<Queues, 'names' | 'counts' | 'list' | 'heldByQueue' | 'jobsOf' | 'oldestAgeMs'> & {
   readonly backOff: Pick<Queues['backOff'], 'pauses'>
 }
 
@@ -16,9 +16,10 @@ export async function readQueues(queues: ReadableQueues): Promise<readonly Queue
   const names = workQueues(queues)
   const [counts, held, ages] = await Promise.all([
     queues.counts(),
-    queues.list(heldQueue, ['waiting'], 0, mostHeld - 1),
+    queues.heldByQueue(mostHeld),
     Promise.all(names.map((name) => queues.oldestAgeMs(name))),
   ])
+  const looked = [...held.values()].reduce((sum, count) => sum + count, 0)
   return names.map((name, index) => {
     const { waiting = 0, active = 0, delayed = 0, paused = false } = counts.get(name) ?? {}
     const age = ages[index]
@@ -28,8 +29,8 @@ export async function readQueues(queues: ReadableQueues): Promise<readonly Queue
       waiting,
       active,
       delayed,
-      held: held.filter((job) => job.data.held?.queue === name).length,
-      heldAtLeast: held.length === mostHeld,
+      held: held.get(name) ?? 0,
+      heldAtLeast: looked === mostHeld,
       ...(waiting === 0 || age === undefined ? {} : { oldestAgeMs: age }),
     }
   })

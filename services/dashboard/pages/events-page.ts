@@ -20,7 +20,7 @@ export function eventsPage(
 <label>Only those with the word<input id="word" name="word" value="${word}" placeholder="address, id, event" maxlength="200" autocomplete="off" autocapitalize="none" spellcheck="false"></label>
 <div class="actions"><button class="primary">Filter</button>${word !== '' && html`<a class="button" href="/events">All</a>`}</div>
 </form>
-<section aria-label="Events">${table(events, word)}</section>`
+<section class="events" aria-label="Events">${table(events, word)}</section>`
   return { title: 'Live', section: '/events', at, main }
 }
 
