@@ -3,6 +3,7 @@ import type { Journal } from './journal.ts'
 import type { Logger } from './log.ts'
 import type { Mailbox, ReversePath } from './mail/address.ts'
 import type { HopTls } from './mail/disposition.ts'
+import type { EventName } from './mail/event-names.ts'
 import type { MessageId } from './mail/message-id.ts'
 import { classifyReply } from './mail/reply-class.ts'
 import { formatReply, isPositive } from './mail/reply.ts'
@@ -307,6 +308,8 @@ export interface Events {
   }): void
   /** Accepted, without outcome, and not in the spool: it must never be. */
   missing(fields: CopiesFields): void
+  /** A receiver of `webhook` did not take these in time; `at` of the oldest of them. */
+  webhookDropped(fields: { readonly webhook: string; readonly count: number; readonly oldestAt: number }): void
   /** Jobs made anew from the spool. */
   requeued(fields: { readonly id: MessageId; readonly reason: string }): void
 }
@@ -321,7 +324,7 @@ export function createEvents(parts: {
 }): Events {
   const { log, metrics, journal, clock } = parts
 
-  function emit(event: string, level: Level, fields: object): void {
+  function emit(event: EventName, level: Level, fields: object): void {
     const { id, reply } = fields as { readonly id?: MessageId; readonly reply?: Reply }
     const shown = reply === undefined ? fields : { ...fields, reply: formatReply(reply) }
     log[level]({ event, ...shown }, event)
@@ -329,7 +332,7 @@ export function createEvents(parts: {
     if (id !== undefined) journal.append({ at: clock.now(), event, ...shown, id })
   }
 
-  function attempted(event: string, level: Level, fields: AttemptFields): void {
+  function attempted(event: EventName, level: Level, fields: AttemptFields): void {
     const { reply, stage } = fields
     const code = `${Math.trunc(reply.code / 100)}xx`
     metrics.replies.inc({ stage, class: code })
@@ -386,6 +389,7 @@ export function createEvents(parts: {
     reloadRefused: (fields) => emit('reload refused', 'error', fields),
     recovered: (fields) => emit('recovered', 'warn', fields),
     missing: (fields) => emit('missing', 'error', fields),
+    webhookDropped: (fields) => emit('webhook dropped', 'warn', fields),
     requeued: (fields) => emit('requeued', 'info', fields),
   }
 }

@@ -14,6 +14,7 @@ export interface Metrics {
   readonly waitingForQueue: Gauge
   /** Accepted messages that have no outcome and are not in the spool. */
   readonly missingMessages: Gauge
+  readonly webhookEvents: Counter<'outcome'>
   close(): void
 }
 
@@ -71,6 +72,12 @@ export function createMetrics(): Metrics {
     missingMessages: new Gauge({
       name: 'sluice_missing_messages',
       help: 'Accepted messages that have no outcome and are not in the spool: always 0',
+      registers,
+    }),
+    webhookEvents: new Counter({
+      name: 'sluice_webhook_events_total',
+      help: 'Events that receivers of webhooks took (sent), or did not take in time (dropped)',
+      labelNames: ['outcome'],
       registers,
     }),
     close: () => registry.clear(),

@@ -32,6 +32,7 @@ import { spoolCat, spoolList } from './spool.ts'
 import { tableCheck, tableQuery } from './table.ts'
 import { tryLogin } from './try-login.ts'
 import { tokenCommand } from './token.ts'
+import { webhookList, webhookTest } from './webhook.ts'
 
 /** All commands of sluicectl, in the order of the help. */
 export const commands: readonly Command[] = [
@@ -79,6 +80,8 @@ export const commands: readonly Command[] = [
   scan,
   reportsList,
   reportsSend,
+  webhookList,
+  webhookTest,
   encrypt,
   tryLogin,
   tokenCommand,

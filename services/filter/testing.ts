@@ -96,6 +96,7 @@ export function testContext(
         enginePolicies: settings.enginePolicies ?? [],
         notices: { admins: [] },
         aggregateReports: settings.aggregateReports ?? {},
+        webhooks: [],
         ...(settings.virus === undefined ? {} : { virus: { policies: [], ...settings.virus } }),
       },
     },

@@ -16,6 +16,7 @@ import type { RunningService, Service, ServiceContext } from '../../shared/servi
 import { collectGarbage } from '../../shared/spool/garbage.ts'
 import { openEventStore } from '../../shared/store/event-store.ts'
 import { LiveIndex } from '../../shared/spool/live-index.ts'
+import { openWebhooks } from '../../shared/webhooks/webhooks.ts'
 
 const wipeCheckMs = 2_000
 const orphanCheckMs = 30_000
@@ -33,6 +34,7 @@ const digestMs = 10_000
 const noticeMs = 30_000
 const reportMs = 60_000
 const receivedReportsMs = 3_600_000
+const webhooksMs = 1_000
 /** What looks at every live message may take a twentieth of the time. */
 const restOfIndexDuties = 20
 /** Jobs a worker holds while Redis is emptied get this long to log their outcome before their messages are queued again. */
@@ -58,6 +60,7 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
   })
   const eventsFolder = join(context.dataFolder, 'events')
   const store = openEventStore(eventsFolder, log)
+  const webhooks = openWebhooks(context, eventsFolder)
   const parts: SweepParts = { index, queues, spool, pipeline, events, clock, log }
   const stop = new AbortController()
   const running = new Set<Promise<void>>()
@@ -171,6 +174,7 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
     const question = { before: clock.now() - keepMs, ...(maxBytes === undefined ? {} : { maxBytes }) }
     while (!stop.signal.aborted && (await store.trim(question)));
   })
+  every('webhooks', webhooksMs, 0, () => webhooks.follow())
   every('garbage collection', garbageMs, restOfIndexDuties, async () => {
     if (!mayCollect()) return
     const { troubles: found } = await withIndex(() => collectGarbage(index, { olderThanMs: keepSettledMs, clock }))
@@ -183,11 +187,13 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
       ...troubles.values(),
       ...(missing.length === 0 ? [] : [missingText(missing)]),
       ...(store.trouble === undefined ? [] : [`message store: ${store.trouble}`]),
+      ...webhooks.troubles,
     ],
     async close() {
       stop.abort()
       for (const timer of timers) clearTimeout(timer)
       await Promise.all(running)
+      await webhooks.close()
       await store.close()
       await index.close()
     },

@@ -243,6 +243,7 @@ const templates = {
     'login from MAP , dovecot "h:1"',
     'login http TEXT secret file FILE timeout TIME',
     'login oauth introspect TEXT client NAME secret file FILE user field NAME',
+    'webhook TEXT events NAME held secret file FILE',
     'auth mechanisms plain login',
     'auth without-tls on',
     'acme directory TEXT email TEXT domains TEXT certificate FILE key FILE dns hook FILE',

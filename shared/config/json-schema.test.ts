@@ -77,6 +77,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'engines for tag Mine virus builtin',
       'notify "root@a.org" of virus, spam for tag Mine limit 5/1h',
       'notify senders of bad-header limit 2/1d',
+      'webhook "https://a.org/x" events delivered may-repeat secret file "password"',
       'engines for src { 10.0.0.0/8 } none',
       'spam quarantine 10',
       'spam engine rspamd "http://h:1" engine spamassassin "/run/spamd" engine builtin engine spamscanner',

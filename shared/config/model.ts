@@ -1,4 +1,5 @@
 import type { Mailbox } from '../mail/address.ts'
+import type { MessageEvent } from '../mail/event-names.ts'
 import type { ListenerChoice } from './listener-choice.ts'
 import type { BanRule, RateRule } from './rate-rules.ts'
 import type { SessionRule } from './session-rules.ts'
@@ -322,6 +323,14 @@ export interface ReportSender {
   readonly organisation?: string
 }
 
+/** `webhook`: events about messages are posted there. */
+export interface WebhookSetting {
+  readonly url: string
+  readonly events: readonly MessageEvent[]
+  /** What the signature is made with. */
+  readonly secretFile: string
+}
+
 /** `quarantine digest`: mail about what was newly kept back. */
 export interface DigestSettings {
   readonly everyMs: number
@@ -389,6 +398,8 @@ export interface PipelineSettings {
   readonly receivedReports: { readonly keepMs: number; readonly mail: 'pass' | 'discard' }
   readonly notices: NoticeSettings
   readonly aggregateReports: AggregateReportSettings
+  /** Each URL once. */
+  readonly webhooks: readonly WebhookSetting[]
   /** Sources are asked in order, the first that knows the user counts. */
   readonly users:
     | UserSource

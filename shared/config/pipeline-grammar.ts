@@ -27,6 +27,7 @@ import { rateStatements } from './pipeline-rate.ts'
 import { sessionStatements } from './pipeline-session.ts'
 import { systemStatements, usualEvents } from './pipeline-system.ts'
 import { userStatements } from './pipeline-users.ts'
+import { webhookStatements } from './pipeline-webhook.ts'
 import type { PolicyDraft } from './policy-draft.ts'
 import { noteChanges } from './set-by.ts'
 import { atMacro, parseInclude, parseMacro } from './statements.ts'
@@ -89,6 +90,7 @@ export function defaultPipeline(): PipelineSettings {
     enginePolicies: [],
     notices: { admins: [] },
     aggregateReports: {},
+    webhooks: [],
     quarantine: {},
     receivedReports: usualReceivedReports,
     events: usualEvents,
@@ -136,6 +138,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   ...engineStatements,
   ...notifyStatements,
   ...reportStatements,
+  ...webhookStatements,
   ...filterProcessStatements,
   ...doorStatements,
   ...extensionStatements,
