@@ -10,7 +10,7 @@ const staleAfterMs = 30_000
 /**
  * Runs `action` while no other process runs one under the same path. The lock of a process that is gone is taken over:
  * at once when it was one of this host (or container) and its pid is free, else when it was not touched for 30 s; a holder
- * touches it every 5 s.
+ * touches it every 5 s. Everybody may read it: root and the services lock each other out.
  */
 export async function withFileLock<T>(path: string, action: () => Promise<T>): Promise<T> {
   const mark = `${process.pid} ${randomBytes(8).toString('hex')} ${hostIdentity()}\n`
@@ -67,7 +67,7 @@ async function replace(
 /** A file that has the mark from its first moment; false: there is one already. */
 async function place(path: string, mark: string): Promise<boolean> {
   const part = `${path}.${randomUUID()}`
-  await writeFile(part, mark, { flag: 'wx', mode: 0o600 })
+  await writeFile(part, mark, { flag: 'wx', mode: 0o644 })
   try {
     await link(part, path)
     return true

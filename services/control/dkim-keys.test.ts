@@ -3,8 +3,16 @@ import { chmod, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 
-import { keyInUse, listPath, neededMs, readSuccessors, writeSuccessors } from '../../shared/dkim/successors.ts'
+import {
+  keyInUse,
+  listPath,
+  neededMs,
+  readSuccessors,
+  withSuccessors,
+  writeSuccessors,
+} from '../../shared/dkim/successors.ts'
 import { runTrimmed } from './testing.ts'
 import type { Printed } from './testing.ts'
 
@@ -97,6 +105,35 @@ test('dkim rotate makes a key like the old one, which signs until the record is 
   await see(key)
   assert.match((await ctl('dkim', 'status')).out, /main +old .*\n.*next +signs /)
   assert.deepEqual((await ctl('dkim', 'record')).out, rotated.out)
+})
+
+test('a rotation waits for a signer that writes down what it saw, and knows of it', async () => {
+  const { home, configure, ctl } = await site('moment')
+  const keyFile = join(home, 'main.key')
+  await ctl('dkim', 'generate', 'example.org', 'main', '--type', 'ed25519', '--key', keyFile)
+  await configure(`dkim domain "example.org" selector "main" key "${keyFile}"`)
+  const key = { domain: 'example.org', selector: 'main', keyFile }
+  assert.equal((await ctl('dkim', 'rotate', 'example.org', '--new', 'next')).code, 0)
+  const rotating = await withSuccessors(key, async (successors) => {
+    const rotation = ctl('dkim', 'rotate', 'example.org', '--new', 'third')
+    await Promise.race([rotation, sleep(300)])
+    await writeSuccessors(
+      key,
+      successors.map((one) => ({ ...one, visibleAt: 7 })),
+    )
+    return { rotation }
+  })
+  const { errors } = await rotating.rotation
+  assert.match(errors, /"third" signs as soon as it is there, and "next" does until then/)
+  const now = await readSuccessors(key)
+  assert.deepEqual(
+    now.map(({ selector, visibleAt }) => [selector, visibleAt]),
+    [
+      ['next', 7],
+      ['third', undefined],
+    ],
+  )
+  assert.ok(!(await readdir(home)).some((name) => name.includes('.lock')), 'no lock is left')
 })
 
 test('a rotation that broke off before anything named its key is taken up by the next one', async (t) => {

@@ -25,7 +25,7 @@ import type { Resolver } from '../../shared/resolver.ts'
 import { ControlError, UsageError, exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
 import { dataFolderOf, loadPlace } from './connect.ts'
-import { keysFor, recordOf, successorsOf } from './dkim-record.ts'
+import { changeSuccessors, keysFor, recordOf, successorsOf } from './dkim-record.ts'
 import { textTable } from './text-table.ts'
 
 const typeOption = { name: 'type', value: 'rsa|ed25519', summary: 'what kind of key (rsa)' }
@@ -189,18 +189,18 @@ async function rotate(invocation: Invocation): Promise<number> {
   const domain = domainOperand(invocation)
   const { configuration } = await loadPlace(invocation)
   const key = chosen(keysFor(configuration, domain), domain, invocation.operands[1])
-  const successors = await successorsOf(key)
-  const waiting = pendingKey(key, successors)
-  const made = waiting ?? (await succeed(key, successors, { ...invocation, configuration }))
+  const { made, old, isNew } = await changeSuccessors(key, async (successors) => {
+    const waiting = pendingKey(key, successors)
+    const next = waiting ?? (await succeed(key, successors, { ...invocation, configuration }))
+    return { made: next, old: keyInUse(key, successors).selector, isNew: waiting === undefined }
+  })
   const record = await recordOf(made, domain)
   if (options.has('json')) {
     terminal.print(JSON.stringify({ ...record, selector: made.selector, keyFile: made.keyFile }, undefined, 2))
     return exitCodes.done
   }
   terminal.print(record.zoneLine)
-  const old = keyInUse(key, successors).selector
-  const what =
-    waiting === undefined ? 'publish this record' : 'the key that was made before still waits for this record'
+  const what = isNew ? 'publish this record' : 'the key that was made before still waits for this record'
   terminal.warn(`${what}: "${made.selector}" signs as soon as it is there, and "${old}" does until then`)
   return exitCodes.done
 }

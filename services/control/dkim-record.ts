@@ -2,10 +2,10 @@ import { readFile } from 'node:fs/promises'
 
 import { dkimRecord } from '../../shared/dkim/dns-record.ts'
 import type { DnsRecord } from '../../shared/dkim/dns-record.ts'
-import { keyInUse, pendingKey, readSuccessors } from '../../shared/dkim/successors.ts'
+import { keyInUse, pendingKey, readSuccessors, withSuccessors } from '../../shared/dkim/successors.ts'
 import type { NamedKey, Successor } from '../../shared/dkim/successors.ts'
 import type { Configuration, DkimKey } from '../../shared/config/model.ts'
-import { ControlError, exitCodes } from './command.ts'
+import { ControlError, UsageError, exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
 import { loadPlace } from './connect.ts'
 
@@ -54,6 +54,19 @@ export async function successorsOf(key: DkimKey): Promise<readonly Successor[]> 
   try {
     return await readSuccessors(key)
   } catch (error) {
+    throw new ControlError((error as Error).message, exitCodes.failed, { cause: error })
+  }
+}
+
+/** While `change` runs no signer writes down what it has seen. @throws ControlError */
+export async function changeSuccessors<T>(
+  key: DkimKey,
+  change: (successors: readonly Successor[]) => Promise<T>,
+): Promise<T> {
+  try {
+    return await withSuccessors(key, change)
+  } catch (error) {
+    if (error instanceof ControlError || error instanceof UsageError) throw error
     throw new ControlError((error as Error).message, exitCodes.failed, { cause: error })
   }
 }

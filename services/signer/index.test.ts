@@ -12,7 +12,13 @@ import { dkimVerify } from 'mailauth/lib/dkim/verify.js'
 
 import type { DkimKey } from '../../shared/config/model.ts'
 import { dkimRecord } from '../../shared/dkim/dns-record.ts'
-import { listPath, readSuccessors, successorFile, writeSuccessors } from '../../shared/dkim/successors.ts'
+import {
+  listPath,
+  readSuccessors,
+  successorFile,
+  withSuccessors,
+  writeSuccessors,
+} from '../../shared/dkim/successors.ts'
 import { generateKey } from '../../shared/dkim/generate-key.ts'
 import { silentLog } from '../../shared/log.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
@@ -446,6 +452,31 @@ test('a next key that is made while the DNS is asked about the one before is not
   for (const before = await answered; (await fileOf()) === before;) await nextTurn()
   assert.deepEqual(await readSuccessors(key), [{ ...next, visibleAt: 7 }, another])
 })
+
+test(
+  'what a signer has seen is written down when a rotation of the same moment is through',
+  { timeout: 120_000 },
+  async (t) => {
+    const { key, record } = await succeeded('same-moment')
+    const [next] = await readSuccessors(key)
+    assert.ok(next !== undefined)
+    const another = { ...next, selector: 'another', madeAt: receivedAt + 1 }
+    const one = await signer(key)
+    t.after(() => one.close())
+    one.texts.set('next._domainkey.example.org', { kind: 'found', records: [record] })
+    const fileOf = async () => (await stat(listPath(key))).ino
+    const before = await fileOf()
+    await withSuccessors(key, async (successors) => {
+      await untilSelector(one, 'next')
+      for (let turn = 0; turn < 1_000; turn += 1) await nextTurn()
+      assert.equal(await fileOf(), before, 'nothing is written meanwhile')
+      await writeSuccessors(key, [...successors, another])
+    })
+    while ((await readSuccessors(key))[0]?.visibleAt === undefined) await nextTurn()
+    const selectors = (await readSuccessors(key)).map(({ selector }) => selector)
+    assert.deepEqual(selectors, ['next', 'another'])
+  },
+)
 
 test('while it is not known which key is in use the mail waits', async () => {
   const { key } = await succeeded('unclear')

@@ -7,7 +7,7 @@ import { readPrivateKey } from '../../shared/dkim/private-key.ts'
 import { publicationOf } from '../../shared/dkim/publication.ts'
 import { parseCanonicalization } from '../../shared/dkim/sign.ts'
 import type { SigningOptions } from '../../shared/dkim/sign.ts'
-import { keyInUse, readSuccessors, writeSuccessors } from '../../shared/dkim/successors.ts'
+import { keyInUse, readSuccessors, withSuccessors, writeSuccessors } from '../../shared/dkim/successors.ts'
 import type { Successor } from '../../shared/dkim/successors.ts'
 import type { Logger } from '../../shared/log.ts'
 import type { Resolver } from '../../shared/resolver.ts'
@@ -188,8 +188,9 @@ class KeySlot {
     this.#seen.add(last.selector)
     log.info({ domain, selector: last.selector }, 'the record of the new DKIM key is there: it signs from now on')
     // Read again: while the DNS was asked another signer may have seen it, and a next key may have been made.
-    const successors = await readSuccessors(this.entry)
-    await writeSuccessors(this.entry, seenBy(successors, last.selector, clock.now()))
+    await withSuccessors(this.entry, (successors) =>
+      writeSuccessors(this.entry, seenBy(successors, last.selector, clock.now())),
+    )
   }
 }
 

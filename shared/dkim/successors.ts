@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { open, readFile, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
+import { withFileLock } from '../file-lock.ts'
+
 /** The key that pipeline.conf names for a domain. */
 export interface NamedKey {
   /** `*`: it signs for every domain, and has no successors. */
@@ -40,6 +42,14 @@ export async function readSuccessors(key: NamedKey): Promise<readonly Successor[
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
     throw new Error(`${path}: ${(error as Error).message}`, { cause: error })
   }
+}
+
+/**
+ * For who changes the list by what it says: nobody else does until `change` has ended.
+ * @throws what `readSuccessors` does
+ */
+export function withSuccessors<T>(key: NamedKey, change: (successors: readonly Successor[]) => Promise<T>): Promise<T> {
+  return withFileLock(`${listPath(key)}.lock`, async () => change(await readSuccessors(key)))
 }
 
 /** Replaces the list as a whole, on disk when this resolves. */
