@@ -53,5 +53,7 @@ test('a receiver that never answers delays no other and no end; what is configur
   await store.write(deliveredStory(testId()))
   await quick.waitForRequests(3)
   await webhooks.close()
-  assert.equal((await readState(folder, webhookName(quick.url)))?.sent, 3)
+  // Whether the last answer came before the end is not certain: if not, it is posted again.
+  const { sent = 0 } = (await readState(folder, webhookName(quick.url))) ?? {}
+  assert.ok(sent === 2 || sent === 3, String(sent))
 })
