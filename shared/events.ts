@@ -42,6 +42,18 @@ export interface CopiesFields {
   readonly rcpt: readonly number[]
 }
 
+/** What rules may ask about the client of a transaction, besides its address. */
+export interface OriginFields {
+  readonly helo?: string | undefined
+  readonly user?: string | undefined
+  readonly tls?: string | undefined
+  /** Its verified name; `null`: it has none. */
+  readonly rdns?: string | null | undefined
+  readonly thisHost?: true | undefined
+  /** The addresses of RCPT, in the order of `to`, when an alias or `canonical` leads from one of them elsewhere. */
+  readonly asked?: readonly Mailbox[] | undefined
+}
+
 /**
  * One function per mail event: it writes the log line, counts it, and adds it to the message's story. Each name and its
  * fields exist here once.
@@ -72,7 +84,9 @@ export interface Events {
       readonly to?: string | undefined
       /** The `restrict` that refuses, file:line. */
       readonly restriction?: string | undefined
-    },
+      /** At the end of DATA: for whom it was. */
+      readonly recipients?: readonly Mailbox[] | undefined
+    } & OriginFields,
   ): void
   /** More than a `rate` of pipeline.conf (`rule` is file:line) allows; told once, until it is less again. */
   rateExceeded(
@@ -95,22 +109,21 @@ export interface Events {
   /** A filter of smtpd.conf had something to say about a session. */
   filterReport(fields: SessionFields & { readonly filter: string; readonly text: string }): void
   /** On disk, answered 250. */
-  received(fields: {
-    readonly id: MessageId
-    readonly from: ReversePath
-    readonly to: readonly Mailbox[]
-    readonly sizeBytes: number
-    readonly listener?: string | undefined
-    readonly address?: string | undefined
-    readonly helo?: string | undefined
-    readonly user?: string | undefined
-    readonly tls?: string | undefined
-    /** Where it came from before a content filter handed it over: `mail.example.net[192.0.2.7]:4711 as ABC`. */
-    readonly upstream?: string | undefined
-    /** The Message-ID field, at most 256 characters of it. */
-    readonly messageId?: string | undefined
-    readonly tookMs?: number | undefined
-  }): void
+  received(
+    fields: {
+      readonly id: MessageId
+      readonly from: ReversePath
+      readonly to: readonly Mailbox[]
+      readonly sizeBytes: number
+      readonly listener?: string | undefined
+      readonly address?: string | undefined
+      /** Where it came from before a content filter handed it over: `mail.example.net[192.0.2.7]:4711 as ABC`. */
+      readonly upstream?: string | undefined
+      /** The Message-ID field, at most 256 characters of it. */
+      readonly messageId?: string | undefined
+      readonly tookMs?: number | undefined
+    } & OriginFields,
+  ): void
   /** On disk, and made here: a report, a notice, a message of an operator. */
   made(fields: {
     readonly id: MessageId
@@ -139,6 +152,14 @@ export interface Events {
     /** Why it is not clean. */
     readonly reason?: string
     readonly authentication?: string | undefined
+    /** A rejection would have reached who sent it, and nobody else. */
+    readonly mayReject?: boolean
+    /** What single engines demand, whatever the score. */
+    readonly demands?: readonly {
+      readonly action: string
+      readonly kind: string
+      readonly reason: string
+    }[]
   }): void
   /** A stage decided while the client waited; nothing was accepted yet. */
   judged(fields: {

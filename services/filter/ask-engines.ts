@@ -4,7 +4,7 @@ import type { TableSet } from '../../shared/config/tables.ts'
 import type { Envelope } from '../../shared/mail/envelope.ts'
 import { enginesFor } from './engine-policy.ts'
 import type { EngineRun, EngineSettings } from './run-engines.ts'
-import { blockOf, trustOf } from './spam-policy.ts'
+import { blockOf, trustOf } from '../../shared/spam/spam-policy.ts'
 
 /** The message that engines are asked about. */
 export interface Asked {

@@ -2,7 +2,7 @@ import type { EngineName, EnginePolicy } from '../../shared/config/model.ts'
 import type { TableSet } from '../../shared/config/tables.ts'
 import type { Envelope } from '../../shared/mail/envelope.ts'
 import type { EngineSettings } from './run-engines.ts'
-import { hasTag } from './spam-policy.ts'
+import { hasTag } from '../../shared/spam/spam-policy.ts'
 
 /**
  * The engines that look at a message: those the first fitting policy names, whoever sent it, and what proves a stranger's sender.

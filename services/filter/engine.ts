@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 
-import type { Quarantine } from '../../shared/mail/disposition.ts'
 import type { Envelope } from '../../shared/mail/envelope.ts'
+import type { Demand } from '../../shared/spam/weigh.ts'
 import type { DmarcFinding } from './authentication/dmarc-finding.ts'
 
 /** A message as an engine looks at it: as it was received, without our edits. */
@@ -23,14 +23,6 @@ export interface ScanSymbol {
   readonly name: string
   readonly score: number
   readonly text: string
-}
-
-/** What must happen to the message at least, whatever the score. */
-export interface Demand {
-  readonly action: 'junk' | 'quarantine' | 'reject' | 'discard'
-  readonly kind: Quarantine
-  /** For the story and the list of held mail: `virus: Eicar-Test-Signature`. */
-  readonly reason: string
 }
 
 export interface EngineResult {

@@ -28,8 +28,8 @@ import { forgedFieldEdits } from './forged-fields.ts'
 import { EngineFailure, runEngines } from './run-engines.ts'
 import type { EngineRun, EngineSettings } from './run-engines.ts'
 import { reportLines, spamEdits } from './spam-fields.ts'
-import { rulesFor } from './spam-policy.ts'
-import type { SpamRules } from './spam-policy.ts'
+import { rulesFor } from '../../shared/spam/spam-policy.ts'
+import type { SpamRules } from '../../shared/spam/spam-policy.ts'
 import { judge } from './verdict.ts'
 import type { Verdict } from './verdict.ts'
 import { virusEdits, virusPrefix } from './virus-fields.ts'
@@ -105,9 +105,10 @@ export async function filter(
   const rules = await settle(tables, (settled) =>
     rulesFor(configuration.pipeline.spam, envelope, message.pending, settled),
   )
+  const isRejectable = mayReject(message, runs)
   const verdict = judge(runs, {
     thresholds: rules,
-    mayReject: mayReject(message, runs),
+    mayReject: isRejectable,
     ...(trusted === undefined ? {} : { trusted }),
   })
   const findings = findingsOf(runs, configuration)
@@ -122,6 +123,8 @@ export async function filter(
     symbols: verdict.symbols.slice(0, mostToldSymbols).map(tellSymbol),
     ...(verdict.action === 'clean' ? {} : { reason: verdict.reason }),
     ...(findings.length === 0 ? {} : { authentication: findings.join('; ') }),
+    mayReject: isRejectable,
+    ...(verdict.demands.length === 0 ? {} : { demands: verdict.demands }),
   })
   return decide(message, applyEdits(scanned.header, message.edits), { verdict, rules, findings, runs }, configuration)
 }

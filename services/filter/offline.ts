@@ -14,7 +14,7 @@ import type { AskParts } from './ask-engines.ts'
 import type { ScanMessage } from './engine.ts'
 import { openEngines } from './open-engines.ts'
 import { runEngines } from './run-engines.ts'
-import { rulesFor } from './spam-policy.ts'
+import { rulesFor } from '../../shared/spam/spam-policy.ts'
 import { judge } from './verdict.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { headerFields } from '../../shared/mail/header-edit.ts'
 import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import { foldWords } from './fold-words.ts'
-import type { SpamRules } from './spam-policy.ts'
+import type { SpamRules } from '../../shared/spam/spam-policy.ts'
 import type { Verdict } from './verdict.ts'
 
 /**

@@ -8,7 +8,7 @@ import type { Envelope, Origin } from '../../shared/mail/envelope.ts'
 import { tag } from '../../shared/mail/tag.ts'
 import { gtube } from './gtube.ts'
 import { openFilter } from './index.ts'
-import { blockOf, rulesFor, trustOf } from './spam-policy.ts'
+import { blockOf, rulesFor, trustOf } from '../../shared/spam/spam-policy.ts'
 import { headerBehind, listTable, stageMessage, stranger, testContext, testEnvelope, zoneResolver } from './testing.ts'
 import type { TestSettings } from './testing.ts'
 

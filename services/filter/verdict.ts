@@ -1,6 +1,7 @@
-import type { SpamThresholds } from '../../shared/config/model.ts'
 import type { Quarantine } from '../../shared/mail/disposition.ts'
-import type { Demand, ScanSymbol } from './engine.ts'
+import { heaviestDemand } from '../../shared/spam/weigh.ts'
+import type { Demand, WeighOptions } from '../../shared/spam/weigh.ts'
+import type { ScanSymbol } from './engine.ts'
 import type { EngineRun } from './run-engines.ts'
 
 /** What the engines say together. */
@@ -12,54 +13,23 @@ export interface Verdict {
   readonly reason: string
   readonly score: number
   readonly symbols: readonly ScanSymbol[]
+  /** Of single engines, as they said it. */
+  readonly demands: readonly Demand[]
 }
 
-export interface JudgeOptions {
-  readonly thresholds: SpamThresholds
-  /** A rejection after the 250 is a bounce: it would reach who sent the message, and nobody else. */
-  readonly mayReject: boolean
-  /** Whose mail is clean by decree: neither score nor demand makes spam of it. A virus stays one. */
-  readonly trusted?: string
-}
-
-/** From light to heavy. */
-const actions = ['junk', 'quarantine', 'reject', 'discard'] as const
-
-/**
- * Weighs the scores against the thresholds of pipeline.conf and adds what single engines demand; the heaviest action wins. Where a
- * rejection would be backscatter, spam is junk instead, and what is dangerous is kept back.
- */
-export function judge(runs: readonly EngineRun[], { thresholds, mayReject, trusted }: JudgeOptions): Verdict {
+/** Weighs the scores against the thresholds of pipeline.conf and adds what single engines demand; the heaviest action wins. */
+export function judge(runs: readonly EngineRun[], options: WeighOptions): Verdict {
+  const { trusted } = options
   const sum = runs.reduce((total, { settings, result }) => total + settings.weight * result.score, 0)
   const score = Math.round(sum * 100) / 100
-  const demands = [...runs.map(({ result }) => result.demand), byScore(score, thresholds)]
-    .filter((demand) => demand !== undefined)
-    .filter((demand) => trusted === undefined || demand.kind !== 'spam')
-    .map((demand) => (mayReject ? demand : withoutBackscatter(demand)))
-  const heaviest = actions
-    .toReversed()
-    .map((action) => demands.find((demand) => demand.action === action))
-    .find((demand) => demand !== undefined)
+  const demands = runs.map(({ result }) => result.demand).filter((demand) => demand !== undefined)
+  const heaviest = heaviestDemand(demands, score, options)
   const symbols = [...trustSymbols(trusted), ...runs.flatMap((run) => symbolsOf(run))]
-  return { ...(heaviest ?? { action: 'clean', kind: 'spam', reason: '' }), score, symbols }
+  return { ...(heaviest ?? { action: 'clean', kind: 'spam', reason: '' }), score, symbols, demands }
 }
 
 function trustSymbols(trusted: string | undefined): readonly ScanSymbol[] {
   return trusted === undefined ? [] : [{ name: 'TRUSTED', score: 0, text: `${trusted}: not looked through for spam` }]
-}
-
-function byScore(score: number, thresholds: SpamThresholds): Demand | undefined {
-  const action = actions.findLast((one) => {
-    const threshold = thresholds[one]
-    return threshold !== undefined && score >= threshold
-  })
-  if (action === undefined) return undefined
-  return { action, kind: 'spam', reason: `spam score ${score} of ${thresholds[action]}` }
-}
-
-function withoutBackscatter(demand: Demand): Demand {
-  if (demand.action !== 'reject') return demand
-  return { ...demand, action: demand.kind === 'spam' ? 'junk' : 'quarantine' }
 }
 
 /** What counts, as it counts. An engine that gave no result says so. */

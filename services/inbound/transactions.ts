@@ -1,5 +1,6 @@
 import { compileMailboxes } from '../../shared/config/mailbox-pattern.ts'
 import { settle } from '../../shared/config/settle.ts'
+import type { OriginFields } from '../../shared/events.ts'
 import type { Mailbox, ReversePath } from '../../shared/mail/address.ts'
 import { copyKey } from '../../shared/mail/envelope.ts'
 import { formatUpstream } from '../../shared/mail/envelope.ts'
@@ -570,9 +571,7 @@ export class MailTransactions {
       sizeBytes,
       listener: origin.listener,
       address: origin.address,
-      helo: origin.helo,
-      user: origin.user,
-      tls: origin.tls?.version,
+      ...originFields(envelope),
       upstream: origin.upstream && formatUpstream(origin.upstream),
       messageId,
       tookMs: Math.round(tookMs * 10) / 10,
@@ -645,8 +644,17 @@ export class MailTransactions {
       ...(from === undefined ? {} : { from }),
       ...(to === undefined ? {} : { to: to.slice(0, 256) }),
       ...(restriction === undefined ? {} : { restriction }),
+      ...this.#refusedFields(stage),
     })
     return reply
+  }
+
+  /** So that the refusal can be judged again by other rules (`sluicectl dry-run`). */
+  #refusedFields(stage: 'mail' | 'rcpt' | 'data'): OriginFields & { readonly recipients?: readonly Mailbox[] } {
+    const transaction = this.#transaction
+    if (transaction === undefined || stage === 'mail') return {}
+    if (stage === 'rcpt') return originFields({ origin: transaction.origin, recipients: [] })
+    return { ...originFields(transaction), recipients: transaction.recipients.map(({ mailbox }) => mailbox) }
   }
 
   /** Expected trouble carries its reply; of the rest the log keeps the cause and the client is told to try again. */
@@ -678,6 +686,13 @@ function recipientOf(
     ...(notify === undefined ? {} : { notify }),
     ...(notify === command.notify ? {} : { expanded: true }),
   }
+}
+
+function originFields({ origin, recipients }: Pick<Envelope, 'origin' | 'recipients'>): OriginFields {
+  const { helo, user, tls, rdns, thisHost } = origin
+  const isExpanded = recipients.some(({ original }) => original !== undefined)
+  const asked = isExpanded ? recipients.map(({ original, mailbox }) => original ?? mailbox) : undefined
+  return { helo, user, tls: tls?.version, rdns: rdns ?? null, thisHost, asked }
 }
 
 /** Which mailboxes an alias leads to is none of the sender's business: they do not report their success (RFC 3461 §5.2.7). */

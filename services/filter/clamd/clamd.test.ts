@@ -232,7 +232,17 @@ test('mail of signed-in users is scanned too, and they are told of a rejection',
   })
   assert.deepEqual(
     events.map((event) => ({ ...event, id: '' })),
-    [{ id: '', verdict: 'reject', score: 0, symbols: ['VIRUS 0 Eicar'], reason: 'virus: Eicar' }],
+    [
+      {
+        id: '',
+        verdict: 'reject',
+        score: 0,
+        symbols: ['VIRUS 0 Eicar'],
+        reason: 'virus: Eicar',
+        mayReject: true,
+        demands: [{ action: 'reject', kind: 'virus', reason: 'virus: Eicar' }],
+      },
+    ],
   )
 })
 

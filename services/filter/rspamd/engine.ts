@@ -1,6 +1,7 @@
 import type { RspamdEngine } from '../../../shared/config/model.ts'
 import { isFromStranger } from '../authentication/engine.ts'
-import type { Demand, Engine, EngineResult } from '../engine.ts'
+import type { Demand } from '../../../shared/spam/weigh.ts'
+import type { Engine, EngineResult } from '../engine.ts'
 import { createRspamdClient } from './client.ts'
 import type { RspamdReply } from './client.ts'
 

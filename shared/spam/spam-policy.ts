@@ -6,11 +6,11 @@ import type {
   SpamPolicy,
   SpamThresholds,
   Table,
-} from '../../shared/config/model.ts'
-import type { TableSet } from '../../shared/config/tables.ts'
-import { domainOf } from '../../shared/mail/address.ts'
-import type { Mailbox } from '../../shared/mail/address.ts'
-import type { Envelope } from '../../shared/mail/envelope.ts'
+} from '../config/model.ts'
+import type { TableSet } from '../config/tables.ts'
+import { domainOf } from '../mail/address.ts'
+import type { Mailbox } from '../mail/address.ts'
+import type { Envelope } from '../mail/envelope.ts'
 
 type SpamSettings = PipelineSettings['spam']
 
