@@ -53,6 +53,10 @@ export class OptionValues {
     return this.texts(name).at(-1)
   }
 
+  without(...names: readonly string[]): OptionValues {
+    return new OptionValues(new Map([...this.#values].filter(([name]) => !names.includes(name))))
+  }
+
   texts(name: string): readonly string[] {
     return (this.#values.get(name) ?? []).filter((value) => value !== true)
   }

@@ -10,6 +10,7 @@ import { convert } from './convert.ts'
 import { dkimGenerate, dkimRotate, dkimStatus } from './dkim-keys.ts'
 import { dkimRecordCommand } from './dkim-record.ts'
 import { doctor } from './doctor.ts'
+import { dryRunCommand } from './dry-run.ts'
 import { encrypt } from './encrypt.ts'
 import { explainCommand } from './explain.ts'
 import { find } from './find.ts'
@@ -70,6 +71,7 @@ export const commands: readonly Command[] = [
   config,
   convert,
   explainCommand,
+  dryRunCommand,
   tableQuery,
   tableCheck,
   learnHam,

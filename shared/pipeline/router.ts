@@ -33,7 +33,10 @@ export function createRouter(
 }
 
 /** What rules may ask about a message that has come through so many queues. */
-export function transactionOf({ origin, tags, reversePath }: Envelope, hops: number): Transaction {
+export function transactionOf(
+  { origin, tags, reversePath }: Pick<Envelope, 'origin' | 'tags' | 'reversePath'>,
+  hops: number,
+): Transaction {
   return {
     peer: hops > 0 ? 'local' : peerOf(origin),
     ...(origin.helo === undefined ? {} : { helo: origin.helo }),
