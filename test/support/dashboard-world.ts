@@ -1,5 +1,7 @@
 import type { BrowserContextOptions, Page } from 'playwright-core'
 
+import { isMessageId } from '../../shared/mail/message-id.ts'
+import { createLinkSigner, readLinkKey } from '../../shared/quarantine/links.ts'
 import { passwords, remoteWorld, standardConf, standardPipeline } from './configurations.ts'
 import { dmarcRow, dmarcXml, gzipped, reportMail } from '../../services/reports/testing.ts'
 import { startDns } from './dns.ts'
@@ -102,12 +104,14 @@ export interface SampleTraffic {
   readonly relayed: string
   readonly delayed: string
   readonly failed: string
+  /** Path of a page that the recipient of the held message may open. */
+  readonly link: string
 }
 
 /** Resolves when all of it has come to where it stays. */
 export async function sendSampleTraffic({ system, receive, submit }: DashboardWorld): Promise<SampleTraffic> {
   const [delivered] = [await receive({ id: 'minutes', to: 'jane@sluice.test', subject: 'Minutes of Tuesday' })]
-  const traffic: SampleTraffic = {
+  const traffic = {
     delivered,
     held: await receive({
       id: 'win',
@@ -126,9 +130,16 @@ export async function sendSampleTraffic({ system, receive, submit }: DashboardWo
   await client.command('RCPT TO:<nobody@sluice.test>')
   await client.command('RCPT TO:<joe@elsewhere.test>')
   await client.quit()
-  for (const [event, id] of Object.entries(traffic)) await system.waitForEvent(event, String(id))
+  for (const [event, id] of Object.entries(traffic)) await system.waitForEvent(event, id)
   await system.waitForEvent('delivered', report)
-  return traffic
+  return { ...traffic, link: await quarantineLink(system, traffic.held) }
+}
+
+/** As it stands in a digest: to block the sender of a held message. */
+export async function quarantineLink(system: MailSystem, held: string): Promise<string> {
+  if (!isMessageId(held)) throw new Error(`${held} is no id`)
+  const signer = createLinkSigner(await readLinkKey(system.dataFolder))
+  return `/quarantine/${signer.sign({ id: held, recipient: 0, action: 'block', expiresAt: Date.now() + 3_600_000 })}`
 }
 
 /** An aggregate report of the last days about mail in our name. */
@@ -143,7 +154,12 @@ export function sampleReport(org: string): Buffer {
 }
 
 /** Each page there is, by a name for its picture. */
-export function dashboardPages({ held, delayed, delivered }: SampleTraffic): readonly (readonly [string, string])[] {
+export function dashboardPages({
+  held,
+  delayed,
+  delivered,
+  link,
+}: SampleTraffic): readonly (readonly [string, string])[] {
   return [
     ['overview', '/'],
     ['queues', '/queues'],
@@ -165,6 +181,7 @@ export function dashboardPages({ held, delayed, delivered }: SampleTraffic): rea
     ['live', '/events'],
     ['rules', '/rules?rcpt=jane%40sluice.test'],
     ['system', '/system'],
+    ['quarantine-link', link],
     ['not-found', '/messages/unknown'],
   ]
 }
