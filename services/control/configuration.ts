@@ -41,7 +41,10 @@ async function showConfiguration(invocation: Invocation): Promise<number> {
 }
 
 /** Where a running service works by something else than these files say. */
-async function notInForce({ configuration, dataFolder }: Place): Promise<readonly string[]> {
+export async function notInForce({
+  configuration,
+  dataFolder,
+}: Pick<Place, 'configuration' | 'dataFolder'>): Promise<readonly string[]> {
   const nowAt = Date.now()
   const living = (await readHeartbeats(dataFolder, nowAt)).filter(({ at }) => nowAt - at <= deadAfterMs)
   const lines = living.flatMap(({ service, pid, host, configuration: running }) => {

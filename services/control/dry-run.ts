@@ -9,6 +9,7 @@ import { localAddresses } from '../../shared/system.ts'
 import { externalOpener } from '../../shared/table-host/open-external.ts'
 import { UsageError, exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
+import { notInForce } from './configuration.ts'
 import { findPlace, loadPlace } from './connect.ts'
 import { limitOf } from './show-queue.ts'
 import { visible } from './terminal.ts'
@@ -22,7 +23,7 @@ export const dryRunCommand: Command = {
   operands: [],
   options: [
     { name: 'days', value: 'N', summary: `of what came in the last N days (${defaultDays})` },
-    { name: 'limit', value: 'N', summary: 'of no more messages than these, the oldest' },
+    { name: 'limit', value: 'N', summary: 'of no more messages than these, from the oldest on' },
     { name: 'fail-on-change', summary: 'exit code 1 when something would change' },
   ],
   summary:
@@ -42,6 +43,7 @@ async function run(invocation: Invocation): Promise<number> {
     terminal,
     environment,
   })
+  for (const line of await notInForce(inForce)) terminal.warn(line)
   const changed = await loadPlace(invocation)
   for (const warning of changed.warnings) terminal.warn(renderDiagnostic(warning))
   const [now, then] = [openJudge(inForce.configuration), openJudge(changed.configuration)]

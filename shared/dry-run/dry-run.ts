@@ -48,7 +48,7 @@ export interface DryRunRequest {
   /** Of the journal. */
   readonly folder: string
   readonly sinceAt: number
-  /** No more messages than these, the oldest. */
+  /** No more messages than these, those that came to their end first. */
   readonly limit: number
   readonly inForce: Judge
   readonly changed: Judge

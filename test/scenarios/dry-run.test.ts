@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 
+import type { DryRun } from '../../shared/dry-run/dry-run.ts'
 import { atEnd } from '../support/at-end.ts'
 import { standardConf, standardPipeline } from '../support/configurations.ts'
 import { MailSystem } from '../support/mail-system.ts'
@@ -46,7 +47,7 @@ test('a changed smtpd.conf and a changed threshold are held against the mail tha
 
   const next = join(dirname(system.dataFolder), 'next')
   const tried = await system.ctl('dry-run', '-f', join(next, 'smtpd.conf'), '-p', join(next, 'pipeline.conf'))
-  assert.equal(tried.code, 0, tried.stderr)
+  assert.deepEqual([tried.code, tried.stderr], [0, ''])
   const line = newRules.split('\n').findIndex((text) => `${text}\n` === rule) + 1
   const [head = '', ...lines] = tried.stdout.trimEnd().split('\n')
   assert.match(head, /^looked at 5 messages for 6 recipients, since /)
@@ -71,5 +72,7 @@ test('a changed smtpd.conf and a changed threshold are held against the mail tha
   const same = await system.ctl('dry-run', '-f', conf, '--fail-on-change')
   assert.equal(same.code, 0, same.stdout)
   assert.match(same.stdout, /^unchanged 6, changed 0, not judged 0$/m)
+  const { unchanged, changes } = (await system.ctlJson('dry-run', '-f', join(next, 'smtpd.conf'))) as DryRun
+  assert.deepEqual([unchanged, changes.length, changes[0]?.examples[0]?.id], [3, 2, ids[0]])
   assert.equal((await system.ctl('dry-run')).code, 2)
 })
