@@ -76,11 +76,12 @@ async function tryOut(
   t: TestContext,
   now: Files,
   next: Files,
-  entries: readonly object[],
+  traffic: readonly object[] | ((folder: string) => readonly object[]),
   limit = Number.POSITIVE_INFINITY,
 ): Promise<DryRun> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-dry-run-'))
   t.after(() => rm(folder, { recursive: true }))
+  const entries = typeof traffic === 'function' ? traffic(folder) : traffic
   const lines = entries.map((entry) => JSON.stringify(entry))
   // Two processes, and a line that a crash has cut.
   const half = Math.floor(lines.length / 2)
@@ -257,6 +258,29 @@ test('restrictions are judged as far as the record goes', async (t) => {
     changes: [],
     reasons: [`2: '${asking}' asks for what is not in the record`],
   })
+})
+
+test('what a list in the DNS refused then is refused again, unless the new restrictions let it pass before', async (t) => {
+  const list = 'restrict rcpt reject dnsbl "zen.example.net"'
+  const now = { rules: scanned, pipeline: [list] }
+  const traffic = (folder: string): readonly object[] => [
+    refused('jane@example.org', '554 5.7.1 blocked', { restriction: `${folder}/now-pipeline.conf:2` }),
+    refused('jane@example.org', '554 5.7.1 blocked', {
+      restriction: `${folder}/now-pipeline.conf:2`,
+      address: '203.0.113.9',
+    }),
+  ]
+  const same = await tryOut(t, now, { rules: scanned, pipeline: ['spam junk 3', list] }, traffic)
+  assert.deepEqual([same.unchanged, same.changed, same.notJudged], [2, 0, 0])
+  const permitting = ['restrict rcpt permit from { 203.0.113.0/24 }', list]
+  const some = await tryOut(t, now, { rules: scanned, pipeline: permitting }, traffic)
+  assert.equal(some.unchanged, 1)
+  assert.deepEqual(summary(some), {
+    changes: ['1: rejected (now-pipeline.conf:2) -> accepted, for the filter'],
+    reasons: [],
+  })
+  const without = await tryOut(t, now, { rules: scanned }, traffic)
+  assert.equal(without.changed, 2)
 })
 
 test('what the new rules ask and nobody wrote down is not judged', async (t) => {
