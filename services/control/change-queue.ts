@@ -1,6 +1,6 @@
 import { schoolOf, teach } from '../../shared/classifier/teach.ts'
 import { asciiDomain } from '../../shared/mail/ascii-domain.ts'
-import type { ManyAction, ManyCount, Selection } from '../../shared/operate/many.ts'
+import type { ManyAction, ManyCount, Selection, TellProgress } from '../../shared/operate/many.ts'
 import { createOperations } from '../../shared/operate/operations.ts'
 import type { OperationParts, Operations } from '../../shared/operate/operations.ts'
 import { createSpoolLessons } from '../../shared/operate/spool-lessons.ts'
@@ -11,6 +11,8 @@ import { UsageError, exitCodes } from './command.ts'
 import type { Command, Invocation, Option } from './command.ts'
 import { messageFiles, messageIdOperand, operatorName, withQueues, withSystem } from './connect.ts'
 import type { Place } from './connect.ts'
+import { createProgress } from './progress.ts'
+import type { Progress } from './progress.ts'
 
 /** Options of what is done to one message or to many. */
 export const selecting: readonly Option[] = [
@@ -97,10 +99,23 @@ function onMany(
   if (selection === undefined) return withOperations(invocation, one)
   return withOperations(invocation, async (operations) => {
     if (invocation.options.has('dry-run')) return tellCount(invocation, (await operations.counts(selection))[action])
-    const { done: count, left } = await operations.many(action, selection, operatorName())
+    const { done: count, left } = await withProgress((tell) => operations.many(action, selection, operatorName(), tell))
     const busy = left === 0 ? '' : `; ${left} left, which a worker has: pause the queue and try again`
     return done(invocation, { done: count, left }, `${plural(count, 'job')} ${doneWords[action]}${busy}`)
   })
+}
+
+/** Shows on a terminal how far it is. */
+export async function withProgress<T>(run: (tell: TellProgress) => Promise<T>): Promise<T> {
+  let progress: Progress | undefined
+  try {
+    return await run((turns, total) => {
+      progress ??= createProgress(process.stderr, total)
+      progress.show(turns, `${turns} of ${plural(total, 'job')}`)
+    })
+  } finally {
+    progress?.clear()
+  }
 }
 
 /** @throws UsageError unless one of IDs, a destination and a tag is given, and what goes with it */

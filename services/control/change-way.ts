@@ -3,7 +3,16 @@ import type { ManyDone } from '../../shared/operate/many.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
 import type { GivenOrder } from '../../shared/operate/relay-order.ts'
 import { plural } from '../../shared/report/units.ts'
-import { done, forRecipient, recipientOf, selecting, selectionOf, tellCount, withOperations } from './change-queue.ts'
+import {
+  done,
+  forRecipient,
+  recipientOf,
+  selecting,
+  selectionOf,
+  tellCount,
+  withOperations,
+  withProgress,
+} from './change-queue.ts'
 import { UsageError } from './command.ts'
 import type { Command, Invocation } from './command.ts'
 import { messageIdOf, messageIdOperand, operatorName } from './connect.ts'
@@ -39,7 +48,8 @@ async function sendElsewhere(invocation: Invocation): Promise<number> {
   if (selection === undefined) return withOperations(invocation, (operations) => each(invocation, operations, given))
   return withOperations(invocation, async (operations) => {
     if (invocation.options.has('dry-run')) return tellCount(invocation, (await operations.counts(selection)).reroute)
-    return tell(invocation, await operations.rerouteMany(given, selection, operatorName()))
+    const result = await withProgress((told) => operations.rerouteMany(given, selection, operatorName(), told))
+    return tell(invocation, result)
   })
 }
 

@@ -8,7 +8,7 @@ import type { JobState, JobSummary, Queues } from '../queue/queues.ts'
 import { workQueues } from '../report/read-queues.ts'
 import type { OutcomeRecord, Spool } from '../spool/spool.ts'
 import { OperationError } from './operation-error.ts'
-import { isRelayed, rerouteJobs } from './reroute.ts'
+import { isRelayed, rerouteJob } from './reroute.ts'
 import type { RerouteParts } from './reroute.ts'
 
 /** What is done with many messages at once. */
@@ -38,20 +38,22 @@ export interface JobOperationParts {
   readonly clock: Clock
 }
 
+/** How far it is: jobs that had their turn, of all that were chosen. */
+export type TellProgress = (turns: number, total: number) => void
+
 /**
- * Does it to each job of the selection; what comes in meanwhile may be left out. What a filter keeps back is neither released nor returned
- * this way, but one by one.
+ * Does it to each job of the selection, some at once; what comes in meanwhile may be left out. Of a job that waits for its turn only the id is
+ * in memory. What a filter keeps back is neither released nor returned this way, but one by one.
+ * @throws what the first that fails does, when those of the same moment have ended: no other has its turn then
  */
 export async function doToMany(
   parts: JobOperationParts,
   action: ManyAction,
   selection: Selection,
   by: string,
+  tell?: TellProgress,
 ): Promise<ManyDone> {
-  const jobs = await selected(parts.queues, selection, action)
-  let done = 0
-  for (const job of jobs) if (await actions[action](parts, job, by)) done += 1
-  return { done, left: jobs.length - done }
+  return doToEach({ queues: parts.queues, action, selection, tell }, (job) => actions[action](parts, job, by))
 }
 
 /** The same for what is relayed, or may be after the queues it is in; what a worker has counts as `left`, and follows later. */
@@ -60,8 +62,10 @@ export async function rerouteMany(
   order: RelayOrder | undefined,
   selection: Selection,
   by: string,
+  tell?: TellProgress,
 ): Promise<ManyDone> {
-  return rerouteJobs(parts, await selected(parts.queues, selection, 'reroute'), order, by)
+  const { queues } = parts
+  return doToEach({ queues, action: 'reroute', selection, tell }, (job) => rerouteJob(parts, job, order, by))
 }
 
 /** Of the jobs that each would choose now, by one look through the queues. */
@@ -69,12 +73,11 @@ export async function countMany(
   queues: Queues,
   selection: Selection,
 ): Promise<Readonly<Record<ManyAction | 'reroute', ManyCount>>> {
-  const jobs = await chosen(queues, placesOf(queues, 'reroute'), (job) => isOf(job, selection))
-  const count = (action: ManyAction | 'reroute'): ManyCount => {
-    const places = new Set(placesOf(queues, action).map(({ queue, state }) => `${queue} ${state}`))
-    const own = jobs.filter((job) => places.has(`${job.queue} ${job.state}`) && mayChoose(job, action))
-    return { jobs: own.length, messages: new Set(own.map(({ data }) => data.id)).size }
-  }
+  const counters = new Map(everyAction.map((action) => [action, counterOf(queues, action)]))
+  for await (const job of jobsIn(queues, placesOf(queues, 'reroute')))
+    if (isOf(job, selection)) for (const counter of counters.values()) counter.see(job)
+  const count = (action: ManyAction | 'reroute'): ManyCount =>
+    counters.get(action)?.result() ?? { jobs: 0, messages: 0 }
   return {
     schedule: count('schedule'),
     hold: count('hold'),
@@ -175,29 +178,80 @@ async function removeJob(parts: JobOperationParts, job: JobSummary, by: string):
 }
 
 const pageJobs = 500
+/** Each is a line of the spool's log, and they share its writes. */
+const atOnce = 100
 
-function selected(
-  queues: Queues,
-  selection: Selection,
-  action: ManyAction | 'reroute',
-): Promise<readonly JobSummary[]> {
-  return chosen(queues, placesOf(queues, action), (job) => isOf(job, selection) && mayChoose(job, action))
+interface Chosen {
+  readonly queues: Queues
+  readonly action: ManyAction | 'reroute'
+  readonly selection: Selection
+  readonly tell: TellProgress | undefined
 }
 
-async function chosen(
-  queues: Queues,
-  places: readonly Place[],
-  wanted: (job: JobSummary) => boolean,
-): Promise<readonly JobSummary[]> {
-  const found = new Map<string, JobSummary>()
+/** Chooses all before the first has its turn: what is done moves jobs, also to where they would be chosen again. */
+async function doToEach(
+  { queues, action, selection, tell }: Chosen,
+  act: (job: JobSummary) => Promise<boolean>,
+): Promise<ManyDone> {
+  const mayHave = (job: JobSummary): boolean => isOf(job, selection) && mayChoose(job, action)
+  const names = new Set<string>()
+  for await (const job of jobsIn(queues, placesOf(queues, action))) if (mayHave(job)) names.add(nameOf(job))
+  let [done, turns] = [0, 0]
+  const turn = async (name: string): Promise<void> => {
+    const [queue = '', jobId = ''] = name.split(' ')
+    const job = await queues.job(queue, jobId)
+    if (job !== undefined && job.state !== 'completed' && mayHave(job) && (await act(job))) done += 1
+    turns += 1
+    tell?.(turns, names.size)
+  }
+  const left = names.values()
+  let isOver = false
+  const takeTurns = async (): Promise<void> => {
+    for (const name of left) {
+      if (isOver) return
+      await turn(name).catch((error: unknown) => {
+        isOver = true
+        throw error
+      })
+    }
+  }
+  const ends = await Promise.allSettled(Array.from({ length: atOnce }, takeTurns))
+  for (const end of ends) if (end.status === 'rejected') throw end.reason
+  return { done, left: names.size - done }
+}
+
+/** One that moves on meanwhile may come twice, or not at all. */
+async function* jobsIn(queues: Queues, places: readonly Place[]): AsyncGenerator<JobSummary> {
   for (const { queue, state } of places) {
     for (let start = 0; ; start += pageJobs) {
       const page = await queues.list(queue, [state], start, start + pageJobs - 1)
-      for (const job of page) if (wanted(job)) found.set(`${queue} ${job.jobId}`, job)
+      yield* page
       if (page.length < pageJobs) break
     }
   }
-  return [...found.values()]
+}
+
+/** Neither has a blank. */
+function nameOf({ queue, jobId }: JobSummary): string {
+  return `${queue} ${jobId}`
+}
+
+const everyAction = ['schedule', 'hold', 'release', 'expire', 'remove', 'reroute'] as const
+
+function counterOf(
+  queues: Queues,
+  action: ManyAction | 'reroute',
+): { see(job: JobSummary): void; result(): ManyCount } {
+  const places = new Set(placesOf(queues, action).map(({ queue, state }) => `${queue} ${state}`))
+  const [jobs, messages] = [new Set<string>(), new Set<string>()]
+  return {
+    see(job) {
+      if (!places.has(`${job.queue} ${job.state}`) || !mayChoose(job, action)) return
+      jobs.add(nameOf(job))
+      messages.add(job.data.id)
+    },
+    result: () => ({ jobs: jobs.size, messages: messages.size }),
+  }
 }
 
 function mayChoose(job: JobSummary, action: ManyAction | 'reroute'): boolean {

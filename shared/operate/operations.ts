@@ -9,7 +9,7 @@ import type { MessageSources } from '../report/message-view.ts'
 import { workQueues } from '../report/read-queues.ts'
 import type { FileSpool } from '../spool/file-spool.ts'
 import { countMany, doToMany, holdJob, rerouteMany, releaseJob, returnJob } from './many.ts'
-import type { ManyAction, ManyCount, ManyDone, Selection } from './many.ts'
+import type { ManyAction, ManyCount, ManyDone, Selection, TellProgress } from './many.ts'
 import { atWork, describeJob, jobsFor, openMessage, recipientNamed, splitJob, unfinishedJobs } from './message-jobs.ts'
 import { OperationError } from './operation-error.ts'
 import { blockFor } from './quarantine.ts'
@@ -57,8 +57,8 @@ export interface Operations {
   readdress(id: MessageId, change: Readdressing, by: string): Promise<Mailbox>
   /** Lets a message go again from a queue it passed. */
   replay(id: MessageId, request: ReplayRequest, by: string): Promise<ReplayDone>
-  many(action: ManyAction, selection: Selection, by: string): Promise<ManyDone>
-  rerouteMany(given: GivenOrder, selection: Selection, by: string): Promise<ManyDone>
+  many(action: ManyAction, selection: Selection, by: string, tell?: TellProgress): Promise<ManyDone>
+  rerouteMany(given: GivenOrder, selection: Selection, by: string, tell?: TellProgress): Promise<ManyDone>
   /** What `many` and `rerouteMany` would be done to. */
   counts(selection: Selection): Promise<Readonly<Record<ManyAction | 'reroute', ManyCount>>>
   /** @throws OperationError when there is no such queue */
@@ -104,8 +104,9 @@ export function createOperations(parts: OperationParts): Operations {
     reroute: (id, given, by, recipient) => sendElsewhere(parts, id, { given, by, recipient }),
     readdress: (id, change, by) => readdress(parts, id, change, by),
     replay: (id, request, by) => replay(parts, id, request, by),
-    many: (action, selection, by) => doToMany(parts, action, selection, by),
-    rerouteMany: async (given, selection, by) => rerouteMany(parts, await readOrder(parts, given), selection, by),
+    many: (action, selection, by, tell) => doToMany(parts, action, selection, by, tell),
+    rerouteMany: async (given, selection, by, tell) =>
+      rerouteMany(parts, await readOrder(parts, given), selection, by, tell),
     counts: (selection) => countMany(queues, selection),
     async setPaused(queue, paused) {
       const name = knownQueue(queues, queue)

@@ -36,7 +36,7 @@ export async function rerouteJobs(
   return { done, left: jobs.length - done }
 }
 
-async function rerouteJob(
+export async function rerouteJob(
   { queues, spool, events, clock }: RerouteParts,
   job: JobSummary,
   order: RelayOrder | undefined,
