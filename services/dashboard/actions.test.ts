@@ -5,8 +5,12 @@ import type { TestContext } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 
 import { shaCrypt } from '../../shared/crypt/sha-crypt.ts'
+import type { ManyDone } from '../../shared/operate/many.ts'
 import { OperationError } from '../../shared/operate/operation-error.ts'
+import type { Operations } from '../../shared/operate/operations.ts'
+import { signalOf } from '../../shared/queue/testing.ts'
 import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
+import { manyActions, saidNow } from './actions.ts'
 import { sampleId, sampleJob, sampleMessage, sampleOverview, sampleQueue, sampleSource } from './sample-source.ts'
 import { failingOperations, openTestApp, TestBrowser, tokenIn } from './testing.ts'
 import type { TestAppOptions } from './testing.ts'
@@ -169,6 +173,42 @@ test('what is done to many is told with its number first, and done to no other',
   assert.equal((await rita.post('/tags/Bulk/reroute', { token: tokenIn(body), to: 'smtp://x' })).statusCode, 403)
   assert.equal((await rita.get(`/messages/${sampleId}/change`)).statusCode, 303)
   assert.deepEqual(done, [])
+})
+
+test('who does it to very many is answered before it is done, and the audit log has the end', async (t) => {
+  const hold = (run: Operations['many']) => {
+    const action = manyActions({ ...failingOperations(new Error('not asked for')), many: run }, 1).find(
+      ({ path }) => path === 'hold',
+    )
+    assert.ok(action !== undefined)
+    return action.run({ kind: 'tag', tag: 'Bulk' }, 'olga', {})
+  }
+  const said: string[] = []
+  const record = (outcome: string, detail: string): void => void said.push(`${outcome}: ${detail}`)
+  const rest = signalOf<ManyDone>()
+  const did = await hold((_action, _selection, _by, tell) => {
+    tell?.(7, 20_000)
+    return rest.promise
+  })
+  const now = '7 of 20000 jobs had their turn; it goes on by itself, and the audit log tells the end'
+  assert.equal(saidNow(did, record), now)
+  assert.deepEqual(said, [])
+  rest.resolve({ done: 19_999, left: 1 })
+  assert.ok(typeof did !== 'string')
+  await did.end
+  const outage = signalOf()
+  const broken = await hold(() => outage.promise.then(() => Promise.reject(new Error('Redis is away'))))
+  assert.match(saidNow(broken, record), /^they are still looked for; it goes on/)
+  assert.ok(typeof broken !== 'string')
+  outage.resolve()
+  await assert.rejects(broken.end)
+  assert.deepEqual(said, ['done: 19999 jobs held, 1 left: a worker has them', 'refused: it broke off: Redis is away'])
+  await assert.rejects(
+    hold(() => Promise.reject(new OperationError('no'))),
+    OperationError,
+  )
+  const { app } = await open(t)
+  assert.match((await (await signedIn(app)).get('/tags/Bulk?done=goes-on')).body, /<strong>Under way\.<\/strong>/)
 })
 
 test('a page offers what can be done as things are', async (t) => {

@@ -1,10 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 import type { Audit } from '../../shared/audit.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
-import type { ManyAction, ManyDone, Selection } from '../../shared/operate/many.ts'
+import type { ManyAction, ManyDone, Selection, TellProgress } from '../../shared/operate/many.ts'
 import { describeReplay } from '../../shared/operate/replay.ts'
 import { OperationError } from '../../shared/operate/operation-error.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
@@ -27,7 +29,14 @@ export interface Action<Target> {
   /** What it may be told besides. */
   readonly fields?: Fields
   /** @returns what came of it, one sentence. @throws OperationError */
-  run(target: Target, by: string, given: Given): Promise<string>
+  run(target: Target, by: string, given: Given): Promise<string | GoesOn>
+}
+
+/** It takes longer than a request may, and goes on by itself. */
+export interface GoesOn {
+  readonly soFar: string
+  /** What came of it. */
+  readonly end: Promise<string>
 }
 
 const recipient = { type: 'string', description: 'The copy of one recipient alone, by his address.' } as const
@@ -148,8 +157,11 @@ const again = {
   again: { type: 'boolean', description: 'Also to those who have it already.' },
 } as const
 
-/** For all that is on its way to a destination, or carries a tag. */
-export function manyActions(operations: Operations): readonly Action<Selection>[] {
+/**
+ * For all that is on its way to a destination, or carries a tag.
+ * @param patienceMs for how long an answer waits for the end
+ */
+export function manyActions(operations: Operations, patienceMs = 10_000): readonly Action<Selection>[] {
   const count = async (action: ManyAction | 'reroute', selection: Selection): Promise<string> => {
     const { jobs, messages } = (await operations.counts(selection))[action]
     return `${plural(jobs, 'job')} of ${plural(messages, 'message')}; nothing is changed`
@@ -160,8 +172,10 @@ export function manyActions(operations: Operations): readonly Action<Selection>[
     fields: { dryRun },
     run: async (selection, by, given) => {
       if (given['dryRun'] !== undefined) return count(action, selection)
-      const { done: jobs, left } = await operations.many(action, selection, by)
-      return `${plural(jobs, 'job')} ${done}${left === 0 ? '' : `, ${left} left: a worker has them`}`
+      return inTime(patienceMs, async (tell) => {
+        const { done: jobs, left } = await operations.many(action, selection, by, tell)
+        return `${plural(jobs, 'job')} ${done}${left === 0 ? '' : `, ${left} left: a worker has them`}`
+      })
     },
   }))
   return [
@@ -172,10 +186,39 @@ export function manyActions(operations: Operations): readonly Action<Selection>[
       fields: { ...way, dryRun },
       run: async (selection, by, given) =>
         given['dryRun'] === undefined
-          ? rerouted(await operations.rerouteMany(orderOf(given), selection, by))
+          ? inTime(patienceMs, async (tell) =>
+              rerouted(await operations.rerouteMany(orderOf(given), selection, by, tell)),
+            )
           : count('reroute', selection),
     },
   ]
+}
+
+async function inTime(patienceMs: number, run: (tell: TellProgress) => Promise<string>): Promise<string | GoesOn> {
+  let [turns, total] = [0, 0]
+  const end = run((...progress) => {
+    ;[turns, total] = progress
+  })
+  const patience = new AbortController()
+  try {
+    const over = sleep(patienceMs, undefined, { signal: patience.signal }).catch(() => undefined)
+    const said = await Promise.race([end, over])
+    if (said !== undefined) return said
+  } finally {
+    patience.abort()
+  }
+  const far = total === 0 ? 'they are still looked for' : `${turns} of ${plural(total, 'job')} had their turn`
+  return { soFar: `${far}; it goes on by itself, and the audit log tells the end`, end }
+}
+
+/** The sentence for now; the end of what goes on is told to the audit log. */
+export function saidNow(did: string | GoesOn, record: (outcome: 'done' | 'refused', detail: string) => void): string {
+  if (typeof did === 'string') return did
+  void did.end.then(
+    (detail) => record('done', detail),
+    (error: unknown) => record('refused', `it broke off: ${(error as Error).message}`),
+  )
+  return did.soFar
 }
 
 function orderOf({ to, action, undo }: Given): GivenOrder {
@@ -261,9 +304,10 @@ async function act<Target>(parts: ActionParts, asked: Asked<Target>): Promise<Fa
   }
   if (!visitor.acts) return refuse(403, 'you may look here, and not change anything')
   try {
-    const detail = await action.run(target, `${visitor.name} (dashboard)`, givenByForm(request, action.fields))
-    record(parts, asked, { visitor, outcome: 'done', detail })
-    return reply.redirect(`${page}?done=${action.path}`, 303)
+    const did = await action.run(target, `${visitor.name} (dashboard)`, givenByForm(request, action.fields))
+    const told = saidNow(did, (outcome, detail) => record(parts, asked, { visitor, outcome, detail }))
+    record(parts, asked, { visitor, outcome: 'done', detail: told })
+    return reply.redirect(`${page}?done=${typeof did === 'string' ? action.path : 'goes-on'}`, 303)
   } catch (error) {
     if (error instanceof OperationError) return refuse(409, error.message)
     if (error instanceof QueueUnavailableError) return refuse(503, error.message)

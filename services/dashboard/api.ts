@@ -11,7 +11,7 @@ import { QueryError, queryExample } from '../../shared/store/query.ts'
 import type { Access } from './access.ts'
 import { FieldsError, givenByJson } from './action-fields.ts'
 import type { Fields, Given } from './action-fields.ts'
-import { describeSelection, manyActions, messageActions, queueActions, selections } from './actions.ts'
+import { describeSelection, manyActions, messageActions, queueActions, saidNow, selections } from './actions.ts'
 import type { Action } from './actions.ts'
 import { ApiError, seenOr503 } from './api-error.ts'
 import type { ApiRoute } from './api-route.ts'
@@ -265,7 +265,7 @@ async function act<Target>({ access, audit }: ApiParts, asked: Asked<Target>): P
       detail,
     })
   try {
-    const done = await action.run(target, `${by} (API)`, given)
+    const done = saidNow(await action.run(target, `${by} (API)`, given), record)
     record('done', done)
     return { done }
   } catch (error) {

@@ -72,6 +72,8 @@ const doneTexts: ReadonlyMap<string, string> = new Map([
 
 /** What the form that led here did. */
 export function doneNotice(done: string | undefined): HtmlValue {
+  if (done === 'goes-on')
+    return notice('plain', 'Under way.', 'It goes on by itself: this page tells what is left, the audit log the end.')
   const text = doneTexts.get(done ?? '')
   return text === undefined ? undefined : notice('plain', 'Done.', text)
 }
