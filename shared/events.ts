@@ -9,6 +9,7 @@ import { classifyReply } from './mail/reply-class.ts'
 import { formatReply, isPositive } from './mail/reply.ts'
 import type { Reply } from './mail/reply.ts'
 import type { Metrics } from './metrics.ts'
+import type { RuleHits } from './rule-hits/rule-hits.ts'
 
 /** An SMTP session, not yet about a message. */
 export interface SessionFields {
@@ -138,6 +139,8 @@ export interface Events {
     /** Indexes of `to` into the envelope's recipients. */
     readonly rcpt: readonly number[]
     readonly rule: string
+    /** The statement, by which its hits are counted: not written. */
+    readonly ruleText?: string | undefined
     readonly queue: string
     readonly action?: string | undefined
     readonly tags: readonly string[]
@@ -342,8 +345,9 @@ export function createEvents(parts: {
   readonly metrics: Metrics
   readonly journal: Journal
   readonly clock: Clock
+  readonly hits?: Pick<RuleHits, 'count'>
 }): Events {
-  const { log, metrics, journal, clock } = parts
+  const { log, metrics, journal, clock, hits } = parts
 
   function emit(event: EventName, level: Level, fields: object): void {
     const { id, reply } = fields as { readonly id?: MessageId; readonly reply?: Reply }
@@ -375,7 +379,10 @@ export function createEvents(parts: {
     filterReport: (fields) => emit('filter report', 'info', fields),
     received: (fields) => emit('received', 'info', fields),
     made: (fields) => emit('made', 'info', fields),
-    routed: (fields) => emit('routed', 'debug', fields),
+    routed: ({ ruleText, ...fields }) => {
+      if (ruleText !== undefined) hits?.count(ruleText, fields.rcpt.length)
+      emit('routed', 'debug', fields)
+    },
     filtered: (fields) => emit('filtered', 'info', fields),
     judged: (fields) => emit('judged', 'info', fields),
     undecided: (fields) => emit('undecided', 'warn', fields),

@@ -9,6 +9,7 @@ import type { Metrics } from './metrics.ts'
 import type { Pipeline } from './pipeline/pipeline.ts'
 import type { Queues } from './queue/queues.ts'
 import type { Resolver } from './resolver.ts'
+import type { RuleHits } from './rule-hits/rule-hits.ts'
 import type { FileSpool } from './spool/file-spool.ts'
 
 /** What every service is given. One process builds it once for all services it runs. */
@@ -23,6 +24,8 @@ export interface ServiceContext {
   readonly pipeline: Pipeline
   readonly resolver: Resolver
   readonly events: Events
+  /** Absent: nobody counts. */
+  readonly ruleHits?: RuleHits
   readonly metrics: Metrics
   readonly log: Logger
   readonly clock: Clock

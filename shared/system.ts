@@ -17,6 +17,7 @@ import { createRouter } from './pipeline/router.ts'
 import type { RedisEndpoint } from './queue/ensure-redis.ts'
 import { openQueues } from './queue/queues.ts'
 import { createResolver } from './resolver.ts'
+import { openRuleHits } from './rule-hits/rule-hits.ts'
 import { externalOpener } from './table-host/open-external.ts'
 import type { ServiceContext } from './service.ts'
 import { openSpool } from './spool/file-spool.ts'
@@ -52,7 +53,8 @@ export async function openSystem(options: SystemOptions): Promise<System> {
   const clock = systemClock
   const metrics = createMetrics()
   const journal = await openJournal(join(dataFolder, 'events'), writer, clock.now())
-  const events = createEvents({ log, metrics, journal, clock })
+  const ruleHits = openRuleHits({ dataFolder, writer, clock, log })
+  const events = createEvents({ log, metrics, journal, clock, hits: ruleHits })
   const tables = openTables({
     delimiter: configuration.subAddressDelimiter,
     onWarning: (message) => log.warn({}, message),
@@ -78,7 +80,7 @@ export async function openSystem(options: SystemOptions): Promise<System> {
   const prefix = configuration.pipeline.redis?.prefix ?? 'sluice'
   const queues = openQueues({ endpoint: redis, prefix, names, log, service: writer })
   const rules = [() => live.current, tables, localAddresses()] as const
-  const route = createRouter(...rules)
+  const route = createRouter(...rules, ruleHits)
   const expand = createExpander(...rules)
   const readdress = createReaddresser(...rules)
   const shared = { route, expand, readdress, spool, queues, events, metrics, log, clock }
@@ -88,7 +90,7 @@ export async function openSystem(options: SystemOptions): Promise<System> {
     queues.include([...next.pipeline.queues.keys()])
     void tables.follow(next.tables.values())
   })
-  const parts = { live, tables, spool, queues, pipeline, resolver, events, metrics, log, clock, dataFolder }
+  const parts = { live, tables, spool, queues, pipeline, resolver, events, ruleHits, metrics, log, clock, dataFolder }
   return {
     context: withConfiguration(live, parts),
     async close() {
@@ -98,6 +100,7 @@ export async function openSystem(options: SystemOptions): Promise<System> {
       await queues.close()
       await spool.close()
       resolver.close()
+      await ruleHits.close()
       await journal.close()
       metrics.close()
     },

@@ -29,6 +29,7 @@ import { showMessage, trace } from './show-message.ts'
 import { showStatus } from './show-status.ts'
 import { showQueue } from './show-queue.ts'
 import { showReports } from './show-reports.ts'
+import { showRules } from './show-rules.ts'
 import { spoolCat, spoolList } from './spool.ts'
 import { tableCheck, tableQuery } from './table.ts'
 import { tryLogin } from './try-login.ts'
@@ -43,6 +44,7 @@ export const commands: readonly Command[] = [
   showMessage,
   showHeld,
   showReports,
+  showRules,
   find,
   trace,
   audit,

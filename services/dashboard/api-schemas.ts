@@ -61,7 +61,24 @@ const recipient = object({
   'at?': instant,
 })
 
+const statementHits = object({
+  today: { ...count, description: 'Recipients, or answers, that it decided; days are those of UTC.' },
+  week: { ...count, description: 'Today and the six days before.' },
+  'lastAt?': { ...instant, description: 'Absent: never since then.' },
+  'since?': { ...text, description: 'The first day it was counted, of the last 60; absent: not yet.' },
+})
+
 export const schemas = {
+  ruleHits: object({
+    rules: list(
+      object({
+        kind: { type: 'string', enum: ['rule', 'restrict'] },
+        at: { ...text, description: 'file:line' },
+        text,
+        'hits?': { ...statementHits, description: 'Absent: it decides nothing by itself.' },
+      }),
+    ),
+  }),
   queues: object({ at: instant, queues: list(object(queue)) }),
   queue: object({ at: instant, ...queue, start: count, jobs: list(job) }),
   held: object({ at: instant, jobs: list(job) }),

@@ -51,6 +51,7 @@ const questions = [
   'reports/tls',
   'reports/abuse',
   'reports/traffic',
+  'rules/hits',
   'messages',
   `messages/${sampleId}`,
   'health',
@@ -282,7 +283,7 @@ test('the OpenAPI document describes each route, and no other', async (t) => {
   )
   const routes = routesOf(app).filter((one) => one.includes('/api/v1/') && !one.endsWith('openapi.json'))
   assert.deepEqual(described.toSorted(), routes.toSorted())
-  assert.equal(routes.length, 40)
+  assert.equal(routes.length, 41)
   for (const route of routes) {
     const [method = '', path = ''] = route.split(' ')
     const url = path.replace('{name}', 'relay').replace('{id}', sampleId)

@@ -105,6 +105,14 @@ function readingRoutes({ source, audit }: ApiParts): readonly ApiRoute[] {
     },
     {
       method: 'GET',
+      path: '/api/v1/rules/hits',
+      scope: 'read',
+      summary: 'The rules and restrictions in force, in order, and how often each decided',
+      answer: schemas.ruleHits,
+      run: async () => ({ rules: await source.rules() }),
+    },
+    {
+      method: 'GET',
       path: '/api/v1/held',
       scope: 'read',
       summary: `Held messages of all queues, at most ${mostHeld}`,

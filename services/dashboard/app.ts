@@ -211,7 +211,7 @@ function addPages(app: FastifyInstance, { source, clock }: AppParts, { access, s
 
   app.get('/rules', async (request, reply) => {
     const form = explainForm(request)
-    const rules = source.rules()
+    const rules = await source.rules()
     if (form.rcpt === '') return show(request, reply, rulesPage({ rules, form }, clock.now()))
     const asked = parseQuestion(form)
     if ('problem' in asked)

@@ -43,6 +43,14 @@ test('the rules stand with their lines, and the box tells what decides without a
   assert.match(body, /<pre class="explanation" tabindex="0">jane@example\.org &lt;b&gt;\n {2}line 7/)
 })
 
+test('each line tells how often it decided, and since when it never did', async (t) => {
+  const { app } = await openTestApp(t)
+  const { body } = await new TestBrowser(app).get('/rules')
+  assert.match(body, /smtpd\.conf:7[^]*>14,000<[^]*>1 min<\/time>/)
+  assert.match(body, /smtpd\.conf:9[^]*match from src &quot;&lt;b&gt;&quot;[^]*never since 2026-11-02/)
+  assert.match(body, /<h2>Restrictions<\/h2>[^]*pipeline\.conf:3[^]*decides nothing by itself/)
+})
+
 test('a table that cannot be asked is told, not an error page', async (t) => {
   const explain = async (): Promise<string> => {
     throw new TableError('table "aliases": it does not answer')

@@ -120,8 +120,20 @@ export function sampleSource(parts: {
     }),
     relayActions: () => ['out', 'backup <b>'],
     reports: sampleReports(reports, traffic),
-    rules: () => [
-      { text: 'match from any for local action "scan"', at: { file: '/etc/smtpd.conf', line: 7, column: 1 } },
+    rules: async () => [
+      {
+        kind: 'rule',
+        text: 'match from any for local action "scan"',
+        at: 'smtpd.conf:7',
+        hits: { today: 3, week: 14_000, lastAt: sampleAt - 60_000, since: '2026-11-01' },
+      },
+      {
+        kind: 'rule',
+        text: 'match from src "<b>" for any reject',
+        at: 'smtpd.conf:9',
+        hits: { today: 0, week: 0, since: '2026-11-02' },
+      },
+      { kind: 'restrict', text: 'restrict connect sleep 1s', at: 'pipeline.conf:3' },
     ],
     explain: async ({ recipient }) => `${recipient} <b>\n  line 7: match\nRCPT: 250`,
     health: async () => ({

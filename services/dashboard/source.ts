@@ -1,6 +1,6 @@
-import type { Rule } from '../../shared/config/model.ts'
 import type { JournalEntry } from '../../shared/journal.ts'
 import type { Destinations } from '../../shared/report/destinations.ts'
+import type { CountedStatement } from '../../shared/rule-hits/view.ts'
 import type { Traffic } from '../../shared/store/traffic.ts'
 import type { QueueFlow } from '../../shared/report/flow.ts'
 import type { QueueShares } from '../../shared/report/queue-shares.ts'
@@ -37,8 +37,8 @@ export interface Source {
     /** Bounces and senders of the last so many days, by the message store. */
     traffic(days: number): Promise<Seen<Traffic> & { readonly sinceAt: number }>
   }
-  /** Those in force, in order. */
-  rules(): readonly Pick<Rule, 'at' | 'text'>[]
+  /** Those in force, in order, with how often they decided. */
+  rules(): Promise<readonly CountedStatement[]>
   /** Names of the actions that relay to another host. */
   relayActions(): readonly string[]
   /** Why a recipient goes where it goes, line by line. @throws TableError when a table cannot be asked */

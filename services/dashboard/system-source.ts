@@ -1,3 +1,4 @@
+import { viewRuleHits } from '../../shared/rule-hits/view.ts'
 import { deadAfterMs, readHeartbeats, withoutReplaced } from '../../shared/heartbeat.ts'
 import type { Heartbeat } from '../../shared/heartbeat.ts'
 import type { Clock } from '../../shared/clock.ts'
@@ -153,7 +154,7 @@ export function createSource(parts: SourceParts): Source {
       },
     },
 
-    rules: () => parts.configuration.rules,
+    rules: () => viewRuleHits(parts.dataFolder, parts.configuration, clock.now()),
     relayActions: () => relayActions(parts.configuration),
 
     async explain({ recipient, transaction }) {

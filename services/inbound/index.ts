@@ -19,7 +19,8 @@ export default {
     try {
       const inbound = await openInbound({
         ...context,
-        recipientResolver: (configuration) => recipientResolver(configuration, context.tables, blocked),
+        recipientResolver: (configuration) =>
+          recipientResolver(configuration, context.tables, blocked, context.ruleHits),
         greylist: context.queues.greylist,
         flush: (destination) => flushDestination(context.queues, destination, context.clock),
         verifier,

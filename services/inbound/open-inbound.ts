@@ -64,6 +64,7 @@ export interface InboundParts extends Pick<
 > {
   /** One for each configuration. */
   readonly recipientResolver: (configuration: Configuration) => ResolveRecipient
+  readonly ruleHits?: ServiceContext['ruleHits']
   /** What all inbound processes know together; absent: this one is alone. */
   readonly queues?: Pick<ServiceContext['queues'], 'tallies' | 'bans'>
   readonly verifier: Pick<PasswordVerifier, 'verify'>

@@ -6,8 +6,10 @@ import type { Envelope } from '../../shared/mail/envelope.ts'
 import { replies } from '../../shared/mail/reply.ts'
 import { resolveForwardPath } from '../../shared/routing/forward-path.ts'
 import { journeyOf } from '../../shared/routing/journey.ts'
+import { stranger } from '../../shared/restrictions/stranger.ts'
 import { expandedHere, peerOf } from '../../shared/routing/transaction.ts'
 import type { RoutingContext, Transaction } from '../../shared/routing/transaction.ts'
+import type { RuleHits } from '../../shared/rule-hits/rule-hits.ts'
 import type { ServiceContext } from '../../shared/service.ts'
 import { localAddresses } from '../../shared/system.ts'
 import type { Resolution, ResolveRecipient } from './reception.ts'
@@ -20,17 +22,30 @@ export function recipientResolver(
   configuration: Configuration,
   tables: ServiceContext['tables'],
   blocked?: BlockedSenders,
+  hits?: Pick<RuleHits, 'count'>,
 ): ResolveRecipient {
   const local = localAddresses()
   return async (envelope, mailbox) => {
     const asked = { configuration, localAddresses: local, transaction: transactionOf(envelope) }
-    return settle(tables, (settled) => {
-      const context = { ...asked, tables: settled }
+    // What is asked for a stranger is a question of `restrict`, not mail.
+    const counts = hits !== undefined && envelope.origin.address !== stranger
+    let decided: readonly string[] = []
+    const resolution = await settle(tables, (settled): Resolution => {
+      // Asked again from the beginning when a table's answer was awaited.
+      const texts: string[] = []
+      decided = texts
+      const context = {
+        ...asked,
+        tables: settled,
+        decided: ({ text }: { readonly text: string }) => void texts.push(text),
+      }
       const resolution = resolveForwardPath(context, mailbox, envelope.receivedAt)
       if (blocked !== undefined && isUnwanted(blocked, envelope.reversePath, resolution, configuration))
         return { kind: 'rejected', reply: replies.senderBlocked }
       return configuration.pipeline.quotaStatus === undefined ? resolution : withMailbox(context, mailbox, resolution)
     })
+    if (counts) for (const text of decided) hits.count(text)
+    return resolution
   }
 }
 

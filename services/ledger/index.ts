@@ -16,6 +16,7 @@ import type { RunningService, Service, ServiceContext } from '../../shared/servi
 import { collectGarbage } from '../../shared/spool/garbage.ts'
 import { openEventStore } from '../../shared/store/event-store.ts'
 import { LiveIndex } from '../../shared/spool/live-index.ts'
+import { expireRuleHits, hitsKeptMs } from '../../shared/rule-hits/rule-hits.ts'
 import { openWebhooks } from '../../shared/webhooks/webhooks.ts'
 
 const wipeCheckMs = 2_000
@@ -35,6 +36,7 @@ const noticeMs = 30_000
 const reportMs = 60_000
 const receivedReportsMs = 3_600_000
 const webhooksMs = 1_000
+const ruleHitsMs = 10_000
 /** What looks at every live message may take a twentieth of the time. */
 const restOfIndexDuties = 20
 /** Jobs a worker holds while Redis is emptied get this long to log their outcome before their messages are queued again. */
@@ -173,6 +175,10 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
     const { keepMs, maxBytes } = context.configuration.pipeline.events
     const question = { before: clock.now() - keepMs, ...(maxBytes === undefined ? {} : { maxBytes }) }
     while (!stop.signal.aborted && (await store.trim(question)));
+  })
+  every('hits of rules', ruleHitsMs, 0, async () => {
+    context.ruleHits?.follow(context.configuration)
+    await expireRuleHits(context.dataFolder, clock.now() - hitsKeptMs)
   })
   every('webhooks', webhooksMs, 0, () => webhooks.follow())
   every('garbage collection', garbageMs, restOfIndexDuties, async () => {

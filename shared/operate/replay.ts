@@ -155,7 +155,12 @@ function startOf(
     throw new OperationError(`the copy for ${who.join(', ')} has not passed ${from}: name one recipient that has`)
   }
   const { tags, edits: made, path, action, destination, order } = latest.data
-  return { tags, edits: made, path, place: { queue: from, rule: 'replay', action, destination, order } }
+  return {
+    tags,
+    edits: made,
+    path,
+    place: { queue: from, rule: 'replay', ruleText: undefined, action, destination, order },
+  }
 }
 
 /** Out of its queue before it comes into another: what stops in between leaves it held, or in both with a look at the log. */

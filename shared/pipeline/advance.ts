@@ -118,8 +118,9 @@ async function passOn(
   const plan = await planJobs(journey, parts.route)
   await parts.queues.add(plan.jobs)
   parts.events.passed({ id: envelope.id, stage: queue, tag: disposition.tag, tookMs: step.tookMs })
-  for (const { data, queue: next, rule } of plan.jobs) {
-    parts.events.routed({ id: data.id, to: data.to, rcpt: data.rcpt, rule, queue: next, action: data.action, tags })
+  for (const { data, queue: next, rule, ruleText } of plan.jobs) {
+    const { id, to, rcpt, action } = data
+    parts.events.routed({ id, to, rcpt, rule, ruleText, queue: next, action, tags })
   }
   if (plan.refused.length === 0) return { kind: 'done' }
   const refused = plan.refused.map(({ recipient, reply }) => ({ recipient, reply, reached: 'local' as const }))
@@ -157,12 +158,13 @@ export async function planAnew(
   const warned = job.warned === undefined ? {} : { warned: job.warned }
   await parts.queues.add(plan.jobs.map((one) => ({ ...one, data: { ...one.data, ...warned } })))
   parts.events.requeued({ id: envelope.id, reason })
-  for (const { data, queue: next, rule } of plan.jobs) {
+  for (const { data, queue: next, rule, ruleText } of plan.jobs) {
     parts.events.routed({
       id: data.id,
       to: data.to,
       rcpt: data.rcpt,
       rule,
+      ruleText,
       queue: next,
       action: data.action,
       tags: envelope.tags,

@@ -16,7 +16,7 @@ import type { AdvanceParts } from './advance.ts'
 import { carryOutEarly, decideEarly } from './before-accept.ts'
 import type { EarlyDecision, Unaccepted } from './before-accept.ts'
 import { jobOf, planJobs } from './plan.ts'
-import type { Group, Journey } from './plan.ts'
+import type { Group, Journey, PlannedJob } from './plan.ts'
 import { createReporter } from './reporter.ts'
 import type { Expander, Readdresser } from './expander.ts'
 import type { Router } from './router.ts'
@@ -326,10 +326,10 @@ export function openPipeline(parts: PipelineParts): Pipeline {
     await queues.add(asHeld(jobs, (recipients) => evidenceOf(outcomes, recipients, clock.now())))
   }
 
-  function tellRoutes(journey: Journey, jobs: readonly (NewJob & { readonly rule: string })[]): void {
+  function tellRoutes(journey: Journey, jobs: readonly PlannedJob[]): void {
     const { id, tags } = journey.envelope
-    for (const { data, queue, rule } of jobs) {
-      events.routed({ id, to: data.to, rcpt: data.rcpt, rule, queue, action: data.action, tags })
+    for (const { data, queue, rule, ruleText } of jobs) {
+      events.routed({ id, to: data.to, rcpt: data.rcpt, rule, ruleText, queue, action: data.action, tags })
     }
   }
 

@@ -42,14 +42,16 @@ export interface Plan {
 }
 
 export interface PlannedJob extends NewJob {
-  /** `file:line` of the rule that sent it there. */
+  /** `file:line` of the rule that sent it there, and what stands there; no text: it was no rule. */
   readonly rule: string
+  readonly ruleText: string | undefined
 }
 
 /** One group of recipients that travel on together. */
 export interface Group {
   readonly queue: string
   readonly rule: string
+  readonly ruleText: string | undefined
   readonly action: string | undefined
   readonly destination: string | undefined
   readonly order: RelayOrder | undefined
@@ -95,16 +97,18 @@ export function mailboxOf(envelope: Envelope, index: number): Mailbox {
 }
 
 function stepOf(route: Exclude<Route, { kind: 'reject' }>, mailbox: Mailbox): Omit<Group, 'recipients'> {
-  const rule = `${route.rule.file}:${route.rule.line}`
+  const { file, line, text: ruleText } = route.rule
+  const rule = `${file}:${line}`
   switch (route.kind) {
     case 'stage':
-      return { queue: route.queue, rule, action: undefined, destination: undefined, order: undefined }
+      return { queue: route.queue, rule, ruleText, action: undefined, destination: undefined, order: undefined }
     case 'local':
-      return { queue: 'deliver', rule, action: route.action, destination: undefined, order: undefined }
+      return { queue: 'deliver', rule, ruleText, action: route.action, destination: undefined, order: undefined }
     case 'relay':
       return {
         queue: 'relay',
         rule,
+        ruleText,
         action: route.action,
         destination: route.destination ?? domainOf(mailbox),
         order: route.order,
@@ -135,7 +139,7 @@ export function jobOf(journey: Journey, group: Group): PlannedJob {
     attempts: 0,
     ...(journey.recheck === true ? { recheck: true } : {}),
   }
-  return { queue: group.queue, jobId: jobIdOf(journey, group), data, rule: group.rule }
+  return { queue: group.queue, jobId: jobIdOf(journey, group), data, rule: group.rule, ruleText: group.ruleText }
 }
 
 function senderIn({ origin, reversePath }: Envelope): Pick<StageJob, 'sender'> {

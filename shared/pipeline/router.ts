@@ -6,6 +6,7 @@ import { routeRecipient } from '../routing/route.ts'
 import type { Route } from '../routing/route.ts'
 import { peerOf } from '../routing/transaction.ts'
 import type { Transaction } from '../routing/transaction.ts'
+import type { RuleHits } from '../rule-hits/rule-hits.ts'
 
 /**
  * Where a recipient of this message goes by the rules in force now. `hops` counts the queues it came through: behind the first one the
@@ -18,6 +19,7 @@ export function createRouter(
   current: () => Configuration,
   tables: TableSet,
   localAddresses: ReadonlySet<string>,
+  hits?: Pick<RuleHits, 'count'>,
 ): Router {
   return async (envelope, recipient, hops) => {
     const request = {
@@ -28,7 +30,9 @@ export function createRouter(
       ...(recipient.order === undefined ? {} : { order: recipient.order }),
       transaction: transactionOf(envelope, hops),
     } as const
-    return settle(tables, (settled) => routeRecipient({ ...request, tables: settled }))
+    const found = await settle(tables, (settled) => routeRecipient({ ...request, tables: settled }))
+    if (found.kind === 'reject' && found.rule !== undefined) hits?.count(found.rule.text)
+    return found
   }
 }
 

@@ -44,7 +44,8 @@ interface Node {
   readonly path?: string
   readonly depth: number
   readonly transaction: Transaction
-  /** User nodes: the action that met it. */
+  /** User nodes: the rule and the action that met it. */
+  readonly rule?: { readonly text: string }
   readonly action?: LocalAction
   readonly route?: Exclude<Route, { readonly kind: 'reject' }>
   /** First step of the address that led here: the copies go the same way until their original's way ends. */
@@ -99,15 +100,26 @@ function targetsOfInclude({ tables }: RoutingContext, path: string): readonly Al
 
 function expandAddress(context: RoutingContext, node: Node): Expansion {
   const { steps, last } = journeyOf({ ...context, transaction: node.transaction }, node.mailbox)
-  if (last.route.kind === 'reject') return { kind: 'rejected', reply: last.route.reply }
+  if (last.route.kind === 'reject') {
+    if (last.route.rule !== undefined) context.decided?.(last.route.rule)
+    return { kind: 'rejected', reply: last.route.reply }
+  }
   const firstRoute = steps[0]?.route
   const first = node.first ?? (firstRoute === undefined || firstRoute.kind === 'reject' ? last.route : firstRoute)
   const action = last.route.kind === 'stage' ? undefined : context.configuration.actions.get(last.route.action)
   if (action === undefined || action.kind === 'relay') {
     return { kind: 'expanded', recipients: [{ mailbox: node.mailbox, route: first }], nodes: [] }
   }
-  const met: Node = { ...node, kind: 'user', transaction: last.transaction, action, route: first }
+  const met: Node = {
+    ...node,
+    kind: 'user',
+    transaction: last.transaction,
+    action,
+    route: first,
+    rule: last.route.rule,
+  }
   if (action.virtual === undefined) return { kind: 'expanded', recipients: [], nodes: [met] }
+  context.decided?.(last.route.rule)
   const value = lookupFirst(context, action.virtual, virtualKeys(node.mailbox, context))
   if (value === undefined) return { kind: 'rejected', reply: invalidRecipient(node.mailbox) }
   return nodesOf(context, parseAliasValue(value), met)
@@ -123,7 +135,10 @@ function expandUser(context: RoutingContext, node: Node): Expansion {
   const targets = value === undefined ? [] : parseAliasValue(value)
   const isHimself = (target: AliasTarget): boolean =>
     target.kind === 'user' && (target.text === user || target.text === plain)
-  if (value !== undefined && !targets.some((target) => isHimself(target))) return nodesOf(context, targets, node)
+  if (value !== undefined && !targets.some((target) => isHimself(target))) {
+    if (node.rule !== undefined) context.decided?.(node.rule)
+    return nodesOf(context, targets, node)
+  }
   if (action.method.kind === 'expand-only' || !isKnownUser(context, action, plain, mailbox)) {
     return { kind: 'rejected', reply: invalidRecipient(mailbox) }
   }

@@ -38,6 +38,8 @@ export interface RoutingContext {
   readonly transaction: Transaction
   /** Addresses of this host, without brackets; whoever connects from one is local. */
   readonly localAddresses: ReadonlySet<string>
+  /** Told of rules that decide for good: they refuse, or lead to an alias. The others decide again for each copy. */
+  readonly decided?: (rule: { readonly text: string }) => void
 }
 
 /** The same message as it comes back from a queue: with its tag, from here. */

@@ -1,14 +1,12 @@
-import { basename } from 'node:path'
-
-import type { Rule } from '../../../shared/config/model.ts'
 import { html } from '../../../shared/html.ts'
 import type { Html, HtmlValue } from '../../../shared/html.ts'
+import type { CountedStatement } from '../../../shared/rule-hits/view.ts'
 import type { ExplainForm } from '../explain-question.ts'
 import type { Page } from './layout.ts'
-import { dataTable, notice } from './parts.ts'
+import { ago, badge, dataTable, notice } from './parts.ts'
 
 export interface RulesView {
-  readonly rules: readonly Pick<Rule, 'at' | 'text'>[]
+  readonly rules: readonly CountedStatement[]
   readonly form: ExplainForm
   /** Why the recipient of the form goes where it goes, line by line. */
   readonly explanation?: string
@@ -22,7 +20,7 @@ export function rulesPage({ rules, form, explanation, problem }: RulesView, at: 
 ${explainForm(form)}
 ${problem !== undefined && notice('bad', 'This cannot be asked.', problem)}
 ${explanation !== undefined && html`<pre class="explanation" tabindex="0">${explanation}</pre><p class="quiet-text">By the rules alone; <code>sluicectl explain</code> also asks the restrictions of the listener.</p>`}</section>
-<section aria-labelledby="rules"><h2 id="rules">In order</h2>${rulesTable(rules)}</section>`
+<section aria-labelledby="rules"><h2 id="rules">In order</h2>${rulesTable(rules, at)}</section>`
   return { title: 'Rules', section: '/rules', at, main, still: true }
 }
 
@@ -43,13 +41,32 @@ function input(name: string, label: string, value: string, placeholder: string, 
   return html`<label>${label}<input name="${name}" value="${value}" placeholder="${placeholder}" maxlength="320" autocomplete="off" autocapitalize="none" spellcheck="false"${more}></label>`
 }
 
-function rulesTable(rules: RulesView['rules']): Html {
+function rulesTable(rules: RulesView['rules'], nowAt: number): Html {
+  const rulesOf = (kind: CountedStatement['kind']): readonly CountedStatement[] =>
+    rules.filter((one) => one.kind === kind)
+  const restrictions = rulesOf('restrict')
+  return html`${hitsTable('Rules in the order they are asked', rulesOf('rule'), nowAt)}
+${restrictions.length > 0 && html`<h2>Restrictions</h2>${hitsTable('Restrictions of pipeline.conf', restrictions, nowAt)}`}
+<p class="quiet-text">Hits are recipients, or answers, that a line decided; days are those of UTC.</p>`
+}
+
+function hitsTable(caption: string, rules: RulesView['rules'], nowAt: number): Html {
   return dataTable(
-    'Rules in the order they are asked',
+    caption,
     [
-      { title: 'Line', cell: ({ at }) => html`<span class="whole">${basename(at.file)}:${at.line}</span>` },
+      { title: 'Line', cell: ({ at }) => html`<span class="whole">${at}</span>` },
       { title: 'Rule', cell: ({ text }) => html`<code>${text}</code>` },
+      { title: 'Today', numeric: true, cell: ({ hits }) => html`${hits?.today.toLocaleString('en') ?? '-'}` },
+      { title: '7 days', numeric: true, cell: ({ hits }) => html`${hits?.week.toLocaleString('en') ?? '-'}` },
+      { title: 'Last hit', cell: ({ hits }) => lastHit(hits, nowAt) },
     ],
     rules,
   )
+}
+
+function lastHit(hits: CountedStatement['hits'], nowAt: number): HtmlValue {
+  if (hits === undefined) return html`<span class="quiet-text">decides nothing by itself</span>`
+  if (hits.lastAt !== undefined) return ago(hits.lastAt, nowAt)
+  if (hits.since === undefined) return html`<span class="quiet-text">not counted yet</span>`
+  return badge('waiting', `never since ${hits.since}`)
 }

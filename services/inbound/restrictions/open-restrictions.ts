@@ -11,6 +11,7 @@ import { boundedDns } from '../../../shared/restrictions/dns.ts'
 import type { Resolver } from '../../../shared/resolver.ts'
 import type { Means } from '../../../shared/restrictions/question.ts'
 import { restrictionLists } from '../../../shared/restrictions/restriction-lists.ts'
+import type { RuleHits } from '../../../shared/rule-hits/rule-hits.ts'
 import type { Restrictions } from './session-restrictions.ts'
 import { spfQuestioner } from './spf-questioner.ts'
 
@@ -22,6 +23,7 @@ export interface RestrictionParts extends Pick<Means, 'tables' | 'log' | 'greyli
   readonly clock: Clock
   /** Its clients stand for this host. */
   readonly thisHost: boolean
+  readonly ruleHits?: RuleHits | undefined
   /** In place of real time. */
   readonly sleep?: Restrictions['sleep']
 }
@@ -38,6 +40,7 @@ export function openRestrictions(parts: RestrictionParts): Restrictions | undefi
     tables,
     log,
     greylist,
+    ruleHits,
     sleep = sleepUnlessOver,
   } = parts
   const lists = restrictionLists(configuration, listener)
@@ -67,6 +70,7 @@ export function openRestrictions(parts: RestrictionParts): Restrictions | undefi
       return resolveRecipient(envelope, mailbox)
     },
     sleep,
+    ...(ruleHits === undefined ? {} : { hits: ruleHits }),
   }
 }
 

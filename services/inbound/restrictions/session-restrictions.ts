@@ -3,6 +3,7 @@ import type { Mailbox, ReversePath } from '../../../shared/mail/address.ts'
 import type { Reply } from '../../../shared/mail/reply.ts'
 import type { ClientName } from '../../../shared/client-name.ts'
 import type { Resolution } from '../reception.ts'
+import type { RuleHits } from '../../../shared/rule-hits/rule-hits.ts'
 import { evaluate } from '../../../shared/restrictions/evaluate.ts'
 import type { Verdict } from '../../../shared/restrictions/evaluate.ts'
 import type { ClientCertificate, Means, Question, SaidPath } from '../../../shared/restrictions/question.ts'
@@ -31,6 +32,7 @@ export interface Restrictions {
   /** @throws TableError */
   readonly asStranger: (mailbox: Mailbox, sender: ReversePath) => Promise<Resolution>
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>
+  readonly hits?: Pick<RuleHits, 'count'>
 }
 
 /** A restriction refuses: what the client is told, and where the restriction stands. */
@@ -170,7 +172,9 @@ export class SessionRestrictions {
   }
 
   #tell(stage: RestrictionStage, verdict: Verdict): void {
-    if (verdict.by === undefined || verdict.kind === 'refused') return
+    if (verdict.by === undefined) return
+    this.#restrictions.hits?.count(verdict.by.text)
+    if (verdict.kind === 'refused') return
     const { log } = this.#restrictions.means
     log.debug({ stage, address: this.#session.address, restriction: placeOf(verdict.by) }, 'permitted')
   }
