@@ -178,6 +178,7 @@ async function removeJob(parts: JobOperationParts, job: JobSummary, by: string):
 }
 
 const pageJobs = 500
+const mostLooks = 4
 /** Each is a line of the spool's log, and they share its writes. */
 const atOnce = 100
 
@@ -195,7 +196,11 @@ async function doToEach(
 ): Promise<ManyDone> {
   const mayHave = (job: JobSummary): boolean => isOf(job, selection) && mayChoose(job, action)
   const names = new Set<string>()
-  for await (const job of jobsIn(queues, placesOf(queues, action))) if (mayHave(job)) names.add(nameOf(job))
+  // Jobs move on while their queues are gone through, and those behind them take their places: until a look finds no other.
+  for (let [looks, before] = [0, -1]; looks < mostLooks && names.size > before; looks += 1) {
+    before = names.size
+    for await (const job of jobsIn(queues, placesOf(queues, action))) if (mayHave(job)) names.add(nameOf(job))
+  }
   let [done, turns] = [0, 0]
   const turn = async (name: string): Promise<void> => {
     const [queue = '', jobId = ''] = name.split(' ')
@@ -264,7 +269,7 @@ interface Place {
   readonly state: JobState
 }
 
-/** Where jobs lie that something can be done to. */
+/** Where jobs lie that something can be done to, in the order in which they move on. */
 function placesOf(queues: Queues, action: ManyAction | 'reroute'): readonly Place[] {
   const work = workQueues(queues)
   const delayed = work.map((queue) => ({ queue, state: 'delayed' as const }))
@@ -274,14 +279,14 @@ function placesOf(queues: Queues, action: ManyAction | 'reroute'): readonly Plac
     case 'schedule':
       return delayed
     case 'hold':
-      return [...waiting, ...delayed]
+      return [...delayed, ...waiting]
     case 'release':
       return held
     case 'expire':
     case 'remove':
-      return [...waiting, ...delayed, ...held]
+      return [...delayed, ...waiting, ...held]
     case 'reroute':
-      return [...waiting, ...delayed, ...held, ...work.map((queue) => ({ queue, state: 'active' as const }))]
+      return [...delayed, ...waiting, ...held, ...work.map((queue) => ({ queue, state: 'active' as const }))]
   }
 }
 

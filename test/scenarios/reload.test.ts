@@ -219,7 +219,7 @@ test('services in processes of their own all follow', async (t) => {
   await system.configure('smtpd.conf', siteConf({ domain: 'two.test', extra: true }))
   const done = await system.ctl('reload')
   assert.equal(done.code, 0, done.stdout + done.stderr)
-  assert.equal(done.stdout.trim().split('\n').length, 7)
+  assert.equal(done.stdout.trim().split('\n').length, 8)
   await onlyRevision(system)
   await allServe(system, 'two.test', 'one.test')
   await send(system, 'through', 'jane@two.test')
