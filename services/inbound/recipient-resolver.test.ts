@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { blockSender, openBlockedSenders } from '../../shared/blocked-senders.ts'
 import { silentLog } from '../../shared/log.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
+import { stranger } from '../../shared/restrictions/stranger.ts'
 import { contextOf } from '../../shared/routing/routing-fixture.ts'
 import { recipientResolver } from './recipient-resolver.ts'
 
@@ -40,4 +41,31 @@ test('a blocked sender is refused by who blocked him, whatever the alias, and by
   assert.equal(await asked('win@spam.example', 'ann@exem.pl'), 'accepted')
   assert.equal(await asked('other@spam.example', 'joe@exem.pl'), 'accepted')
   assert.equal(await asked(null, 'joe@exem.pl'), 'accepted', 'a bounce has no sender')
+})
+
+test('a rule that refuses or leads to an alias is counted at RCPT; others are, when the copies are sent on', async () => {
+  const { configuration, tables } = contextOf(
+    [
+      'table known { "joe" = "1:1:/h" }',
+      'table aliases { "one" = "joe" }',
+      'action "here" maildir alias <aliases> userbase <known>',
+      'match from any for domain "exem.pl" action "here"',
+      'match from any for domain "bad.example" reject',
+    ].join('\n'),
+  )
+  const counted: string[] = []
+  const hits = { count: (text: string) => void counted.push(text) }
+  const resolve = recipientResolver(configuration, tables, undefined, hits)
+  const ask = (recipient: string, address = '192.0.2.1') => {
+    const origin = { kind: 'smtp', address } as const
+    const envelope = { id: 'x', reversePath: null, recipients: [], tags: [], origin, receivedAt: 0 } as never
+    return resolve(envelope, recipient as Mailbox)
+  }
+  await ask('joe@exem.pl')
+  assert.deepEqual(counted, [])
+  await ask('x@bad.example')
+  await ask('one@exem.pl')
+  await ask('x@bad.example', stranger)
+  const [here, bad] = configuration.rules.map(({ text }) => text)
+  assert.deepEqual(counted, [bad, here])
 })

@@ -62,6 +62,7 @@ export function openRuleHits({ dataFolder, writer, clock, log }: HitsOptions): R
     if (today === day) return
     write()
     day = today
+    keys.clear()
     counts = Object.fromEntries(known.map((text) => [keyOf(text), [0, 0] as const]))
     isChanged = known.length > 0
   }
