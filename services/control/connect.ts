@@ -50,17 +50,20 @@ const redisLimitMs = 3_000
 
 /**
  * Reads the configuration, or one with other files in their places; makes the local identity when the configuration that ships with Sluice is used and it is missing.
+ * `variantOfBundled`: a changed copy of that one, which needs the same macros.
  * @throws ConfigurationError, StartError
  */
 export async function loadPlace(
   invocation: Invocation,
   smtpdConf?: string,
   otherPipelineConf?: string,
+  variantOfBundled = false,
 ): Promise<Place> {
   const options = startOptions(invocation)
   const file = smtpdConf ?? options.smtpdConf
   const dataFolder = resolve(options.dataFolder)
-  const local = file === undefined ? await prepareLocalIdentity(await openDataFolder(dataFolder)) : undefined
+  const local =
+    file === undefined || variantOfBundled ? await prepareLocalIdentity(await openDataFolder(dataFolder)) : undefined
   const pipelineConf =
     otherPipelineConf ?? options.pipelineConf ?? (local === undefined ? undefined : localPipelineConf)
   const hostname = invocation.environment['SMTPD_HOSTNAME']

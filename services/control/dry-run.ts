@@ -44,7 +44,7 @@ async function run(invocation: Invocation): Promise<number> {
     environment,
   })
   for (const line of await notInForce(inForce)) terminal.warn(line)
-  const changed = await loadPlace(invocation)
+  const changed = await loadPlace(invocation, undefined, undefined, environment['SMTPD_CONF'] === undefined)
   for (const warning of changed.warnings) terminal.warn(renderDiagnostic(warning))
   const [now, then] = [openJudge(inForce.configuration), openJudge(changed.configuration)]
   let found: DryRun
