@@ -27,6 +27,7 @@ async function bench(t: TestContext) {
   const ids: string[] = []
   const pauses: number[] = []
   const dropped: object[] = []
+  const errors: string[] = []
   const time = { now: Date.parse('2026-11-21T12:00:00Z'), goesOn: true }
   const receiver = { fault: undefined as string | undefined }
 
@@ -52,7 +53,7 @@ async function bench(t: TestContext) {
       events: { webhookDropped: (fields) => void dropped.push(fields) },
       metrics,
       clock: { now: () => time.now },
-      log: silentLog(),
+      log: { ...silentLog(), error: (_fields: object, text: string) => void errors.push(text) },
     })
   }
 
@@ -65,6 +66,7 @@ async function bench(t: TestContext) {
   return {
     start,
     hold,
+    errors,
     folder,
     posted,
     ids,
@@ -190,8 +192,8 @@ test('what is older than three days is posted to a receiver that never failed: w
   assert.deepEqual(posted, [['1']])
 })
 
-test('a state that cannot be read is begun anew', async (t) => {
-  const { start, hold, folder, posted, caughtUp } = await bench(t)
+test('a state that cannot be read is begun anew, and it is told', async (t) => {
+  const { start, hold, folder, posted, errors, caughtUp } = await bench(t)
   await writeState(folder, 'x', { positions: new Map([['a', 1]]), sent: 1, dropped: 0 })
   assert.deepEqual(await readState(folder, 'x'), { positions: new Map([['a', 1]]), sent: 1, dropped: 0 })
   let caught = caughtUp()
@@ -207,4 +209,5 @@ test('a state that cannot be read is begun anew', async (t) => {
   await caught
   await sender.close()
   assert.deepEqual(posted, [])
+  assert.match(errors.join(), /^how far the webhook was cannot be read/)
 })

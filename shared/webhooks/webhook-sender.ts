@@ -98,8 +98,13 @@ export class WebhookSender {
 
   /** A new one begins where the journal ends; a receiver that failed before a restart is tried at once. */
   async #open(): Promise<void> {
-    const { folder, ends } = this.#parts
-    const found = await readState(folder, this.name)
+    const { folder, ends, log } = this.#parts
+    const found = await readState(folder, this.name, (reason) =>
+      log.error(
+        { webhook: this.name, reason },
+        'how far the webhook was cannot be read: what it had not taken is left out, it begins with what happens from now on',
+      ),
+    )
     if (found === undefined) return this.#save({ positions: await ends(), sent: 0, dropped: 0 })
     const { failure: _old, ...state } = found
     this.#state = state

@@ -35,14 +35,21 @@ export function webhookName(url: string): string {
   return `${new URL(url).hostname.replaceAll(/[^\w.-]/g, '_')}-${createHash('sha256').update(url).digest('hex').slice(0, 8)}`
 }
 
-/** `undefined`: there is none, or it cannot be understood. */
-export async function readState(folder: string, name: string): Promise<WebhookState | undefined> {
+/** `undefined`: there is none, or it cannot be understood, which is told. */
+export async function readState(
+  folder: string,
+  name: string,
+  onDamage: (reason: string) => void = () => undefined,
+): Promise<WebhookState | undefined> {
   try {
     const stored = JSON.parse(await readFile(statePath(folder, name), 'utf8')) as StoredState
     const { positions, ...rest } = stored
     return { ...rest, positions: new Map(Object.entries(positions)) }
   } catch (error) {
-    if (error instanceof SyntaxError || error instanceof TypeError) return undefined
+    if (error instanceof SyntaxError || error instanceof TypeError) {
+      onDamage(error.message)
+      return undefined
+    }
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
