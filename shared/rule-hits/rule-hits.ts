@@ -34,6 +34,7 @@ export function openRuleHits({ dataFolder, writer, clock, log }: HitsOptions): R
   const keys = new Map<string, string>()
   let known: readonly string[] = []
   let day = dayOf(clock.now())
+  let dayEndsAt = endOf(day)
   let counts: Counts = {}
   let isChanged = false
   let writing = Promise.resolve()
@@ -58,10 +59,11 @@ export function openRuleHits({ dataFolder, writer, clock, log }: HitsOptions): R
 
   /** Another day begins with what is in force. */
   function turn(): void {
-    const today = dayOf(clock.now())
-    if (today === day) return
+    const nowAt = clock.now()
+    if (nowAt < dayEndsAt) return
     write()
-    day = today
+    day = dayOf(nowAt)
+    dayEndsAt = endOf(day)
     keys.clear()
     counts = Object.fromEntries(known.map((text) => [keyOf(text), [0, 0] as const]))
     isChanged = known.length > 0
@@ -150,6 +152,11 @@ export async function expireRuleHits(dataFolder: string, before: number): Promis
 
 function hitsFolder(dataFolder: string): string {
   return join(dataFolder, 'rule-hits')
+}
+
+/** Epoch ms. */
+function endOf(day: string): number {
+  return Date.parse(day) + dayMs
 }
 
 function dayOf(at: number): string {
