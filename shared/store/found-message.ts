@@ -41,3 +41,22 @@ export interface FoundPage {
   /** `before` of the page with older ones; absent: there are none. */
   readonly next?: string
 }
+
+/** All that a query finds, newest first. */
+export interface ChosenMessages {
+  readonly messages: readonly ChosenMessage[]
+  /** There are more. */
+  readonly isCut: boolean
+}
+
+export interface ChosenMessage {
+  readonly id: MessageId
+  /** Those that are meant: all of them, unless something is asked of a copy. */
+  readonly copies: readonly ChosenCopy[]
+}
+
+export interface ChosenCopy {
+  /** Index into the envelope's recipients; `firstRefused` and more: refused in the session. */
+  readonly n: number
+  readonly state: CopyState
+}

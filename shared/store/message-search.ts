@@ -3,16 +3,20 @@ import type { JournalEntry } from '../journal.ts'
 import type { MessageId } from '../mail/message-id.ts'
 import { workerFile } from '../workers/start-worker.ts'
 import { ThreadLimitError, createWorkerPool } from '../workers/worker-pool.ts'
-import type { FoundPage } from './found-message.ts'
+import type { ChosenMessages, FoundPage } from './found-message.ts'
 import { QueryError } from './query.ts'
 import type { SearchResult, SearchTask } from './search-thread.ts'
-import type { PageQuestion } from './store-reader.ts'
+import type { ChoiceQuestion, PageQuestion } from './store-reader.ts'
 import type { Traffic } from './traffic.ts'
 
 /** Questions to the store, as a service asks them. */
 export interface MessageSearch {
   /** @throws QueryError when it takes too long; an Error when there is no store */
   search(question: PageQuestion): Promise<FoundPage>
+  /** All that is found, for what is done to all of it. @throws as `search` does */
+  choose(question: ChoiceQuestion): Promise<ChosenMessages>
+  /** How many are found, and no more than `most`. @throws as `search` does */
+  count(question: ChoiceQuestion): Promise<number>
   /** As `storyOf`; without a store the journal is gone through. */
   story(id: MessageId): Promise<readonly JournalEntry[]>
   /** Of messages since then, epoch ms. @throws ThreadLimitError when it takes too long; an Error when there is no store */
@@ -26,16 +30,21 @@ const limitMs = 5_000
 export function openMessageSearch(folder: string): MessageSearch {
   const file = workerFile('./search-thread.ts', import.meta.url)
   const pool = createWorkerPool<SearchTask, SearchResult>({ file, threads: 1, wallMs: limitMs })
+
+  async function inTime(task: SearchTask): Promise<SearchResult> {
+    try {
+      return await pool.run(task)
+    } catch (error) {
+      if (!(error instanceof ThreadLimitError)) throw error
+      const text = `the search took longer than ${limitMs / 1000} s: name a time (after:7d) or an address`
+      throw new QueryError(text, { cause: error })
+    }
+  }
+
   return {
-    async search(question) {
-      try {
-        return (await pool.run({ kind: 'search', folder, question })) as FoundPage
-      } catch (error) {
-        if (!(error instanceof ThreadLimitError)) throw error
-        const text = `the search took longer than ${limitMs / 1000} s: name a time (after:7d) or an address`
-        throw new QueryError(text, { cause: error })
-      }
-    },
+    search: async (question) => (await inTime({ kind: 'search', folder, question })) as FoundPage,
+    choose: async (question) => (await inTime({ kind: 'choose', folder, question })) as ChosenMessages,
+    count: async (question) => (await inTime({ kind: 'count', folder, question })) as number,
     async story(id) {
       try {
         return (await pool.run({ kind: 'story', folder, id })) as readonly JournalEntry[]

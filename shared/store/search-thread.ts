@@ -3,19 +3,21 @@ import { statSync } from 'node:fs'
 import type { JournalEntry } from '../journal.ts'
 import type { MessageId } from '../mail/message-id.ts'
 import type { Work } from '../workers/thread.ts'
-import type { FoundPage } from './found-message.ts'
+import type { ChosenMessages, FoundPage } from './found-message.ts'
 import { StoreReader } from './store-reader.ts'
-import type { PageQuestion } from './store-reader.ts'
+import type { ChoiceQuestion, PageQuestion } from './store-reader.ts'
 import { storePath } from './store-writer.ts'
 import type { Traffic } from './traffic.ts'
 
 /** What the threads of message-search.ts are asked, and what they answer. */
 export type SearchTask =
   | { readonly kind: 'search'; readonly folder: string; readonly question: PageQuestion }
+  | { readonly kind: 'choose'; readonly folder: string; readonly question: ChoiceQuestion }
+  | { readonly kind: 'count'; readonly folder: string; readonly question: ChoiceQuestion }
   | { readonly kind: 'story'; readonly folder: string; readonly id: MessageId }
   | { readonly kind: 'traffic'; readonly folder: string; readonly sinceAt: number }
 
-export type SearchResult = FoundPage | readonly JournalEntry[] | Traffic
+export type SearchResult = FoundPage | ChosenMessages | number | readonly JournalEntry[] | Traffic
 
 /** A thread that keeps the database open, as long as the file is the same. */
 export async function open(): Promise<Work> {
@@ -38,6 +40,10 @@ export async function open(): Promise<Work> {
     switch (task.kind) {
       case 'search':
         return reader.search(task.question)
+      case 'choose':
+        return reader.choose(task.question)
+      case 'count':
+        return reader.count(task.question)
       case 'story':
         return reader.story(task.id)
       case 'traffic':

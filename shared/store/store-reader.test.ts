@@ -127,6 +127,26 @@ test('what is asked of a copy must hold of one and the same copy', async (t) => 
   )
 })
 
+test('all that a query finds is chosen with the copies that it asks about, up to a bound, and counted', async (t) => {
+  const [one, other] = [testId(), testId()]
+  const to = ['jane@example.org', 'eve@example.org']
+  const { reader } = await searched(t, [
+    ...[one, other].map((id) => ({ at: testedAt, event: 'received', id, from: null, to, sizeBytes: 1 })),
+    { at: testedAt, event: 'held', id: one, rcpt: [1], stage: 'filter', reason: 'spam: score 12' },
+  ])
+  const choose = (text: string, most = 10) => reader.choose({ query: parseQuery(text, testedAt), most })
+  const queued = to.map((_, n) => ({ n, state: 'queued' }))
+  assert.deepEqual(choose('status:held'), {
+    messages: [{ id: one, copies: [{ n: 1, state: 'held' }] }],
+    isCut: false,
+  })
+  assert.deepEqual(choose('-status:held'), { messages: [{ id: other, copies: queued }], isCut: false })
+  assert.deepEqual(choose('', 1), { messages: [{ id: other, copies: queued }], isCut: true })
+  assert.deepEqual(choose('to:nobody@example.org'), { messages: [], isCut: false })
+  const count = (text: string, most: number) => reader.count({ query: parseQuery(text, testedAt), most })
+  assert.deepEqual([count('status:open', 5), count('status:open', 1), count('status:failed', 5)], [2, 1, 0])
+})
+
 test('pages follow each other, newest first, without gap or repetition', async (t) => {
   const ids = Array.from({ length: 25 }, testId)
   const { reader } = await searched(
@@ -204,6 +224,9 @@ test('a service asks in a thread, and goes through the journal when there is no 
     page.messages.map((message) => [message.id, message.at, message.copyCount]),
     [[id, acceptedAtOf(id), 1]],
   )
+  const question = { query: parseQuery('', testedAt), most: 5 }
+  assert.equal(await search.count(question), 1)
+  assert.deepEqual((await search.choose(question)).messages[0]?.copies, [{ n: 0, state: 'delivered' }])
   assert.equal((await search.story(id)).length, 5)
   await assert.rejects(nowhere.search({ query: parseQuery('', testedAt), limit: 5 }), /no message store/)
   assert.deepEqual(await nowhere.story(id), [])

@@ -8,7 +8,7 @@ import { copyStates, kindNumber, messageKinds } from './copy-state.ts'
 import type { CopyState } from './copy-state.ts'
 import { openForReading } from './database.ts'
 import type { SqlValue, StoreDatabase } from './database.ts'
-import type { FoundCopy, FoundMessage, FoundPage } from './found-message.ts'
+import type { ChosenCopy, ChosenMessage, ChosenMessages, FoundCopy, FoundMessage, FoundPage } from './found-message.ts'
 import { JournalTail, lineAt } from './journal-tail.ts'
 import { firstKeyOf, lastKeyOf, timeOf } from './message-key.ts'
 import { auditedSince, openCopies, prepareOpen } from './open-copies.ts'
@@ -27,10 +27,16 @@ export interface PageQuestion {
   readonly limit: number
 }
 
+export interface ChoiceQuestion {
+  readonly query: Query
+  readonly most: number
+}
+
 /** How many copies of accepted messages are in each state. */
 export type CopySums = Readonly<Record<CopyState, number>>
 
 const shownCopies = 5
+const chosenAtOnce = 500
 /** An index that has more for a search than this is not better than going through the messages from the newest on. */
 const mostByIndex = 5_000
 
@@ -51,19 +57,31 @@ export class StoreReader {
 
   search({ query, before, limit }: PageQuestion): FoundPage {
     return this.#atOneMoment(() => {
-      const names = this.#names()
-      const conditions = query.terms.map((term) => conditionOf(term, names))
-      const range = rangeOf(query, before)
-      const ways = this.#bestWays(conditions, range)
-      const keys = new Set<number>()
-      for (const way of ways) for (const key of this.#keys(way, conditions, range, limit + 1)) keys.add(key)
-      const found = [...keys].sort((one, other) => other - one)
-      const shown = found.slice(0, limit)
-      const copies = allOf(conditions.filter(({ of }) => of === 'copy').map(({ where }) => where))
+      const { names, conditions, keys } = this.#find(query, before, limit + 1)
+      const shown = keys.slice(0, limit)
+      const copies = copiesAskedFor(conditions)
       const messages = shown.map((key) => this.#message(key, names, copies)).filter((one) => one !== undefined)
       const last = shown.at(-1)
-      return { messages, ...(found.length > limit && last !== undefined ? { next: String(last) } : {}) }
+      return { messages, ...(keys.length > limit && last !== undefined ? { next: String(last) } : {}) }
     })
+  }
+
+  /** All that a query finds, newest first, for what is done to all of it. */
+  choose({ query, most }: ChoiceQuestion): ChosenMessages {
+    return this.#atOneMoment(() => {
+      const { conditions, keys } = this.#find(query, undefined, most + 1)
+      const chosen = keys.slice(0, most)
+      const copies = copiesAskedFor(conditions)
+      const messages: ChosenMessage[] = []
+      for (let start = 0; start < chosen.length; start += chosenAtOnce)
+        messages.push(...this.#chosen(chosen.slice(start, start + chosenAtOnce), copies))
+      return { messages, isCut: keys.length > most }
+    })
+  }
+
+  /** How many a query finds, and no more than `most`. */
+  count({ query, most }: ChoiceQuestion): number {
+    return this.#atOneMoment(() => this.#find(query, undefined, most).keys.length)
   }
 
   /** The story of a message, by time: what the store knows the place of, and what the journal says since. */
@@ -177,6 +195,37 @@ export class StoreReader {
       ...(this.#rows(`${columns} kind = ${kindNumber('made')} AND id = ?`, id) as readonly [Uint8Array | null][]),
     ]
     return row?.[0] ?? undefined
+  }
+
+  /** Numbers of the messages that a query finds, the newest first; at most `limit`. */
+  #find(
+    query: Query,
+    before: string | undefined,
+    limit: number,
+  ): { readonly names: NameTexts; readonly conditions: readonly Condition[]; readonly keys: readonly number[] } {
+    const names = this.#names()
+    const conditions = query.terms.map((term) => conditionOf(term, names))
+    const range = rangeOf(query, before)
+    const keys = new Set<number>()
+    for (const way of this.#bestWays(conditions, range))
+      for (const key of this.#keys(way, conditions, range, limit)) keys.add(key)
+    const sorted = [...keys].sort((one, other) => other - one)
+    return { names, conditions, keys: sorted.slice(0, limit) }
+  }
+
+  #chosen(keys: readonly number[], asked: Sql | undefined): readonly ChosenMessage[] {
+    const rows = this.#rows(
+      `SELECT c.message, m.id, c.n, c.state FROM copies c CROSS JOIN messages m ON m.message = c.message
+       WHERE c.message IN (${keys.join(', ')})${asked === undefined ? '' : ` AND ${asked.text}`}`,
+      ...(asked?.values ?? []),
+    ) as readonly [number, MessageId, number, number][]
+    const byKey = new Map<number, { readonly id: MessageId; readonly copies: ChosenCopy[] }>()
+    for (const [key, id, n, state] of rows) {
+      const known = byKey.get(key) ?? { id, copies: [] }
+      byKey.set(key, known)
+      known.copies.push({ n, state: copyStates[state] ?? 'queued' })
+    }
+    return keys.map((key) => byKey.get(key)).filter((one) => one !== undefined)
   }
 
   /** Those of the condition that the fewest messages are left by; all messages when none leaves few. */
@@ -316,6 +365,11 @@ function rangeOf({ after, before }: Query, cursor: string | undefined): KeyRange
     cursor !== undefined && /^\d{1,16}$/.test(cursor) ? Number(cursor) : Number.MAX_SAFE_INTEGER,
   ]
   return { first, end: Math.min(...ends) }
+}
+
+/** What a query asks of one copy. */
+function copiesAskedFor(conditions: readonly Condition[]): Sql | undefined {
+  return allOf(conditions.filter(({ of }) => of === 'copy').map(({ where }) => where))
 }
 
 function allOf(some: readonly Sql[]): Sql | undefined {
