@@ -9,7 +9,7 @@ import { countTests, type TestReport } from './support/report.ts'
 
 /** The groups of tests, how many files of each run at a time, and when a file that hangs is given up. */
 const groups = {
-  unit: { folders: ['shared', 'services'], concurrency: 2, timeoutMs: 180_000 },
+  unit: { folders: ['shared', 'services', 'test/deploy'], concurrency: 2, timeoutMs: 180_000 },
   scenarios: {
     folders: ['test/support', 'test/bench', 'test/dialogs', 'test/scenarios'],
     concurrency: 2,

