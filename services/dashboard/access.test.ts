@@ -75,7 +75,7 @@ test('who signs in sees what he came for', async (t) => {
   const reply = await browser.post('/sign-in', { token: tokenIn(form.body), to, name: ' Olga ', password: 'engine' })
   assert.deepEqual([reply.statusCode, reply.headers.location], [303, `/messages/${sampleId}`])
   for (const url of pages) assert.notEqual((await browser.get(url)).statusCode, 303, url)
-  assert.match((await browser.get('/')).body, /olga<\/span> <button>Sign out/)
+  assert.match((await browser.get('/')).body, /olga <small>operator<\/small><\/span> <button>Sign out/)
   assert.equal((await browser.get('/api/v1/queues')).statusCode, 200)
 })
 

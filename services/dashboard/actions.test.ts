@@ -92,7 +92,7 @@ test('a reader and a read-only dashboard offer no action and do none; what was t
     for (const page of ['/', '/queues', '/queues/relay', `/messages/${sampleId}`]) {
       const { body } = await browser.get(page)
       const forms = [...body.matchAll(/<form[^>]*action="([^"]*)"/g)].map((match) => match[1])
-      assert.deepEqual(forms, ['/messages', '/sign-out'], page)
+      assert.deepEqual(forms, ['/sign-out', '/messages'], page)
       const links = [...body.matchAll(/<a class="button"[^>]*>([^<]*)</g)].map((match) => match[1])
       assert.deepEqual(links, name === 'ada' && page.startsWith('/messages') ? ['Preview'] : [], page)
     }

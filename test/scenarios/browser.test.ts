@@ -129,6 +129,30 @@ test('the dashboard in Chromium', { skip: missingPeers('chromium') }, async (t) 
     await page.getByText('match from any for domain').first().waitFor()
   })
 
+  await t.test(
+    'all pages stand beside the page; on a phone they open under a button, without JavaScript',
+    async (t) => {
+      const wide = await open(t)
+      await signIn(wide)
+      const pages = wide.getByRole('navigation', { name: 'Pages' })
+      await pages.getByRole('link', { name: 'Queues' }).click()
+      await pages.getByRole('link', { name: 'Queues' }).and(wide.locator('[aria-current=page]')).waitFor()
+      assert.equal(await wide.getByText('Menu', { exact: true }).isVisible(), false)
+
+      const phone = await open(t, { javaScriptEnabled: false, viewport: { width: 390, height: 844 }, isMobile: true })
+      await signIn(phone)
+      assert.equal(await phone.getByRole('navigation', { name: 'Pages' }).isVisible(), false)
+      assert.equal(await phone.getByRole('button', { name: 'Pause updates' }).isVisible(), false, 'it needs JavaScript')
+      await phone.getByText('Menu', { exact: true }).focus()
+      await phone.keyboard.press('Enter')
+      await phone.getByRole('link', { name: 'Destinations' }).click()
+      await phone.getByRole('heading', { name: 'Destinations', level: 1 }).waitFor()
+      await phone.getByText('Menu', { exact: true }).click()
+      await phone.getByRole('button', { name: 'Sign out' }).click()
+      await phone.getByRole('heading', { name: 'Sign in' }).waitFor()
+    },
+  )
+
   await t.test('the keyboard alone reaches and does everything', async (t) => {
     const page = await open(t)
     await page.goto('/')

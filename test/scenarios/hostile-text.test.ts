@@ -56,13 +56,13 @@ const strangers = `document.querySelectorAll(
 ).length`
 
 const overflow = `document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth`
-const frame = `[...document.body.children].map((one) => one.localName).join(' ')`
+const frame = `[...document.body.children, ...document.querySelectorAll('.page > *')].map((one) => one.localName).join(' ')`
 
 async function check(page: Page, path: string, says: string | undefined): Promise<void> {
   await page.goto(path)
   assert.equal(await page.evaluate(strangers), 0, `${path}: there is markup that is not ours`)
   assert.equal(await page.evaluate('typeof globalThis.done === "boolean"'), false, `${path}: something has run`)
-  const expected = path.startsWith('/quarantine/') ? 'a header main' : 'a header p main footer'
+  const expected = path.startsWith('/quarantine/') ? 'a header main' : 'a div div main footer'
   assert.equal(await page.evaluate(frame), expected, `${path}: the frame is broken`)
   assert.equal(await page.evaluate(overflow), 0, `${path} is wider than the screen`)
   if (says !== undefined) await reloadUntil(page, says)

@@ -192,7 +192,7 @@ export async function signIn(page: Page, name = 'ada'): Promise<void> {
   await page.getByLabel('Name').fill(name)
   await page.getByLabel('Password').fill(operatorPassword)
   await page.getByRole('button', { name: 'Sign in' }).click()
-  await page.getByRole('navigation', { name: 'Pages' }).waitFor()
+  await page.getByRole('search').waitFor()
 }
 
 /** How people look at it: screen and colours. */

@@ -27,8 +27,7 @@ export function jobTable(
     { title: 'From', cell: (job) => html`<span class="address">${job.from ?? '<>'}</span>` },
     { title: 'To', cell: recipients },
     { title: 'Size', numeric: true, cell: (job) => formatSize(job.sizeBytes) },
-    { title: 'Tries', numeric: true, cell: (job) => job.attempts },
-    { title: 'Next', cell: (job) => (job.nextAt === undefined ? '' : ahead(job.nextAt, nowAt)) },
+    { title: 'Tries', cell: (job) => tries(job, nowAt) },
     { title: 'Last reply or reason', cell: (job) => html`<span class="reply">${job.reason ?? job.lastReply}</span>` },
     ...(options.message === true ? [{ title: 'Message', cell: (job: JobView) => messageLink(job.id) }] : []),
   ]
@@ -41,6 +40,10 @@ export function messageLink(id: string): Html {
 
 function queueLink(job: JobView): Html {
   return html`<a href="/queues/${job.queue}">${job.queue}</a>`
+}
+
+function tries({ attempts, nextAt }: JobView, nowAt: number): Html {
+  return html`${attempts}${nextAt !== undefined && html` <small class="below">next ${ahead(nextAt, nowAt)}</small>`}`
 }
 
 const shownRecipients = 3

@@ -2,6 +2,8 @@ import { formatSecond } from '../../../shared/report/units.ts'
 import { html } from '../../../shared/html.ts'
 import type { Html, HtmlValue } from '../../../shared/html.ts'
 import type { Visitor } from '../visitor.ts'
+import { navigation } from './navigation.ts'
+import type { Section } from './navigation.ts'
 import { formTokenField } from './parts.ts'
 
 export interface Page {
@@ -14,48 +16,36 @@ export interface Page {
   readonly still?: true
 }
 
-export type Section = (typeof sections)[number][0]
-
-const sections = [
-  ['/', 'Overview'],
-  ['/queues', 'Queues'],
-  ['/messages', 'Messages'],
-  ['/held', 'Held'],
-  ['/destinations', 'Destinations'],
-  ['/reports', 'Reports'],
-  ['/events', 'Live'],
-  ['/rules', 'Rules'],
-  ['/system', 'System'],
-] as const
-
 /** The frame of all pages. Reads well without scripts; with them, `main` is kept up to date. It never reloads under the hands of who types. */
 export function layout(page: Page, visitor: Visitor): Html {
   const live = html`<script type="module" src="/assets/live.js"></script>`
   return frame(
     page.title,
     page.still === true ? undefined : live,
-    html`<header class="top">
-  <a class="brand" href="/">${logo}<span>Sluice</span></a>
-  <nav aria-label="Pages">
-    ${sections.map(
-      ([path, title]) => html`<a href="${path}"${page.section === path && html` aria-current="page"`}>${title}</a>
-    `,
-    )}</nav>
+    html`<div class="frame">
+<header class="side"><div>
+<a class="brand" href="/">${logo}<span>Sluice</span></a>
+${navigation(page.section)}
+${signOut(visitor)}
+</div></header>
+<div class="page">
+<div class="bar">
   <form class="find" action="/messages" method="get" role="search">
     <label for="find" class="quiet">Message</label>
     <input id="find" name="q" type="search" placeholder="id, address or text" autocomplete="off" spellcheck="false" maxlength="1000">
     <button>Find</button>
   </form>
-  ${signOut(visitor)}
-</header>
-<p class="status"><span id="freshness">As of <time datetime="${new Date(page.at).toISOString()}">${formatSecond(page.at)}</time></span>
-${page.still !== true && html`<button type="button" id="pause" hidden>Pause updates</button><noscript><a href="">Reload</a></noscript>`}</p>
+  <p class="status"><span id="freshness">As of <time datetime="${new Date(page.at).toISOString()}">${formatSecond(page.at)}</time></span>
+  ${page.still !== true && html`<button type="button" id="pause" hidden>Pause updates</button><noscript><a href="">Reload</a></noscript>`}</p>
+</div>
 <main id="main" tabindex="-1">
 ${page.main}
 </main>
 <footer class="bottom">
   <span><a href="/health">health</a> <a href="/api/v1/openapi.json">api</a></span>
-</footer>`,
+</footer>
+</div>
+</div>`,
   )
 }
 
@@ -94,7 +84,7 @@ ${body}
 
 function signOut(visitor: Visitor): HtmlValue {
   if (visitor.name === undefined) return undefined
-  return html`<form class="who" action="/sign-out" method="post">${formTokenField(visitor)}<span title="${visitor.role}">${visitor.name}</span> <button>Sign out</button></form>`
+  return html`<form class="who" action="/sign-out" method="post">${formTokenField(visitor)}<span>${visitor.name} <small>${visitor.role}</small></span> <button>Sign out</button></form>`
 }
 
 const logo = html`<svg class="logo" viewBox="0 0 24 24" width="24" height="24" aria-hidden="true"><path d="M2 7h9v3H2zM2 13h9M13 3v18M15 14h7M15 17h7M15 20h7" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round"/></svg>`
