@@ -53,7 +53,7 @@ export async function doToMany(
   by: string,
   tell?: TellProgress,
 ): Promise<ManyDone> {
-  return doToEach({ queues: parts.queues, action, selection, tell }, (job) => actions[action](parts, job, by))
+  return doToEach({ queues: parts.queues, action, selection, tell }, (job) => jobActions[action](parts, job, by))
 }
 
 /** The same for what is relayed, or may be after the queues it is in; what a worker has counts as `left`, and follows later. */
@@ -88,7 +88,8 @@ export async function countMany(
   }
 }
 
-const actions: Readonly<
+/** Each to one job; false: a worker has it, or it is gone. */
+export const jobActions: Readonly<
   Record<ManyAction, (parts: JobOperationParts, job: JobSummary, by: string) => Promise<boolean>>
 > = {
   async schedule({ queues, events }, { queue, jobId, data }, by) {
@@ -195,12 +196,37 @@ async function doToEach(
   act: (job: JobSummary) => Promise<boolean>,
 ): Promise<ManyDone> {
   const mayHave = (job: JobSummary): boolean => isOf(job, selection) && mayChoose(job, action)
+  const names = await chooseJobs(queues, action, mayHave)
+  return takeTurns({ queues, names, mayHave, tell }, act)
+}
+
+/** `queue jobId` of the jobs that the action may be done to; an id begins with that of its message. */
+export async function chooseJobs(
+  queues: Queues,
+  action: ManyAction | 'reroute',
+  mayHave: (job: JobSummary) => boolean,
+): Promise<ReadonlySet<string>> {
   const names = new Set<string>()
   // Jobs move on while their queues are gone through, and those behind them take their places: until a look finds no other.
   for (let [looks, before] = [0, -1]; looks < mostLooks && names.size > before; looks += 1) {
     before = names.size
     for await (const job of jobsIn(queues, placesOf(queues, action))) if (mayHave(job)) names.add(nameOf(job))
   }
+  return names
+}
+
+export interface Turns {
+  readonly queues: Pick<Queues, 'job'>
+  readonly names: ReadonlySet<string>
+  readonly mayHave: (job: JobSummary) => boolean
+  readonly tell?: TellProgress | undefined
+}
+
+/** Each job in its turn, some at once. @throws what the first that fails does: no other has its turn then */
+export async function takeTurns(
+  { queues, names, mayHave, tell }: Turns,
+  act: (job: JobSummary) => Promise<boolean>,
+): Promise<ManyDone> {
   let [done, turns] = [0, 0]
   const turn = async (name: string): Promise<void> => {
     const [queue = '', jobId = ''] = name.split(' ')
@@ -211,7 +237,7 @@ async function doToEach(
   }
   const left = names.values()
   let isOver = false
-  const takeTurns = async (): Promise<void> => {
+  const takeSome = async (): Promise<void> => {
     for (const name of left) {
       if (isOver) return
       await turn(name).catch((error: unknown) => {
@@ -220,7 +246,7 @@ async function doToEach(
       })
     }
   }
-  const ends = await Promise.allSettled(Array.from({ length: atOnce }, takeTurns))
+  const ends = await Promise.allSettled(Array.from({ length: atOnce }, takeSome))
   for (const end of ends) if (end.status === 'rejected') throw end.reason
   return { done, left: names.size - done }
 }
@@ -304,6 +330,6 @@ function isOf({ data }: JobSummary, selection: Selection): boolean {
   }
 }
 
-function isQuarantined({ data }: JobSummary): boolean {
+export function isQuarantined({ data }: JobSummary): boolean {
   return data.held?.quarantine !== undefined
 }

@@ -35,6 +35,8 @@ export interface ReplayRequest {
   readonly from?: string | undefined
   /** His copy alone. */
   readonly recipient?: string | undefined
+  /** Those copies alone, by their indexes in the envelope. */
+  readonly only?: ReadonlySet<number> | undefined
   /** Also for those who have it already. */
   readonly again?: boolean | undefined
   /** Tells what would be done, and does nothing. */
@@ -105,13 +107,13 @@ export async function replay(
 async function lookAt(
   { queues, messages }: ReplayParts,
   id: MessageId,
-  { from, recipient, again }: ReplayRequest,
+  { from, recipient, only, again }: ReplayRequest,
 ): Promise<Asked> {
   const stored = await messages.find(id)
   if (stored === undefined) throw new OperationError(`message ${id} is not in the spool any more`)
   const outcomes = await messages.outcomesOf(id)
   const envelope = withDecisions(stored.envelope, outcomes)
-  const chosen = chosenOf(envelope, recipient)
+  const chosen = chosenOf(envelope, recipient).filter((one) => only?.has(one) !== false)
   const kinds = new Map(outcomes.filter(isFinal).map((outcome) => [outcome.recipient, outcome.kind]))
   const pending = chosen.filter((one) => !kinds.has(one))
   const arrived = chosen.filter((one) => ['delivered', 'relayed'].includes(kinds.get(one) ?? ''))
