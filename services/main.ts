@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 
 import { ConfigurationFiles } from '../shared/config/configuration-files.ts'
@@ -13,7 +12,9 @@ import { createLog } from '../shared/log.ts'
 import type { Logger } from '../shared/log.ts'
 import { startMetricsFile } from '../shared/metrics-files.ts'
 import { NoRedisError, ensureRedis } from '../shared/queue/ensure-redis.ts'
+import type { EnsureRedisSettings } from '../shared/queue/ensure-redis.ts'
 import { describeAddress } from '../shared/queue/redis-address.ts'
+import { readRedisSecrets } from '../shared/queue/redis-secrets.ts'
 import { UnsuitableRedisError } from '../shared/queue/check-redis.ts'
 import { checkOpenDoors } from '../shared/restrictions/check-open-doors.ts'
 import type { RunningService, ServiceContext } from '../shared/service.ts'
@@ -183,15 +184,14 @@ function startWorkers({
   return startWorkerProcesses({ count: options.inboundProcesses, args, texts: () => live.texts, log })
 }
 
-/** REDIS_URL, or the line of pipeline.conf with its password; neither: one of our own. */
+/** REDIS_URL, or the line of pipeline.conf with its passwords; neither: one of our own. */
 async function redisSettings(
   options: StartOptions,
   configuration: Configuration,
-): Promise<{ readonly redisUrl: string; readonly password?: string }> {
+): Promise<Pick<EnsureRedisSettings, 'redisUrl' | 'secrets'>> {
   const { redis } = configuration.pipeline
   const redisUrl = options.redisUrl ?? redis?.url ?? ''
-  if (redis?.passwordFile === undefined) return { redisUrl }
-  return { redisUrl, password: (await readFile(redis.passwordFile, 'utf8')).trim() }
+  return { redisUrl, secrets: await readRedisSecrets(redis) }
 }
 
 async function startService(name: string, context: ServiceContext): Promise<RunningService> {

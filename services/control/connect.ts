@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -15,6 +14,7 @@ import { openQueues } from '../../shared/queue/queues.ts'
 import type { Queues } from '../../shared/queue/queues.ts'
 import { describeAddress, parseRedisUrl } from '../../shared/queue/redis-address.ts'
 import type { RedisAddress } from '../../shared/queue/redis-address.ts'
+import { readRedisSecrets } from '../../shared/queue/redis-secrets.ts'
 import { socketPathOf } from '../../shared/queue/redis-server.ts'
 import type { MessageSources } from '../../shared/report/message-view.ts'
 import type { ServiceContext } from '../../shared/service.ts'
@@ -222,8 +222,7 @@ async function redisAddress(invocation: Invocation, { configuration, dataFolder 
   const { redis } = configuration.pipeline
   const url = startOptions(invocation).redisUrl ?? redis?.url
   if (url === undefined) return { kind: 'socket', path: socketPathOf(join(dataFolder, 'redis')) }
-  const password = redis?.passwordFile === undefined ? undefined : (await readFile(redis.passwordFile, 'utf8')).trim()
-  return parseRedisUrl(url, password)
+  return parseRedisUrl(url, await readRedisSecrets(redis))
 }
 
 function redisAway(address: RedisAddress): ControlError {

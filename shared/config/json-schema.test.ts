@@ -62,7 +62,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
   'a file with a full pipeline.conf': [
     'mda wrapper w "nice %{mda}"\naction "m" mda "/bin/x" wrapper w\naction "a" relay host "queue://scan"\nmatch for any action "a"\nmatch tag Scanned for any reject\nfilter "r" proc-exec "x" user "_r" chroot "/j"\nlisten on 127.0.0.1 filter "r"\n',
     [
-      'redis "redis://h:6379/0" password file "password" prefix "m"',
+      'redis "redis+sentinel://h:26379/m" password file "password" sentinel password file "password" prefix "m"',
       'spool "spool" quota 1G compression key file "dkim"',
       'queue "scan" tag Scanned concurrency 2 timeout 5s target 2m on-failure proceed',
       'dkim default same-domain selector s key "dkim"',

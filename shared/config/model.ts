@@ -342,7 +342,13 @@ export interface DigestSettings {
 
 /** What pipeline.conf holds; every line optional, defaults written out. */
 export interface PipelineSettings {
-  readonly redis?: { readonly url: string; readonly passwordFile?: string; readonly prefix: string }
+  readonly redis?: {
+    readonly url: string
+    readonly passwordFile?: string
+    /** Of the Sentinels themselves. */
+    readonly sentinelPasswordFile?: string
+    readonly prefix: string
+  }
   readonly spool?: {
     readonly path: string
     readonly compression: boolean

@@ -17,20 +17,21 @@ export const systemStatements: Readonly<Record<string, ParseStatement>> = {
   resolver: parseResolver,
 }
 
-/** `redis "redis://..." [password file PATH] [prefix NAME]`. */
+/** `redis "redis://..." [password file PATH] [sentinel password file PATH] [prefix NAME]`. */
 function parseRedis(draft: PipelineDraft): void {
   const { reader } = draft
   reader.next()
   const url = reader.string('the URL of Redis')
-  if (!/^(?:rediss?|unix):\/\//.test(url.text) && !url.text.startsWith('/')) {
+  const password = /^rediss?(?:\+\w+)?:\/\/[^/@]*:[^/@]+@/.test(url.text)
+  if (!password && !isRedisUrl(url.text)) {
     reader.fail(
       'value',
       `"${url.text}" is not a URL of Redis`,
       url.span,
-      '"redis://127.0.0.1:6379/0" or the path of a socket',
+      '"redis://127.0.0.1:6379/0", "redis+sentinel://10.0.0.1,10.0.0.2,10.0.0.3/mymaster", "redis+cluster://10.0.0.1,10.0.0.2" or the path of a socket',
     )
   }
-  if (/^rediss?:\/\/[^/@]*:[^/@]+@/.test(url.text)) {
+  if (password) {
     reader.fail('value', 'a password must not stand in this file', url.span, 'write `password file "/path"`')
   }
   let redis: NonNullable<PipelineSettings['redis']> = { url: url.text, prefix: 'sluice' }
@@ -38,10 +39,27 @@ function parseRedis(draft: PipelineDraft): void {
     if (reader.accept('password')) {
       reader.expect('file', 'behind "password"')
       redis = { ...redis, passwordFile: namedFile(draft, 'the password of Redis') }
+    } else if (reader.accept('sentinel')) {
+      reader.expect('password', 'behind "sentinel"')
+      reader.expect('file', 'behind "sentinel password"')
+      redis = { ...redis, sentinelPasswordFile: namedFile(draft, 'the password of the Sentinels') }
+      if (!/^rediss?\+sentinel:/.test(url.text)) {
+        reader.fail('value', `"${url.text}" names no Sentinels`, url.span, '"redis+sentinel://10.0.0.1/mymaster"')
+      }
     } else if (reader.accept('prefix')) redis = { ...redis, prefix: reader.string('a prefix').text }
-    else reader.unexpected('password or prefix', ['password', 'prefix'])
+    else reader.unexpected('password, sentinel or prefix', ['password', 'sentinel', 'prefix'])
   }
   finish(draft, { redis })
+}
+
+/** Sentinels need the name of the primary, a Cluster has no numbered databases. */
+function isRedisUrl(text: string): boolean {
+  const hosts = String.raw`(?:[^/@]*@)?[^/@,]+(?:,[^/@,]+)*`
+  return (
+    /^(?:rediss?|unix):\/\//.test(text) ||
+    text.startsWith('/') ||
+    new RegExp(String.raw`^rediss?\+(?:sentinel://${hosts}/[^/]+(?:/\d+)?|cluster://${hosts}/?)$`).test(text)
+  )
 }
 
 /** `spool PATH [compression] [quota SIZE] [key file PATH]`. */

@@ -2,11 +2,14 @@ import { Redis } from 'ioredis'
 import type { RedisOptions as AllRedisOptions } from 'ioredis'
 
 import type { Logger } from '../log.ts'
+import { clusterConnector, loginOf } from './cluster-connector.ts'
 import { describeAddress } from './redis-address.ts'
 import type { RedisAddress } from './redis-address.ts'
 
 /** Every client of ours is called `sluice:<service>:<pid>`; the last one out stops a Redis we started. */
 export const clientNamePrefix = 'sluice:'
+
+const connectMs = 3000
 
 /** ioredis types its option `replyMapping` in a way exact optional properties do not allow; we never set it. */
 type RedisOptions = Omit<AllRedisOptions, 'replyMapping'>
@@ -46,10 +49,14 @@ export function connectSubscriber(settings: ConnectionSettings): Redis {
   })
 }
 
-/** One try, no reconnecting: rejects within `timeoutMs` when nobody answers. The caller disconnects. */
+/**
+ * One try, no reconnecting: rejects within `timeoutMs` (of each host that is asked for the way) when nobody answers. The caller
+ * disconnects.
+ */
 export async function connectOnce(address: RedisAddress, name: string, timeoutMs: number): Promise<Redis> {
   const options: RedisOptions = {
-    ...addressOptions(address),
+    ...addressOptions(address, timeoutMs),
+    sentinelRetryStrategy: () => null,
     connectionName: name,
     lazyConnect: true,
     enableOfflineQueue: false,
@@ -102,14 +109,15 @@ export async function becomesReady(redis: Redis, timeoutMs: number): Promise<boo
 
 function connect(settings: ConnectionSettings, special: RedisOptions): Redis {
   const options: RedisOptions = {
-    ...addressOptions(settings.address),
+    ...addressOptions(settings.address, connectMs),
     connectionName: `${clientNamePrefix}${settings.service}:${process.pid}`,
-    connectTimeout: 3000,
+    connectTimeout: connectMs,
     keepAlive: 10_000,
     noDelay: true,
     disableClientInfo: true,
     retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), 2000),
-    reconnectOnError: (error) => /^(READONLY|LOADING|MASTERDOWN)/.test(error.message),
+    // Another one is the primary now, or has our keys: the way to it is asked for again.
+    reconnectOnError: (error) => /^(READONLY|LOADING|MASTERDOWN|MOVED|ASK|CLUSTERDOWN) /.test(error.message),
     ...special,
   }
   const redis = new Redis(options)
@@ -138,15 +146,24 @@ function reportState(redis: Redis, { address, service, log }: ConnectionSettings
   })
 }
 
-function addressOptions(address: RedisAddress): RedisOptions {
-  const password = address.password === undefined ? {} : { password: address.password }
-  if (address.kind === 'socket') return { path: address.path, ...password }
-  return {
-    host: address.host,
-    port: address.port,
-    db: address.database,
-    ...(address.tls ? { tls: {} } : {}),
-    ...(address.username === undefined ? {} : { username: address.username }),
-    ...password,
+function addressOptions(address: RedisAddress, timeoutMs: number): RedisOptions {
+  switch (address.kind) {
+    case 'socket':
+      return { path: address.path, ...(address.password === undefined ? {} : { password: address.password }) }
+    case 'tcp':
+      return { host: address.host, port: address.port, db: address.database, ...loginOf(address) }
+    case 'cluster':
+      return { Connector: clusterConnector(address, timeoutMs), ...loginOf(address) }
+    case 'sentinel':
+      return {
+        name: address.name,
+        role: 'master',
+        sentinels: address.sentinels.map((node) => ({ ...node })),
+        sentinelCommandTimeout: timeoutMs,
+        ...(address.sentinelPassword === undefined ? {} : { sentinelPassword: address.sentinelPassword }),
+        ...(address.tls ? { enableTLSForSentinelMode: true, sentinelTLS: {} } : {}),
+        db: address.database,
+        ...loginOf(address),
+      }
   }
 }

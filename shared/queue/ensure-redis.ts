@@ -9,7 +9,7 @@ import { checkRedis, UnsuitableRedisError } from './check-redis.ts'
 import { clientNamePrefix, connectOnce, disconnect } from './connection.ts'
 import { withFileLock } from '../file-lock.ts'
 import { describeAddress, parseRedisUrl } from './redis-address.ts'
-import type { RedisAddress } from './redis-address.ts'
+import type { RedisAddress, RedisSecrets } from './redis-address.ts'
 import { downloadEngine, findInEngine, findInPath } from './redis-engine.ts'
 import type { ServerProgram } from './redis-server.ts'
 import { answers, runningServer, setDamagedAside, socketPathOf, startServer } from './redis-server.ts'
@@ -19,8 +19,8 @@ export interface EnsureRedisSettings {
   readonly dataFolder: string
   /** An operator's Redis; the environment's REDIS_URL when left out, none when empty. */
   readonly redisUrl?: string
-  /** Of that Redis, from a file. */
-  readonly password?: string
+  /** Of that Redis, from files. */
+  readonly secrets?: RedisSecrets
   /** Whether apt-get may fetch Redis when none is installed; yes when left out. */
   readonly download?: boolean
   readonly log: Logger
@@ -53,7 +53,7 @@ export class NoRedisError extends Error {
  */
 export async function ensureRedis(settings: EnsureRedisSettings): Promise<RedisEndpoint> {
   const url = settings.redisUrl ?? process.env['REDIS_URL'] ?? ''
-  return url === '' ? ensureOwn(settings) : useGiven(parseRedisUrl(url, settings.password), settings.log)
+  return url === '' ? ensureOwn(settings) : useGiven(parseRedisUrl(url, settings.secrets), settings.log)
 }
 
 async function useGiven(address: RedisAddress, log: Logger): Promise<RedisEndpoint> {

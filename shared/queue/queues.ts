@@ -30,6 +30,8 @@ import { openQuestions } from './questions.ts'
 import type { Questions } from './questions.ts'
 import { openRateGate } from './rate-gate.ts'
 import type { RateGate } from './rate-gate.ts'
+import { withPrefix } from './redis-address.ts'
+import type { RedisAddress } from './redis-address.ts'
 import { RedisMonitor } from './redis-monitor.ts'
 import { openTallies } from './tallies.ts'
 import type { Tallies } from './tallies.ts'
@@ -55,7 +57,7 @@ export { QueueUnavailableError } from './unavailable.ts'
 
 export interface OpenQueuesSettings {
   readonly endpoint: RedisEndpoint
-  /** Begins every key; `sluice` in pipeline.conf's default. */
+  /** Begins every key; `sluice` in pipeline.conf's default. In a Cluster braces are put around it. */
   readonly prefix: string
   /** All queues but `held`, for counts and searches. */
   readonly names: readonly string[]
@@ -173,7 +175,7 @@ class RedisQueues implements Queues {
   readonly tallies: Tallies
   readonly bans: Bans
   readonly questions: Questions
-  readonly #settings: OpenQueuesSettings
+  readonly #place: { readonly address: RedisAddress; readonly prefix: string; readonly log: Logger }
   readonly #producer: Producer
   readonly #shares = new SenderShares(systemClock)
   readonly #adder: JobAdder
@@ -185,17 +187,18 @@ class RedisQueues implements Queues {
   readonly #added = new Map<string, RateMeter>()
 
   constructor(settings: OpenQueuesSettings) {
-    const { endpoint, prefix, names, log, service = 'main' } = settings
-    this.#settings = settings
+    const { names, log, service = 'main' } = settings
+    const { address, prefix } = withPrefix(settings.endpoint.address, settings.prefix)
+    this.#place = { address, prefix, log }
     this.names = [...new Set([...names, heldQueue])]
-    const redis = connectProducer({ address: endpoint.address, service, log })
+    const redis = connectProducer({ address, service, log })
     this.#producer = new Producer(redis, prefix)
     this.#adder = new JobAdder(this.#producer, this.#shares)
     this.#bringOldest = openBringOldest(this.#producer, prefix)
     this.#inspector = new QueueInspector(this.#producer, prefix)
     this.#epoch = new Epoch(this.#producer, prefix)
     redis.on('ready', () => void this.#shortenEvents())
-    this.#monitor = new RedisMonitor(redis, () => inspectRedis(redis, endpoint.address), log)
+    this.#monitor = new RedisMonitor(redis, () => inspectRedis(redis, address), log)
     this.lanes = openLanes(this.#producer, prefix)
     this.backOff = openBackOff(this.#producer, prefix)
     this.penalties = openPenalties(this.#producer, prefix)
@@ -206,7 +209,7 @@ class RedisQueues implements Queues {
     this.questions = openQuestions({
       producer: this.#producer,
       prefix,
-      connect: () => connectSubscriber({ address: endpoint.address, service: `${service}-answers`, log }),
+      connect: () => connectSubscriber({ address, service: `${service}-answers`, log }),
       add: (jobs) => this.add(jobs),
       remove: (queue, jobId) => this.remove(queue, jobId),
     })
@@ -251,11 +254,11 @@ class RedisQueues implements Queues {
   }
 
   work(queue: string, options: WorkOptions): StageWorker {
-    const { endpoint, prefix, log } = this.#settings
+    const { address, prefix, log } = this.#place
     const around: WorkerSurroundings = {
       prefix,
       log,
-      connect: () => connectWorker({ address: endpoint.address, service: queue, log }),
+      connect: () => connectWorker({ address, service: queue, log }),
       add: (jobs) => this.add(jobs),
       park: (name, jobId, data, lane, priority) =>
         this.lanes.park({ ...lane, queue: name, jobId, order: orderOf(data.receivedAt, priority) }),
