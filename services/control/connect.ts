@@ -153,7 +153,7 @@ export function messageFiles(place: Place): Pick<MessageSources, 'find' | 'outco
   let index: OutcomeIndex | undefined
   const outcomes = async (): Promise<OutcomeIndex> => {
     const keyring = await keys()
-    return (index ??= new OutcomeIndex({ path: spoolPath, limit: 2_000_000, keyring, onDamage: () => undefined }))
+    return (index ??= new OutcomeIndex({ place: spoolPath, limit: 2_000_000, keyring, onDamage: () => undefined }))
   }
   return {
     find: async (id) => (existsSync(spoolPath) ? findMessage(spoolPath, id, await keys()) : undefined),

@@ -22,6 +22,16 @@ export interface AppendLogOptions {
   onDeclaredDead(folder: WriterFolder): void
 }
 
+/** Whom a file of the spool belongs to: one life of a writing process. */
+export interface SpoolWriter {
+  readonly name: string
+}
+
+/** Takes records; resolves when the record is stored for good. @throws SpoolFullError */
+export interface RecordLog {
+  append(record: AppendableRecord): Promise<Position>
+}
+
 /** Where a record came to lie. */
 export interface Position {
   readonly segment: string
@@ -38,15 +48,15 @@ export interface AppendableRecord {
    * buffers of its own.
    */
   wrapAt?(head: Buffer, place: Position): readonly Buffer[]
-  /** Only this folder will do: the content of a large message lies in it. */
-  readonly folder?: WriterFolder | undefined
+  /** Only this writer will do: the content of a large message lies among its files. */
+  readonly writer?: SpoolWriter | undefined
 }
 
 /**
  * One log of one writer. All records that wait at one moment share one write, which is on disk when it returns; while it
  * is under way the next ones gather. Buffers are written from where they lie.
  */
-export class AppendLog {
+export class AppendLog implements RecordLog {
   readonly #options: AppendLogOptions
   #waiting: Waiting[] = []
   #segment: Segment | undefined
@@ -254,13 +264,13 @@ const writesAreSynchronous = process.platform === 'linux'
 
 /** False, and answered, for a record whose content lies in the folder of a writer that was declared dead. */
 function mayLieIn(segment: Segment, { record, reject }: Waiting): boolean {
-  if (record.folder === undefined || record.folder === segment.folder) return true
-  reject(declaredDead(record.folder))
+  if (record.writer === undefined || record.writer === segment.folder) return true
+  reject(declaredDead(record.writer))
   return false
 }
 
-function declaredDead(folder: WriterFolder | undefined): Error {
-  return new Error(`another process declared the writer ${folder?.name ?? ''} dead: nothing was acknowledged`)
+export function declaredDead({ name }: SpoolWriter): Error {
+  return new Error(`another process declared the writer ${name} dead: nothing was acknowledged`)
 }
 
 function asSpoolError(error: unknown): unknown {

@@ -4,6 +4,7 @@ import type { AppendableRecord } from './append-log.ts'
 import { closeFile, openFile, writeFully } from './file-io.ts'
 import { encodeHead, sealHead, segmentSeed } from './frame.ts'
 import { isFull } from './free-space.ts'
+import type { Draft } from './incoming.ts'
 import { fileName, segmentPath } from './segment-name.ts'
 import { SpoolFullError } from './spool.ts'
 import type { WriterFolder } from './writer-folder.ts'
@@ -12,7 +13,7 @@ import type { WriterFolder } from './writer-folder.ts'
  * The record of a message that is not accepted yet, in a file of its own that no index looks into. Written without a sync: it need not
  * outlive the process that waits for what others say of it.
  */
-export class DraftFile {
+export class DraftFile implements Draft {
   /** Below the spool folder. */
   readonly path: string
   readonly #folder: WriterFolder

@@ -4,12 +4,15 @@ import { systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
 import type { MessageId } from '../mail/message-id.ts'
 import { AppendLog } from './append-log.ts'
+import { DraftFile } from './draft-file.ts'
 import { FreeSpace } from './free-space.ts'
 import { Incoming } from './incoming.ts'
 import { Keyring } from './keyring.ts'
+import { LargeFile } from './large-file.ts'
 import { heartbeatMs } from './liveness.ts'
 import { encodeOutcomes } from './outcome-record.ts'
-import { announceKey, requireKeys } from './known-keys.ts'
+import { FolderVolume } from './folder-volume.ts'
+import { requireKeys } from './known-keys.ts'
 import { OutcomeIndex } from './outcome-index.ts'
 import { RecentMessages } from './recent-messages.ts'
 import { RecordReader } from './record-reader.ts'
@@ -17,6 +20,7 @@ import { encryptOutcomes } from './record-wrap.ts'
 import type { AtRest } from './record-wrap.ts'
 import type { Damage } from './scan.ts'
 import type { IncomingContent, Locator, OutcomeRecord, Spool, SpooledMessage, StoredMessage } from './spool.ts'
+import type { SpoolVolume } from './volume.ts'
 import { WriterFolder } from './writer-folder.ts'
 
 export interface SpoolOptions {
@@ -55,14 +59,16 @@ export interface SpoolOptions {
 export async function openSpool(options: SpoolOptions): Promise<FileSpool> {
   const { path, writer, keyring = new Keyring([]), encryption = false, clock = systemClock } = options
   await mkdir(path, { recursive: true, mode: 0o750 })
-  await requireKeys(path, keyring, clock)
-  if (encryption && keyring.first !== undefined) await announceKey(path, keyring.first.id)
+  const volume = new FolderVolume(path)
+  await requireKeys(volume, keyring, clock)
+  if (encryption && keyring.first !== undefined) await volume.keys.add(keyring.first.id)
   return new FileSpool(options, await WriterFolder.create(path, writer, clock))
 }
 
 /** The spool in a folder of the file system: segments of one writer each, read by all. */
 export class FileSpool implements Spool {
   readonly path: string
+  readonly volume: SpoolVolume
   /** For readers that go through its files themselves. */
   readonly keyring: Keyring
   readonly #options: SpoolOptions
@@ -85,6 +91,7 @@ export class FileSpool implements Spool {
   constructor(options: SpoolOptions, folder: WriterFolder) {
     const { path, reserveBytes, quotaBytes, segmentBytes = 64 * 1024 * 1024, clock = systemClock } = options
     this.path = path
+    this.volume = new FolderVolume(path)
     this.keyring = options.keyring ?? new Keyring([])
     this.#options = options
     this.#atRest = atRestOf(options)
@@ -108,7 +115,7 @@ export class FileSpool implements Spool {
     const { recentBytes = 0 } = options
     this.#recent = recentBytes > 0 ? new RecentMessages(recentBytes) : undefined
     this.#outcomeIndex = new OutcomeIndex({
-      path,
+      place: this.volume,
       limit: options.outcomeLimit ?? 2_000_000,
       keyring: this.keyring,
       onDamage: (damage) => {
@@ -132,8 +139,11 @@ export class FileSpool implements Spool {
       space: this.#space,
       streamThresholdBytes: this.#options.streamThresholdBytes ?? 256 * 1024,
       ...(this.#atRest !== undefined && { atRest: this.#atRest }),
-      folder: () => this.#writerFolder(),
-      nextFile: () => (this.#ownFiles += 1),
+      openContent: async () => new LargeFile(await this.#writerFolder(), this.#nextFile(), this.#atRest),
+      openDraft: async (beside) => {
+        const folder = beside instanceof LargeFile ? beside.writer : await this.#writerFolder()
+        return new DraftFile(folder, this.#nextFile())
+      },
       onStored: (message, locator, pieces) => this.#recent?.put(message, locator, pieces),
     })
   }
@@ -180,6 +190,11 @@ export class FileSpool implements Spool {
     this.#recent?.clear()
     await this.#makingFolder?.catch(() => undefined)
     await this.#folder?.close()
+  }
+
+  #nextFile(): number {
+    this.#ownFiles += 1
+    return this.#ownFiles
   }
 
   /** The folder to write to: a new one after another process declared the last one dead. */

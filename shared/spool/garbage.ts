@@ -1,20 +1,16 @@
-import { readdir, rm, rmdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
-
 import { systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
-import { hasCode, isFull } from './free-space.ts'
+import { isFull } from './free-space.ts'
 import type { LiveIndex } from './live-index.ts'
-import { declareDead, isWriterAlive } from './liveness.ts'
 import { cleanOutcomeLog } from './outcome-garbage.ts'
 import { relocateRecords } from './relocate.ts'
 import type { OnStep } from './relocate.ts'
-import { parseSegmentPath, relocatedFolder, relocatedLogFolder, relocatedRecord, segmentPath } from './segment-name.ts'
+import { parseSegmentPath, relocatedRecord, segmentPath } from './segment-name.ts'
 import type { SegmentState } from './segment-state.ts'
-import { listSpool, segmentsOf } from './spool-files.ts'
+import { segmentsOf } from './spool-files.ts'
 import type { OutcomeLogFile, SpoolListing } from './spool-files.ts'
 import { SpoolReadError } from './spool.ts'
-import { syncDirectory } from './sync-directory.ts'
+import type { SpoolVolume } from './volume.ts'
 
 export interface GarbageOptions {
   /** Nothing is deleted before its last message was settled for this long. */
@@ -52,7 +48,7 @@ export interface GarbageReport {
 export async function collectGarbage(index: LiveIndex, options: GarbageOptions): Promise<GarbageReport> {
   const run = new GarbageRun(index, options)
   await run.declareDeadWriters()
-  const listing = await listSpool(index.path)
+  const listing = await index.volume.list()
   await index.refresh()
   await run.removeDrafts(listing)
   await run.removeLargeFiles(listing)
@@ -69,6 +65,7 @@ const relocateBelowShare = 0.2
 
 class GarbageRun {
   readonly #index: LiveIndex
+  readonly #volume: SpoolVolume
   readonly #olderThanMs: number
   readonly #relocateAfterMs: number
   readonly #outcomesMs: number
@@ -85,6 +82,7 @@ class GarbageRun {
 
   constructor(index: LiveIndex, options: GarbageOptions) {
     this.#index = index
+    this.#volume = index.volume
     this.#olderThanMs = options.olderThanMs
     this.#relocateAfterMs = options.relocateAfterMs ?? Math.max(600_000, options.olderThanMs)
     this.#outcomesMs = options.outcomesMs ?? 3_600_000
@@ -106,12 +104,11 @@ class GarbageRun {
   }
 
   async declareDeadWriters(): Promise<void> {
-    const { writers } = await listSpool(this.#index.path)
+    const { writers } = await this.#volume.list()
     for (const { name, hasAlive } of writers) {
-      const folder = join(this.#index.path, name)
-      if (!hasAlive || (await isWriterAlive(folder, this.#clock))) continue
+      if (!hasAlive || (await this.#volume.isWriterAlive(name, this.#clock))) continue
       await this.#onStep('declare dead')
-      await declareDead(folder)
+      await this.#volume.declareDead(name)
     }
   }
 
@@ -149,6 +146,8 @@ class GarbageRun {
   }
 
   async relocate(listing: SpoolListing): Promise<void> {
+    const { folder } = this.#volume
+    if (folder === undefined) return
     const old = new Set<SegmentState>()
     for (const segment of this.#closedSegments(listing)) {
       if (segment.live === 0 || segment.liveBytes > segment.sizeBytes * relocateBelowShare) continue
@@ -158,7 +157,7 @@ class GarbageRun {
     if (old.size === 0) return
     for (const [segment, records] of this.#index.liveRecords(old)) {
       try {
-        await relocateRecords(this.#index.path, records, this.#onStep)
+        await relocateRecords(folder, records, this.#onStep)
       } catch (error) {
         if (!isFull(error) && !(error instanceof SpoolReadError)) throw error
         this.#troubles.add(`${segment.path} stays: ${String(error)}`)
@@ -187,14 +186,13 @@ class GarbageRun {
       if (isNeeded || damaged.has(writerOf(origin.segment))) continue
       await this.#removeWhenQuiet(path, this.#olderThanMs)
     }
-    await this.#removeUnfinished(relocatedFolder)
-    await this.#removeUnfinished(relocatedLogFolder)
   }
 
   async removeOutcomeLogs(listing: SpoolListing): Promise<void> {
     const logs = await this.#oldOutcomeLogs(listing)
     if (logs.length === 0) return
-    await this.#syncFolders(listing)
+    // What was deleted before must not come back after a power cut when its outcomes are gone.
+    await this.#volume.syncRemoved(listing)
     const options = { nowAt: this.#clock.now(), lookAgainMs: this.#outcomesMs / 6, onStep: this.#onStep }
     for (const log of logs) {
       try {
@@ -202,7 +200,6 @@ class GarbageRun {
         this.#freedBytes += freed
         if (freed > 0) this.#outcomeLogs += 1
       } catch (error) {
-        if (hasCode(error, 'ENOENT')) continue
         if (!isFull(error) && !(error instanceof SpoolReadError)) throw error
         this.#troubles.add(`${log.path} stays: ${String(error)}`)
       }
@@ -213,14 +210,9 @@ class GarbageRun {
     for (const { name, hasAlive, files } of writers) {
       if (hasAlive || files.length > 0) continue
       await this.#onStep('remove folder')
-      await rm(join(this.#index.path, name, 'dead'), { force: true })
-      const isRemoved = await rmdir(join(this.#index.path, name)).then(
-        () => true,
-        () => false,
-      )
-      if (isRemoved) this.#writers += 1
+      if (await this.#volume.removeWriter(name)) this.#writers += 1
     }
-    await this.#removeUnfinished('.')
+    await this.#volume.removeUnfinished(this.#unfinishedMs, this.#clock, this.#onStep)
   }
 
   /** Segments that nobody writes any more and that are sound. */
@@ -257,48 +249,18 @@ class GarbageRun {
     return old
   }
 
-  /** What was deleted before must not come back after a power cut when its outcomes are gone. */
-  async #syncFolders({ writers }: SpoolListing): Promise<void> {
-    for (const folder of [...writers.map(({ name }) => name), relocatedFolder]) {
-      await syncDirectory(join(this.#index.path, folder)).catch((error: unknown) => {
-        if (!hasCode(error, 'ENOENT')) throw error
-      })
-    }
-  }
-
-  /** Files and folders that were being made, and whose maker is gone: their names begin with a dot. */
-  async #removeUnfinished(folder: string): Promise<void> {
-    const names = await readdir(join(this.#index.path, folder)).catch(() => [])
-    for (const name of names.filter((one) => one.startsWith('.'))) {
-      const path = join(folder, name)
-      const quietMs = await this.#quietMs(path)
-      if (quietMs === undefined || quietMs < this.#unfinishedMs) continue
-      await this.#onStep('remove unfinished')
-      await rm(join(this.#index.path, path), { force: true, recursive: true })
-    }
-  }
-
   async #removeWhenQuiet(path: string, quietMs: number): Promise<boolean> {
-    const stats = await this.#stat(path)
+    const stats = await this.#volume.stat(path)
     if (stats === undefined || this.#clock.now() - stats.mtimeMs < quietMs) return false
     await this.#onStep(`delete ${path}`)
-    await rm(join(this.#index.path, path), { force: true })
+    await this.#volume.remove(path)
     this.#freedBytes += stats.size
     return true
   }
 
   async #quietMs(path: string): Promise<number | undefined> {
-    const stats = await this.#stat(path)
+    const stats = await this.#volume.stat(path)
     return stats === undefined ? undefined : this.#clock.now() - stats.mtimeMs
-  }
-
-  async #stat(path: string): Promise<{ readonly size: number; readonly mtimeMs: number } | undefined> {
-    try {
-      return await stat(join(this.#index.path, path))
-    } catch (error) {
-      if (hasCode(error, 'ENOENT')) return undefined
-      throw error
-    }
   }
 }
 

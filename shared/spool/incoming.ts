@@ -1,27 +1,46 @@
 import { crc32 } from 'node:zlib'
 
-import type { AppendLog, AppendableRecord } from './append-log.ts'
-import { DraftFile } from './draft-file.ts'
+import type { AppendableRecord, RecordLog, SpoolWriter } from './append-log.ts'
 import { frameBytes } from './frame.ts'
 import type { FreeSpace } from './free-space.ts'
 import { HeaderEnd } from './header-end.ts'
-import { LargeFile } from './large-file.ts'
 import { wrapMessage } from './record-wrap.ts'
 import type { AtRest } from './record-wrap.ts'
 import type { IncomingContent, Locator, StoredMessage } from './spool.ts'
-import type { WriterFolder } from './writer-folder.ts'
 
 export interface IncomingOptions {
-  readonly log: AppendLog
-  readonly space: FreeSpace
+  readonly log: RecordLog
+  readonly space: Pick<FreeSpace, 'claim' | 'release' | 'forget'>
   readonly streamThresholdBytes: number
   /** Absent: records are written as they are. */
   readonly atRest?: AtRest
-  folder(): Promise<WriterFolder>
-  /** The number of the next file of its own in the writer's folder. */
-  nextFile(): number
+  openContent(): Promise<OwnContent>
+  /** `beside`: among the files of the writer that has its content. */
+  openDraft(beside: OwnContent | undefined): Promise<Draft>
   /** The record is on disk; `pieces` are its content, in buffers of the network. */
   onStored?(message: StoredMessage, locator: Locator, pieces: readonly Buffer[]): void
+}
+
+/** The content of a large message on its way into a file of its own. */
+export interface OwnContent {
+  readonly sequence: number
+  readonly writer: SpoolWriter
+  /** Takes octets; the promise, if any, is for the caller to wait when what stores is slower than the client. @throws SpoolFullError */
+  write(chunks: readonly Buffer[]): void | Promise<void>
+  /** Resolves when all of it is stored for good; that is done once. */
+  finish(): Promise<void>
+  /** Deletes what was written, unless a record that needs it may stand. `hasRecord`: one was being written. */
+  giveUp(hasRecord: boolean): Promise<void>
+}
+
+/** The record of a message that is not accepted yet. */
+export interface Draft {
+  /** Below the spool. */
+  readonly path: string
+  /** Resolves when others can read it. @throws SpoolFullError */
+  write(record: AppendableRecord): Promise<void>
+  /** Also while it is being written. */
+  remove(): Promise<void>
 }
 
 /** One message on its way in: collected in memory, beyond the threshold streamed into a file of its own. */
@@ -34,9 +53,10 @@ export class Incoming implements IncomingContent {
   #headerCrc = 0
   #bodyCrc = 0
   #chunks: Buffer[] = []
-  #large: LargeFile | undefined
+  #large: OwnContent | undefined
   #becomingLarge: Promise<void> | undefined
-  #draft: DraftFile | undefined
+  #draft: Draft | undefined
+  #hasRecord = false
   #state: 'open' | 'ended' | 'committing' | 'stored' | 'given up' = 'open'
 
   constructor(options: IncomingOptions) {
@@ -62,8 +82,7 @@ export class Incoming implements IncomingContent {
     if (this.#state !== 'open') throw new Error(`content that is ${this.#state} has no draft`)
     this.#state = 'ended'
     const { record, large } = await this.#ready(message)
-    const folder = large?.folder ?? (await this.#options.folder())
-    const draft = new DraftFile(folder, this.#options.nextFile())
+    const draft = await this.#options.openDraft(large)
     if (this.#isGivenUp()) throw new Error('the content was given up')
     this.#draft = draft
     await draft.write(record)
@@ -101,7 +120,8 @@ export class Incoming implements IncomingContent {
     const { record, large } = await this.#ready(message)
     const recordBytes = frameBytes(record.head)
     const { headerBytes } = this.#header
-    const position = await this.#options.log.append(large === undefined ? record : { ...record, folder: large.folder })
+    this.#hasRecord = true
+    const position = await this.#options.log.append(record)
     const chunks = this.#chunks
     this.#chunks = []
     const locator = { ...position, recordBytes, sizeBytes: this.#sizeBytes, headerBytes }
@@ -110,7 +130,7 @@ export class Incoming implements IncomingContent {
   }
 
   /** The record, with space for it, and its large content on disk. */
-  async #ready(message: StoredMessage): Promise<{ readonly record: AppendableRecord; readonly large?: LargeFile }> {
+  async #ready(message: StoredMessage): Promise<{ readonly record: AppendableRecord; readonly large?: OwnContent }> {
     await this.#becomingLarge
     const large = this.#large
     const plain = this.#record(message, large, Buffer.from(JSON.stringify(message)))
@@ -122,7 +142,7 @@ export class Incoming implements IncomingContent {
     return { record, ...(large === undefined ? {} : { large }) }
   }
 
-  #record({ envelope }: StoredMessage, large: LargeFile | undefined, meta: Buffer): AppendableRecord {
+  #record({ envelope }: StoredMessage, large: OwnContent | undefined, meta: Buffer): AppendableRecord {
     return {
       head: {
         kind: large === undefined ? 'message' : 'large',
@@ -141,7 +161,7 @@ export class Incoming implements IncomingContent {
       },
       meta,
       content: this.#chunks,
-      folder: large?.folder,
+      writer: large?.writer,
     }
   }
 
@@ -159,8 +179,7 @@ export class Incoming implements IncomingContent {
   }
 
   async #openLarge(): Promise<void> {
-    const folder = await this.#options.folder()
-    const large = new LargeFile(folder, this.#options.nextFile(), this.#options.atRest)
+    const large = await this.#options.openContent()
     await this.#claim(this.#sizeBytes)
     const wait = large.write(this.#chunks)
     this.#large = large
@@ -168,7 +187,7 @@ export class Incoming implements IncomingContent {
     if (wait !== undefined) await wait
   }
 
-  #writeLarge(large: LargeFile, chunk: Buffer): void | Promise<void> {
+  #writeLarge(large: OwnContent, chunk: Buffer): void | Promise<void> {
     const space = this.#claim(chunk.length)
     const disk = large.write([chunk])
     return space === undefined ? disk : space.then(() => disk)
@@ -200,8 +219,7 @@ export class Incoming implements IncomingContent {
     await this.#becomingLarge?.catch(() => undefined)
     this.#chunks = []
     await this.#draft?.remove()
-    // In a folder that was declared dead the record may stand: then another process delivers it and needs the content.
-    if (this.#large?.folder.isOwn() === true) await this.#large.remove()
+    await this.#large?.giveUp(this.#hasRecord)
     if (this.#claimedBytes > 0) this.#options.space.forget()
     this.#release()
   }

@@ -1,64 +1,38 @@
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-
 import type { Clock } from '../clock.ts'
-import { readFully, withFile } from './file-io.ts'
+import { readFully } from './file-io.ts'
 import { headBytes } from './frame.ts'
-import { hasCode } from './free-space.ts'
 import { SpoolKeyError } from './keyring.ts'
 import type { Keyring } from './keyring.ts'
-import { isWriterAlive } from './liveness.ts'
 import { keyIdOfRecord, wrapperBytes } from './record-wrap.ts'
 import { scanSegment } from './scan.ts'
 import type { ScannedFrame } from './scan.ts'
-import { listSpool, segmentsOf } from './spool-files.ts'
+import { segmentsOf } from './spool-files.ts'
 import type { SpoolListing } from './spool-files.ts'
-import { syncDirectory } from './sync-directory.ts'
+import type { SpoolVolume } from './volume.ts'
 
 /**
- * The names of keys that ever wrote here, as empty files in `keys/`: a start without one of them is noticed at once, and not when the
- * first record cannot be read. Resolves when the name is on disk.
- */
-export async function announceKey(path: string, id: string): Promise<void> {
-  const folder = join(path, keysFolder)
-  const made = await mkdir(folder, { recursive: true, mode: 0o750 })
-  await writeFile(join(folder, id), '', { mode: 0o640 })
-  await syncDirectory(folder)
-  if (made !== undefined) await syncDirectory(path)
-}
-
-/**
- * Makes sure that each record can be read. Only when a key that wrote here is missing all records are gone through; the name of one that
+ * Makes sure that each record can be read. The names of keys that ever wrote are kept beside the records: a start without one of them is
+ * noticed at once, and not when the first record cannot be read. Only when a key that wrote here is missing all records are gone through; the name of one that
  * no record needs is forgotten, unless a process that may still write with it is alive.
  * @throws SpoolKeyError naming the keys that records need
  */
-export async function requireKeys(path: string, keyring: Keyring, clock: Clock): Promise<void> {
-  const missing = (await announcedKeys(path)).filter((id) => keyring.find(id) === undefined)
+export async function requireKeys(volume: SpoolVolume, keyring: Keyring, clock: Clock): Promise<void> {
+  const announced = (await volume.keys.list()).filter((name) => /^[0-9a-f]{16}$/.test(name))
+  const missing = announced.filter((id) => keyring.find(id) === undefined)
   if (missing.length === 0) return
-  const listing = await listSpool(path)
-  const records = await countRecords(path, listing)
+  const listing = await volume.list()
+  const records = await countRecords(volume, listing)
   const needed = missing.filter((id) => records.has(id))
   if (needed.length > 0) throw new SpoolKeyError(describe(needed, records, keyring))
-  if (await isAnyAlive(path, listing, clock)) return
-  for (const id of missing) await rm(join(path, keysFolder, id), { force: true })
-}
-
-const keysFolder = 'keys'
-
-async function announcedKeys(path: string): Promise<readonly string[]> {
-  try {
-    return (await readdir(join(path, keysFolder))).filter((name) => /^[0-9a-f]{16}$/.test(name))
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return []
-    throw error
-  }
+  if (await isAnyAlive(volume, listing, clock)) return
+  for (const id of missing) await volume.keys.remove(id)
 }
 
 /** Encrypted records, by the name of their key. */
-async function countRecords(path: string, listing: SpoolListing): Promise<ReadonlyMap<string, number>> {
+async function countRecords(volume: SpoolVolume, listing: SpoolListing): Promise<ReadonlyMap<string, number>> {
   const records = new Map<string, number>()
   for (const { file, segment } of filesOf(listing)) {
-    await withFile(join(path, file), async (fd) => {
+    await volume.withFile(file, async (fd) => {
       const encrypted: number[] = []
       const visit = ({ head, offset }: ScannedFrame): void => {
         if (head.wrap?.encrypted === true) encrypted.push(offset)
@@ -83,9 +57,9 @@ function* filesOf(listing: SpoolListing): Generator<{ readonly file: string; rea
   for (const { path, origin } of listing.outcomeLogs) yield { file: path, segment: origin }
 }
 
-async function isAnyAlive(path: string, { writers }: SpoolListing, clock: Clock): Promise<boolean> {
+async function isAnyAlive(volume: SpoolVolume, { writers }: SpoolListing, clock: Clock): Promise<boolean> {
   const living = await Promise.all(
-    writers.map(async ({ name, hasAlive }) => hasAlive && (await isWriterAlive(join(path, name), clock))),
+    writers.map(async ({ name, hasAlive }) => hasAlive && (await volume.isWriterAlive(name, clock))),
   )
   return living.includes(true)
 }

@@ -3,14 +3,15 @@ import { join } from 'node:path'
 import { ChunkWriter } from './chunk.ts'
 import { closeFile, hasName, openFile, syncFile, writeFully } from './file-io.ts'
 import { isFull } from './free-space.ts'
+import type { OwnContent } from './incoming.ts'
 import type { AtRest } from './record-wrap.ts'
 import { fileName, segmentPath } from './segment-name.ts'
 import { SpoolFullError } from './spool.ts'
 import type { WriterFolder } from './writer-folder.ts'
 
 /** The content of a large message on its way into a file of its own, so that a slow client never blocks the log. */
-export class LargeFile {
-  readonly folder: WriterFolder
+export class LargeFile implements OwnContent {
+  readonly writer: WriterFolder
   readonly sequence: number
   readonly #file: string
   /** Absent: the content is written as it comes. */
@@ -24,7 +25,7 @@ export class LargeFile {
   #finished: Promise<void> | undefined
 
   constructor(folder: WriterFolder, sequence: number, atRest?: AtRest) {
-    this.folder = folder
+    this.writer = folder
     this.sequence = sequence
     this.#file = fileName(sequence, 'big')
     this.#chunks = atRest && new ChunkWriter(atRest, segmentPath(folder.name, sequence, 'big'))
@@ -50,20 +51,21 @@ export class LargeFile {
     await this.#settled()
     const fd = (this.#fd ??= await this.#open())
     if (this.#chunks !== undefined) await this.#writeEnd(fd, this.#chunks)
-    await Promise.all([syncFile(fd), this.folder.sync()])
+    await Promise.all([syncFile(fd), this.writer.sync()])
     if (!(await hasName(fd))) throw new Error(`${this.#file} was deleted while its content came in`)
     this.#fd = undefined
     await closeFile(fd)
   }
 
-  /** Deletes what was written. */
-  async remove(): Promise<void> {
+  /** In a folder that was declared dead the record may stand: then another process delivers it and needs the content. */
+  async giveUp(): Promise<void> {
+    if (!this.writer.isOwn()) return
     this.#failure ??= new Error('the content was given up')
     this.#waiting = []
     await this.#running
     if (this.#fd !== undefined) await closeFile(this.#fd)
     this.#fd = undefined
-    await this.folder.removeFile(this.#file)
+    await this.writer.removeFile(this.#file)
   }
 
   async #settled(): Promise<void> {
@@ -105,7 +107,7 @@ export class LargeFile {
   }
 
   #open(): Promise<number> {
-    return openFile(join(this.folder.path, this.#file), 'wx')
+    return openFile(join(this.writer.path, this.#file), 'wx')
   }
 }
 

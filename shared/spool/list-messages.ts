@@ -1,22 +1,20 @@
-import { stat } from 'node:fs/promises'
-import { join } from 'node:path'
-
 import { acceptedAtOf } from '../mail/message-id.ts'
 import type { MessageId } from '../mail/message-id.ts'
-import { withFile } from './file-io.ts'
+import { volumeAt } from './folder-volume.ts'
+import type { SpoolPlace } from './folder-volume.ts'
 import type { Keyring } from './keyring.ts'
 import { LiveIndex } from './live-index.ts'
 import type { LiveIndexOptions } from './live-index.ts'
 import { locatorOf } from './message-table.ts'
-import { RecordReader } from './record-reader.ts'
 import { scanSegment } from './scan.ts'
 import type { ScannedFrame } from './scan.ts'
-import { listSpool, segmentsOf } from './spool-files.ts'
+import { segmentsOf } from './spool-files.ts'
 import type { LiveMessage, Locator, SpooledMessage } from './spool.ts'
+import type { SpoolVolume } from './volume.ts'
 
 /** All messages that are not settled, in the order they were accepted. Reads the logs, writes nothing. */
-export async function listMessages(path: string, options: LiveIndexOptions = {}): Promise<readonly LiveMessage[]> {
-  const index = await LiveIndex.open(path, options)
+export async function listMessages(place: SpoolPlace, options: LiveIndexOptions = {}): Promise<readonly LiveMessage[]> {
+  const index = await LiveIndex.open(place, options)
   const messages = [...index.entries()]
   await index.close()
   return messages.sort((one, other) => one.receivedAt - other.receivedAt || (one.id < other.id ? -1 : 1))
@@ -26,17 +24,22 @@ export async function listMessages(path: string, options: LiveIndexOptions = {})
  * Finds a record by its id, settled or not, as long as it is on disk.
  * @throws SpoolReadError when it is damaged; SpoolKeyError when its key is not known
  */
-export async function findMessage(path: string, id: MessageId, keyring?: Keyring): Promise<SpooledMessage | undefined> {
-  const locator = await locate(path, id)
+export async function findMessage(
+  place: SpoolPlace,
+  id: MessageId,
+  keyring?: Keyring,
+): Promise<SpooledMessage | undefined> {
+  const volume = volumeAt(place)
+  const locator = await locate(volume, id)
   // Keeps no file open between reads, so that there is nothing to close.
-  const reader = new RecordReader(path, { openFiles: 0, ...(keyring !== undefined && { keyring }) })
+  const reader = volume.reader({ openFiles: 0, ...(keyring !== undefined && { keyring }) })
   return locator === undefined ? undefined : reader.read(locator)
 }
 
-async function locate(path: string, id: MessageId): Promise<Locator | undefined> {
-  for (const { file, segment, offset } of await likelyFiles(path, id)) {
+async function locate(volume: SpoolVolume, id: MessageId): Promise<Locator | undefined> {
+  for (const { file, segment, offset } of await likelyFiles(volume, id)) {
     let found: Locator | undefined
-    await withFile(join(path, file), async (fd) => {
+    await volume.withFile(file, async (fd) => {
       const visit = (frame: ScannedFrame): void => {
         if (frame.head.id === id) found ??= locatorOf(segment, offset ?? frame.offset, frame.head)
       }
@@ -58,11 +61,11 @@ interface MessageFile {
  * The files that may hold the message, the likeliest first: the first one that was written after the id was made. One that
  * was written last before that does not hold it.
  */
-async function likelyFiles(path: string, id: MessageId): Promise<readonly MessageFile[]> {
+async function likelyFiles(volume: SpoolVolume, id: MessageId): Promise<readonly MessageFile[]> {
   const madeAt = acceptedAtOf(id)
   const dated = await Promise.all(
-    (await messageFiles(path)).map(async (one) => {
-      const stats = await stat(join(path, one.file)).catch(() => undefined)
+    (await messageFiles(volume)).map(async (one) => {
+      const stats = await volume.stat(one.file).catch(() => undefined)
       return { ...one, writtenAt: stats?.mtimeMs ?? Number.NEGATIVE_INFINITY }
     }),
   )
@@ -71,8 +74,8 @@ async function likelyFiles(path: string, id: MessageId): Promise<readonly Messag
   return possible.sort((one, other) => rank(one.writtenAt) - rank(other.writtenAt))
 }
 
-async function messageFiles(path: string): Promise<readonly MessageFile[]> {
-  const { writers, relocated } = await listSpool(path)
+async function messageFiles(volume: SpoolVolume): Promise<readonly MessageFile[]> {
+  const { writers, relocated } = await volume.list()
   const files: MessageFile[] = []
   for (const segment of segmentsOf(writers, 'msg')) files.push({ file: segment.path, segment: segment.path })
   for (const { path: file, origin } of relocated) {

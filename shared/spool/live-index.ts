@@ -1,9 +1,9 @@
-import { join } from 'node:path'
-
 import { systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
 import type { MessageId } from '../mail/message-id.ts'
-import { fileSize, fileSizeAt, withFile } from './file-io.ts'
+import { fileSize } from './file-io.ts'
+import { volumeAt } from './folder-volume.ts'
+import type { SpoolPlace } from './folder-volume.ts'
 import { MessageTable } from './message-table.ts'
 import type { LiveRecord, SpoolCounts } from './message-table.ts'
 import { decodeKeys } from './outcome-record.ts'
@@ -11,9 +11,10 @@ import { scanSegment } from './scan.ts'
 import type { Damage, ScannedFrame } from './scan.ts'
 import { parseSegmentPath, relocatedRecord, segmentPath } from './segment-name.ts'
 import { SegmentState } from './segment-state.ts'
-import { listSpool, segmentsOf } from './spool-files.ts'
+import { segmentsOf } from './spool-files.ts'
 import type { OutcomeLogFile, SpoolListing } from './spool-files.ts'
 import type { LiveMessage } from './spool.ts'
+import type { SpoolVolume } from './volume.ts'
 
 export interface LiveIndexOptions {
   readonly clock?: Clock
@@ -27,7 +28,7 @@ export interface LiveIndexOptions {
  * the index knows everything that was on disk when it was called.
  */
 export class LiveIndex {
-  readonly path: string
+  readonly volume: SpoolVolume
   readonly #options: LiveIndexOptions
   readonly #clock: Clock
   readonly #table = new MessageTable()
@@ -42,14 +43,14 @@ export class LiveIndex {
   #damages = 0
 
   /** Reads the whole spool. Records in the middle are checked when they are read, not here. */
-  static async open(path: string, options: LiveIndexOptions = {}): Promise<LiveIndex> {
-    const index = new LiveIndex(path, options)
+  static async open(place: SpoolPlace, options: LiveIndexOptions = {}): Promise<LiveIndex> {
+    const index = new LiveIndex(volumeAt(place), options)
     await index.refresh()
     return index
   }
 
-  private constructor(path: string, options: LiveIndexOptions) {
-    this.path = path
+  private constructor(volume: SpoolVolume, options: LiveIndexOptions) {
+    this.volume = volume
     this.#options = options
     this.#clock = options.clock ?? systemClock
   }
@@ -156,7 +157,7 @@ export class LiveIndex {
    */
   async #look(): Promise<void> {
     const recordsReadAt = this.#clock.now() - clockSkewMs
-    const listing = await listSpool(this.path)
+    const listing = await this.volume.list()
     for (const { path, isClosed } of segmentsOf(listing.writers, 'msg')) await this.#readMessages(path, isClosed)
     await this.#readRelocated(listing)
     for (const log of listing.outcomeLogs) await this.#readOutcomes(log, recordsReadAt)
@@ -168,8 +169,8 @@ export class LiveIndex {
   async #readMessages(path: string, isClosed: boolean): Promise<void> {
     const segment = this.#segments.get(path) ?? new SegmentState(path)
     this.#segments.set(path, segment)
-    if (segment.isComplete || (await fileSizeAt(join(this.path, path))) === segment.sizeBytes) return
-    await withFile(join(this.path, path), async (fd) => {
+    if (segment.isComplete || (await this.volume.sizeOf(path)) === segment.sizeBytes) return
+    await this.volume.withFile(path, async (fd) => {
       const size = await fileSize(fd)
       if (size < segment.end) {
         this.#table.dropFrom(segment, size)
@@ -200,7 +201,7 @@ export class LiveIndex {
       this.#relocated.set(path, segment)
       const visit = ({ head }: ScannedFrame): void => this.#table.addRecord(segment, origin.offset, head)
       const onDamage = (damage: Damage): void => this.#damaged(damage)
-      await withFile(join(this.path, path), async (fd) => {
+      await this.volume.withFile(path, async (fd) => {
         const { end } = await scanSegment({ fd, segment: origin.segment, from: 0, visit, onDamage })
         if (end > 0) return
         segment.damages += 1
@@ -212,8 +213,8 @@ export class LiveIndex {
   async #readOutcomes({ path, origin, isClosed }: OutcomeLogFile, recordsReadAt: number): Promise<void> {
     const log: OutcomeLogState = this.#outcomeLogs.get(path) ?? { end: 0, sizeBytes: 0 }
     this.#outcomeLogs.set(path, log)
-    if (log.isComplete === true || (await fileSizeAt(join(this.path, path))) === log.sizeBytes) return
-    await withFile(join(this.path, path), async (fd) => {
+    if (log.isComplete === true || (await this.volume.sizeOf(path)) === log.sizeBytes) return
+    await this.volume.withFile(path, async (fd) => {
       const scanned = await scanSegment({
         fd,
         segment: origin,

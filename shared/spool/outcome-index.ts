@@ -1,23 +1,22 @@
-import { join } from 'node:path'
-
 import { acceptedAtOf } from '../mail/message-id.ts'
 import type { MessageId } from '../mail/message-id.ts'
-import { closeFile, fileSizeAt, openFile, readFully, withFile } from './file-io.ts'
+import { readFully } from './file-io.ts'
+import { volumeAt } from './folder-volume.ts'
+import type { SpoolPlace } from './folder-volume.ts'
 import { decodeHead, frameBytes, headBytes, isSound, segmentSeed } from './frame.ts'
 import type { FrameHead } from './frame.ts'
-import { hasCode } from './free-space.ts'
 import { IdTable } from './id-table.ts'
 import { Keyring, SpoolKeyError } from './keyring.ts'
 import { decodeKeys, decodeOutcomes } from './outcome-record.ts'
 import { unwrapOutcomes } from './record-wrap.ts'
 import { scanSegment } from './scan.ts'
 import type { Damage } from './scan.ts'
-import { listOutcomeLogs } from './spool-files.ts'
 import type { OutcomeLogFile } from './spool-files.ts'
 import type { OutcomeRecord } from './spool.ts'
+import type { SpoolVolume } from './volume.ts'
 
 export interface OutcomeIndexOptions {
-  readonly path: string
+  readonly place: SpoolPlace
   /** Outcomes kept in the index; those of older logs are looked up on disk again when they are asked for. */
   readonly limit: number
   /** The keys of encrypted records; none when absent. */
@@ -31,6 +30,7 @@ export interface OutcomeIndexOptions {
  */
 export class OutcomeIndex {
   readonly #options: OutcomeIndexOptions
+  readonly #volume: SpoolVolume
   readonly #keyring: Keyring
   readonly #logs = new Map<string, OutcomeLog>()
   #running: Promise<void> | undefined
@@ -38,6 +38,7 @@ export class OutcomeIndex {
 
   constructor(options: OutcomeIndexOptions) {
     this.#options = options
+    this.#volume = volumeAt(options.place)
     this.#keyring = options.keyring ?? new Keyring([])
   }
 
@@ -57,21 +58,17 @@ export class OutcomeIndex {
   async #look(ids: readonly MessageId[]): Promise<ReadonlyMap<MessageId, readonly OutcomeRecord[]> | undefined> {
     const wanted = new Set(ids)
     const outcomes = new Map<MessageId, OutcomeRecord[]>(ids.map((id) => [id, []]))
-    try {
-      for (const log of this.#logs.values()) {
-        for (const outcome of await this.#readLog(log, ids)) {
-          if (wanted.has(outcome.id)) addOnce(outcomes.get(outcome.id) ?? [], outcome)
-        }
-      }
-    } catch (error) {
-      if (hasCode(error, 'ENOENT')) return undefined
-      throw error
+    for (const log of this.#logs.values()) {
+      const ofLog = await this.#readLog(log, ids)
+      if (ofLog === undefined) return undefined
+      for (const outcome of ofLog) if (wanted.has(outcome.id)) addOnce(outcomes.get(outcome.id) ?? [], outcome)
     }
     for (const ofMessage of outcomes.values()) ofMessage.sort((one, other) => one.at - other.at)
     return outcomes
   }
 
-  async #readLog(log: OutcomeLog, ids: readonly MessageId[]): Promise<readonly OutcomeRecord[]> {
+  /** `undefined` when the log is gone. */
+  async #readLog(log: OutcomeLog, ids: readonly MessageId[]): Promise<readonly OutcomeRecord[] | undefined> {
     const possible = ids.filter((id) => acceptedAtOf(id) <= log.newestAt + clockSkewMs)
     if (possible.length === 0) return []
     if (log.index === undefined) await this.#scan(log)
@@ -86,11 +83,10 @@ export class OutcomeIndex {
         )
   }
 
-  async #readRecords(log: OutcomeLog, offsets: readonly number[]): Promise<readonly OutcomeRecord[]> {
-    const fd = await openFile(join(this.#options.path, log.path), 'r')
+  #readRecords(log: OutcomeLog, offsets: readonly number[]): Promise<readonly OutcomeRecord[] | undefined> {
     const seed = segmentSeed(log.origin)
-    const outcomes: OutcomeRecord[] = []
-    try {
+    return this.#volume.withFile(log.path, async (fd) => {
+      const outcomes: OutcomeRecord[] = []
       for (const offset of offsets) {
         const start = Buffer.allocUnsafe(headBytes)
         await readFully(fd, start, offset)
@@ -102,10 +98,8 @@ export class OutcomeIndex {
         const meta = this.#unwrap(log, offset, head, frame)
         if (meta !== undefined) outcomes.push(...decodeOutcomes(meta))
       }
-    } finally {
-      await closeFile(fd)
-    }
-    return outcomes
+      return outcomes
+    })
   }
 
   /** `undefined`, and reported, when it was changed since it was encrypted. */
@@ -140,11 +134,11 @@ export class OutcomeIndex {
 
   async #follow(): Promise<void> {
     const seen = new Set<string>()
-    for (const { path, origin, isClosed } of await listOutcomeLogs(this.#options.path)) {
+    for (const { path, origin, isClosed } of await this.#volume.listOutcomeLogs()) {
       seen.add(path)
       const log = this.#logs.get(path) ?? { path, origin, size: 0, end: 0, newestAt: 0, index: new OutcomeLogIndex() }
       this.#logs.set(path, log)
-      if (log.isComplete === true || (await fileSizeAt(join(this.#options.path, path))) === log.size) continue
+      if (log.isComplete === true || (await this.#volume.sizeOf(path)) === log.size) continue
       await this.#scan(log)
       if (isClosed) log.isComplete = true
       this.#shrink(log)
@@ -155,7 +149,7 @@ export class OutcomeIndex {
   /** Reads what is new in a log, or all of it when its index was dropped. A log that is gone has nothing new. */
   async #scan(log: OutcomeLog): Promise<void> {
     const index = log.index ?? new OutcomeLogIndex()
-    await withFile(join(this.#options.path, log.path), async (fd) => {
+    await this.#volume.withFile(log.path, async (fd) => {
       const { end, size } = await scanSegment({
         fd,
         segment: log.origin,
