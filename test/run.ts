@@ -11,7 +11,7 @@ import { countTests, type TestReport } from './support/report.ts'
 const groups = {
   unit: { folders: ['shared', 'services', 'test/deploy'], concurrency: 2, timeoutMs: 180_000 },
   scenarios: {
-    folders: ['test/support', 'test/bench', 'test/dialogs', 'test/scenarios'],
+    folders: ['test/support', 'test/demo', 'test/bench', 'test/dialogs', 'test/scenarios'],
     concurrency: 2,
     timeoutMs: 600_000,
   },

@@ -51,8 +51,8 @@ export interface MailSinkOptions {
   readonly extensions?: readonly string[]
   /** The script; `undefined` means the usual positive answer. A promise delays the reply until it resolves. */
   readonly respond?: (event: SinkEvent) => SinkAnswer | undefined | Promise<SinkAnswer | undefined>
-  /** `digest` keeps the SHA-256 of the body, not the content: for storms. */
-  readonly keep?: 'content' | 'digest'
+  /** `digest` keeps the SHA-256 of the body, not the content: for storms; `nothing` neither messages nor commands: for sinks without end. */
+  readonly keep?: 'content' | 'digest' | 'nothing'
 }
 
 export interface SunkMessage {
@@ -180,7 +180,14 @@ class Sink implements MailSink {
     return this.options.respond({ ...event, count })
   }
 
+  heard(command: string): void {
+    if (this.options.keep === 'nothing') return
+    this.commands.push(command)
+    this.changes.changed()
+  }
+
   record(message: SunkMessage): void {
+    if (this.options.keep === 'nothing') return
     this.messages.push(message)
     this.copies.set(message.id, (this.copies.get(message.id) ?? 0) + 1)
     this.changes.changed()
@@ -272,8 +279,7 @@ class Session {
   #handle(command: WireCommand): Promise<void> | void {
     if (command.kind === 'content') return this.#content(command.content)
     const line = command.line
-    this.#sink.commands.push(`${this.#number}: ${line}`)
-    this.#sink.changes.changed()
+    this.#sink.heard(`${this.#number}: ${line}`)
     const [verb = '', rest = ''] = splitOnce(line, ' ')
     switch (verb.toUpperCase()) {
       case 'EHLO':
