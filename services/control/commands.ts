@@ -7,7 +7,7 @@ import { readdress, reroute } from './change-way.ts'
 import { check, config } from './configuration.ts'
 import { completionOf } from './completion.ts'
 import { convert } from './convert.ts'
-import { dkimGenerate, dkimRotate, dkimStatus } from './dkim-keys.ts'
+import { dkimGenerate, dkimRetire, dkimRotate, dkimStatus } from './dkim-keys.ts'
 import { dkimRecordCommand } from './dkim-record.ts'
 import { doctor } from './doctor.ts'
 import { dryRunCommand } from './dry-run.ts'
@@ -94,6 +94,7 @@ export const commands: readonly Command[] = [
   dkimGenerate,
   dkimStatus,
   dkimRotate,
+  dkimRetire,
   doctor,
   spoolList,
   spoolCat,

@@ -176,6 +176,32 @@ test('keys that were replaced a week ago go with the next rotation, but for the 
   assert.match(await readFile(`${keyFile}.example.org.c`, 'utf8'), /PRIVATE KEY/)
 })
 
+test('dkim retire removes a key that nothing needs any more, and no other', async () => {
+  const { home, configure, ctl } = await site('retire-now')
+  const keyFile = join(home, 'main.key')
+  await ctl('dkim', 'generate', 'example.org', 'main', '--type', 'ed25519', '--key', keyFile)
+  await configure(`dkim domain "example.org" selector "main" key "${keyFile}"`)
+  const key = { domain: 'example.org', selector: 'main', keyFile }
+  for (const selector of ['a', 'b']) {
+    await ctl('dkim', 'rotate', 'example.org', '--new', selector)
+    await see(key, Date.now() - 86_400_000)
+  }
+  const retire = async (selector: string): Promise<string> => {
+    const { code, out, errors } = await ctl('dkim', 'retire', 'example.org', selector)
+    return `${code} ${out}${errors}`
+  }
+  assert.match(await retire('main'), /^1 .*pipeline\.conf names the key "main"/)
+  assert.match(await retire('b'), /^1 .*was not replaced/)
+  assert.match(await retire('a'), /^1 .*needed for what it signed/)
+  assert.match(await retire('x'), /^1 .*no DKIM key for example\.org with the selector "x"/)
+  const [old, now] = await readSuccessors(key)
+  assert.ok(old !== undefined && now !== undefined)
+  await writeSuccessors(key, [old, { ...now, visibleAt: Date.now() - neededMs(4 * 86_400_000) - 1 }])
+  assert.match(await retire('a'), /^0 removed; its record a\._domainkey\.example\.org may go, too/)
+  assert.deepEqual(await readSuccessors(key), [{ ...now, visibleAt: (await readSuccessors(key))[0]?.visibleAt }])
+  assert.ok(!(await readdir(home)).includes('main.key.example.org.a'))
+})
+
 test('a key that was replaced is needed for as long as mail may wait, and for the days that others take', async () => {
   const day = 86_400_000
   assert.equal(neededMs(4 * day), 7 * day)
@@ -216,7 +242,7 @@ test('dkim rotate says which key it needs to be told, and that a key for every d
   )
   const { out } = await ctl('dkim', 'rotate', 'example.org', 'two')
   assert.match(out, /^two-\d{8}\._domainkey\.example\.org\. /)
-  assert.equal((await ctl('dkim', 'rotate', 'example.org', 'one', '--new', 'one')).code, 2)
+  assert.equal((await ctl('dkim', 'rotate', 'example.org', 'one', '--new', 'one')).code, 1)
 })
 
 /** What the signer writes when it has found the record. */

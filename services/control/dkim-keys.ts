@@ -1,31 +1,20 @@
-import { chmod, chown, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import type { Configuration, DkimKey } from '../../shared/config/model.ts'
+import { chosenKey, keyWith, keysFor, neededOf, noKey, recordOf } from '../../shared/dkim/configured-keys.ts'
 import { dkimRecord } from '../../shared/dkim/dns-record.ts'
-import type { DnsRecord } from '../../shared/dkim/dns-record.ts'
-import { generateKey } from '../../shared/dkim/generate-key.ts'
-import { readPrivateKey } from '../../shared/dkim/private-key.ts'
+import { keyLives } from '../../shared/dkim/key-lives.ts'
+import type { KeyLife } from '../../shared/dkim/key-lives.ts'
 import type { KeyType } from '../../shared/dkim/public-key.ts'
 import { publicationOf } from '../../shared/dkim/publication.ts'
 import type { Publication } from '../../shared/dkim/publication.ts'
-import {
-  keyInUse,
-  listPath,
-  neededMs,
-  pendingKey,
-  successorFile,
-  writeSuccessors,
-} from '../../shared/dkim/successors.ts'
-import type { NamedKey, Successor } from '../../shared/dkim/successors.ts'
+import { isSelector, makeKey, retireKey, rotateKey } from '../../shared/dkim/rotate-key.ts'
 import { isDomain } from '../../shared/mail/address.ts'
 import { asciiDomain } from '../../shared/mail/ascii-domain.ts'
 import { createResolver } from '../../shared/resolver.ts'
 import type { Resolver } from '../../shared/resolver.ts'
-import { ControlError, UsageError, exitCodes } from './command.ts'
+import { UsageError, exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
 import { dataFolderOf, loadPlace } from './connect.ts'
-import { changeSuccessors, keysFor, recordOf, successorsOf } from './dkim-record.ts'
 import { textTable } from './text-table.ts'
 
 const typeOption = { name: 'type', value: 'rsa|ed25519', summary: 'what kind of key (rsa)' }
@@ -70,13 +59,23 @@ export const dkimRotate: Command = {
   run: rotate,
 }
 
+export const dkimRetire: Command = {
+  words: ['dkim', 'retire'],
+  operands: [
+    { name: 'DOMAIN', required: true },
+    { name: 'SELECTOR', required: true },
+  ],
+  summary: 'remove a DKIM key that was replaced and is not needed any more; the next rotation would',
+  run: retire,
+}
+
 async function generate(invocation: Invocation): Promise<number> {
   const { terminal, options } = invocation
   const domain = domainOperand(invocation)
   const selector = checkedSelector(invocation.operands[1] ?? '')
   const type = typeOf(options.text('type')) ?? 'rsa'
   const file = options.text('key') ?? join(dataFolderOf(invocation), 'dkim', `${domain}.${selector}.key`)
-  const record = dkimRecord(await newKey(file, type), selector, domain)
+  const record = dkimRecord(await makeKey(file, type), selector, domain)
   if (options.has('json')) terminal.print(JSON.stringify({ ...record, keyFile: file }, undefined, 2))
   else {
     terminal.print(record.zoneLine)
@@ -85,17 +84,8 @@ async function generate(invocation: Invocation): Promise<number> {
   return exitCodes.done
 }
 
-/** A key of a line of pipeline.conf, or one that came after it. */
-interface KeyState {
-  readonly domain: string
-  readonly selector: string
-  readonly keyFile: string
-  /** `new`: waits for its record; `old`: was replaced. */
-  readonly use: 'signs' | 'new' | 'old'
+interface KeyState extends KeyLife {
   readonly publication: Publication
-  readonly record: DnsRecord
-  /** Of an old one: its record is needed until then. */
-  readonly neededUntil?: number
 }
 
 async function status(invocation: Invocation): Promise<number> {
@@ -107,8 +97,10 @@ async function status(invocation: Invocation): Promise<number> {
   const resolver = createResolver({ servers: configuration.pipeline.resolvers })
   const states: KeyState[] = []
   try {
-    for (const key of keys)
-      states.push(...(await statesOf(key, domain ?? configuration.hostname, { resolver, ms: needed(configuration) })))
+    for (const key of keys) {
+      const lives = await keyLives(key, domain ?? configuration.hostname, neededOf(configuration))
+      states.push(...(await Promise.all(lives.map((one) => withPublication(one, resolver)))))
+    }
   } finally {
     resolver.close()
   }
@@ -119,37 +111,8 @@ async function status(invocation: Invocation): Promise<number> {
     : exitCodes.done
 }
 
-/** Milliseconds after which nothing is asked of a key that was replaced. */
-function needed({ queueTtlMs, actions }: Configuration): number {
-  return neededMs(Math.max(queueTtlMs, ...[...actions.values()].map(({ ttlMs }) => ttlMs ?? 0)))
-}
-
-interface Judging {
-  readonly resolver: Resolver
-  /** For how long a key that was replaced is needed. */
-  readonly ms: number
-}
-
-async function statesOf(key: DkimKey, fallback: string, { resolver, ms }: Judging): Promise<readonly KeyState[]> {
-  const successors = await successorsOf(key)
-  const used = keyInUse(key, successors)
-  const all: readonly NamedKey[] = [key, ...successors.map((one) => ({ ...one, domain: key.domain }))]
-  return Promise.all(
-    all.map(async (one, index): Promise<KeyState> => {
-      const record = await recordOf(one, fallback)
-      const next = successors[index]?.visibleAt
-      const use = one.selector === used.selector ? 'signs' : next === undefined ? 'new' : 'old'
-      return {
-        domain: record.name.slice(record.name.indexOf('._domainkey.') + '._domainkey.'.length),
-        selector: one.selector,
-        keyFile: one.keyFile,
-        use,
-        publication: await publicationOf(record, resolver),
-        record,
-        ...(use === 'old' && next !== undefined ? { neededUntil: next + ms } : {}),
-      }
-    }),
-  )
+async function withPublication(life: KeyLife, resolver: Resolver): Promise<KeyState> {
+  return { ...life, publication: await publicationOf(life.record, resolver) }
 }
 
 function lines(states: readonly KeyState[]): readonly string[] {
@@ -188,11 +151,13 @@ async function rotate(invocation: Invocation): Promise<number> {
   const { terminal, options } = invocation
   const domain = domainOperand(invocation)
   const { configuration } = await loadPlace(invocation)
-  const key = chosen(keysFor(configuration, domain), domain, invocation.operands[1])
-  const { made, old, isNew } = await changeSuccessors(key, async (successors) => {
-    const waiting = pendingKey(key, successors)
-    const next = waiting ?? (await succeed(key, successors, { ...invocation, configuration }))
-    return { made: next, old: keyInUse(key, successors).selector, isNew: waiting === undefined }
+  const key = chosenKey(configuration, domain, invocation.operands[1])
+  const [selector, type] = [options.text('new'), typeOf(options.text('type'))]
+  const { made, old, isNew } = await rotateKey(key, {
+    ...(selector === undefined ? {} : { selector: checkedSelector(selector) }),
+    ...(type === undefined ? {} : { type }),
+    neededMs: neededOf(configuration),
+    nowAt: Date.now(),
   })
   const record = await recordOf(made, domain)
   if (options.has('json')) {
@@ -205,93 +170,14 @@ async function rotate(invocation: Invocation): Promise<number> {
   return exitCodes.done
 }
 
-/** The key is on disk before anything names it. */
-async function succeed(
-  key: DkimKey,
-  successors: readonly Successor[],
-  { options, configuration }: Invocation & { readonly configuration: Configuration },
-): Promise<NamedKey> {
-  const used = keyInUse(key, successors)
-  const nowAt = Date.now()
-  const taken = new Set([key.selector, ...successors.map((one) => one.selector)])
-  const given = options.text('new')
-  const selector = given === undefined ? freeSelector(key.selector, taken, nowAt) : checkedSelector(given)
-  if (taken.has(selector)) throw new UsageError(`there is a key with the selector "${selector}" already`)
-  const record = await recordOf(used, key.domain)
-  const type = typeOf(options.text('type')) ?? (/; k=ed25519;/.test(record.value) ? 'ed25519' : 'rsa')
-  const keyFile = successorFile(key, selector)
-  await newKey(keyFile, type).catch(async (error: unknown) => {
-    // A rotation that broke off today left it, and nothing names it yet.
-    if (given !== undefined || !(await isKey(keyFile, type))) throw error
-  })
-  await likeOther(keyFile, key.keyFile)
-  const kept = neededSuccessors(successors, nowAt - needed(configuration))
-  await writeSuccessors(key, [...kept, { selector, keyFile, madeAt: nowAt }])
-  await likeOther(listPath(key), key.keyFile)
-  for (const old of successors) if (!kept.includes(old)) await rm(old.keyFile, { force: true })
-  return { domain: key.domain, selector, keyFile }
-}
-
-async function isKey(file: string, type: KeyType): Promise<boolean> {
-  try {
-    return readPrivateKey(await readFile(file, 'utf8')).type === type
-  } catch {
-    return false
-  }
-}
-
-/** Without those that were replaced long ago. */
-function neededSuccessors(successors: readonly Successor[], sinceAt: number): readonly Successor[] {
-  return successors.filter((_, index) => {
-    const replacedAt = successors[index + 1]?.visibleAt
-    return replacedAt === undefined || replacedAt > sinceAt
-  })
-}
-
-function freeSelector(base: string, taken: ReadonlySet<string>, nowAt: number): string {
-  const dated = `${base}-${new Date(nowAt).toISOString().slice(0, 10).replaceAll('-', '')}`
-  for (let count = 1; ; count += 1) {
-    const selector = count === 1 ? dated : `${dated}-${count}`
-    if (!taken.has(selector)) return selector
-  }
-}
-
-/** The signer reads it as it reads the old one: same owner, same mode. */
-async function likeOther(file: string, other: string): Promise<void> {
-  const { uid, gid, mode } = await stat(other)
-  await chmod(file, mode & 0o777)
-  if (process.getuid?.() === 0) await chown(file, uid, gid)
-}
-
-function chosen(keys: readonly DkimKey[], domain: string, selector: string | undefined): DkimKey {
-  const own = keys.filter((key) => key.domain === domain)
-  if (own.length === 0 && keys.length > 0)
-    throw new ControlError(
-      `the key of "dkim default same-domain" signs for every domain: it cannot be replaced in one of them; give ${domain} a line of its own`,
-    )
-  const matching = own.filter((key) => selector === undefined || key.selector === selector)
-  const [key] = matching
-  if (key === undefined) throw noKey(domain, selector)
-  if (new Set(matching.map(({ keyFile }) => keyFile)).size > 1)
-    throw new UsageError(`${domain} has several keys: name a selector: ${own.map((one) => one.selector).join(' ')}`)
-  return key
-}
-
-async function newKey(file: string, type: KeyType): Promise<string> {
-  try {
-    return await generateKey(file, type)
-  } catch (error) {
-    const isThere = (error as NodeJS.ErrnoException).code === 'EEXIST'
-    const why = isThere ? `${file} is there already: a key is never replaced` : (error as Error).message
-    throw new ControlError(why, exitCodes.failed, { cause: error })
-  }
-}
-
-function noKey(domain: string | undefined, selector?: string): ControlError {
-  const forDomain = domain === undefined ? '' : ` for ${domain}`
-  return new ControlError(
-    `pipeline.conf names no DKIM key${forDomain}${selector === undefined ? '' : ` with the selector "${selector}"`}`,
-  )
+async function retire(invocation: Invocation): Promise<number> {
+  const domain = domainOperand(invocation)
+  const selector = checkedSelector(invocation.operands[1] ?? '')
+  const { configuration } = await loadPlace(invocation)
+  const key = await keyWith(configuration, domain, selector)
+  await retireKey(key, selector, Date.now() - neededOf(configuration))
+  invocation.terminal.print(`removed; its record ${selector}._domainkey.${key.domain} may go, too`)
+  return exitCodes.done
 }
 
 function domainOperand({ operands }: Invocation): string {
@@ -300,10 +186,8 @@ function domainOperand({ operands }: Invocation): string {
   return domain
 }
 
-/** RFC 6376 §3.1: labels of a domain name. */
 function checkedSelector(text: string): string {
-  if (!/^(?!.{64})[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/i.test(text))
-    throw new UsageError(`'${text}' is not a selector: letters, digits, hyphens and dots`)
+  if (!isSelector(text)) throw new UsageError(`'${text}' is not a selector: letters, digits, hyphens and dots`)
   return text.toLowerCase()
 }
 

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 
 import type { Configuration } from '../../shared/config/model.ts'
+import { recordOfKey } from '../../shared/dkim/configured-keys.ts'
 import { examineDomain } from '../../shared/doctor/examine.ts'
 import type { Instruments, Patient } from '../../shared/doctor/examine.ts'
 import type { Finding } from '../../shared/doctor/finding.ts'
@@ -11,7 +12,6 @@ import { createResolver } from '../../shared/resolver.ts'
 import { UsageError, exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
 import { loadPlace } from './connect.ts'
-import { recordOfKey } from './dkim-record.ts'
 import { visible } from './terminal.ts'
 import type { Colour } from './terminal.ts'
 
