@@ -1,25 +1,32 @@
-import { schoolOf, teach } from '../../shared/classifier/teach.ts'
 import { asciiDomain } from '../../shared/mail/ascii-domain.ts'
+import type { BulkAction } from '../../shared/operate/bulk-order.ts'
+import { actionNames } from '../../shared/operate/bulk-runs.ts'
 import type { ManyAction, ManyCount, Selection, TellProgress } from '../../shared/operate/many.ts'
-import { createOperations } from '../../shared/operate/operations.ts'
-import type { OperationParts, Operations } from '../../shared/operate/operations.ts'
-import { createSpoolLessons } from '../../shared/operate/spool-lessons.ts'
+import type { Operations } from '../../shared/operate/operations.ts'
 import { workQueues } from '../../shared/report/read-queues.ts'
 import { plural } from '../../shared/report/units.ts'
-import type { ServiceContext } from '../../shared/service.ts'
+import { bySearch } from './bulk.ts'
 import { UsageError, exitCodes } from './command.ts'
 import type { Command, Invocation, Option } from './command.ts'
-import { messageFiles, messageIdOperand, operatorName, withQueues, withSystem } from './connect.ts'
-import type { Place } from './connect.ts'
+import { messageIdOperand, operatorName, withQueues } from './connect.ts'
 import { createProgress } from './progress.ts'
 import type { Progress } from './progress.ts'
+import { done, withOperations } from './with-operations.ts'
 
 /** Options of what is done to one message or to many. */
 export const selecting: readonly Option[] = [
   { name: 'destination', value: 'DOMAIN', summary: 'all that goes to a domain or smarthost, in place of ID' },
   { name: 'tag', value: 'TAG', summary: 'all that carries a tag, in place of ID' },
-  { name: 'dry-run', summary: 'with --destination or --tag: tell how many there are, and change nothing' },
+  { name: 'search', value: 'QUERY', summary: 'all that a search finds (as in find), in place of ID' },
+  { name: 'dry-run', summary: 'of many: tell how many there are, and change nothing' },
+  { name: 'yes', summary: 'of many: do not ask before, on a terminal' },
 ]
+
+/** Of what is done to all that a search finds. */
+export const keptBack: Option = {
+  name: 'quarantined',
+  summary: 'with --search: also what a filter keeps back',
+}
 
 export const forRecipient: Option = {
   name: 'recipient',
@@ -46,7 +53,7 @@ export const expire: Command = {
 export const remove: Command = {
   words: ['remove'],
   operands: [{ name: 'ID', required: false }],
-  options: [...selecting, forRecipient],
+  options: [...selecting, forRecipient, keptBack],
   summary: 'drop a message for good: nothing is delivered, nothing is reported to its sender',
   run: (invocation) => onMany(invocation, 'remove', (operations) => drop(invocation, operations)),
 }
@@ -54,7 +61,12 @@ export const remove: Command = {
 export const release: Command = {
   words: ['release'],
   operands: [{ name: 'ID', required: false }],
-  options: [...selecting, forRecipient, { name: 'learn-ham', summary: 'teach the classifier that it is wanted mail' }],
+  options: [
+    ...selecting,
+    forRecipient,
+    keptBack,
+    { name: 'learn-ham', summary: 'teach the classifier that it is wanted mail' },
+  ],
   summary: 'let a held message go: into its queue, or on past the filter that kept it back',
   run: (invocation) => onMany(invocation, 'release', (operations) => letGo(invocation, operations)),
 }
@@ -96,9 +108,12 @@ function onMany(
   one: (operations: Operations) => Promise<number>,
 ): Promise<number> {
   const selection = selectionOf(invocation)
+  if (selection === 'search') return bySearch(invocation, action)
   if (selection === undefined) return withOperations(invocation, one)
   return withOperations(invocation, async (operations) => {
     if (invocation.options.has('dry-run')) return tellCount(invocation, (await operations.counts(selection))[action])
+    if (!(await isWanted(invocation, action, async () => (await operations.counts(selection))[action])))
+      return notWanted(invocation)
     const { done: count, left } = await withProgress((tell) => operations.many(action, selection, operatorName(), tell))
     const busy = left === 0 ? '' : `; ${left} left, which a worker has: pause the queue and try again`
     return done(invocation, { done: count, left }, `${plural(count, 'job')} ${doneWords[action]}${busy}`)
@@ -118,40 +133,44 @@ export async function withProgress<T>(run: (tell: TellProgress) => Promise<T>): 
   }
 }
 
-/** @throws UsageError unless one of IDs, a destination and a tag is given, and what goes with it */
-export function selectionOf({ options, operands }: Invocation): Selection | undefined {
-  const [destination, tag] = [options.text('destination'), options.text('tag')]
-  const given = [operands[0], destination, tag].filter((text) => text !== undefined)
-  if (given.length !== 1) throw new UsageError('name one of: an ID, --destination DOMAIN, --tag TAG')
+/** @throws UsageError unless one of IDs, a destination, a tag and a search is given, and what goes with it */
+export function selectionOf({ options, operands }: Invocation): Selection | 'search' | undefined {
+  const [destination, tag, search] = [options.text('destination'), options.text('tag'), options.text('search')]
+  const given = [operands[0], destination, tag, search].filter((text) => text !== undefined)
+  if (given.length !== 1) throw new UsageError('name one of: an ID, --destination DOMAIN, --tag TAG, --search QUERY')
   if (operands[0] === undefined && options.has('recipient'))
     throw new UsageError('--recipient goes with an ID: it names one recipient of that message')
-  if (operands[0] !== undefined && options.has('dry-run'))
-    throw new UsageError('--dry-run goes with --destination or --tag: it tells how many there are')
+  if (operands[0] === undefined && options.has('learn-ham'))
+    throw new UsageError('--learn-ham goes with an ID: what is learned is looked at one by one')
+  if (search === undefined && options.has('quarantined'))
+    throw new UsageError('--quarantined goes with --search; with an ID it is not needed')
+  for (const name of ['dry-run', 'yes'])
+    if (operands[0] !== undefined && options.has(name))
+      throw new UsageError(`--${name} goes with --destination, --tag or --search: it is about many`)
+  if (search !== undefined) return 'search'
   if (destination !== undefined) return { kind: 'destination', destination: asciiDomain(destination) ?? destination }
   return tag === undefined ? undefined : { kind: 'tag', tag }
+}
+
+/** Asks on a terminal, with the number; `--yes` and scripts are not asked. */
+export async function isWanted(
+  { options, terminal }: Invocation,
+  action: BulkAction,
+  count: () => Promise<ManyCount>,
+): Promise<boolean> {
+  if (options.has('yes') || !terminal.isWatched) return true
+  const { jobs, messages } = await count()
+  return terminal.confirm(`${actionNames[action]} ${plural(messages, 'message')}, ${plural(jobs, 'job')}?`)
+}
+
+export function notWanted({ terminal }: Invocation): number {
+  terminal.warn('sluicectl: nothing is changed')
+  return exitCodes.failed
 }
 
 export function tellCount(invocation: Invocation, { jobs, messages }: ManyCount): number {
   const text = `${plural(jobs, 'job')} of ${plural(messages, 'message')}; nothing is changed`
   return done(invocation, { jobs, messages }, text)
-}
-
-export function withOperations(
-  invocation: Invocation,
-  use: (operations: Operations) => Promise<number>,
-): Promise<number> {
-  return withSystem(invocation, (context, place) => use(createOperations(operationParts(context, place))))
-}
-
-function operationParts(context: ServiceContext, place: Place): OperationParts {
-  const { configuration, dataFolder } = context
-  const messages = messageFiles(place)
-  const school = schoolOf(configuration)
-  const lessons = createSpoolLessons({
-    messages,
-    teach: (content, lesson) => teach(dataFolder, content, lesson, school),
-  })
-  return { ...context, messages, lessons, delimiter: () => configuration.subAddressDelimiter }
 }
 
 async function runNow(invocation: Invocation, operations: Operations): Promise<number> {
@@ -209,9 +228,4 @@ function setPaused(invocation: Invocation, paused: boolean): Promise<number> {
     await (paused ? queues.pause(name) : queues.resume(name))
     return done(invocation, { queue: name, paused }, `queue ${name} is ${paused ? 'paused' : 'running'}`)
   })
-}
-
-export function done({ terminal, options }: Invocation, facts: object, text: string): number {
-  terminal.print(options.has('json') ? JSON.stringify(facts) : text)
-  return exitCodes.done
 }

@@ -3,19 +3,21 @@ import type { ManyDone } from '../../shared/operate/many.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
 import type { GivenOrder } from '../../shared/operate/relay-order.ts'
 import { plural } from '../../shared/report/units.ts'
+import { bySearch } from './bulk.ts'
 import {
-  done,
   forRecipient,
+  isWanted,
+  notWanted,
   recipientOf,
   selecting,
   selectionOf,
   tellCount,
-  withOperations,
   withProgress,
 } from './change-queue.ts'
 import { UsageError } from './command.ts'
 import type { Command, Invocation } from './command.ts'
 import { messageIdOf, messageIdOperand, operatorName } from './connect.ts'
+import { done, withOperations } from './with-operations.ts'
 
 export const reroute: Command = {
   words: ['reroute'],
@@ -45,9 +47,12 @@ export const readdress: Command = {
 async function sendElsewhere(invocation: Invocation): Promise<number> {
   const given = orderOf(invocation)
   const selection = selectionOf(invocation)
+  if (selection === 'search') return bySearch(invocation, 'reroute', { way: given })
   if (selection === undefined) return withOperations(invocation, (operations) => each(invocation, operations, given))
   return withOperations(invocation, async (operations) => {
     if (invocation.options.has('dry-run')) return tellCount(invocation, (await operations.counts(selection)).reroute)
+    if (!(await isWanted(invocation, 'reroute', async () => (await operations.counts(selection)).reroute)))
+      return notWanted(invocation)
     const result = await withProgress((told) => operations.rerouteMany(given, selection, operatorName(), told))
     return tell(invocation, result)
   })

@@ -1,6 +1,7 @@
 import { audit, writeOff } from './audit.ts'
 import { banAdd, banList, banRemove } from './ban.ts'
 import { blockAdd, blockList, blockRemove } from './block.ts'
+import { bulkCancel, bulkList, bulkResume } from './bulk.ts'
 import { expire, hold, pause, release, remove, resume, schedule } from './change-queue.ts'
 import type { Command } from './command.ts'
 import { readdress, reroute } from './change-way.ts'
@@ -57,6 +58,9 @@ export const commands: readonly Command[] = [
   reroute,
   readdress,
   replay,
+  bulkList,
+  bulkResume,
+  bulkCancel,
   pause,
   resume,
   banList,

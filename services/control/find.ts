@@ -52,7 +52,8 @@ function parsed(text: string): ReturnType<typeof parseQuery> {
   }
 }
 
-function openStore(folder: string): StoreReader {
+/** @throws ControlError when there is none */
+export function openStore(folder: string): StoreReader {
   try {
     return new StoreReader(folder)
   } catch (error) {

@@ -1,14 +1,18 @@
 import { describeReplay } from '../../shared/operate/replay.ts'
-import { done, forRecipient, recipientOf, withOperations } from './change-queue.ts'
+import { bySearch } from './bulk.ts'
+import { forRecipient, recipientOf, selecting } from './change-queue.ts'
+import { UsageError } from './command.ts'
 import type { Command, Invocation } from './command.ts'
 import { messageIdOperand, operatorName } from './connect.ts'
+import { done, withOperations } from './with-operations.ts'
 
 export const replay: Command = {
   words: ['replay'],
-  operands: [{ name: 'ID', required: true }],
+  operands: [{ name: 'ID', required: false }],
   options: [
     { name: 'from', value: 'QUEUE', summary: 'a queue that it passed within the last hour (its beginning)' },
     { name: 'again', summary: 'also to those who have it already' },
+    ...selecting.filter(({ name }) => name === 'search' || name === 'yes'),
     { name: 'dry-run', summary: 'tell what would be done, and do nothing' },
     forRecipient,
   ],
@@ -17,7 +21,12 @@ export const replay: Command = {
 }
 
 function run(invocation: Invocation): Promise<number> {
-  const { options } = invocation
+  const { options, operands } = invocation
+  if (options.has('search') === (operands[0] !== undefined)) throw new UsageError('name one of: an ID, --search QUERY')
+  if (options.has('search')) {
+    if (options.has('recipient')) throw new UsageError('--recipient goes with an ID: a search names its own (to:)')
+    return bySearch(invocation, 'replay')
+  }
   const id = messageIdOperand(invocation)
   const [from, again, dryRun] = [options.text('from'), options.has('again'), options.has('dry-run')]
   const request = { from, recipient: recipientOf(invocation), again, dryRun }

@@ -40,3 +40,17 @@ test('a password is read from standard input without being printed', async () =>
   assert.equal(parts.output.read(), null)
   assert.equal(parts.errors.read(), null)
 })
+
+test('who sits before a terminal is asked, and yes alone is yes', async () => {
+  const asked = async (...typed: readonly string[]): Promise<boolean> => {
+    const parts = { ...streams(true), input: Object.assign(Readable.from(typed), { isTTY: true }) }
+    const terminal = openTerminal({ ...parts, errors: Object.assign(new PassThrough(), { isTTY: true }) }, {})
+    assert.equal(terminal.isWatched, true)
+    return terminal.confirm('remove 3 messages?')
+  }
+  assert.deepEqual(
+    await Promise.all([asked('y\n'), asked('YES\n'), asked('\n'), asked('yeah\n'), asked('n\ny\n'), asked()]),
+    [true, true, false, false, false, false],
+  )
+  assert.equal(openTerminal(streams(true), {}).isWatched, false)
+})

@@ -13,6 +13,10 @@ export interface Terminal {
   paint(colour: Colour, text: string): string
   /** Asks without echo on a terminal, else reads the first line of standard input. `undefined`: end of input. */
   askSecret(prompt: string): Promise<string | undefined>
+  /** Somebody sits there and can be asked. */
+  readonly isWatched: boolean
+  /** Whether he says yes. */
+  confirm(question: string): Promise<boolean>
 }
 
 export type Colour = 'bold' | 'dim' | 'red' | 'green' | 'yellow'
@@ -49,6 +53,8 @@ export function openTerminal(
       return coloured ? `\u001b[${on}m${text}\u001b[${off}m` : text
     },
     askSecret: (prompt) => askSecret(input, errors, prompt),
+    isWatched: input.isTTY === true && errors.isTTY === true,
+    confirm: (question) => confirm(input, errors, question),
   }
 }
 
@@ -58,6 +64,18 @@ export function visible(text: string): string {
     if (character === '\t') return ' '
     return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`
   })
+}
+
+async function confirm(input: Readable, errors: Writable, question: string): Promise<boolean> {
+  const lines = createInterface({ input, output: errors, terminal: true })
+  lines.setPrompt(`${question} [y/N] `)
+  lines.prompt()
+  try {
+    for await (const line of lines) return /^\s*y(es)?\s*$/i.test(line)
+    return false
+  } finally {
+    lines.close()
+  }
 }
 
 async function askSecret(

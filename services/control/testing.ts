@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 
 import { parseMailbox } from '../../shared/mail/address.ts'
@@ -27,12 +28,18 @@ export interface Bench {
   readonly redis: TestRedis
   readonly context: ServiceContext
   ctl(...args: readonly string[]): Promise<Printed>
+  /** The same before a terminal, whose user answers like that; what he was asked is added to the list. */
+  answering(yes: boolean, asked: string[], ...args: readonly string[]): Promise<Printed>
   /** Accepts a message; resolves when its job is in its first queue. */
   accept(to?: readonly string[]): Promise<MessageId>
 }
 
 /** Runs `sluicectl`, and keeps what it prints. */
-export async function runPrinting(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<Printed> {
+export async function runPrinting(
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv,
+  confirm?: Terminal['confirm'],
+): Promise<Printed> {
   const out: string[] = []
   const errors: string[] = []
   const terminal: Terminal = {
@@ -41,6 +48,8 @@ export async function runPrinting(args: readonly string[], environment: NodeJS.P
     write: async (bytes) => void out.push(bytes.toString('latin1')),
     paint: (_colour, text) => text,
     askSecret: async () => 'asked',
+    isWatched: confirm !== undefined,
+    confirm: confirm ?? (async () => assert.fail('nobody sits there')),
   }
   const code = await runControl(args, { terminal, environment })
   return { code, out: out.join(''), errors: errors.join('') }
@@ -67,6 +76,11 @@ export async function openBench(t: TestContext, rules?: readonly string[]): Prom
     redis,
     context,
     ctl: (...args) => runPrinting(args, environment),
+    answering: (yes, asked, ...args) =>
+      runPrinting(args, environment, async (question) => {
+        asked.push(question)
+        return yes
+      }),
     async accept(to = ['jane@localhost']) {
       const id = newMessageId(Date.now())
       const from = mailboxOf('joe@example.net')

@@ -70,6 +70,8 @@ async function site(t: TestContext, pipeline: string) {
       write: async () => undefined,
       paint: (_colour: string, text: string) => text,
       askSecret: async () => secret,
+      isWatched: false,
+      confirm: async () => false,
     }
     const words = ['auth', 'test', ...args, '-f', smtpd, '-p', pipelineConf, '-d', folder]
     const code = await runControl(words, { terminal, environment: {} })

@@ -36,6 +36,7 @@ export interface BulkOrder {
 /** No more messages at once than this: a search that finds more is made narrower. */
 export const mostBulk = 50_000
 
+/** What a search finds, in numbers. */
 export interface BulkPreview {
   readonly messages: number
   /** There are more, which are left out. */
@@ -44,6 +45,13 @@ export interface BulkPreview {
   readonly states: Readonly<Partial<Record<CopyState, number>>>
   /** Messages with a copy that it can be done to, as the message store has them. */
   readonly counts: Readonly<Record<BulkAction, number>>
+  /** `replay` with `again`. */
+  readonly again: number
+}
+
+/** Messages that the order would be carried out on. */
+export function countFor({ counts, again }: BulkPreview, order: Pick<BulkOrder, 'action' | 'again'>): number {
+  return order.action === 'replay' && order.again === true ? again : counts[order.action]
 }
 
 /** Messages and which of their copies are meant. */
@@ -73,6 +81,7 @@ export function previewOf({ messages, isCut }: ChosenMessages): BulkPreview {
     isCut,
     states,
     counts: Object.fromEntries(counted) as Record<BulkAction, number>,
+    again: meantBy({ action: 'replay', again: true }, messages).length,
   }
 }
 
