@@ -5,6 +5,8 @@ import type { Mailbox, ReversePath } from './mail/address.ts'
 import type { HopTls } from './mail/disposition.ts'
 import type { EventName } from './mail/event-names.ts'
 import type { MessageId } from './mail/message-id.ts'
+import type { RelayOrder } from './mail/envelope.ts'
+import type { HeaderEdit } from './mail/header-edit.ts'
 import { classifyReply } from './mail/reply-class.ts'
 import { formatReply, isPositive } from './mail/reply.ts'
 import type { Reply } from './mail/reply.ts'
@@ -41,6 +43,17 @@ export interface AttemptFields {
 export interface CopiesFields {
   readonly id: MessageId
   readonly rcpt: readonly number[]
+}
+
+/** A message as it comes to a queue; absent is what it has none of. */
+export interface Arrival {
+  /** Beyond those of its acceptance. */
+  readonly edits?: readonly HeaderEdit[]
+  /** Queues visited before, in order. */
+  readonly path?: readonly string[]
+  /** Relay: the next domain or smarthost. */
+  readonly destination?: string
+  readonly order?: RelayOrder
 }
 
 /** What rules may ask about the client of a transaction, besides its address. */
@@ -144,6 +157,8 @@ export interface Events {
     readonly queue: string
     readonly action?: string | undefined
     readonly tags: readonly string[]
+    /** As it comes to the queue, for a replay from there: in the journal alone. */
+    readonly arrival?: Arrival | undefined
   }): void
   /** The filter's verdict. */
   filtered(fields: {
@@ -349,12 +364,12 @@ export function createEvents(parts: {
 }): Events {
   const { log, metrics, journal, clock, hits } = parts
 
-  function emit(event: EventName, level: Level, fields: object): void {
+  function emit(event: EventName, level: Level, fields: object, journaled?: object): void {
     const { id, reply } = fields as { readonly id?: MessageId; readonly reply?: Reply }
     const shown = reply === undefined ? fields : { ...fields, reply: formatReply(reply) }
     log[level]({ event, ...shown }, event)
     metrics.events.inc({ event })
-    if (id !== undefined) journal.append({ at: clock.now(), event, ...shown, id })
+    if (id !== undefined) journal.append({ at: clock.now(), event, ...shown, ...journaled, id })
   }
 
   function attempted(event: EventName, level: Level, fields: AttemptFields): void {
@@ -379,9 +394,9 @@ export function createEvents(parts: {
     filterReport: (fields) => emit('filter report', 'info', fields),
     received: (fields) => emit('received', 'info', fields),
     made: (fields) => emit('made', 'info', fields),
-    routed: ({ ruleText, ...fields }) => {
+    routed: ({ ruleText, arrival, ...fields }) => {
       if (ruleText !== undefined) hits?.count(ruleText, fields.rcpt.length)
-      emit('routed', 'debug', fields)
+      emit('routed', 'debug', fields, arrival && { arrival })
     },
     filtered: (fields) => emit('filtered', 'info', fields),
     judged: (fields) => emit('judged', 'info', fields),

@@ -97,6 +97,13 @@ export function parseEntry(line: string): JournalEntry | undefined {
   }
 }
 
+/** As others may see it: without the header fields that a replay needs, which may quote a subject. */
+export function withoutArrival(entry: JournalEntry): JournalEntry {
+  if (entry['arrival'] === undefined) return entry
+  const { arrival: _, ...others } = entry
+  return others
+}
+
 /** It is told in the story of that message, too. */
 export function isAbout(entry: JournalEntry, id: MessageId): boolean {
   return entry.id === id || entry['dsn'] === id || entry['about'] === id

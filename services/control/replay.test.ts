@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import type { Configuration } from '../../shared/config/model.ts'
 import { discard, pass, settled } from '../../shared/mail/disposition.ts'
 import type { Disposition } from '../../shared/mail/disposition.ts'
+import { newMessageId } from '../../shared/mail/message-id.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import { replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import { tag } from '../../shared/mail/tag.ts'
 import { defineStage } from '../../shared/pipeline/stage.ts'
 import type { StageMessage } from '../../shared/pipeline/stage.ts'
+import type { ReplayDone } from '../../shared/operate/replay.ts'
 import { redisMissing, signalOf } from '../../shared/queue/testing.ts'
 import type { MessageView } from '../../shared/report/views.ts'
 import type { ServiceContext } from '../../shared/service.ts'
@@ -25,9 +28,11 @@ const fields = 'X-Seen: yes\r\n'
 const filtered = pass(tag('Filtered'), [{ kind: 'prepend', fields }])
 const well: Reply = { code: 250, enhanced: '2.0.0', text: 'OK' }
 
-async function open(t: Parameters<typeof openBench>[0]) {
-  const bench = await openBench(t, rules)
+async function open(t: Parameters<typeof openBench>[0], change?: Parameters<typeof openBench>[2]) {
+  const bench = await openBench(t, rules, change)
   const { ctl, context } = bench
+  const view = async (id: string): Promise<MessageView> =>
+    JSON.parse((await ctl('show', 'message', id, '--json')).out) as MessageView
   return {
     ...bench,
     jobs: async (id: MessageId) =>
@@ -35,7 +40,11 @@ async function open(t: Parameters<typeof openBench>[0]) {
         .filter(({ state }) => state !== 'completed')
         .map(({ queue, data }) => `${queue} ${data.to.join(',')} ${data.tags.join(',')} ${data.edits.length}`)
         .toSorted(),
-    view: async (id: string) => JSON.parse((await ctl('show', 'message', id, '--json')).out) as MessageView,
+    /** Waits until the story has so many of these. */
+    told: async (id: MessageId, event: string, count = 1) => {
+      while ((await view(id)).story.filter((line) => line.event === event).length < count);
+    },
+    view,
     /** What a queue is asked, until so many messages came there. */
     work: (queue: string, decide: (message: StageMessage) => Disposition, count = 1) =>
       work(context, { queue, decide, count }),
@@ -114,9 +123,11 @@ test(
 test('one copy goes back, the other stays; where it was not it cannot begin', { skip }, async (t) => {
   const { ctl, accept, jobs, work: handle } = await open(t)
   const id = await accept(['joe@far.test', 'jim@far.test'])
-  assert.match((await ctl('replay', id, '--from', 'filter')).errors, /has not passed filter .*: nothing is known/)
   await handle('filter', () => filtered)
-  assert.match((await ctl('replay', id, '--from', 'sign')).errors, /has not passed sign .*: it passed filter/)
+  assert.match(
+    (await ctl('replay', id, '--from', 'sign')).errors,
+    /has not passed sign on its way to joe@far\.test: it passed filter, relay; /,
+  )
   assert.match((await ctl('replay', id, '--recipient', 'x@far.test')).errors, /is not for x@far\.test/)
   assert.equal((await ctl('replay', id, '--from', 'filter', '--recipient', 'jim@far.test')).code, 0)
   assert.deepEqual(await jobs(id), ['filter jim@far.test  1', 'relay joe@far.test Filtered 2'])
@@ -133,7 +144,8 @@ test(
     assert.match((await ctl('replay', id)).errors, /has arrived already: .*\(--again\)/)
     assert.deepEqual(await jobs(id), [])
     const { out } = await ctl('replay', id, '--from', 'relay', '--again', '--json')
-    const { as } = JSON.parse(out) as { as: MessageId }
+    const [copy] = (JSON.parse(out) as ReplayDone).copies
+    const as = copy?.as ?? assert.fail(out)
     while ((await jobs(as)).length === 0);
     assert.deepEqual(await jobs(as), ['relay joe@far.test Filtered 2'])
     const [again] = await handle('relay', answer(well))
@@ -178,4 +190,92 @@ test('what a filter keeps back is judged again when it begins there', { skip }, 
   const [again] = await handle('filter', () => filtered)
   assert.equal(again?.released, undefined)
   assert.deepEqual(await jobs(id), ['relay joe@far.test Filtered 2'])
+})
+
+const kept = (read: Configuration): Configuration => ({
+  ...read,
+  pipeline: { ...read.pipeline, replay: { keepMs: 7 * 86_400_000 } },
+})
+
+test(
+  'with `replay keep` it begins as it came to a stage long ago, each copy with its own next hop',
+  { skip },
+  async (t) => {
+    const { ctl, accept, context, redis, jobs, told, work: handle } = await open(t, kept)
+    const id = await accept(['joe@far.test', 'ann@near.test'])
+    await handle('filter', () => filtered)
+    await handle('relay', answer(well), 2)
+    await told(id, 'relayed', 2)
+    await redis.empty()
+    const { out } = await ctl('replay', id, '--from', 'relay', '--again', '--json')
+    const [one, other] = (JSON.parse(out) as ReplayDone).copies
+    const as = one?.as ?? assert.fail(out)
+    assert.equal(other?.as, as)
+    while ((await jobs(as)).length < 2);
+    const asked = await handle('relay', answer(well), 2)
+    assert.deepEqual(
+      asked
+        .map(({ envelope, pending, destination, edits }) => [
+          pending.map((one) => envelope.recipients[one]?.mailbox).join(),
+          destination,
+          envelope.tags,
+          edits.at(-1),
+        ])
+        .toSorted(),
+      [
+        ['ann@near.test', 'near.test', ['Filtered'], { kind: 'prepend', fields }],
+        ['joe@far.test', 'far.test', ['Filtered'], { kind: 'prepend', fields }],
+      ],
+    )
+    const sums = await counts(context)
+    assert.deepEqual([sums.accepted, sums.final.relayed, sums.repeated], [4, 4, 0])
+  },
+)
+
+test('without it that is known for an hour, and afterwards of the first queue alone', { skip }, async (t) => {
+  const { ctl, accept, redis, jobs, told, work: handle } = await open(t)
+  const id = await accept(['joe@far.test'])
+  await handle('filter', () => filtered)
+  await handle('relay', answer({ code: 550, enhanced: '5.1.1', text: 'No' }))
+  await told(id, 'failed')
+  await redis.empty()
+  assert.match(
+    (await ctl('replay', id, '--from', 'relay')).errors,
+    /not known any more: .* `replay keep` in pipeline\.conf/,
+  )
+  const { out } = await ctl('replay', id, '--from', 'filter', '--json')
+  const as = (JSON.parse(out) as ReplayDone).copies[0]?.as ?? assert.fail(out)
+  while ((await jobs(as)).length === 0);
+  assert.deepEqual(await jobs(as), ['filter joe@far.test  1'])
+  // It may yet arrive.
+  assert.match((await ctl('replay', id, '--from', 'filter')).errors, /has arrived already: .*\(--again\)/)
+})
+
+test('a copy goes to another address, whose sender hears nothing of it, and once', { skip }, async (t) => {
+  const { ctl, accept, jobs, work: handle } = await open(t)
+  const id = await accept(['joe@far.test'])
+  await handle('filter', () => filtered)
+  await handle('relay', answer(well))
+  assert.match((await ctl('replay', id, '--to', 'joe@far.test')).errors, /joe@far\.test has it already, .*\(--again\)/)
+  assert.equal(
+    (await ctl('replay', id, '--from', 'relay', '--to', 'eve@audit.test', '--dry-run')).out,
+    'eve@audit.test: would go a copy, as a new message, from relay, with tag Filtered and 2 edits\n',
+  )
+  const { out } = await ctl('replay', id, '--from', 'relay', '--to', 'eve@audit.test', '--json')
+  const as = (JSON.parse(out) as ReplayDone).copies[0]?.as ?? assert.fail(out)
+  while ((await jobs(as)).length === 0);
+  const [copy] = await handle('relay', answer(well))
+  assert.deepEqual(
+    [copy?.destination, copy?.envelope.recipients, copy?.edits.length],
+    ['audit.test', [{ mailbox: 'eve@audit.test', notify: ['never'] }], 2],
+  )
+  assert.match((await ctl('replay', id, '--to', 'eve@audit.test')).errors, /has it already/)
+})
+
+test('what is gone from the disk is said to be, and how it is kept', { skip }, async (t) => {
+  const { ctl } = await open(t)
+  assert.match(
+    (await ctl('replay', newMessageId(Date.now()))).errors,
+    /is not in the spool any more: .* `replay keep 7d` in pipeline\.conf/,
+  )
 })

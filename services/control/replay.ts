@@ -10,7 +10,8 @@ export const replay: Command = {
   words: ['replay'],
   operands: [{ name: 'ID', required: false }],
   options: [
-    { name: 'from', value: 'QUEUE', summary: 'a queue that it passed within the last hour (its beginning)' },
+    { name: 'from', value: 'QUEUE', summary: 'a queue that it passed (its beginning)' },
+    { name: 'to', value: 'ADDRESS', summary: 'a copy for this address; those it was for get nothing' },
     { name: 'again', summary: 'also to those who have it already' },
     ...selecting.filter(({ name }) => name === 'search' || name === 'yes'),
     { name: 'dry-run', summary: 'tell what would be done, and do nothing' },
@@ -29,7 +30,8 @@ function run(invocation: Invocation): Promise<number> {
   }
   const id = messageIdOperand(invocation)
   const [from, again, dryRun] = [options.text('from'), options.has('again'), options.has('dry-run')]
-  const request = { from, recipient: recipientOf(invocation), again, dryRun }
+  const to = options.text('to')
+  const request = { from, recipient: recipientOf(invocation), to, again, dryRun }
   return withOperations(invocation, async (operations) => {
     const result = await operations.replay(id, request, operatorName())
     return done(invocation, { id, dryRun, ...result }, describeReplay(result, request).join('\n'))

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 
+import type { Configuration } from '../../shared/config/model.ts'
 import { parseMailbox } from '../../shared/mail/address.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import { quarantine } from '../../shared/mail/disposition.ts'
@@ -61,9 +62,16 @@ export async function runTrimmed(args: readonly string[], environment: NodeJS.Pr
   return { code, out: out.trimEnd(), errors: errors.trimEnd() }
 }
 
-/** @param rules in place of those that filter what is for this host, and deliver it */
-export async function openBench(t: TestContext, rules?: readonly string[]): Promise<Bench> {
-  const { redis, context, dataFolder, smtpdConf, close } = await openTestSystem({ rules })
+/**
+ * @param rules in place of those that filter what is for this host, and deliver it
+ * @param change of what smtpd.conf says, for the system; not for `ctl`
+ */
+export async function openBench(
+  t: TestContext,
+  rules?: readonly string[],
+  change: (read: Configuration) => Configuration = (read) => read,
+): Promise<Bench> {
+  const { redis, context, dataFolder, smtpdConf, close } = await openTestSystem({ rules, change })
   t.after(close)
   const environment = {
     SMTPD_CONF: smtpdConf,

@@ -1,7 +1,7 @@
 import { open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { isJournalFile, parseEntry } from '../../shared/journal.ts'
+import { isJournalFile, parseEntry, withoutArrival } from '../../shared/journal.ts'
 import type { JournalEntry } from '../../shared/journal.ts'
 
 /** The newest events of all processes. Reads what was written since it was last asked, and nothing while nobody asks. */
@@ -77,7 +77,7 @@ const lineFeed = 10
 function linesOf(text: string): readonly Kept[] {
   return text.split('\n').flatMap((line) => {
     const entry = line === '' ? undefined : parseEntry(line)
-    return entry === undefined ? [] : [{ entry, line }]
+    return entry === undefined ? [] : [{ entry: withoutArrival(entry), line }]
   })
 }
 

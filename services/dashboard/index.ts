@@ -88,7 +88,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
       get configuration() {
         return context.configuration
       },
-      messages,
+      messages: { ...messages, story: search.story },
       lessons,
       delimiter,
     }),

@@ -131,7 +131,7 @@ function sampleOperations(done: string[]): Operations {
     },
     async replay(id, { from = 'its beginning', again, recipient, dryRun }, by) {
       done.push(`replay ${id} ${from} ${String(again)} ${String(recipient)} ${String(dryRun)} ${by}`)
-      return { moved: [mailboxOf('joe@example.net')], resent: [], left: [], tags: [], edits: 1 }
+      return { copies: [{ mailbox: mailboxOf('joe@example.net'), kind: 'moved', tags: [], edits: 1 }], left: [] }
     },
     async rerouteMany(given, selection, by) {
       const name = selection.kind === 'tag' ? selection.tag : selection.destination

@@ -14,6 +14,7 @@ import { takeUpDecisions } from '../../shared/pipeline/take-up.ts'
 import { sendDigests } from '../../shared/quarantine/send-digests.ts'
 import type { RunningService, Service, ServiceContext } from '../../shared/service.ts'
 import { collectGarbage } from '../../shared/spool/garbage.ts'
+import { keepTimeOf } from '../../shared/spool/kept-contents.ts'
 import { openEventStore } from '../../shared/store/event-store.ts'
 import { LiveIndex } from '../../shared/spool/live-index.ts'
 import { expireRuleHits, hitsKeptMs } from '../../shared/rule-hits/rule-hits.ts'
@@ -43,7 +44,7 @@ const restOfIndexDuties = 20
 const graceAfterWipeMs = 3_000
 /** A message this young belongs to the process that accepted it. */
 const minAgeMs = 15_000
-/** Settled messages stay on disk this long: a job that runs twice then still finds its record. */
+/** Settled messages stay on disk this long, and longer for `replay keep`: a job that runs twice then still finds its record. */
 const keepSettledMs = 60_000
 
 /**
@@ -183,7 +184,11 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
   every('webhooks', webhooksMs, 0, () => webhooks.follow())
   every('garbage collection', garbageMs, restOfIndexDuties, async () => {
     if (!mayCollect()) return
-    const { troubles: found } = await withIndex(() => collectGarbage(index, { olderThanMs: keepSettledMs, clock }))
+    const { troubles: found } = await withIndex(async () => {
+      const limits = { leastMs: keepSettledMs, ...context.configuration.pipeline.replay }
+      const now = { at: clock.now(), freeBytes: () => spool.freeBytes() }
+      return collectGarbage(index, { olderThanMs: await keepTimeOf(index, limits, now), clock })
+    })
     for (const trouble of found) log.warn({ trouble }, 'spool could not be cleaned up here')
     await trimJournal(eventsFolder, clock.now() - context.configuration.pipeline.events.keepMs)
   })

@@ -69,6 +69,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'quarantine keep 30d digest every 1d at "07:00" to recipients',
       'received-reports keep 90d mail discard',
       'events keep 90d 2G',
+      'replay keep 7d 20G',
       'banned files "*.exe" found tag',
       'banned for tag Mine files any macros pass encrypted quarantine',
       'banned limits depth 3 files 10 unpacked 1M',

@@ -400,6 +400,11 @@ export interface PipelineSettings {
   readonly quarantine: { readonly keepMs?: number; readonly digest?: DigestSettings }
   /** How long, and up to which size on disk, the journal and the message store are kept. */
   readonly events: { readonly keepMs: number; readonly maxBytes?: number }
+  /**
+   * How long after its end, and up to which size together, a message stays in the spool so that it can go again, and what it was at each stage in
+   * the journal; absent: no longer than the spool itself needs it.
+   */
+  readonly replay: { readonly keepMs?: number; readonly maxBytes?: number }
   /** Reports on DMARC and TLS that come to the queue `reports`. `mail`: what becomes of mail whose reports are kept. */
   readonly receivedReports: { readonly keepMs: number; readonly mail: 'pass' | 'discard' }
   readonly notices: NoticeSettings

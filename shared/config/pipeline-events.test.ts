@@ -29,3 +29,23 @@ test('what events cannot mean is refused, with what to write instead', async () 
       lines.join(),
     )
 })
+
+test('contents are kept for replays when it is said so, for a time and up to a size', async () => {
+  assert.deepEqual((await load('')).replay, {})
+  assert.deepEqual((await load('replay keep 7d')).replay, { keepMs: 7 * dayMs })
+  assert.deepEqual((await load('replay keep 7d 20G')).replay, { keepMs: 7 * dayMs, maxBytes: 20 * 1024 ** 3 })
+  const rows: readonly (readonly [readonly string[], RegExp])[] = [
+    [['replay'], /keep/],
+    [['replay 7d'], /keep/],
+    [['replay keep 10s'], /a minute in any case[^]*7d/],
+    [['replay keep 7d 10M'], /less than 256M[^]*20G/],
+    [['replay keep 7d much'], /not a size/],
+    [['replay keep 1d', 'replay keep 2d'], /"replay" is stated already/],
+  ]
+  for (const [lines, message] of rows)
+    await assert.rejects(
+      load(...lines),
+      (error) => error instanceof ConfigurationError && message.test(error.message),
+      lines.join(),
+    )
+})

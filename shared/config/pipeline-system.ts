@@ -13,6 +13,7 @@ export const systemStatements: Readonly<Record<string, ParseStatement>> = {
   spool: parseSpool,
   log: parseLog,
   events: parseEvents,
+  replay: parseReplay,
   hostname: parseHostname,
   resolver: parseResolver,
 }
@@ -95,6 +96,7 @@ function parseLog(draft: PipelineDraft): void {
 export const usualEvents: PipelineSettings['events'] = { keepMs: 30 * 86_400_000 }
 const shortestKeepMs = 86_400_000
 const leastBytes = 256 * 1024 * 1024
+const shortestReplayMs = 60_000
 
 /** `events keep D [SIZE]`. */
 function parseEvents(draft: PipelineDraft): void {
@@ -109,6 +111,21 @@ function parseEvents(draft: PipelineDraft): void {
   const maxBytes = sizeOf(reader)
   if (maxBytes < leastBytes) reader.fail('value', 'less than 256M holds no useful time of events', size.span, '2G')
   finish(draft, { events: { keepMs, maxBytes } })
+}
+
+/** `replay keep D [SIZE]`. */
+function parseReplay(draft: PipelineDraft): void {
+  const { reader } = draft
+  reader.next()
+  reader.expect('keep', 'behind "replay"')
+  const time = reader.peek()
+  const keepMs = reader.duration('keep')
+  if (keepMs < shortestReplayMs) reader.fail('value', 'contents stay for a minute in any case', time.span, '7d')
+  if (reader.atEnd()) return finish(draft, { replay: { keepMs } })
+  const size = reader.peek()
+  const maxBytes = sizeOf(reader)
+  if (maxBytes < leastBytes) reader.fail('value', 'less than 256M holds no useful time of mail', size.span, '20G')
+  finish(draft, { replay: { keepMs, maxBytes } })
 }
 
 function parseHostname(draft: PipelineDraft): void {

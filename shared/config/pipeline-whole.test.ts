@@ -38,6 +38,7 @@ const statements = [
   'metrics listen "0.0.0.0:9100"',
   'log level info format json',
   'events keep 30d 2G',
+  'replay keep 7d 20G',
   'hostname "mail.example.org"',
   'queue "filter" answers "smtp://localhost:10024" tag from "lo:10025"',
   'queue "sign" answers "smtp://localhost:10026" tag from "lo:10027"',

@@ -74,7 +74,7 @@ export interface OperationParts extends OrderParts {
   >
   readonly pipeline: Pick<Pipeline, 'readdress' | 'route' | 'resend'>
   readonly clock: Clock
-  readonly messages: Pick<MessageSources, 'find' | 'outcomesOf'>
+  readonly messages: Pick<MessageSources, 'find' | 'outcomesOf' | 'story'>
   readonly lessons: SpoolLessons
   readonly dataFolder: string
   /** `smtp sub-addr-delim` in force. */

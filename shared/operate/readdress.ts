@@ -43,14 +43,12 @@ export async function readdress(
   by: string,
 ): Promise<Mailbox> {
   const { queues, spool, events, clock, messages } = parts
-  const mailbox = parseMailbox(to)
-  if (mailbox === undefined) throw new OperationError(`'${to}' is not an address like jane@example.org`)
   const recipient = await recipientNamed(parts, id, from)
   const envelope = (await openMessage(messages, id))?.envelope
   const before = envelope?.recipients[recipient]
   if (envelope === undefined || before === undefined)
     throw new OperationError(`message ${id} is not in the spool any more`)
-  const copy = await copyFor(parts, envelope, mailbox)
+  const copy = await copyFor(parts, envelope, to)
   if (envelope.recipients.some((other) => copyKey(other) === copyKey(copy)))
     throw new OperationError(`message ${id} has a copy for ${copy.mailbox} already`)
   const job = await splitJob(parts, id, recipient)
@@ -69,20 +67,29 @@ export async function readdress(
   return copy.mailbox
 }
 
-async function copyFor(
-  { pipeline }: ReaddressParts,
-  envelope: Envelope,
-  mailbox: Mailbox,
-): Promise<Pick<Recipient, 'mailbox' | 'target'>> {
-  const resolution = await resolved(pipeline.readdress, envelope, mailbox)
+async function copyFor({ pipeline }: ReaddressParts, envelope: Envelope, to: string): Promise<Copy> {
+  const copies = await resolveCopies(pipeline.readdress, envelope, to)
+  const [only, ...others] = copies
+  if (only === undefined || others.length > 0) {
+    const all = copies.map((one) => one.mailbox).join(', ')
+    throw new OperationError(`${to} stands for ${copies.length} addresses: name one of ${all}`)
+  }
+  return only
+}
+
+type Copy = Pick<Recipient, 'mailbox' | 'target'>
+
+/** Whom an address that an operator names stands for. @throws OperationError when it is none, or the rules refuse it */
+export async function resolveCopies(ask: Readdresser, envelope: Envelope, to: string): Promise<readonly Copy[]> {
+  const mailbox = parseMailbox(to)
+  if (mailbox === undefined) throw new OperationError(`'${to}' is not an address like jane@example.org`)
+  const resolution = await resolved(ask, envelope, mailbox)
   if (resolution.kind === 'rejected')
     throw new OperationError(`the rules refuse ${mailbox}: ${formatReply(resolution.reply)}`)
-  const [only, ...others] = resolution.recipients
-  if (only === undefined || others.length > 0) {
-    const all = resolution.recipients.map((one) => one.mailbox).join(', ')
-    throw new OperationError(`${mailbox} stands for ${resolution.recipients.length} addresses: name one of ${all}`)
-  }
-  return { mailbox: only.mailbox, ...(only.target === undefined ? {} : { target: only.target }) }
+  return resolution.recipients.map((one) => ({
+    mailbox: one.mailbox,
+    ...(one.target === undefined ? {} : { target: one.target }),
+  }))
 }
 
 async function resolved(ask: Readdresser, envelope: Envelope, mailbox: Mailbox): Promise<Resolution> {

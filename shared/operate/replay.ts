@@ -1,84 +1,93 @@
 import type { Clock } from '../clock.ts'
+import type { Configuration } from '../config/model.ts'
 import type { Events } from '../events.ts'
 import type { Mailbox } from '../mail/address.ts'
-import type { Envelope } from '../mail/envelope.ts'
-import type { HeaderEdit } from '../mail/header-edit.ts'
-import { newMessageId } from '../mail/message-id.ts'
+import { copyKey } from '../mail/envelope.ts'
+import type { Envelope, Recipient } from '../mail/envelope.ts'
+import { derivedMessageId, newMessageId } from '../mail/message-id.ts'
 import type { MessageId } from '../mail/message-id.ts'
 import type { Tag } from '../mail/tag.ts'
 import { formatReply } from '../mail/reply.ts'
 import type { Pipeline } from '../pipeline/pipeline.ts'
-import { jobOf, planJobs } from '../pipeline/plan.ts'
+import { jobOf, mailboxOf, planJobs } from '../pipeline/plan.ts'
 import type { Group } from '../pipeline/plan.ts'
 import type { NewJob } from '../queue/job.ts'
 import { heldQueue } from '../queue/queues.ts'
 import type { JobSummary, Queues } from '../queue/queues.ts'
 import type { MessageSources } from '../report/message-view.ts'
-import { plural } from '../report/units.ts'
+import { formatDuration, plural } from '../report/units.ts'
 import { withDecisions } from '../spool/decisions.ts'
 import { isFinal } from '../spool/spool.ts'
 import type { OutcomeRecord, Spool, SpooledMessage } from '../spool/spool.ts'
 import { atWork, splitJob } from './message-jobs.ts'
 import { OperationError } from './operation-error.ts'
+import { resolveCopies } from './readdress.ts'
+import { startsOf } from './replay-start.ts'
+import type { Start } from './replay-start.ts'
+import { isArrival, replayedBefore } from './replayed-before.ts'
 
 export interface ReplayParts {
+  readonly configuration: { readonly pipeline: Pick<Configuration['pipeline'], 'replay'> }
   readonly queues: Queues
   readonly spool: Pick<Spool, 'settle'>
   readonly events: Pick<Events, 'replayed'>
   readonly clock: Clock
-  readonly messages: Pick<MessageSources, 'find' | 'outcomesOf'>
-  readonly pipeline: Pick<Pipeline, 'route' | 'resend'>
+  readonly messages: Pick<MessageSources, 'find' | 'outcomesOf' | 'story'>
+  readonly pipeline: Pick<Pipeline, 'route' | 'resend' | 'readdress'>
 }
 
 export interface ReplayRequest {
-  /** A queue that it passed within the last hour; absent: from its beginning, as the rules say now. */
+  /** A queue that it passed; absent: from its beginning, as the rules say now. */
   readonly from?: string | undefined
   /** His copy alone. */
   readonly recipient?: string | undefined
   /** Those copies alone, by their indexes in the envelope. */
   readonly only?: ReadonlySet<number> | undefined
+  /** A copy for this address, in place of those it was for. */
+  readonly to?: string | undefined
   /** Also for those who have it already. */
   readonly again?: boolean | undefined
   /** Tells what would be done, and does nothing. */
   readonly dryRun?: boolean | undefined
+  /** Of many: what is asked again under the same name is done once. */
+  readonly series?: string | undefined
 }
 
 export interface ReplayDone {
-  /** Those whose copy waited, and goes again. */
-  readonly moved: readonly Mailbox[]
-  /** Those whose copy had come to its end, and goes again as message `as`. */
-  readonly resent: readonly Mailbox[]
-  readonly as?: MessageId
-  /** Those who have it already. */
+  readonly copies: readonly ReplayedCopy[]
+  /** Those who have it already, and are left out. */
   readonly left: readonly Mailbox[]
+}
+
+export interface ReplayedCopy {
+  readonly mailbox: Mailbox
+  /** `moved`: it waited, and goes again; `resent`: it had come to its end, and goes as a new message; `copied`: to an address it was not for. */
+  readonly kind: 'moved' | 'resent' | 'copied'
+  /** The new message. */
+  readonly as?: MessageId
+  /** He has it already. */
+  readonly twice?: true
   /** With which tags and how many edits of its header section it begins. */
   readonly tags: readonly Tag[]
   readonly edits: number
 }
 
-/** A message as it came to a stage. */
-interface Start {
-  readonly tags: readonly Tag[]
-  readonly edits: readonly HeaderEdit[]
-  readonly path: readonly string[]
-  /** Absent: where the rules say. */
-  readonly place: Omit<Group, 'recipients'> | undefined
-}
-
 interface Asked {
   readonly stored: SpooledMessage
   readonly envelope: Envelope
-  readonly outcomes: readonly OutcomeRecord[]
-  readonly start: Start
+  /** Of `pending` and `ended`, each recipient once. */
+  readonly starts: readonly Start[]
   readonly pending: readonly number[]
   readonly ended: readonly number[]
+  /** Those of `ended` who have it. */
+  readonly arrived: readonly number[]
   readonly left: readonly number[]
 }
 
 /**
  * Lets a message go again from a queue it passed, with its octets, tags and edits as they were there. A copy that waits is moved back; one that
  * has come to its end goes as a new message, so that each of the two has one outcome; nobody gets it twice unless that is asked for.
- * @throws OperationError when it is not in the spool any more, did not pass there lately, or a worker has it
+ * @throws OperationError when it is not in the spool any more, nobody knows how it came there, or a worker has it
  */
 export async function replay(
   parts: ReplayParts,
@@ -86,43 +95,86 @@ export async function replay(
   request: ReplayRequest,
   by: string,
 ): Promise<ReplayDone> {
+  if (request.to !== undefined) return sendCopy(parts, id, { ...request, to: request.to }, by)
   const asked = await lookAt(parts, id, request)
-  const { envelope, start, pending, ended, left } = asked
-  const mailboxes = (recipients: readonly number[]): readonly Mailbox[] =>
-    recipients.flatMap((recipient) => envelope.recipients[recipient]?.mailbox ?? [])
-  const about = { left: mailboxes(left), tags: start.tags, edits: start.edits.length }
-  const done = { ...about, moved: mailboxes(pending), resent: mailboxes(ended) }
+  const { starts, pending, ended, left } = asked
+  const done = { copies: starts.flatMap((start) => copiesOf(asked, start)), left: mailboxes(asked, left) }
   if (request.dryRun === true) return done
   const told = { id, stage: request.from, by }
   if (pending.length > 0) {
     await moveBack(parts, asked, by)
-    parts.events.replayed({ ...told, rcpt: pending, to: done.moved })
+    parts.events.replayed({ ...told, rcpt: pending, to: mailboxes(asked, pending) })
   }
-  if (ended.length === 0) return done
-  const as = await sendAgain(parts, asked)
-  parts.events.replayed({ ...told, rcpt: ended, to: done.resent, as })
-  return { ...done, as }
+  const names = new Map<Mailbox, MessageId>()
+  for (const [number, group] of messagesOf(starts, ended).entries()) {
+    const rcpt = group.flatMap(({ recipients }) => recipients)
+    const as = await sendAgain(parts, asked, group, newIdFor(parts, id, request.series, number))
+    for (const mailbox of mailboxes(asked, rcpt)) names.set(mailbox, as)
+    parts.events.replayed({ ...told, rcpt, to: mailboxes(asked, rcpt), as })
+  }
+  const named = done.copies.map((copy) => {
+    const as = copy.kind === 'moved' ? undefined : names.get(copy.mailbox)
+    return as === undefined ? copy : { ...copy, as }
+  })
+  return { ...done, copies: named }
+}
+
+function mailboxes({ envelope }: Pick<Asked, 'envelope'>, recipients: readonly number[]): readonly Mailbox[] {
+  return recipients.flatMap((recipient) => envelope.recipients[recipient]?.mailbox ?? [])
+}
+
+function copiesOf({ envelope, pending, arrived }: Asked, { recipients, tags, edits }: Start): readonly ReplayedCopy[] {
+  return recipients.map((recipient) => ({
+    mailbox: mailboxOf(envelope, recipient),
+    kind: pending.includes(recipient) ? 'moved' : 'resent',
+    ...(arrived.includes(recipient) ? { twice: true } : {}),
+    tags,
+    edits: edits.length,
+  }))
 }
 
 async function lookAt(
-  { queues, messages }: ReplayParts,
+  parts: ReplayParts,
   id: MessageId,
   { from, recipient, only, again }: ReplayRequest,
 ): Promise<Asked> {
-  const stored = await messages.find(id)
-  if (stored === undefined) throw new OperationError(`message ${id} is not in the spool any more`)
-  const outcomes = await messages.outcomesOf(id)
-  const envelope = withDecisions(stored.envelope, outcomes)
+  const { stored, envelope, outcomes } = await inSpool(parts, id)
   const chosen = chosenOf(envelope, recipient).filter((one) => only?.has(one) !== false)
   const kinds = new Map(outcomes.filter(isFinal).map((outcome) => [outcome.recipient, outcome.kind]))
   const pending = chosen.filter((one) => !kinds.has(one))
-  const arrived = chosen.filter((one) => ['delivered', 'relayed'].includes(kinds.get(one) ?? ''))
+  const before = await replayedBefore(parts.messages, await parts.messages.story(id))
+  const arrived = chosen.filter((one) => {
+    const kind = kinds.get(one)
+    return kind !== undefined && (isArrival({ kind }) || before.recipients.has(one))
+  })
   const left = again === true ? [] : arrived
   const ended = chosen.filter((one) => kinds.has(one) && !left.includes(one))
   if (pending.length + ended.length === 0)
     throw new OperationError(`message ${id} has arrived already: say so when it is to be sent again (--again)`)
-  const start = startOf(stored, await queues.jobsOf(id), [...pending, ...ended], from)
-  return { stored, envelope, outcomes, start, pending, ended, left }
+  const starts = await startsOf(parts, stored, [...pending, ...ended], from)
+  return { stored, envelope, starts, pending, ended, arrived, left }
+}
+
+interface InSpool {
+  readonly stored: SpooledMessage
+  /** As operators' decisions leave it. */
+  readonly envelope: Envelope
+  readonly outcomes: readonly OutcomeRecord[]
+}
+
+async function inSpool({ messages, configuration }: ReplayParts, id: MessageId): Promise<InSpool> {
+  const stored = await messages.find(id)
+  if (stored === undefined) throw gone(id, configuration.pipeline.replay.keepMs)
+  const outcomes = await messages.outcomesOf(id)
+  return { stored, envelope: withDecisions(stored.envelope, outcomes), outcomes }
+}
+
+function gone(id: MessageId, keepMs: number | undefined): OperationError {
+  const kept =
+    keepMs === undefined
+      ? 'what has come to its end is kept for replays with `replay keep 7d` in pipeline.conf'
+      : `what has come to its end is kept for ${formatDuration(keepMs)} (\`replay keep\`), less where it takes too much of the disk`
+  return new OperationError(`message ${id} is not in the spool any more: ${kept}`)
 }
 
 function chosenOf({ id, recipients }: Envelope, address: string | undefined): readonly number[] {
@@ -131,38 +183,6 @@ function chosenOf({ id, recipients }: Envelope, address: string | undefined): re
   const found = all.filter((index) => recipients[index]?.mailbox.toLowerCase() === address.toLowerCase())
   if (found.length > 0) return found
   throw new OperationError(`message ${id} is not for ${address}: ${recipients.map((one) => one.mailbox).join(', ')}`)
-}
-
-/** As the jobs of the last hour have it. @throws OperationError */
-function startOf(
-  { envelope, edits }: SpooledMessage,
-  jobs: readonly JobSummary[],
-  recipients: readonly number[],
-  from: string | undefined,
-): Start {
-  if (from === undefined) return { tags: envelope.tags, edits, path: [], place: undefined }
-  const passed = jobs.filter(({ state, queue }) => state === 'completed' && queue !== heldQueue)
-  const there = passed.filter(({ queue, data }) => queue === from && recipients.some((one) => data.rcpt.includes(one)))
-  const [latest] = there.toSorted((one, other) => other.addedAt - one.addedAt)
-  if (latest === undefined) {
-    const known = [...new Set(passed.map(({ queue }) => queue))]
-    const others = known.length === 0 ? 'nothing is known of where it was' : `it passed ${known.join(', ')}`
-    throw new OperationError(
-      `message ${envelope.id} has not passed ${from} within the last hour: ${others}; without a stage it goes from its beginning`,
-    )
-  }
-  const missing = recipients.filter((one) => !there.some(({ data }) => data.rcpt.includes(one)))
-  if (missing.length > 0) {
-    const who = missing.map((one) => envelope.recipients[one]?.mailbox ?? String(one))
-    throw new OperationError(`the copy for ${who.join(', ')} has not passed ${from}: name one recipient that has`)
-  }
-  const { tags, edits: made, path, action, destination, order } = latest.data
-  return {
-    tags,
-    edits: made,
-    path,
-    place: { queue: from, rule: 'replay', ruleText: undefined, action, destination, order },
-  }
 }
 
 /** Out of its queue before it comes into another: what stops in between leaves it held, or in both with a look at the log. */
@@ -204,58 +224,156 @@ async function holdIt(queues: Queues, { queue, jobId, data }: JobSummary, reason
 
 async function jobsFrom(
   { pipeline, clock }: ReplayParts,
-  { envelope, start }: Asked,
+  { envelope, starts }: Asked,
   { jobId, data }: JobSummary,
 ): Promise<readonly NewJob[]> {
-  const { tags, edits, path, place } = start
   const delayMs = Math.max(0, data.receivedAt - clock.now())
   const series = `${jobId} ${clock.now()}`
-  const journey = {
-    envelope: { ...envelope, tags },
-    at: data.at,
-    pending: data.rcpt,
-    edits,
-    path,
-    recheck: true,
-    series,
+  const next: NewJob[] = []
+  for (const { recipients, tags, edits, path, place } of starts) {
+    const pending = recipients.filter((one) => data.rcpt.includes(one))
+    if (pending.length === 0) continue
+    const journey = { envelope: { ...envelope, tags }, at: data.at, pending, edits, path, recheck: true, series }
+    if (place !== undefined) {
+      next.push(jobOf(journey, { ...place, recipients: pending }))
+      continue
+    }
+    const { jobs, refused } = await planJobs(journey, pipeline.route)
+    const [no] = refused
+    if (no !== undefined)
+      throw new OperationError(`the rules refuse message ${envelope.id} now: ${formatReply(no.reply)}`)
+    next.push(...jobs)
   }
-  if (place !== undefined) return [{ ...jobOf(journey, { ...place, recipients: data.rcpt }), delayMs }]
-  const { jobs, refused } = await planJobs(journey, pipeline.route)
-  const [no] = refused
-  if (no !== undefined)
-    throw new OperationError(`the rules refuse message ${envelope.id} now: ${formatReply(no.reply)}`)
-  return jobs.map((job) => ({ ...job, delayMs }))
+  return next.map((job) => ({ ...job, delayMs }))
+}
+
+/** What begins with the same octets and tags is one message. */
+function messagesOf(starts: readonly Start[], ended: readonly number[]): readonly (readonly Start[])[] {
+  const groups = new Map<string, Start[]>()
+  for (const start of starts) {
+    const recipients = start.recipients.filter((one) => ended.includes(one))
+    if (recipients.length === 0) continue
+    const key = JSON.stringify([start.tags, start.edits, start.path])
+    groups.set(key, [...(groups.get(key) ?? []), { ...start, recipients }])
+  }
+  return [...groups.values()]
+}
+
+/** The same for what is asked again in a series. */
+function newIdFor({ clock }: ReplayParts, id: MessageId, series: string | undefined, number: number): MessageId {
+  return series === undefined ? newMessageId(clock.now()) : derivedMessageId(id, `replay ${series} ${number}`)
 }
 
 async function sendAgain(
-  { pipeline, clock }: ReplayParts,
-  { stored, envelope, start, ended }: Asked,
+  parts: ReplayParts,
+  { stored, envelope }: Asked,
+  group: readonly Start[],
+  id: MessageId,
 ): Promise<MessageId> {
   const { releaseAt: _, ...kept } = envelope
-  const id = newMessageId(clock.now())
-  const recipients = ended.flatMap((one) => envelope.recipients[one] ?? []).map(({ order: __, ...one }) => one)
-  const { tags, edits, path, place } = start
-  const first = place === undefined ? undefined : { ...place, recipients: [...recipients.keys()] }
+  const chosen = group.flatMap((start) => start.recipients)
+  const recipients = chosen.flatMap((one) => envelope.recipients[one] ?? []).map(({ order: __, ...one }) => one)
+  const firsts = group.flatMap(({ place, recipients: those }) =>
+    place === undefined ? [] : [{ ...place, recipients: those.map((one) => chosen.indexOf(one)) }],
+  )
+  await sendOnce(parts, stored, group, { ...kept, id, recipients }, firsts)
+  return id
+}
+
+/** Not when it is there already, from a time before that broke off. */
+async function sendOnce(
+  { pipeline, clock, messages }: ReplayParts,
+  stored: SpooledMessage,
+  [start]: readonly Start[],
+  envelope: Envelope,
+  firsts: readonly Group[],
+): Promise<void> {
+  if (start === undefined) return
+  const { tags, edits, path } = start
+  const [found, story] = await Promise.all([messages.find(envelope.id), messages.story(envelope.id)])
+  if (found !== undefined || story.length > 0) return
   await pipeline.resend(stored, {
-    envelope: { ...kept, id, recipients, tags, receivedAt: clock.now() },
+    envelope: { ...envelope, tags, receivedAt: clock.now() },
     edits,
     path,
-    first,
+    firsts,
   })
-  return id
+}
+
+/**
+ * The same octets to an address that the message was not for. Its sender hears nothing of what becomes of that; whom it is delivered or relayed
+ * to the rules say.
+ */
+async function sendCopy(
+  parts: ReplayParts,
+  id: MessageId,
+  request: ReplayRequest & { readonly to: string },
+  by: string,
+): Promise<ReplayDone> {
+  const { stored, envelope, outcomes } = await inSpool(parts, id)
+  const { from, recipient, to, again, dryRun, series } = request
+  const recipients = await copiesFor(parts, envelope, to)
+  const failed = new Set(outcomes.filter((one) => isFinal(one) && !isArrival(one)).map((one) => one.recipient))
+  const has = new Set(envelope.recipients.filter((_, index) => !failed.has(index)).map(copyKey))
+  const before = await replayedBefore(parts.messages, await parts.messages.story(id))
+  const twice = recipients.filter((copy) => has.has(copyKey(copy)) || before.mailboxes.has(copy.mailbox))
+  const [first] = twice
+  if (first !== undefined && again !== true)
+    throw new OperationError(`${first.mailbox} has it already, or will: say so when it is to be sent again (--again)`)
+  const start = await copyStart(parts, stored, chosenOf(envelope, recipient), from)
+  const copies = recipients.map((copy) => ({
+    mailbox: copy.mailbox,
+    kind: 'copied' as const,
+    ...(twice.includes(copy) ? { twice: true as const } : {}),
+    tags: start.tags,
+    edits: start.edits.length,
+  }))
+  if (dryRun === true) return { copies, left: [] }
+  const as = newIdFor(parts, id, series, 0)
+  const { releaseAt: _, dsn: __, ...kept } = envelope
+  const firsts = start.place === undefined ? [] : [{ ...start.place, recipients: [...recipients.keys()] }]
+  await sendOnce(parts, stored, [start], { ...kept, id: as, recipients }, firsts)
+  parts.events.replayed({ id, stage: from, by, rcpt: [], to: recipients.map(({ mailbox }) => mailbox), as })
+  return { copies: copies.map((copy) => ({ ...copy, as })), left: [] }
+}
+
+async function copiesFor(parts: ReplayParts, envelope: Envelope, to: string): Promise<readonly Recipient[]> {
+  const copies = await resolveCopies(parts.pipeline.readdress, envelope, to)
+  return copies.map((copy) => ({ ...copy, notify: ['never'] as const }))
+}
+
+/** Where the message itself was delivered or relayed, the copy goes as the rules say. */
+async function copyStart(
+  parts: ReplayParts,
+  stored: SpooledMessage,
+  recipients: readonly number[],
+  from: string | undefined,
+): Promise<Start> {
+  const errors: unknown[] = []
+  for (const recipient of recipients) {
+    const found = await startsOf(parts, stored, [recipient], from).catch((error: unknown) => void errors.push(error))
+    const [start] = found ?? []
+    if (start === undefined) continue
+    const isEnd = start.place?.action !== undefined || start.place?.destination !== undefined
+    return isEnd ? { ...start, place: undefined } : start
+  }
+  throw errors[0]
 }
 
 /** One sentence for each copy. */
 export function describeReplay(
-  { moved, resent, as, left, tags, edits }: ReplayDone,
+  { copies, left }: ReplayDone,
   { from = 'its beginning', dryRun }: Pick<ReplayRequest, 'from' | 'dryRun'>,
 ): readonly string[] {
   const goes = dryRun === true ? 'would go' : 'goes'
-  const how = `from ${from}, with ${tags.length === 0 ? 'no tag' : `tag ${tags.join(', ')}`} and ${plural(edits, 'edit')}`
-  const name = as === undefined ? 'a new message' : `message ${as}`
   return [
-    ...moved.map((mailbox) => `${mailbox}: ${goes} again ${how}`),
-    ...resent.map((mailbox) => `${mailbox}: ${goes} as ${name} ${how}`),
+    ...copies.map(({ mailbox, kind, as, tags, edits, twice }) => {
+      const name = as === undefined ? 'a new message' : `message ${as}`
+      const what = kind === 'moved' ? 'again' : kind === 'resent' ? `as ${name}` : `a copy, as ${name},`
+      const tagged = tags.length === 0 ? 'no tag' : `tag ${tags.join(', ')}`
+      const second = twice === true ? '; he has it already, and gets it twice' : ''
+      return `${mailbox}: ${goes} ${what} from ${from}, with ${tagged} and ${plural(edits, 'edit')}${second}`
+    }),
     ...left.map((mailbox) => `${mailbox}: has it already, and is left out (--again)`),
   ]
 }

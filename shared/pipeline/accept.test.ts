@@ -26,7 +26,7 @@ async function accept(fate?: AcceptedFate) {
   const jobs: NewJob[] = []
   const events: string[] = []
   const pipeline = openPipeline({
-    configuration: { revision: 'r' } as never,
+    configuration: { revision: 'r', pipeline: { replay: {} } } as never,
     route: async () => ({ kind: 'stage', queue: 'filter', tag: tag('Filtered'), action: 'scan', rule }),
     expand: async ({ recipients }) => recipients,
     readdress: async () => ({ kind: 'accepted', recipients: [] }),

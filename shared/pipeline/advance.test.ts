@@ -26,7 +26,12 @@ function bench(nowAt = receivedAt + 1_000) {
   const told: string[] = []
   const events = new Proxy({}, { get: (_target, name) => () => void told.push(String(name)) }) as Events
   const parts: AdvanceParts = {
-    configuration: { queueTtlMs: 96 * hour, bounceWarnMs: [4 * hour], actions: new Map() } as unknown as Configuration,
+    configuration: {
+      queueTtlMs: 96 * hour,
+      bounceWarnMs: [4 * hour],
+      actions: new Map(),
+      pipeline: { replay: {} },
+    } as unknown as Configuration,
     route: async () =>
       ({ kind: 'local', action: 'mailbox', rule: { file: 'f', line: 1, column: 1, text: '' } }) as never,
     spool: {

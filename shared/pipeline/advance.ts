@@ -14,6 +14,7 @@ import type { Reporter } from './reporter.ts'
 import type { Router } from './router.ts'
 import { nextAttemptAt, retryBaseMs } from './schedule.ts'
 import type { StageMessage } from './stage.ts'
+import { tellRoutes } from './tell-routes.ts'
 
 /** What carrying out a disposition needs. */
 export interface AdvanceParts {
@@ -118,10 +119,7 @@ async function passOn(
   const plan = await planJobs(journey, parts.route)
   await parts.queues.add(plan.jobs)
   parts.events.passed({ id: envelope.id, stage: queue, tag: disposition.tag, tookMs: step.tookMs })
-  for (const { data, queue: next, rule, ruleText } of plan.jobs) {
-    const { id, to, rcpt, action } = data
-    parts.events.routed({ id, to, rcpt, rule, ruleText, queue: next, action, tags })
-  }
+  tellRoutes(parts, plan.jobs, message.stored)
   if (plan.refused.length === 0) return { kind: 'done' }
   const refused = plan.refused.map(({ recipient, reply }) => ({ recipient, reply, reached: 'local' as const }))
   return settleAttempts(parts, step, refused, { onlyThese: true })
@@ -158,18 +156,7 @@ export async function planAnew(
   const warned = job.warned === undefined ? {} : { warned: job.warned }
   await parts.queues.add(plan.jobs.map((one) => ({ ...one, data: { ...one.data, ...warned } })))
   parts.events.requeued({ id: envelope.id, reason })
-  for (const { data, queue: next, rule, ruleText } of plan.jobs) {
-    parts.events.routed({
-      id: data.id,
-      to: data.to,
-      rcpt: data.rcpt,
-      rule,
-      ruleText,
-      queue: next,
-      action: data.action,
-      tags: envelope.tags,
-    })
-  }
+  tellRoutes(parts, plan.jobs, message.stored)
   if (plan.refused.length === 0) return { kind: 'done' }
   const refused = plan.refused.map(({ recipient, reply }) => ({ recipient, reply, reached: 'local' as const }))
   return settleAttempts(parts, step, refused, { onlyThese: true })

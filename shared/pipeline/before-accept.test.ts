@@ -63,7 +63,7 @@ async function receive(world: World = {}) {
       actions: new Map(),
       queueTtlMs: 1_000_000,
       bounceWarnMs: [],
-      pipeline: { notices: { admins: [] } },
+      pipeline: { notices: { admins: [] }, replay: {} },
     } as never,
     route: world.route ?? filterThenDeliver,
     expand: async ({ recipients }) => recipients,

@@ -16,8 +16,9 @@ import type { AdvanceParts } from './advance.ts'
 import { carryOutEarly, decideEarly } from './before-accept.ts'
 import type { EarlyDecision, Unaccepted } from './before-accept.ts'
 import { jobOf, planJobs } from './plan.ts'
-import type { Group, Journey, PlannedJob } from './plan.ts'
+import type { Group, Journey } from './plan.ts'
 import { createReporter } from './reporter.ts'
+import { tellRoutes } from './tell-routes.ts'
 import type { Expander, Readdresser } from './expander.ts'
 import type { Router } from './router.ts'
 
@@ -27,8 +28,8 @@ export interface Resent {
   readonly edits: readonly HeaderEdit[]
   /** Queues visited, in order. */
   readonly path: readonly string[]
-  /** Absent: the rules say. */
-  readonly first?: Group | undefined
+  /** Where it begins, each recipient once; none: where the rules say. */
+  readonly firsts: readonly Group[]
 }
 
 /** A message that is on disk, with the envelope as operators' decisions leave it. */
@@ -214,7 +215,7 @@ export function openPipeline(parts: PipelineParts): Pipeline {
   async function carryOut(journey: Journey, decision: EarlyDecision): Promise<void> {
     try {
       if (queues.tooFull) throw new QueueUnavailableError('Redis is nearly full')
-      tellRoutes(journey, [decision.job])
+      tellRoutes(parts, [decision.job], journey)
       await tellOfBadHeader(journey)
       await tellOfExpansion(journey)
       const result = await carryOutEarly({ ...advanceParts, spool }, decision, journey)
@@ -273,7 +274,7 @@ export function openPipeline(parts: PipelineParts): Pipeline {
     return at
   }
 
-  async function resend(stored: SpooledMessage, { envelope, edits, path, first }: Resent): Promise<Locator> {
+  async function resend(stored: SpooledMessage, { envelope, edits, path, firsts }: Resent): Promise<Locator> {
     const incoming = spool.receive()
     try {
       for await (const chunk of stored.stream() as AsyncIterable<Buffer>) await incoming.write(chunk)
@@ -286,7 +287,12 @@ export function openPipeline(parts: PipelineParts): Pipeline {
     const to = envelope.recipients.map(({ mailbox }) => mailbox)
     events.made({ id: envelope.id, from: envelope.reversePath, to, sizeBytes: at.sizeBytes })
     const journey = { envelope, at, pending, edits, path }
-    inBackground(first === undefined ? enqueue(journey) : addAll([jobOf(journey, first)]))
+    if (firsts.length === 0) inBackground(enqueue(journey))
+    else {
+      const jobs = firsts.map((first) => jobOf(journey, first))
+      tellRoutes(parts, jobs, journey)
+      inBackground(addAll(jobs))
+    }
     return at
   }
 
@@ -294,7 +300,7 @@ export function openPipeline(parts: PipelineParts): Pipeline {
   async function enqueue(journey: Journey): Promise<void> {
     try {
       const { jobs, refused } = await planJobs(journey, route)
-      tellRoutes(journey, jobs)
+      tellRoutes(parts, jobs, journey)
       await addAll(jobs)
       if (refused.length > 0) await failRefused(journey, refused)
     } catch (error) {
@@ -313,7 +319,7 @@ export function openPipeline(parts: PipelineParts): Pipeline {
     const journey: Journey = { envelope, at, pending, edits, path: [], recheck: true, decidedAt }
     const { jobs, refused } = await planJobs(journey, route)
     await queues.add(jobs.map(atItsTime))
-    tellRoutes(journey, jobs)
+    tellRoutes(parts, jobs, journey)
     if (refused.length > 0) await failRefused(journey, refused)
   }
 
@@ -324,13 +330,6 @@ export function openPipeline(parts: PipelineParts): Pipeline {
     const outcomes = (await spool.outcomesOf([id])).get(id) ?? []
     const { jobs } = await planJobs(journey, route)
     await queues.add(asHeld(jobs, (recipients) => evidenceOf(outcomes, recipients, clock.now())))
-  }
-
-  function tellRoutes(journey: Journey, jobs: readonly PlannedJob[]): void {
-    const { id, tags } = journey.envelope
-    for (const { data, queue, rule, ruleText } of jobs) {
-      events.routed({ id, to: data.to, rcpt: data.rcpt, rule, ruleText, queue, action: data.action, tags })
-    }
   }
 
   /** The rules refuse recipients they accepted at RCPT (a reload between): those fail like any other. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { parseEntry } from '../journal.ts'
+import { parseEntry, withoutArrival } from '../journal.ts'
 import type { JournalEntry } from '../journal.ts'
 import type { MessageEvent } from '../mail/event-names.ts'
 import { JournalTail, journalFiles } from '../store/journal-tail.ts'
@@ -73,7 +73,7 @@ function wantedEntry(line: string, wanted: ReadonlySet<string>): JournalEntry | 
   const event = lineStart.exec(line)?.[1]
   if (event !== undefined && !wanted.has(event)) return undefined
   const entry = parseEntry(line)
-  return entry !== undefined && wanted.has(entry.event) ? entry : undefined
+  return entry !== undefined && wanted.has(entry.event) ? withoutArrival(entry) : undefined
 }
 
 class Batch {
