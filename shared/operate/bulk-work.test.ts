@@ -21,7 +21,7 @@ test('an order is carried out on the jobs of the copies that are meant, and on n
   const work = createBulkWork({
     ...context,
     dataFolder,
-    messages: { find: async () => undefined, outcomesOf: async () => [] },
+    messages: { find: async () => undefined, outcomesOf: async () => [], story: async () => [] },
     lessons: { learn: async () => 'learned' },
     delimiter: () => '+',
   })

@@ -1,7 +1,3 @@
-import { stat } from 'node:fs/promises'
-import { join } from 'node:path'
-
-import { hasCode } from './free-space.ts'
 import type { LiveIndex } from './live-index.ts'
 import { parseSegmentPath, segmentPath } from './segment-name.ts'
 
@@ -47,19 +43,9 @@ async function settledFiles(index: LiveIndex): Promise<readonly SettledFile[]> {
     if (!isDeleted && live === 0) files.push({ bytes: sizeBytes, settledAt })
     const writer = parseSegmentPath(path)?.writer ?? ''
     for (const sequence of settledLargeFiles) {
-      const file = await statOf(join(index.path, segmentPath(writer, sequence, 'big')))
+      const file = await index.volume.stat(segmentPath(writer, sequence, 'big'))
       if (file !== undefined) files.push({ bytes: file.size, settledAt: file.mtimeMs })
     }
   }
   return files
-}
-
-/** `undefined`: it is gone. */
-async function statOf(path: string): Promise<{ readonly size: number; readonly mtimeMs: number } | undefined> {
-  try {
-    return await stat(path)
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined
-    throw error
-  }
 }
