@@ -26,6 +26,7 @@ function run(invocation: Invocation): Promise<number> {
   if (options.has('search') === (operands[0] !== undefined)) throw new UsageError('name one of: an ID, --search QUERY')
   if (options.has('search')) {
     if (options.has('recipient')) throw new UsageError('--recipient goes with an ID: a search names its own (to:)')
+    if (options.has('to')) throw new UsageError('--to goes with an ID: it is a copy of one message')
     return bySearch(invocation, 'replay')
   }
   const id = messageIdOperand(invocation)

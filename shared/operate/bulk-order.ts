@@ -25,7 +25,7 @@ export interface BulkOrder {
   readonly asOf: number
   /** `reroute`: where to. */
   readonly way?: GivenOrder
-  /** `replay`: a queue it passed within the last hour; absent: from its beginning. */
+  /** `replay`: a queue it passed; absent: from its beginning. */
   readonly from?: string
   /** `replay`: also to those who have it already. */
   readonly again?: boolean
