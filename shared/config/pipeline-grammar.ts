@@ -11,6 +11,7 @@ import { doorStatements } from './pipeline-door.ts'
 import { extensionStatements } from './pipeline-extension.ts'
 import { filterProcessStatements } from './pipeline-filter-process.ts'
 import { headerStatements } from './pipeline-header.ts'
+import { parsePipelineInclude } from './pipeline-include.ts'
 import { inboundStatements } from './pipeline-inbound.ts'
 import { laneStatements } from './pipeline-lane.ts'
 import { loginStatements } from './pipeline-login.ts'
@@ -30,7 +31,7 @@ import { userStatements } from './pipeline-users.ts'
 import { webhookStatements } from './pipeline-webhook.ts'
 import type { PolicyDraft } from './policy-draft.ts'
 import { noteChanges } from './set-by.ts'
-import { atMacro, parseInclude, parseMacro } from './statements.ts'
+import { atMacro, parseMacro } from './statements.ts'
 import { parseTable } from './table-grammar.ts'
 import { StatementFault, type TokenReader } from './token-reader.ts'
 
@@ -130,7 +131,7 @@ export function defaultPipeline(): PipelineSettings {
 
 const statements: Readonly<Record<string, ParseStatement>> = {
   table: (draft) => parseTable(draft.policy),
-  include: (draft) => parseInclude(draft.policy),
+  include: (draft) => parsePipelineInclude(draft.reader),
   ...systemStatements,
   ...dashboardStatements,
   ...queueStatements,

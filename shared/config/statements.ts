@@ -50,17 +50,21 @@ export function atMacro(reader: TokenReader): boolean {
   return reader.at('=', 1) && sign.to - sign.from === 1
 }
 
-/** `include "path"`: shared with pipeline.conf. */
-export function parseInclude(draft: PolicyDraft): void {
-  const { reader } = draft
+/** `include "path"` */
+export function parseInclude({ reader }: PolicyDraft): void {
+  const path = parseIncludePath(reader)
+  reader.endOfStatement()
+  reader.lexer.include(path.text, path.span)
+}
+
+/** Shared with pipeline.conf, where a condition may follow. */
+export function parseIncludePath(reader: TokenReader): Token {
   reader.next()
   const path = reader.peek()
   if (path.kind === 'word')
     reader.fail('syntax', 'the path of a file is in quotes', path.span, `include "${path.text}"`)
   if (path.kind !== 'string') reader.unexpected('a path in quotes')
-  reader.next()
-  reader.endOfStatement()
-  reader.lexer.include(path.text, path.span)
+  return reader.next()
 }
 
 function readStatement(draft: PolicyDraft, { statements, unknown, onStatement }: StatementReader): void {
