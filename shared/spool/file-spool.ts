@@ -16,11 +16,12 @@ import { requireKeys } from './known-keys.ts'
 import { OutcomeIndex } from './outcome-index.ts'
 import { RecentMessages } from './recent-messages.ts'
 import { RecordReader } from './record-reader.ts'
-import { encryptOutcomes } from './record-wrap.ts'
+import { atRestOf, encryptOutcomes } from './record-wrap.ts'
 import type { AtRest } from './record-wrap.ts'
 import type { Damage } from './scan.ts'
-import type { IncomingContent, Locator, OutcomeRecord, Spool, SpooledMessage, StoredMessage } from './spool.ts'
-import type { SpoolVolume } from './volume.ts'
+import { storeIn } from './spool.ts'
+import type { IncomingContent, Locator, OutcomeRecord, SpooledMessage, StoredMessage } from './spool.ts'
+import type { OpenedSpool, SpoolVolume } from './volume.ts'
 import { WriterFolder } from './writer-folder.ts'
 
 export interface SpoolOptions {
@@ -66,10 +67,9 @@ export async function openSpool(options: SpoolOptions): Promise<FileSpool> {
 }
 
 /** The spool in a folder of the file system: segments of one writer each, read by all. */
-export class FileSpool implements Spool {
+export class FileSpool implements OpenedSpool {
   readonly path: string
   readonly volume: SpoolVolume
-  /** For readers that go through its files themselves. */
   readonly keyring: Keyring
   readonly #options: SpoolOptions
   readonly #atRest: AtRest | undefined
@@ -127,7 +127,6 @@ export class FileSpool implements Spool {
     this.#heartbeat.unref()
   }
 
-  /** Damages seen by this process since it opened the spool. */
   get damageCount(): number {
     return this.#damages
   }
@@ -149,14 +148,7 @@ export class FileSpool implements Spool {
   }
 
   async store(message: StoredMessage, content: Buffer): Promise<Locator> {
-    const incoming = this.receive()
-    try {
-      await incoming.write(content)
-    } catch (error) {
-      await incoming.abort()
-      throw error
-    }
-    return incoming.commit(message)
+    return storeIn(this.receive(), message, content)
   }
 
   async read(locator: Locator): Promise<SpooledMessage> {
@@ -215,14 +207,6 @@ export class FileSpool implements Spool {
     await this.#messages.rotate(this.#clock.now(), ageMs).catch(() => undefined)
     await this.#outcomes.rotate(this.#clock.now(), ageMs).catch(() => undefined)
   }
-}
-
-/** @throws Error when the records are to be encrypted and there is no key */
-function atRestOf({ compression = false, encryption = false, keyring }: SpoolOptions): AtRest | undefined {
-  const key = encryption ? keyring?.first : undefined
-  if (encryption && key === undefined) throw new Error('no key to encrypt the spool with')
-  if (!compression && key === undefined) return undefined
-  return { compresses: compression, ...(key !== undefined && { key }) }
 }
 
 const outcomeSegmentBytes = 16 * 1024 * 1024

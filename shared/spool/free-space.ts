@@ -24,6 +24,7 @@ export class FreeSpace {
   readonly #path: string
   readonly #limits: SpaceLimits
   readonly #clock: Clock
+  readonly #usedBytes: () => Promise<number>
   #freeBytes = 0
   /** What was set aside and is not known to be on disk. */
   #outstanding = 0
@@ -31,10 +32,12 @@ export class FreeSpace {
   #tookMs = 0
   #asking: Promise<void> | undefined
 
-  constructor(path: string, limits: SpaceLimits, clock: Clock) {
+  /** `usedBytes` of the spool, when it does not lie in this folder. */
+  constructor(path: string, limits: SpaceLimits, clock: Clock, usedBytes = () => spoolBytes(path)) {
     this.#path = path
     this.#limits = limits
     this.#clock = clock
+    this.#usedBytes = usedBytes
   }
 
   /** Octets that may be used before the reserve is touched and the quota reached. */
@@ -95,7 +98,7 @@ export class FreeSpace {
   async #measure(): Promise<void> {
     const { reserveBytes, quotaBytes } = this.#limits
     const at = this.#clock.now()
-    const used = quotaBytes === undefined ? 0 : await spoolBytes(this.#path)
+    const used = quotaBytes === undefined ? 0 : await this.#usedBytes()
     const volume = await statfs(this.#path)
     const onDisk = volume.bavail * volume.bsize - reserveBytes
     // What is being written may be counted twice: rather a little early than beyond the quota.

@@ -54,6 +54,13 @@ export class OutcomeIndex {
     }
   }
 
+  /** Waits for a look that is under way, and closes its volume. */
+  async close(): Promise<void> {
+    await this.#next?.catch(() => undefined)
+    await this.#running?.catch(() => undefined)
+    await this.#volume.close()
+  }
+
   /** `undefined` when a log was moved away in between. */
   async #look(ids: readonly MessageId[]): Promise<ReadonlyMap<MessageId, readonly OutcomeRecord[]> | undefined> {
     const wanted = new Set(ids)

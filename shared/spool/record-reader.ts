@@ -20,11 +20,13 @@ export class RecordReader {
   readonly #path: string
   readonly #keyring: Keyring
   readonly #files: FileCache
+  readonly #fetch: (file: string) => Promise<boolean>
 
-  constructor(path: string, { keyring = new Keyring([]), openFiles = 128 }: RecordReaderOptions = {}) {
+  constructor(path: string, { keyring = new Keyring([]), openFiles = 128, fetch }: RecordReaderOptions = {}) {
     this.#path = path
     this.#keyring = keyring
     this.#files = new FileCache(openFiles)
+    this.#fetch = fetch ?? (async () => false)
   }
 
   /**
@@ -59,16 +61,28 @@ export class RecordReader {
       throw new SpoolReadError(`${locator.segment} is not a place in the spool`)
     }
     if (extension === 'draft') return this.#draft(locator)
+    const { segment, offset, recordBytes } = locator
+    return this.#wherever(segment, relocatedRecord(segment, offset), (fd, isMoved) =>
+      readFrame(fd, isMoved ? 0 : offset, recordBytes),
+    )
+  }
+
+  /** Runs `use` with the file, the same when it was fetched, or what it was moved to. @throws SpoolReadError when it is gone */
+  async #wherever<T>(file: string, moved: string, use: (fd: number, isMoved: boolean) => Promise<T>): Promise<T> {
+    const here = (fd: number): Promise<T> => use(fd, false)
+    let found = await this.#whenThere(file, here)
+    if (found === undefined && (await this.#fetch(file))) found = await this.#whenThere(file, here)
+    found ??= await this.#whenThere(moved, (fd) => use(fd, true))
+    if (found === undefined) throw new SpoolReadError(`${file} is gone`)
+    return found.result
+  }
+
+  async #whenThere<T>(file: string, use: (fd: number) => Promise<T>): Promise<{ readonly result: T } | undefined> {
     try {
-      return await this.#readAt(locator.segment, locator.offset, locator.recordBytes)
+      return { result: await this.#files.with(join(this.#path, file), use) }
     } catch (error) {
-      if (!hasCode(error, 'ENOENT')) throw error
-    }
-    try {
-      return await this.#readAt(relocatedRecord(locator.segment, locator.offset), 0, locator.recordBytes)
-    } catch (error) {
-      if (!hasCode(error, 'ENOENT')) throw error
-      throw new SpoolReadError(`${locator.segment} is gone`, { cause: error })
+      if (hasCode(error, 'ENOENT')) return undefined
+      throw error
     }
   }
 
@@ -82,32 +96,18 @@ export class RecordReader {
 
   /** Read once, and by one: it is not kept open. */
   async #draft({ segment, recordBytes }: Locator): Promise<Buffer> {
-    const found = await withOpened(join(this.#path, segment), (fd) => readFrame(fd, 0, recordBytes))
+    const read = (): Promise<Buffer | undefined> =>
+      withOpened(join(this.#path, segment), (fd) => readFrame(fd, 0, recordBytes))
+    const found = (await read()) ?? ((await this.#fetch(segment)) ? await read() : undefined)
     if (found === undefined) throw new SpoolReadError(`${segment} is gone`)
     return found
-  }
-
-  #readAt(path: string, offset: number, bytes: number): Promise<Buffer> {
-    return this.#files.with(join(this.#path, path), (fd) => readFrame(fd, offset, bytes))
   }
 
   /** `file`: its path when it was written. */
   #contentFile(locator: Locator, head: FrameHead): { readonly file: string; readonly withFile: ContentFile } {
     const writer = parseSegmentPath(locator.segment)?.writer ?? ''
     const path = segmentPath(writer, head.largeFile, 'big')
-    const withFile: ContentFile = async (use) => {
-      try {
-        return await this.#files.with(join(this.#path, path), use)
-      } catch (error) {
-        if (!hasCode(error, 'ENOENT')) throw error
-      }
-      try {
-        return await this.#files.with(join(this.#path, relocatedFile(path)), use)
-      } catch (error) {
-        if (!hasCode(error, 'ENOENT')) throw error
-        throw new SpoolReadError(`${path} is gone`, { cause: error })
-      }
-    }
+    const withFile: ContentFile = (use) => this.#wherever(path, relocatedFile(path), use)
     return { file: path, withFile }
   }
 }
@@ -116,6 +116,8 @@ export interface RecordReaderOptions {
   /** The keys of encrypted records; none when absent. */
   readonly keyring?: Keyring
   readonly openFiles?: number
+  /** Brings a file that is not in the folder; false when it is nowhere. Absent: all files are in the folder. */
+  fetch?(file: string): Promise<boolean>
 }
 
 /** A message whose content is in memory. */

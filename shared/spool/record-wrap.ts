@@ -14,6 +14,22 @@ export interface AtRest {
   readonly key?: SpoolKey
 }
 
+/** @throws Error when the records are to be encrypted and there is no key */
+export function atRestOf({
+  compression = false,
+  encryption = false,
+  keyring,
+}: {
+  readonly compression?: boolean
+  readonly encryption?: boolean
+  readonly keyring?: Keyring
+}): AtRest | undefined {
+  const key = encryption ? keyring?.first : undefined
+  if (encryption && key === undefined) throw new Error('no key to encrypt the spool with')
+  if (!compression && key === undefined) return undefined
+  return { compresses: compression, ...(key !== undefined && { key }) }
+}
+
 /**
  * Wraps a message record: behind the head `wrapperBytes` octets (length of the metadata, then the seal), then metadata and content as
  * one, compressed and encrypted. The record itself when it is best written as it is.

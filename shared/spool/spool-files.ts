@@ -16,6 +16,8 @@ import type { RelocatedName, SegmentName } from './segment-name.ts'
 export interface WriterListing {
   readonly name: string
   readonly hasAlive: boolean
+  /** Nothing is ever added to a segment that is there: so it is in a bucket. */
+  readonly segmentsAreComplete?: boolean
   readonly files: readonly SegmentName[]
 }
 
@@ -62,10 +64,11 @@ export function* segmentsOf(
   writers: readonly WriterListing[],
   extension: 'msg' | 'out',
 ): Generator<{ readonly path: string; readonly isClosed: boolean }> {
-  for (const { name, hasAlive, files } of writers) {
+  for (const { name, hasAlive, segmentsAreComplete = false, files } of writers) {
+    const mayGrow = hasAlive && !segmentsAreComplete
     const own = files.filter((file) => file.extension === extension)
     for (const [index, { sequence }] of own.entries()) {
-      yield { path: segmentPath(name, sequence, extension), isClosed: !hasAlive || index < own.length - 1 }
+      yield { path: segmentPath(name, sequence, extension), isClosed: !mayGrow || index < own.length - 1 }
     }
   }
 }

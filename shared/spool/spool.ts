@@ -131,6 +131,17 @@ export interface Spool {
   close(): Promise<void>
 }
 
+/** A complete message: written and committed. */
+export async function storeIn(incoming: IncomingContent, message: StoredMessage, content: Buffer): Promise<Locator> {
+  try {
+    await incoming.write(content)
+  } catch (error) {
+    await incoming.abort()
+    throw error
+  }
+  return incoming.commit(message)
+}
+
 /** Less than the reserve would remain, or the disk said ENOSPC/EDQUOT: answer 452 4.3.1. */
 export class SpoolFullError extends Error {
   override readonly name = 'SpoolFullError'

@@ -1,6 +1,8 @@
 import type { Clock } from '../clock.ts'
+import type { Keyring } from './keyring.ts'
 import type { RecordReader, RecordReaderOptions } from './record-reader.ts'
 import type { OutcomeLogFile, SpoolListing } from './spool-files.ts'
+import type { Spool } from './spool.ts'
 
 /** Where the files of a spool lie: a folder, or a bucket. Paths are those below the spool, `<writer>/<sequence>.msg`. */
 export interface SpoolVolume {
@@ -48,4 +50,12 @@ export interface KeyNames {
   /** Resolves when the name is on disk. */
   add(id: string): Promise<void>
   remove(id: string): Promise<void>
+}
+
+/** A spool that is open for writing, and what readers that go through all of it need. */
+export interface OpenedSpool extends Spool {
+  readonly volume: SpoolVolume
+  readonly keyring: Keyring
+  /** Damages seen by this process since it opened the spool. */
+  readonly damageCount: number
 }

@@ -1,0 +1,87 @@
+import { parseSegmentPath } from '../segment-name.ts'
+import type { OutcomeLogFile, SpoolListing, WriterListing } from '../spool-files.ts'
+import type { FileStat } from '../volume.ts'
+import { alivePrefix, deadPrefix, parseKey } from './keys.ts'
+import type { Listing } from './object-store.ts'
+
+/** A file of the spool as a listing of the bucket tells it. */
+export interface BucketFile extends FileStat {
+  /** Of an outcome log that is not whole yet: where its parts begin, without gaps. */
+  readonly parts?: readonly number[]
+}
+
+/** The files of the spool among the objects. Of an outcome log that is whole its parts do not matter any more. */
+export function filesOf({ objects }: Pick<Listing, 'objects'>): ReadonlyMap<string, BucketFile> {
+  const files = new Map<string, BucketFile>()
+  for (const { key, size, writtenAt } of objects) {
+    const parsed = parseKey(key)
+    if (parsed === undefined) continue
+    const { file } = parsed
+    // The store tells whole seconds: a file is not older than what it holds.
+    const mtimeMs = writtenAt + 999
+    if (parsed.kind === 'file') {
+      files.set(file, { size, mtimeMs })
+      continue
+    }
+    const known = files.get(file)
+    // Behind a gap nothing was acknowledged: a part is put when the one before it is stored.
+    if (known === undefined ? parsed.offset > 0 : known.parts === undefined || known.size !== parsed.offset) continue
+    files.set(file, { size: parsed.offset + size, mtimeMs, parts: [...(known?.parts ?? []), parsed.offset] })
+  }
+  return files
+}
+
+/** As of a folder. Each object is complete as soon as it is there. */
+export function spoolListing(files: ReadonlyMap<string, BucketFile>, marks: WriterMarks): SpoolListing {
+  const writers = new Map<string, WriterListing['files'][number][]>()
+  for (const name of [...marks.alive.keys(), ...marks.dead]) writers.set(name, [])
+  for (const file of files.keys()) {
+    const name = parseSegmentPath(file)
+    if (name === undefined) continue
+    const own = writers.get(name.writer) ?? []
+    own.push(name)
+    writers.set(name.writer, own)
+  }
+  const listed = [...writers].map(([name, own]) => ({
+    name,
+    hasAlive: marks.alive.has(name) && !marks.dead.has(name),
+    segmentsAreComplete: true,
+    files: own.sort((one, other) => one.sequence - other.sequence),
+  }))
+  const alive = new Set(listed.filter(({ hasAlive }) => hasAlive).map(({ name }) => name))
+  return { writers: listed, relocated: [], outcomeLogs: outcomeLogsOf(files, (writer) => alive.has(writer)) }
+}
+
+/** The last one of a writer may grow while he is alive and it has parts. Not told who is alive, all are taken to be. */
+export function outcomeLogsOf(
+  files: ReadonlyMap<string, BucketFile>,
+  isAlive: (writer: string) => boolean = () => true,
+): readonly OutcomeLogFile[] {
+  const logs = [...files].flatMap(([path, { parts }]) => {
+    const name = parseSegmentPath(path)
+    return name?.extension === 'out' ? [{ path, name, isWhole: parts === undefined }] : []
+  })
+  const last = new Map<string, number>()
+  for (const { name } of logs) last.set(name.writer, Math.max(name.sequence, last.get(name.writer) ?? 0))
+  return logs.map(({ path, name, isWhole }) => ({
+    path,
+    origin: path,
+    isClosed: isWhole || !isAlive(name.writer) || name.sequence < (last.get(name.writer) ?? 0),
+  }))
+}
+
+export interface WriterMarks {
+  /** When they put their heartbeat last, by the clock of the store. */
+  readonly alive: ReadonlyMap<string, number>
+  readonly dead: ReadonlySet<string>
+  /** The store's time. */
+  readonly at: number
+}
+
+export function marksOf(alive: Listing, dead: Listing): WriterMarks {
+  return {
+    alive: new Map(alive.objects.map(({ key, writtenAt }) => [key.slice(alivePrefix.length), writtenAt])),
+    dead: new Set(dead.objects.map(({ key }) => key.slice(deadPrefix.length))),
+    at: alive.at,
+  }
+}

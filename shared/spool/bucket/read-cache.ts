@@ -1,0 +1,123 @@
+import { randomBytes } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+
+/** Unfinished files of this age belong to nobody. */
+const unfinishedMs = 3_600_000
+/** Trimming goes a little below the limit, so that it is not needed again at once. */
+const trimTo = 0.9
+
+/**
+ * Objects that were stored or read by the processes of this host, as files of the same path: each is fetched once for all of them.
+ * Nothing here is needed: what is missing is read from the bucket. Files never change; which of them stay is a matter of age.
+ */
+export class ReadCache {
+  readonly path: string
+  readonly #limitBytes: number
+  readonly #fetching = new Map<string, Promise<boolean>>()
+
+  constructor(path: string, limitBytes: number) {
+    this.path = path
+    this.#limitBytes = limitBytes
+  }
+
+  /** Brings a file here; those who want it at the same time share one request. False when `read` has none. */
+  fetch(file: string, read: () => Promise<Readable | undefined>): Promise<boolean> {
+    const known = this.#fetching.get(file)
+    if (known !== undefined) return known
+    const fetching = this.#fetch(file, read).finally(() => this.#fetching.delete(file))
+    this.#fetching.set(file, fetching)
+    return fetching
+  }
+
+  /** Keeps what was stored. Never rejects: the cache may do without. */
+  async keep(file: string, octets: readonly Buffer[]): Promise<void> {
+    await this.#make(file, async (making) => {
+      const handle = await open(making, 'wx', 0o640)
+      try {
+        await handle.writev(octets)
+      } finally {
+        await handle.close()
+      }
+    }).catch(() => undefined)
+  }
+
+  /** A path nobody reads yet; `adopt` gives it its name. */
+  newFile(): string {
+    return join(this.path, `.${randomBytes(8).toString('hex')}`)
+  }
+
+  async adopt(making: string, file: string): Promise<void> {
+    await mkdir(join(this.path, dirname(file)), { recursive: true, mode: 0o750 })
+    await rename(making, join(this.path, file))
+  }
+
+  async remove(file: string): Promise<void> {
+    await rm(join(this.path, file), { force: true })
+  }
+
+  /** Deletes the oldest files until the limit holds, and what was left behind unfinished. */
+  async trim(nowAt: number): Promise<void> {
+    const files = await this.#files(nowAt)
+    let bytes = files.reduce((sum, { size }) => sum + size, 0)
+    if (bytes <= this.#limitBytes) return
+    files.sort((one, other) => one.mtimeMs - other.mtimeMs)
+    for (const { path, size } of files) {
+      if (bytes <= this.#limitBytes * trimTo) break
+      await rm(path, { force: true })
+      bytes -= size
+    }
+  }
+
+  async #fetch(file: string, read: () => Promise<Readable | undefined>): Promise<boolean> {
+    const octets = await read()
+    if (octets === undefined) return false
+    await this.#make(file, (making) => pipeline(octets, createWriteStream(making, { flags: 'wx', mode: 0o640 })))
+    return true
+  }
+
+  async #make(file: string, write: (making: string) => Promise<void>): Promise<void> {
+    const making = this.newFile()
+    try {
+      await write(making)
+      await this.adopt(making, file)
+    } catch (error) {
+      await rm(making, { force: true })
+      throw error
+    }
+  }
+
+  async #files(nowAt: number): Promise<CachedFile[]> {
+    const files: CachedFile[] = []
+    for (const name of await readdir(this.path)) {
+      const path = join(this.path, name)
+      if (!name.startsWith('.')) files.push(...(await filesIn(path)))
+      else if (nowAt - ((await fileAt(path))?.mtimeMs ?? nowAt) > unfinishedMs) await rm(path, { force: true })
+    }
+    return files
+  }
+}
+
+interface CachedFile {
+  readonly path: string
+  readonly size: number
+  readonly mtimeMs: number
+}
+
+async function filesIn(folder: string): Promise<readonly CachedFile[]> {
+  const names = await readdir(folder).catch(() => [])
+  const files: CachedFile[] = []
+  for (const name of names) {
+    const file = await fileAt(join(folder, name))
+    if (file !== undefined) files.push(file)
+  }
+  return files
+}
+
+async function fileAt(path: string): Promise<CachedFile | undefined> {
+  const found = await stat(path).catch(() => undefined)
+  return found?.isFile() === true ? { path, size: found.size, mtimeMs: found.mtimeMs } : undefined
+}
