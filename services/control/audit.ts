@@ -6,10 +6,10 @@ import type { MessageId } from '../../shared/mail/message-id.ts'
 import { formatSecond, formatSize, plural } from '../../shared/report/units.ts'
 import { LiveIndex } from '../../shared/spool/live-index.ts'
 import type { FinalKind } from '../../shared/spool/spool.ts'
-import { StoreReader } from '../../shared/store/store-reader.ts'
+import type { StoreReader } from '../../shared/store/store-reader.ts'
 import { ControlError, exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
-import { findPlace, messageFiles, messageIdOperand, operatorName, withSystem } from './connect.ts'
+import { findPlace, messageFiles, messageIdOperand, openStore, operatorName, withSystem } from './connect.ts'
 import type { Place } from './connect.ts'
 import type { Terminal } from './terminal.ts'
 import { textTable } from './text-table.ts'
@@ -75,15 +75,15 @@ function differenceOf({ sums: { accepted, ...others } }: Audit): number {
 
 /** The store first, the spool after it: what ends in between is found in the spool's log. */
 async function auditOf(place: Place): Promise<Audit> {
-  const store = openStore(place.eventsFolder)
+  const store = await openStore(place)
   try {
-    const since = store.auditedSince()
+    const since = await store.auditedSince()
     if (since === undefined) throw new ControlError('the ledger has not looked yet: is it running (npm start)?')
-    const counted = store.sums(since)
-    const behindBytes = store.behindBytes()
+    const counted = await store.sums(since)
+    const behindBytes = await store.behindBytes()
     const index = await openIndex(place)
     const { missing, late } = await unsettled(place, store, index)
-    const spool = countSpool(store, index, since)
+    const spool = await countSpool(store, index, since)
     const ended = ends.map((kind) => [kind, counted[kind] + late[kind]] as const)
     const sums = {
       accepted: Object.values(counted).reduce((sum, count) => sum + count, 0) + spool.unknown,
@@ -94,7 +94,7 @@ async function auditOf(place: Place): Promise<Audit> {
     }
     return { since, sums, missing, behindBytes }
   } finally {
-    store.close()
+    await store.close()
   }
 }
 
@@ -110,8 +110,8 @@ async function unsettled(
   const parts = {
     index,
     store: {
-      auditedSince: async () => store.auditedSince() ?? 0,
-      openCopies: async (question: Parameters<StoreReader['openCopies']>[0]) => store.openCopies(question),
+      auditedSince: async () => (await store.auditedSince()) ?? 0,
+      openCopies: (question: Parameters<StoreReader['openCopies']>[0]) => store.openCopies(question),
     },
     spool: {
       async outcomesOf(ids: readonly MessageId[]) {
@@ -132,13 +132,13 @@ async function unsettled(
 }
 
 /** Copies that wait in the spool; `unknown`: those of messages that the store does not know yet. */
-function countSpool(
+async function countSpool(
   store: StoreReader,
   index: LiveIndex,
   since: number,
-): { readonly held: number; readonly queued: number; readonly unknown: number } {
+): Promise<{ readonly held: number; readonly queued: number; readonly unknown: number }> {
   const live = [...index.entries()].filter(({ id }) => index.isOnDisk(id))
-  const { known, unknown } = store.accepted(
+  const { known, unknown } = await store.accepted(
     live.map(({ id }) => id),
     since,
   )
@@ -151,14 +151,6 @@ function countSpool(
     if (isNew) sums.unknown += pending.length
   }
   return sums
-}
-
-function openStore(folder: string): StoreReader {
-  try {
-    return new StoreReader(folder)
-  } catch (error) {
-    throw new ControlError((error as Error).message, exitCodes.failed, { cause: error })
-  }
 }
 
 async function openIndex({ spoolPath }: Place): Promise<LiveIndex> {

@@ -7,8 +7,7 @@ import { silentLog } from '../../shared/log.ts'
 import { heldQueue } from '../../shared/queue/queues.ts'
 import { redisMissing } from '../../shared/queue/testing.ts'
 import { parseQuery } from '../../shared/store/query.ts'
-import { StoreReader } from '../../shared/store/store-reader.ts'
-import { StoreWriter } from '../../shared/store/store-writer.ts'
+import { openStoreReader, openStoreWriter } from '../../shared/store/open-store.ts'
 import { openBench, quarantineOnce } from './testing.ts'
 
 const skip = await redisMissing()
@@ -16,14 +15,14 @@ const skip = await redisMissing()
 /** What the ledger does, until a search finds so many. */
 async function takeOver(dataFolder: string, query: string, count: number): Promise<void> {
   const folder = join(dataFolder, 'events')
-  const writer = new StoreWriter({ folder, now: () => Date.now(), warn: assert.fail })
-  const reader = new StoreReader(folder)
-  while (reader.count({ query: parseQuery(query, Date.now()), most: count }) < count) {
-    writer.tick()
+  const writer = await openStoreWriter({ folder, now: () => Date.now(), warn: assert.fail })
+  const reader = await openStoreReader(folder)
+  while ((await reader.count({ query: parseQuery(query, Date.now()), most: count })) < count) {
+    await writer.tick()
     await new Promise((resolve) => setImmediate(resolve))
   }
-  reader.close()
-  writer.close()
+  await reader.close()
+  await writer.close()
 }
 
 test('what a search finds is counted, asked about, done, and stands in the audit log', { skip }, async (t) => {

@@ -15,9 +15,8 @@ import { QueryError } from '../../shared/store/query.ts'
 import type { Query } from '../../shared/store/query.ts'
 import { ControlError, UsageError, exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
-import { findPlace, operatorName, withSystem } from './connect.ts'
+import { askStore, findPlace, operatorName, withSystem } from './connect.ts'
 import type { Place } from './connect.ts'
-import { openStore } from './find.ts'
 import { createProgress } from './progress.ts'
 import type { Progress } from './progress.ts'
 import { visible } from './terminal.ts'
@@ -67,7 +66,7 @@ export async function bySearch(
     ...(options.has('again') ? { again: true } : {}),
     ...(options.has('quarantined') ? { quarantined: true } : {}),
   }
-  const preview = previewBy(order, await findPlace(invocation))
+  const preview = await previewBy(order, await findPlace(invocation))
   const count = countFor(preview, order)
   const found = `${plural(preview.messages, 'message')} found${preview.isCut ? ', and more' : ''} (${statesText(preview)})`
   if (options.has('dry-run')) {
@@ -91,14 +90,9 @@ export async function bySearch(
   })
 }
 
-function previewBy({ query, asOf }: BulkOrder, { eventsFolder }: Place): BulkPreview {
-  const parsed = understood(query, asOf)
-  const store = openStore(eventsFolder)
-  try {
-    return previewOf(store.choose({ query: parsed, most: mostBulk }))
-  } finally {
-    store.close()
-  }
+async function previewBy({ query, asOf }: BulkOrder, place: Place): Promise<BulkPreview> {
+  const question = { query: understood(query, asOf), most: mostBulk }
+  return previewOf(await askStore(place, (store) => store.choose(question)))
 }
 
 function understood(text: string, asOf: number): Query {
@@ -153,20 +147,13 @@ async function withRuns(invocation: Invocation, use: (runs: BulkRuns) => Promise
   })
 }
 
-function runsOf({ dataFolder, eventsFolder }: Place, audit: Audit, bulk: BulkWork): BulkRuns {
+function runsOf(place: Place, audit: Audit, bulk: BulkWork): BulkRuns {
   return createBulkRuns({
-    dataFolder,
+    dataFolder: place.dataFolder,
     clock: systemClock,
     audit,
     bulk,
-    choose: async (question) => {
-      const store = openStore(eventsFolder)
-      try {
-        return store.choose(question)
-      } finally {
-        store.close()
-      }
-    },
+    choose: (question) => askStore(place, (store) => store.choose(question)),
   })
 }
 

@@ -27,8 +27,9 @@ import { openDataFolder } from '../../shared/start/data-folder.ts'
 import { prepareLocalIdentity } from '../../shared/start/first-start.ts'
 import { readSpoolKeys } from '../../shared/start/spool-keys.ts'
 import { openSystem } from '../../shared/system.ts'
-import { StoreReader } from '../../shared/store/store-reader.ts'
-import { ControlError, UsageError } from './command.ts'
+import { openStoreReader } from '../../shared/store/open-store.ts'
+import type { StoreReader } from '../../shared/store/store-reader.ts'
+import { ControlError, exitCodes, UsageError } from './command.ts'
 import type { Invocation } from './command.ts'
 
 /** The Sluice a command is about: found by the same options and variables that `npm start` takes. */
@@ -159,22 +160,44 @@ export function messageFiles(place: Place): Pick<MessageSources, 'find' | 'outco
     find: async (id) => (existsSync(spoolPath) ? findMessage(spoolPath, id, await keys()) : undefined),
     outcomesOf: async (id) =>
       existsSync(spoolPath) ? ((await (await outcomes()).outcomesOf([id])).get(id) ?? []) : [],
-    story: async (id) => withStore(place, (store) => store.story(id)) ?? storyOf(eventsFolder, id),
+    story: async (id) => (await withStore(place, (store) => store.story(id))) ?? storyOf(eventsFolder, id),
   }
 }
 
 /** Asks the message store; `undefined`: there is none that can be read. */
-export function withStore<T>({ eventsFolder }: Place, ask: (store: StoreReader) => T): T | undefined {
+export async function withStore<T>(
+  { eventsFolder }: Place,
+  ask: (store: StoreReader) => Promise<T>,
+): Promise<T | undefined> {
   let store: StoreReader
   try {
-    store = new StoreReader(eventsFolder)
+    store = await openStoreReader(eventsFolder)
   } catch {
     return undefined
   }
   try {
-    return ask(store)
+    return await ask(store)
   } finally {
-    store.close()
+    await store.close()
+  }
+}
+
+/** Asks the message store, for a command that is nothing without it. @throws ControlError when there is none */
+export async function askStore<T>(place: Place, ask: (store: StoreReader) => Promise<T>): Promise<T> {
+  const store = await openStore(place)
+  try {
+    return await ask(store)
+  } finally {
+    await store.close()
+  }
+}
+
+/** The caller closes it. @throws ControlError when there is none */
+export async function openStore({ eventsFolder }: Place): Promise<StoreReader> {
+  try {
+    return await openStoreReader(eventsFolder)
+  } catch (error) {
+    throw new ControlError((error as Error).message, exitCodes.failed, { cause: error })
   }
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
-import { StoreWriter } from '../../shared/store/store-writer.ts'
+import { openStoreWriter } from '../../shared/store/open-store.ts'
 import { deliveredStory, testId, testStore } from '../../shared/store/testing.ts'
 import { runTrimmed } from './testing.ts'
 import { mkdir, rename } from 'node:fs/promises'
@@ -20,9 +20,9 @@ test('messages are found on the command line, as a table or as JSON, and traced'
   assert.deepEqual([none.code, none.out], [1, ''])
   assert.match(none.errors, /there is no message store in .* yet: the service ledger makes it/)
 
-  const writer = new StoreWriter({ folder: join(data, 'events'), now: () => 0, warn: assert.fail })
-  while (writer.tick() > 0);
-  writer.close()
+  const writer = await openStoreWriter({ folder: join(data, 'events'), now: () => 0, warn: assert.fail })
+  while ((await writer.tick()) > 0);
+  await writer.close()
   const found = await ctl('find', 'to:eve@example.org status:delivered')
   assert.equal(found.errors, '')
   const [head = '', row = '', ...more] = found.out.split('\n')

@@ -2,10 +2,9 @@ import { formatSecond } from '../../shared/report/units.ts'
 import type { CopyState } from '../../shared/store/copy-state.ts'
 import type { FoundMessage, FoundPage } from '../../shared/store/found-message.ts'
 import { QueryError, parseQuery, queryExample } from '../../shared/store/query.ts'
-import { StoreReader } from '../../shared/store/store-reader.ts'
-import { ControlError, UsageError, exitCodes } from './command.ts'
+import { UsageError, exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
-import { findPlace } from './connect.ts'
+import { askStore, findPlace } from './connect.ts'
 import { limitOf } from './show-queue.ts'
 import { visible } from './terminal.ts'
 import type { Colour, Terminal } from './terminal.ts'
@@ -30,14 +29,9 @@ async function findMessages(invocation: Invocation): Promise<number> {
   const before = options.text('before')
   const limit = Math.min(limitOf(options.text('limit') ?? defaultLimit), mostMessages)
   const query = parsed(operands[0] ?? '')
-  const { eventsFolder } = await findPlace(invocation)
-  const store = openStore(eventsFolder)
-  let page: FoundPage
-  try {
-    page = store.search({ query, limit, ...(before === undefined ? {} : { before }) })
-  } finally {
-    store.close()
-  }
+  const place = await findPlace(invocation)
+  const question = { query, limit, ...(before === undefined ? {} : { before }) }
+  const page = await askStore(place, (store) => store.search(question))
   if (options.has('json')) terminal.print(JSON.stringify(page, undefined, 2))
   else for (const line of pageText(page, terminal)) terminal.print(line)
   return exitCodes.done
@@ -49,15 +43,6 @@ function parsed(text: string): ReturnType<typeof parseQuery> {
   } catch (error) {
     if (error instanceof QueryError) throw new UsageError(error.message)
     throw error
-  }
-}
-
-/** @throws ControlError when there is none */
-export function openStore(folder: string): StoreReader {
-  try {
-    return new StoreReader(folder)
-  } catch (error) {
-    throw new ControlError((error as Error).message, exitCodes.failed, { cause: error })
   }
 }
 

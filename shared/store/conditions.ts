@@ -1,18 +1,10 @@
 import { kindNumber, stateNumber } from './copy-state.ts'
 import type { CopyState } from './copy-state.ts'
-import { byDomain } from './database.ts'
-import type { SqlValue } from './database.ts'
 import { firstKeyOf, lastKeyOf } from './message-key.ts'
 import { acceptedAtOf } from '../mail/message-id.ts'
 import type { MessageId } from '../mail/message-id.ts'
-import { textTokens } from './query.ts'
 import type { Term } from './query.ts'
-
-/** A piece of SQL and what it is given; nothing that was typed stands in the text. */
-export interface Sql {
-  readonly text: string
-  readonly values: readonly SqlValue[]
-}
+import type { Dialect, Sql, SqlValue, Way } from './sql.ts'
 
 /** What a term means for the rows: `m` is the message, `c` one of its copies. */
 export interface Condition {
@@ -24,68 +16,61 @@ export interface Condition {
   readonly isNever?: true
 }
 
-/** Rows `k` of one index. */
-export interface Way {
-  readonly from: string
-  /** The column with the message's number. */
-  readonly key: string
-  readonly where: Sql
-  /** The index gives them by their numbers. */
-  readonly isSorted: boolean
-}
-
 /** Texts of the numbers that stand for rules, tags and the like. */
 export type NameTexts = ReadonlyMap<number, string>
 
-export function conditionOf(term: Term, names: NameTexts): Condition {
-  const condition = plainCondition(term, names)
+export function conditionOf(dialect: Dialect, term: Term, names: NameTexts): Condition {
+  const condition = plainCondition(dialect, term, names)
   if (!term.isNegated) return condition
   const { of, where } = condition
   const text =
     of === 'message'
-      ? `NOT coalesce((${where.text}), 0)`
+      ? `NOT coalesce((${where.text}), false)`
       : `NOT EXISTS (SELECT 1 FROM copies c WHERE c.message = m.message AND ${where.text})`
   return { of: 'message', where: { text, values: where.values }, ways: [] }
 }
 
-function plainCondition({ field, values }: Term, names: NameTexts): Condition {
+function plainCondition(dialect: Dialect, { field, values }: Term, names: NameTexts): Condition {
   switch (field) {
     case 'id':
-      return ids(values as readonly MessageId[])
+      return ids(dialect, values as readonly MessageId[])
     case 'message-id':
-      return equal('message', 'header_id', values, 'messages k INDEXED BY messages_header_id')
+      return equal('header_id', values, dialect.by('messages', 'messages_header_id'))
     case 'from':
-      return anyOf('message', values.map(fromWay))
+      return anyOf(
+        'message',
+        values.map((value) => fromWay(dialect, value)),
+      )
     case 'to':
     case 'domain':
       return anyOf(
         'copy',
-        values.map((value) => toWay(field === 'domain' && !value.includes('@') ? `@${value}` : value)),
+        values.map((value) => toWay(dialect, field === 'domain' && !value.includes('@') ? `@${value}` : value)),
       )
     case 'address':
-      return eitherSide(values)
+      return eitherSide(dialect, values)
     case 'tag':
-      return named('message', 'tags', namesWith(names, values, sameText), 'messages k INDEXED BY messages_tags')
+      return named('message', 'tags', namesWith(names, values, sameText), dialect.by('messages', 'messages_tags'))
     case 'queue':
       return named('copy', 'stage', namesWith(names, values, sameText))
     case 'status':
-      return statuses(values as readonly CopyState[])
+      return statuses(dialect, values as readonly CopyState[])
     case 'rule':
-      return named('copy', 'rules', namesWith(names, values, isRule), 'copies k INDEXED BY copies_rules')
+      return named('copy', 'rules', namesWith(names, values, isRule), dialect.by('copies', 'copies_rules'))
     case 'client':
-      return equal('message', 'client', values, 'messages k INDEXED BY messages_client')
+      return equal('client', values, dialect.by('messages', 'messages_client'))
     case 'user':
-      return equal('message', 'user', values, 'messages k INDEXED BY messages_user')
+      return ofUser(dialect, values)
     case 'listener':
       return named('message', 'listener', namesWith(names, values, isListener))
     case 'class':
-      return named('copy', 'class', namesWith(names, values, sameText), 'copies k INDEXED BY copies_class')
+      return named('copy', 'class', namesWith(names, values, sameText), dialect.by('copies', 'copies_class'))
     case 'text':
-      return texts(values)
+      return texts(dialect, values)
   }
 }
 
-function ids(values: readonly MessageId[]): Condition {
+function ids(dialect: Dialect, values: readonly MessageId[]): Condition {
   const byTime = values.map((id): Way => ({
     from: 'messages k',
     key: 'k.message',
@@ -96,7 +81,7 @@ function ids(values: readonly MessageId[]): Condition {
     isSorted: true,
   }))
   const later = values.map((id): Way => ({
-    from: 'messages k INDEXED BY messages_later',
+    from: dialect.by('messages', 'messages_later'),
     key: 'k.message',
     where: { text: `k.kind = ${kindNumber('made')} AND k.id = ?`, values: [id] },
     isSorted: true,
@@ -120,22 +105,24 @@ function waysOf(some: readonly OneOf[]): readonly Way[] {
   return ways.length < some.length ? [] : ways
 }
 
-function fromWay(value: string): OneOf {
+function fromWay(dialect: Dialect, value: string): OneOf {
+  const place = { from: dialect.by('messages', 'messages_sender'), key: 'k.message' }
   if (value === '<>') {
     const where = (column: string): Sql => ({ text: `${column} = ''`, values: [] })
-    const indexed = { text: `k.sender IS NOT NULL AND ${byDomain('k.sender')} = '@'`, values: [] }
-    return { where: where('m.sender'), way: { ...sentBy, where: indexed, isSorted: true } }
+    const indexed = { text: `k.sender IS NOT NULL AND ${dialect.byDomain('k.sender')} = '@'`, values: [] }
+    return { where: where('m.sender'), way: { ...place, where: indexed, isSorted: true } }
   }
-  return addressWay(value, 'm.sender', 'k.sender', sentBy)
+  return addressWay(dialect, value, { ...place, column: 'sender', mark: 'm' })
 }
 
-function toWay(value: string): OneOf {
-  return addressWay(value, 'c.address', 'k.address', sentTo)
+function toWay(dialect: Dialect, value: string): OneOf {
+  const from = dialect.by('copies', 'copies_address')
+  return addressWay(dialect, value, { from, key: 'k.message', column: 'address', mark: 'c' })
 }
 
-function eitherSide(values: readonly string[]): Condition {
-  const from = values.map(fromWay)
-  const to = values.map(toWay)
+function eitherSide(dialect: Dialect, values: readonly string[]): Condition {
+  const from = values.map((value) => fromWay(dialect, value))
+  const to = values.map((value) => toWay(dialect, value))
   const received = either(to.map(({ where }) => where))
   const where = either([
     ...from.map((one) => one.where),
@@ -147,41 +134,41 @@ function eitherSide(values: readonly string[]): Condition {
   return { of: 'message', where, ways: waysOf([...from, ...to]) }
 }
 
-const sentBy = { from: 'messages k INDEXED BY messages_sender', key: 'k.message' } as const
-const sentTo = { from: 'copies k INDEXED BY copies_address', key: 'k.message' } as const
+interface AddressColumn extends Pick<Way, 'from' | 'key'> {
+  readonly column: 'sender' | 'address'
+  /** Of the table in conditions. */
+  readonly mark: 'm' | 'c'
+}
 
 /** `jane@example.org`, `@example.org` for all of the domain, `jane@` or `jane` for that name in any domain. */
-function addressWay(value: string, column: string, indexed: string, place: Pick<Way, 'from' | 'key'>): OneOf {
+function addressWay(dialect: Dialect, value: string, { from, key, column, mark }: AddressColumn): OneOf {
   const at = value.lastIndexOf('@')
   const local = (at < 0 ? value : value.slice(0, at)).toLowerCase()
   const domain = at < 0 ? '' : value.slice(at + 1).toLowerCase()
-  const present = place === sentBy ? 'k.sender IS NOT NULL AND ' : ''
-  if (domain === '') return { where: { text: `${column} LIKE ? ESCAPE '\\'`, values: [`${escaped(local)}@%`] } }
-  if (local !== '') {
-    const values = [`${domain}@${local}`]
-    return {
-      where: { text: `${byDomain(column)} = ?`, values },
-      way: { ...place, where: { text: `${present}${byDomain(indexed)} = ?`, values }, isSorted: true },
-    }
-  }
-  const values = [`${domain}@`, `${domain}A`]
-  const between = (name: string): string => `${byDomain(name)} >= ? AND ${byDomain(name)} < ?`
+  const asked = `${mark}.${column}`
+  const present = column === 'sender' ? 'k.sender IS NOT NULL AND ' : ''
+  if (domain === '') return { where: { text: dialect.like(asked), values: [`${escaped(local)}@%`] } }
+  const [is, values] =
+    local === ''
+      ? [(name: string) => `${name} >= ? AND ${name} < ?`, [`${domain}@`, `${domain}A`]]
+      : [(name: string) => `${name} = ?`, [`${domain}@${local}`]]
+  const indexed = `${present}${is(dialect.byDomain(`k.${column}`))}`
   return {
-    where: { text: between(column), values },
-    way: { ...place, where: { text: `${present}${between(indexed)}`, values }, isSorted: false },
+    where: { text: is(dialect.byDomain(asked)), values },
+    way: { from, key, where: { text: indexed, values }, isSorted: local !== '' },
   }
 }
 
-function statuses(values: readonly CopyState[]): Condition {
+function statuses(dialect: Dialect, values: readonly CopyState[]): Condition {
   const numbers = [...new Set(values.map(stateNumber))]
   const open: Way = {
-    from: 'copies k INDEXED BY copies_open',
+    from: dialect.by('copies', 'copies_open'),
     key: 'k.message',
     where: { text: 'k.state < 3', values: [] },
     isSorted: true,
   }
   const ended = (state: number): Way => ({
-    from: 'copies k INDEXED BY copies_ended',
+    from: dialect.by('copies', 'copies_ended'),
     key: 'k.message',
     where: { text: `k.state > 4 AND k.state = ${state}`, values: [] },
     isSorted: true,
@@ -195,29 +182,29 @@ function statuses(values: readonly CopyState[]): Condition {
 }
 
 /** All words of it, and then the words side by side. */
-function texts(values: readonly string[]): Condition {
-  const ways = values.map((value): Way => {
-    const match = textTokens(value).map((token) => `"${token}"`)
-    return {
-      from: 'remote k',
-      key: 'k.rowid',
-      where: { text: 'remote MATCH ?', values: [`${match.join(' ')} *`] },
-      isSorted: true,
-    }
-  })
-  const where = either(
-    values.map((value) => ({ text: `c.remote LIKE ? ESCAPE '\\'`, values: [`%${escaped(value)}%`] })),
-  )
-  return { of: 'copy', where, ways }
+function texts(dialect: Dialect, values: readonly string[]): Condition {
+  const where = either(values.map((value) => ({ text: dialect.like('c.remote'), values: [`%${escaped(value)}%`] })))
+  return { of: 'copy', where, ways: values.map((value) => dialect.words(value)) }
 }
 
-function equal(of: Condition['of'], column: string, values: readonly string[], from?: string): Condition {
+function ofUser(dialect: Dialect, values: readonly string[]): Condition {
+  const same = dialect.sameText('k."user"', values)
+  const way: Way = {
+    from: dialect.by('messages', 'messages_user'),
+    key: 'k.message',
+    where: { text: `k."user" IS NOT NULL AND ${same.text}`, values: same.values },
+    isSorted: values.length === 1,
+  }
+  return { of: 'message', where: dialect.sameText('m."user"', values), ways: [way] }
+}
+
+function equal(column: string, values: readonly string[], from: string): Condition {
   const ways = values.map((value) => indexWay(column, value, from))
-  return { of, where: within(`${of === 'copy' ? 'c' : 'm'}.${column}`, values), ways: ways.flat() }
+  return { of: 'message', where: within(`m.${column}`, values), ways: ways.flat() }
 }
 
 function named(of: Condition['of'], column: string, numbers: readonly number[], from?: string): Condition {
-  if (numbers.length === 0) return { of, where: { text: '0', values: [] }, ways: [], isNever: true }
+  if (numbers.length === 0) return { of, where: { text: 'false', values: [] }, ways: [], isNever: true }
   const ways = numbers.map((number) => indexWay(column, number, from))
   return { of, where: within(`${of === 'copy' ? 'c' : 'm'}.${column}`, numbers), ways: ways.flat() }
 }

@@ -35,3 +35,8 @@ export type MessageKind = (typeof messageKinds)[number]
 export function kindNumber(kind: MessageKind): number {
   return messageKinds.indexOf(kind)
 }
+
+/** It was taken over by us: it must come to an end that is known. */
+export function isAcceptedKind(kind: number | undefined): boolean {
+  return kind === kindNumber('received') || kind === kindNumber('made')
+}

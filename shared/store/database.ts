@@ -3,11 +3,11 @@ import { dirname } from 'node:path'
 
 import Database from 'libsql'
 
+import type { SqlValue } from './sql.ts'
+
 /** The only module of the store that knows the driver. Its calls block: threads alone make them. */
 export type StoreDatabase = Database.Database
 export type Statement = Database.Statement
-
-export type SqlValue = string | number | Uint8Array | null
 
 /** Raised with each change of the tables: a store of another version is made anew from the journals. */
 const version = 2

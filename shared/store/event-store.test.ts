@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { openJournal } from '../journal.ts'
 import { silentLog } from '../log.ts'
 import { openEventStore } from './event-store.ts'
-import { unpackPlaces } from './places.ts'
+import { readSqlite } from './sqlite-store.ts'
 import { deliveredStory, testId, testStore } from './testing.ts'
 
 test('what a process writes into its journal is in the store soon after', { timeout: 120_000 }, async (t) => {
@@ -45,12 +45,13 @@ test('wherever the writer is killed, each line is in the store once', { timeout:
     await store.write(lines, `sluice-a-1-${start / 1_000}.ndjson`)
   }
   for (const [kill, after] of [1, 2, 1, 1].entries()) await writeUntilKilled(store.folder, after, `kill ${kill}`)
-  store.crash()
-  store.catchUp()
-  const rows = store.writer.database.prepare('SELECT places FROM messages').raw().all() as [Uint8Array][]
-  assert.equal(rows.length, ids.length)
-  assert.ok(rows.every(([places]) => unpackPlaces(places).length === 5))
-  assert.equal(store.copies().length, ids.length)
+  await store.crash()
+  await store.catchUp()
+  assert.equal((await store.messages()).length, ids.length)
+  assert.equal((await store.copies()).length, ids.length)
+  const sqlite = readSqlite(store.folder)
+  t.after(() => sqlite.close())
+  for (const id of ids) assert.equal((await sqlite.story(id)).lines.length, 5)
 })
 
 /** Kills the writer right after so many transactions, or when there is no more to take over. */

@@ -71,16 +71,6 @@ export class JournalTail {
     return pieces
   }
 
-  /** Gives out from here again: what was read could not be kept. */
-  rewind(pieces: readonly JournalPiece[]): void {
-    for (const { name, from } of pieces) {
-      const state = this.#files.get(name)
-      if (state === undefined) continue
-      state.position = Math.min(state.position, from)
-      state.lookAgainAt = 0
-    }
-  }
-
   /** Octets that are written and not read yet. */
   behindBytes(): number {
     let bytes = 0

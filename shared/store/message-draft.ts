@@ -1,7 +1,6 @@
 import type { JournalEntry } from '../journal.ts'
 import { isOpenNumber, kindNumber, stateNumber } from './copy-state.ts'
 import type { CopyState, MessageKind } from './copy-state.ts'
-import type { Place } from './places.ts'
 
 /** A message as a row; what no line told yet is absent. */
 export interface MessageRow {
@@ -41,22 +40,18 @@ const mostRemote = 500
 export class MessageDraft {
   readonly message: MessageRow
   readonly copies: Map<number, CopyRow>
-  /** Lines that were added here. */
-  readonly places: Place[] = []
   readonly changedCopies = new Set<number>()
   /** When it was made, if a line says so: an id that follows from another message's tells that one's time. */
   madeAt: number | undefined
-  /** False: the lines so far are about another message, and only name this one. */
-  isTold: boolean
+  /** A line here says that it was accepted. */
+  isAccepted = false
 
   constructor(stored?: { readonly message: MessageRow; readonly copies: Map<number, CopyRow> }) {
     this.message = stored?.message ?? { kind: kindNumber('unknown') }
     this.copies = stored?.copies ?? new Map()
-    this.isTold = stored !== undefined
   }
 
   tell(entry: JournalEntry): void {
-    this.isTold = true
     switch (entry.event) {
       case 'received':
         return this.#accepted(entry, 'received')
@@ -92,6 +87,7 @@ export class MessageDraft {
 
   #accepted(entry: JournalEntry, kind: MessageKind): void {
     const { message } = this
+    this.isAccepted = true
     message.kind = kindNumber(kind)
     const { from, sizeBytes, address, user, listener, messageId } = entry
     if (from !== undefined) message.sender = text(from) ?? ''

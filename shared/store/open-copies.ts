@@ -1,7 +1,6 @@
 import type { MessageId } from '../mail/message-id.ts'
-import { valueOf } from './database.ts'
-import type { Statement, StoreDatabase } from './database.ts'
 import { firstKeyOf } from './message-key.ts'
+import type { Dialect, Rows } from './sql.ts'
 
 /** Of the messages accepted in that time, epoch ms. */
 export interface OpenQuestion {
@@ -24,32 +23,41 @@ export interface OpenPage {
 
 const openRows = 5_000
 
-export function prepareOpen(database: StoreDatabase): Statement {
-  return database
-    .prepare(
-      `SELECT c.message, m.id, c.n
-       FROM copies c INDEXED BY copies_open CROSS JOIN messages m ON m.message = c.message AND m.kind IN (1, 2)
-       WHERE c.state < 3 AND (c.message, c.n) > (?, ?) AND c.message < ? ORDER BY c.message, c.n LIMIT ${openRows}`,
-    )
-    .raw()
-}
-
-/** Copies of accepted messages that have no final outcome, oldest first, from the one behind `after` on. */
-export function openCopies(open: Statement, { after, acceptedAfter = 0, acceptedBefore }: OpenQuestion): OpenPage {
+/** Copies of accepted messages of this host that have no final outcome, oldest first, from the one behind `after` on. */
+export async function openCopies(
+  rows: Rows,
+  { join, by, isOwn }: Dialect,
+  { after, acceptedAfter = 0, acceptedBefore }: OpenQuestion,
+): Promise<OpenPage> {
   const { key, copy } = after ?? { key: firstKeyOf(acceptedAfter), copy: -1 }
-  const rows = open.all(key, copy, firstKeyOf(acceptedBefore)) as readonly [number, MessageId, number][]
+  const found = (await rows(
+    `SELECT k.message, m.id, k.n
+     FROM ${by('copies', 'copies_open')} ${join} messages m ON m.message = k.message AND m.kind IN (1, 2)
+     WHERE k.state < 3 AND (k.message, k.n) > (?, ?) AND k.message < ? AND ${isOwn.text}
+     ORDER BY k.message, k.n LIMIT ${openRows}`,
+    key,
+    copy,
+    firstKeyOf(acceptedBefore),
+    ...isOwn.values,
+  )) as readonly [number, MessageId, number][]
   const messages = new Map<MessageId, number[]>()
-  for (const [, id, n] of rows) {
+  for (const [, id, n] of found) {
     const copies = messages.get(id)
     if (copies === undefined) messages.set(id, [n])
     else copies.push(n)
   }
-  const last = rows.length < openRows ? undefined : rows.at(-1)
+  const last = found.length < openRows ? undefined : found.at(-1)
   return { messages, ...(last === undefined ? {} : { next: { key: last[0], copy: last[2] } }) }
 }
 
-/** Since when the ledger audits this store; absent: it does not yet. */
-export function auditedSince(database: StoreDatabase): number | undefined {
-  const since = valueOf(database, "SELECT value FROM facts WHERE name = 'audited since'")
-  return typeof since === 'number' ? since : undefined
+export const auditFact = 'audited since'
+
+/** Since when the ledger of this host audits; absent: it does not yet. */
+export function auditedSince(rows: Rows, { ownFact }: Dialect): Promise<number | undefined> {
+  return factOf(rows, ownFact(auditFact))
+}
+
+export async function factOf(rows: Rows, name: string): Promise<number | undefined> {
+  const [row] = (await rows('SELECT value FROM facts WHERE name = ?', name)) as readonly [unknown][]
+  return typeof row?.[0] === 'number' ? row[0] : undefined
 }

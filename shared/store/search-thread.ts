@@ -4,9 +4,9 @@ import type { JournalEntry } from '../journal.ts'
 import type { MessageId } from '../mail/message-id.ts'
 import type { Work } from '../workers/thread.ts'
 import type { ChosenMessages, FoundPage } from './found-message.ts'
-import { StoreReader } from './store-reader.ts'
-import type { ChoiceQuestion, PageQuestion } from './store-reader.ts'
-import { storePath } from './store-writer.ts'
+import { openStoreReader } from './open-store.ts'
+import { storePath } from './sqlite-store.ts'
+import type { ChoiceQuestion, PageQuestion, StoreReader } from './store-reader.ts'
 import type { Traffic } from './traffic.ts'
 
 /** What the threads of message-search.ts are asked, and what they answer. */
@@ -23,20 +23,20 @@ export type SearchResult = FoundPage | ChosenMessages | number | readonly Journa
 export async function open(): Promise<Work> {
   let opened: { readonly reader: StoreReader; readonly file: string } | undefined
 
-  function readerOf(folder: string): StoreReader {
+  async function readerOf(folder: string): Promise<StoreReader> {
     const found = statSync(storePath(folder), { throwIfNoEntry: false })
     const file = `${folder} ${found?.dev ?? 0}/${found?.ino ?? 0}`
     if (opened?.file === file) return opened.reader
-    opened?.reader.close()
+    await opened?.reader.close()
     opened = undefined
-    const reader = new StoreReader(folder)
+    const reader = await openStoreReader(folder)
     opened = { reader, file }
     return reader
   }
 
-  return (asked): SearchResult => {
+  return async (asked): Promise<SearchResult> => {
     const task = asked as SearchTask
-    const reader = readerOf(task.folder)
+    const reader = await readerOf(task.folder)
     switch (task.kind) {
       case 'search':
         return reader.search(task.question)

@@ -1,22 +1,19 @@
 import { isAbout, parseEntry } from '../journal.ts'
 import type { JournalEntry } from '../journal.ts'
-import { acceptedAtOf } from '../mail/message-id.ts'
 import type { MessageId } from '../mail/message-id.ts'
 import { conditionOf } from './conditions.ts'
-import type { Condition, NameTexts, Sql, Way } from './conditions.ts'
-import { copyStates, kindNumber, messageKinds } from './copy-state.ts'
+import type { Condition, NameTexts } from './conditions.ts'
+import { copyStates, isAcceptedKind, kindNumber, messageKinds } from './copy-state.ts'
 import type { CopyState } from './copy-state.ts'
-import { openForReading } from './database.ts'
-import type { SqlValue, StoreDatabase } from './database.ts'
 import type { ChosenCopy, ChosenMessage, ChosenMessages, FoundCopy, FoundMessage, FoundPage } from './found-message.ts'
-import { JournalTail, lineAt } from './journal-tail.ts'
-import { firstKeyOf, lastKeyOf, timeOf } from './message-key.ts'
-import { auditedSince, openCopies, prepareOpen } from './open-copies.ts'
+import { JournalTail } from './journal-tail.ts'
+import { firstKeyOf, timeOf } from './message-key.ts'
+import { auditedSince, openCopies } from './open-copies.ts'
 import type { OpenPage, OpenQuestion } from './open-copies.ts'
 import { firstRefused } from './message-draft.ts'
-import { unpackPlaces } from './places.ts'
 import type { Query } from './query.ts'
-import { storePath } from './store-writer.ts'
+import type { Dialect, Rows, Sql, Way } from './sql.ts'
+import type { ReadableStore } from './store-database.ts'
 import { trafficOf } from './traffic.ts'
 import type { Traffic } from './traffic.ts'
 
@@ -36,68 +33,50 @@ export interface ChoiceQuestion {
 export type CopySums = Readonly<Record<CopyState, number>>
 
 const shownCopies = 5
-const chosenAtOnce = 500
 /** An index that has more for a search than this is not better than going through the messages from the newest on. */
 const mostByIndex = 5_000
+/** Messages that are read by one question. */
+const atOnce = 200
 
-/** Answers questions about messages. Its calls block: for a thread, or a command. */
+/** Answers questions about messages. */
 export class StoreReader {
   readonly #folder: string
-  readonly #database: StoreDatabase
+  readonly #store: ReadableStore
 
-  /** @param folder of the journal. @throws when there is no store, or one of another version */
-  constructor(folder: string) {
+  /** @param folder of the journal */
+  constructor(folder: string, store: ReadableStore) {
     this.#folder = folder
-    this.#database = openForReading(storePath(folder))
+    this.#store = store
   }
 
-  close(): void {
-    this.#database.close()
+  close(): Promise<void> {
+    return this.#store.close()
   }
 
-  search({ query, before, limit }: PageQuestion): FoundPage {
-    return this.#atOneMoment(() => {
-      const { names, conditions, keys } = this.#find(query, before, limit + 1)
-      const shown = keys.slice(0, limit)
-      const copies = copiesAskedFor(conditions)
-      const messages = shown.map((key) => this.#message(key, names, copies)).filter((one) => one !== undefined)
-      const last = shown.at(-1)
-      return { messages, ...(keys.length > limit && last !== undefined ? { next: String(last) } : {}) }
-    })
+  search({ query, before, limit }: PageQuestion): Promise<FoundPage> {
+    return this.#searched((search) => search.page(query, before, limit))
   }
 
   /** All that a query finds, newest first, for what is done to all of it. */
-  choose({ query, most }: ChoiceQuestion): ChosenMessages {
-    return this.#atOneMoment(() => {
-      const { conditions, keys } = this.#find(query, undefined, most + 1)
-      const chosen = keys.slice(0, most)
-      const copies = copiesAskedFor(conditions)
-      const messages: ChosenMessage[] = []
-      for (let start = 0; start < chosen.length; start += chosenAtOnce)
-        messages.push(...this.#chosen(chosen.slice(start, start + chosenAtOnce), copies))
-      return { messages, isCut: keys.length > most }
-    })
+  choose({ query, most }: ChoiceQuestion): Promise<ChosenMessages> {
+    return this.#searched((search) => search.all(query, most))
   }
 
   /** How many a query finds, and no more than `most`. */
-  count({ query, most }: ChoiceQuestion): number {
-    return this.#atOneMoment(() => this.#find(query, undefined, most).keys.length)
+  count({ query, most }: ChoiceQuestion): Promise<number> {
+    return this.#searched((search) => search.count(query, most))
   }
 
-  /** The story of a message, by time: what the store knows the place of, and what the journal says since. */
-  story(id: MessageId): readonly JournalEntry[] {
-    const { files, packed } = this.#atOneMoment(() => ({ files: this.#files(), packed: this.#placesOf(id) }))
-    const names = new Map(files.map(({ file, name }) => [file, name]))
+  /** The story of a message, by time: what the store knows, and what the journal of this host says since. */
+  async story(id: MessageId): Promise<readonly JournalEntry[]> {
+    const { lines: known, positions } = await this.#store.story(id)
     const entries: JournalEntry[] = []
-    const add = (line: string | undefined): void => {
-      const entry = line === undefined ? undefined : parseEntry(line)
+    const add = (line: string): void => {
+      const entry = parseEntry(line)
       if (entry !== undefined && isAbout(entry, id)) entries.push(entry)
     }
-    for (const { file, offset } of packed === undefined ? [] : unpackPlaces(packed)) {
-      const name = names.get(file)
-      if (name !== undefined) add(lineAt(this.#folder, name, offset))
-    }
-    const tail = new JournalTail(this.#folder, new Map(files.map(({ name, position }) => [name, position])))
+    for (const line of known) add(line)
+    const tail = new JournalTail(this.#folder, positions)
     for (let pieces = tail.read(mostTailBytes, 0); pieces.length > 0; pieces = tail.read(mostTailBytes, 0)) {
       for (const { lines } of pieces) for (const { text } of lines) if (text.includes(id)) add(text)
     }
@@ -105,137 +84,125 @@ export class StoreReader {
   }
 
   /** Octets of the journal that the store does not know yet. */
-  behindBytes(): number {
-    const positions = new Map(this.#files().map(({ name, position }) => [name, position]))
-    return new JournalTail(this.#folder, positions).behindBytes()
+  async behindBytes(): Promise<number> {
+    return new JournalTail(this.#folder, await this.#store.positions()).behindBytes()
   }
 
   /** Those of the messages that are known to be accepted since then; and those of whom nothing is known. */
-  accepted(
+  async accepted(
     ids: readonly MessageId[],
     since: number,
-  ): { readonly known: ReadonlySet<MessageId>; readonly unknown: ReadonlySet<MessageId> } {
-    const byTime = this.#database
-      .prepare('SELECT message, kind FROM messages WHERE message BETWEEN ? AND ? AND id = ?')
-      .raw()
-    const later = this.#database
-      .prepare(`SELECT message, kind FROM messages WHERE kind = ${kindNumber('made')} AND id = ?`)
-      .raw()
+  ): Promise<{ readonly known: ReadonlySet<MessageId>; readonly unknown: ReadonlySet<MessageId> }> {
+    const kinds = await this.#store.kinds(ids)
     const known = new Set<MessageId>()
     const unknown = new Set<MessageId>()
     for (const id of ids) {
-      const at = acceptedAtOf(id)
-      const row = (byTime.get(firstKeyOf(at), lastKeyOf(at), id) ?? later.get(id)) as
-        | readonly [number, number]
-        | undefined
-      if (row === undefined || (row[1] !== kindNumber('received') && row[1] !== kindNumber('made'))) unknown.add(id)
-      else if (row[0] >= firstKeyOf(since)) known.add(id)
+      const found = kinds.get(id)
+      if (found === undefined || !isAcceptedKind(found.kind)) unknown.add(id)
+      else if (found.key >= firstKeyOf(since)) known.add(id)
     }
     return { known, unknown }
   }
 
-  openCopies(question: OpenQuestion): OpenPage {
-    return openCopies(prepareOpen(this.#database), question)
+  openCopies(question: OpenQuestion): Promise<OpenPage> {
+    return this.#store.atOneMoment((rows) => openCopies(rows, this.#store.dialect, question))
   }
 
   /** Since when the ledger would see each loss; absent: it does not look yet. */
-  auditedSince(): number | undefined {
-    return auditedSince(this.#database)
+  auditedSince(): Promise<number | undefined> {
+    return this.#store.atOneMoment((rows) => auditedSince(rows, this.#store.dialect))
   }
 
-  /** Of the messages accepted since then. */
-  sums(since = 0): CopySums {
-    const rows = this.#rows(
-      `SELECT c.state, count(*) FROM copies c CROSS JOIN messages m ON m.message = c.message
-       WHERE m.kind IN (${acceptedKinds}) AND c.message >= ? AND c.n < ${firstRefused} GROUP BY c.state`,
-      firstKeyOf(since),
-    ) as readonly [number, number][]
-    const counts = new Map(rows)
+  /** Of the messages that this host accepted since then. */
+  async sums(since = 0): Promise<CopySums> {
+    const { join, isOwn } = this.#store.dialect
+    const counted = (await this.#store.atOneMoment((rows) =>
+      rows(
+        `SELECT c.state, count(*) FROM copies c ${join} messages m ON m.message = c.message
+         WHERE m.kind IN (${acceptedKinds}) AND c.message >= ? AND c.n < ${firstRefused} AND ${isOwn.text}
+         GROUP BY c.state`,
+        firstKeyOf(since),
+        ...isOwn.values,
+      ),
+    )) as readonly [number, number][]
+    const counts = new Map(counted)
     return Object.fromEntries(copyStates.map((state, number) => [state, counts.get(number) ?? 0])) as CopySums
   }
 
   /** @param sinceAt epoch ms */
-  traffic(sinceAt: number): Traffic {
-    return this.#atOneMoment(() => trafficOf(this.#database, sinceAt))
+  traffic(sinceAt: number): Promise<Traffic> {
+    return this.#store.atOneMoment((rows) => trafficOf(rows, this.#store.dialect, sinceAt))
   }
 
-  /** Runs the questions against one state of the database. */
-  #atOneMoment<T>(ask: () => T): T {
-    this.#database.exec('BEGIN')
-    try {
-      return ask()
-    } finally {
-      this.#database.exec('COMMIT')
-    }
+  #searched<T>(ask: (search: Search) => Promise<T>): Promise<T> {
+    return this.#store.atOneMoment((rows) => ask(new Search(rows, this.#store.dialect)))
+  }
+}
+
+/** Looks for messages in one state of the database. */
+class Search {
+  readonly #rows: Rows
+  readonly #dialect: Dialect
+
+  constructor(rows: Rows, dialect: Dialect) {
+    this.#rows = rows
+    this.#dialect = dialect
   }
 
-  #rows(sql: string, ...values: readonly SqlValue[]): readonly unknown[] {
-    return this.#database
-      .prepare(sql)
-      .raw()
-      .all(...values)
+  async page(query: Query, before: string | undefined, limit: number): Promise<FoundPage> {
+    const { names, conditions, keys } = await this.#find(query, before, limit + 1)
+    const shown = keys.slice(0, limit)
+    const copies = copiesAskedFor(conditions)
+    const messages: FoundMessage[] = []
+    for (let start = 0; start < shown.length; start += atOnce)
+      messages.push(...(await this.#messages(shown.slice(start, start + atOnce), names, copies)))
+    const last = shown.at(-1)
+    return { messages, ...(keys.length > limit && last !== undefined ? { next: String(last) } : {}) }
   }
 
-  #names(): NameTexts {
-    return new Map(this.#rows('SELECT name, text FROM names') as readonly [number, string][])
+  async all(query: Query, most: number): Promise<ChosenMessages> {
+    const { conditions, keys } = await this.#find(query, undefined, most + 1)
+    const chosen = keys.slice(0, most)
+    const copies = copiesAskedFor(conditions)
+    const messages: ChosenMessage[] = []
+    for (let start = 0; start < chosen.length; start += atOnce)
+      messages.push(...(await this.#chosen(chosen.slice(start, start + atOnce), copies)))
+    return { messages, isCut: keys.length > most }
   }
 
-  #files(): readonly { readonly file: number; readonly name: string; readonly position: number }[] {
-    const rows = this.#rows('SELECT file, name, position FROM files') as readonly [number, string, number][]
-    return rows.map(([file, name, position]) => ({ file, name, position }))
-  }
-
-  #placesOf(id: MessageId): Uint8Array | undefined {
-    const at = acceptedAtOf(id)
-    const columns = 'SELECT places FROM messages WHERE'
-    const [row] = [
-      ...(this.#rows(`${columns} message BETWEEN ? AND ? AND id = ?`, firstKeyOf(at), lastKeyOf(at), id) as readonly [
-        Uint8Array | null,
-      ][]),
-      ...(this.#rows(`${columns} kind = ${kindNumber('made')} AND id = ?`, id) as readonly [Uint8Array | null][]),
-    ]
-    return row?.[0] ?? undefined
+  async count(query: Query, most: number): Promise<number> {
+    return (await this.#find(query, undefined, most)).keys.length
   }
 
   /** Numbers of the messages that a query finds, the newest first; at most `limit`. */
-  #find(
+  async #find(
     query: Query,
     before: string | undefined,
     limit: number,
-  ): { readonly names: NameTexts; readonly conditions: readonly Condition[]; readonly keys: readonly number[] } {
-    const names = this.#names()
-    const conditions = query.terms.map((term) => conditionOf(term, names))
+  ): Promise<{
+    readonly names: NameTexts
+    readonly conditions: readonly Condition[]
+    readonly keys: readonly number[]
+  }> {
+    const names = new Map((await this.#rows('SELECT name, text FROM names')) as readonly [number, string][])
+    const conditions = query.terms.map((term) => conditionOf(this.#dialect, term, names))
     const range = rangeOf(query, before)
     const keys = new Set<number>()
-    for (const way of this.#bestWays(conditions, range))
-      for (const key of this.#keys(way, conditions, range, limit)) keys.add(key)
+    for (const way of await this.#bestWays(conditions, range))
+      for (const key of await this.#keys(way, conditions, range, limit)) keys.add(key)
     const sorted = [...keys].sort((one, other) => other - one)
     return { names, conditions, keys: sorted.slice(0, limit) }
   }
 
-  #chosen(keys: readonly number[], asked: Sql | undefined): readonly ChosenMessage[] {
-    const rows = this.#rows(
-      `SELECT c.message, m.id, c.n, c.state FROM copies c CROSS JOIN messages m ON m.message = c.message
-       WHERE c.message IN (${keys.join(', ')})${asked === undefined ? '' : ` AND ${asked.text}`}`,
-      ...(asked?.values ?? []),
-    ) as readonly [number, MessageId, number, number][]
-    const byKey = new Map<number, { readonly id: MessageId; readonly copies: ChosenCopy[] }>()
-    for (const [key, id, n, state] of rows) {
-      const known = byKey.get(key) ?? { id, copies: [] }
-      byKey.set(key, known)
-      known.copies.push({ n, state: copyStates[state] ?? 'queued' })
-    }
-    return keys.map((key) => byKey.get(key)).filter((one) => one !== undefined)
-  }
-
   /** Those of the condition that the fewest messages are left by; all messages when none leaves few. */
-  #bestWays(conditions: readonly Condition[], range: KeyRange): readonly Way[] {
+  async #bestWays(conditions: readonly Condition[], range: KeyRange): Promise<readonly Way[]> {
     let best: readonly Way[] = [allMessages]
     let fewest = mostByIndex
     for (const { ways, isNever } of conditions) {
       if (isNever === true) return []
       if (ways.length === 0) continue
-      const count = ways.reduce((sum, way) => sum + this.#count(way, range, fewest), 0)
+      let count = 0
+      for (const way of ways) count += await this.#count(way, range, fewest)
       if (count >= fewest) continue
       best = ways
       fewest = count
@@ -244,22 +211,22 @@ export class StoreReader {
   }
 
   /** No more than `most`; where the index is not sorted, those of other times are counted along. */
-  #count({ from, key, where, isSorted }: Way, { first, end }: KeyRange, most: number): number {
+  async #count({ from, key, where, isSorted }: Way, { first, end }: KeyRange, most: number): Promise<number> {
     const range = isSorted ? `AND ${key} >= ? AND ${key} < ?` : ''
-    const [row] = this.#rows(
-      `SELECT count(*) FROM (SELECT 1 FROM ${from} WHERE ${where.text} ${range} LIMIT ${most})`,
+    const [row] = (await this.#rows(
+      `SELECT count(*) FROM (SELECT 1 FROM ${from} WHERE ${where.text} ${range} LIMIT ${most}) AS some`,
       ...where.values,
       ...(isSorted ? [first, end] : []),
-    ) as readonly [number][]
+    )) as readonly [number][]
     return row?.[0] ?? 0
   }
 
-  #keys(
+  async #keys(
     { from, key, where }: Way,
     conditions: readonly Condition[],
     { first, end }: KeyRange,
     limit: number,
-  ): number[] {
+  ): Promise<readonly number[]> {
     const of = (kind: Condition['of']): readonly Sql[] =>
       conditions.filter((condition) => condition.of === kind).map((condition) => condition.where)
     const message = allOf(of('message'))
@@ -277,51 +244,97 @@ export class StoreReader {
             },
           ]),
     ]
-    const rows = this.#rows(
-      `SELECT DISTINCT ${key} FROM ${from} CROSS JOIN messages m ON m.message = ${key}
+    const rows = (await this.#rows(
+      `SELECT DISTINCT ${key} FROM ${from} ${this.#dialect.join} messages m ON m.message = ${key}
        WHERE ${filters.map(({ text }) => text).join(' AND ')} ORDER BY ${key} DESC LIMIT ${limit}`,
       ...filters.flatMap(({ values }) => values),
-    ) as readonly [number][]
+    )) as readonly [number][]
     return rows.map(([found]) => found)
   }
 
-  #message(key: number, names: NameTexts, asked: Sql | undefined): FoundMessage | undefined {
-    const [row] = this.#rows(
-      `SELECT id, kind, sender, size, client, user, listener, header_id, tags,
-         (SELECT count(*) FROM copies c WHERE c.message = m.message)
-       FROM messages m WHERE message = ?`,
-      key,
-    ) as readonly MessageValues[]
-    if (row === undefined) return undefined
-    const [id, kind, sender, size, client, user, listener, headerId, tags, copyCount] = row
+  /** In their order. */
+  async #messages(keys: readonly number[], names: NameTexts, asked: Sql | undefined): Promise<readonly FoundMessage[]> {
     const name = (number: number | null): string | null => (number === null ? null : (names.get(number) ?? ''))
-    return {
-      id,
-      at: timeOf(key),
-      kind: messageKinds[kind] ?? 'unknown',
-      ...(sender === null ? {} : { from: sender === '' ? null : sender }),
-      ...present({ sizeBytes: size, client, user, listener: name(listener), messageId: headerId }),
-      tags: linesOf(name(tags)),
-      copies: this.#copies(key, name, asked),
-      copyCount,
-    }
+    const found = (await this.#rows(
+      `SELECT message, id, kind, sender, size, client, "user", listener, header_id, tags, ${this.#dialect.hostName},
+         (SELECT count(*) FROM copies c WHERE c.message = m.message)
+       FROM messages m WHERE message IN (${marks(keys)})`,
+      ...keys,
+    )) as readonly MessageValues[]
+    const copies = await this.#copies(keys, name, asked)
+    const messages = new Map(found.map((row) => [row[0], messageOf(row, name, copies.get(row[0]) ?? [])]))
+    return keys.map((key) => messages.get(key)).filter((message) => message !== undefined)
   }
 
-  #copies(key: number, name: (number: number | null) => string | null, asked: Sql | undefined): readonly FoundCopy[] {
-    const order = asked === undefined ? '' : `(${asked.text}) DESC,`
-    const rows = this.#rows(
-      `SELECT address, state, stage, rules, class, remote, next_at, at FROM copies c WHERE message = ?
-       ORDER BY ${order} n LIMIT ${shownCopies}`,
-      key,
+  /** In their order, with the copies that are asked for. */
+  async #chosen(keys: readonly number[], asked: Sql | undefined): Promise<readonly ChosenMessage[]> {
+    const rows = (await this.#rows(
+      `SELECT c.message, m.id, c.n, c.state FROM copies c ${this.#dialect.join} messages m ON m.message = c.message
+       WHERE c.message IN (${marks(keys)})${asked === undefined ? '' : ` AND ${asked.text}`} ORDER BY c.message, c.n`,
+      ...keys,
       ...(asked?.values ?? []),
-    ) as readonly CopyValues[]
-    return rows.map(([mailbox, state, stage, rules, about, remote, nextAt, at]) => ({
-      state: copyStates[state] ?? 'queued',
-      at,
-      rules: linesOf(name(rules)),
-      ...present({ mailbox, queue: name(stage), class: name(about), remote, nextAt }),
-    }))
+    )) as readonly [number, MessageId, number, number][]
+    const byKey = new Map<number, { readonly id: MessageId; readonly copies: ChosenCopy[] }>()
+    for (const [key, id, n, state] of rows) {
+      const known = byKey.get(key) ?? { id, copies: [] }
+      byKey.set(key, known)
+      known.copies.push({ n, state: copyStates[state] ?? 'queued' })
+    }
+    return keys.map((key) => byKey.get(key)).filter((one) => one !== undefined)
   }
+
+  /** Of each message the first, those that were asked for before the others. */
+  async #copies(
+    keys: readonly number[],
+    name: NameOf,
+    asked: Sql | undefined,
+  ): Promise<ReadonlyMap<number, readonly FoundCopy[]>> {
+    const order = asked === undefined ? '' : `coalesce((${asked.text}), false) DESC,`
+    const rows = (await this.#rows(
+      `SELECT message, address, state, stage, rules, class, remote, next_at, at FROM (
+         SELECT c.*, row_number() OVER (PARTITION BY c.message ORDER BY ${order} c.n) AS place
+         FROM copies c WHERE c.message IN (${marks(keys)})
+       ) AS shown WHERE place <= ${shownCopies} ORDER BY message, place`,
+      ...(asked?.values ?? []),
+      ...keys,
+    )) as readonly CopyValues[]
+    const copies = new Map<number, FoundCopy[]>()
+    for (const row of rows) {
+      const known = copies.get(row[0])
+      if (known === undefined) copies.set(row[0], [copyOf(row, name)])
+      else known.push(copyOf(row, name))
+    }
+    return copies
+  }
+}
+
+type NameOf = (number: number | null) => string | null
+
+function messageOf(row: MessageValues, name: NameOf, copies: readonly FoundCopy[]): FoundMessage {
+  const [key, id, kind, sender, size, client, user, listener, headerId, tags, host, copyCount] = row
+  return {
+    id,
+    at: timeOf(key),
+    kind: messageKinds[kind] ?? 'unknown',
+    ...(sender === null ? {} : { from: sender === '' ? null : sender }),
+    ...present({ sizeBytes: size, client, user, listener: name(listener), messageId: headerId, host }),
+    tags: linesOf(name(tags)),
+    copies,
+    copyCount,
+  }
+}
+
+function copyOf([, mailbox, state, stage, rules, about, remote, nextAt, at]: CopyValues, name: NameOf): FoundCopy {
+  return {
+    state: copyStates[state] ?? 'queued',
+    at,
+    rules: linesOf(name(rules)),
+    ...present({ mailbox, queue: name(stage), class: name(about), remote, nextAt }),
+  }
+}
+
+function marks(values: readonly unknown[]): string {
+  return values.map(() => '?').join(', ')
 }
 
 interface KeyRange {
@@ -331,6 +344,7 @@ interface KeyRange {
 }
 
 type MessageValues = readonly [
+  key: number,
   id: MessageId,
   kind: number,
   sender: string | null,
@@ -340,10 +354,12 @@ type MessageValues = readonly [
   listener: number | null,
   headerId: string | null,
   tags: number | null,
+  host: string | null,
   copyCount: number,
 ]
 
 type CopyValues = readonly [
+  key: number,
   address: string | null,
   state: number,
   stage: number | null,
@@ -356,7 +372,7 @@ type CopyValues = readonly [
 
 const mostTailBytes = 4 * 1024 * 1024
 const acceptedKinds = `${kindNumber('received')}, ${kindNumber('made')}`
-const allMessages: Way = { from: 'messages k', key: 'k.message', where: { text: '1', values: [] }, isSorted: true }
+const allMessages: Way = { from: 'messages k', key: 'k.message', where: { text: 'true', values: [] }, isSorted: true }
 
 function rangeOf({ after, before }: Query, cursor: string | undefined): KeyRange {
   const first = after === undefined ? 0 : firstKeyOf(after)

@@ -6,6 +6,9 @@ import type { TestContext } from 'node:test'
 import type { JournalEntry } from '../journal.ts'
 import { newMessageId } from '../mail/message-id.ts'
 import type { MessageId } from '../mail/message-id.ts'
+import { readSqlite, writeSqlite } from './sqlite-store.ts'
+import type { ReadableStore, WritableStore } from './store-database.ts'
+import { StoreReader } from './store-reader.ts'
 import { StoreWriter } from './store-writer.ts'
 
 export const testedAt = Date.UTC(2026, 10, 21, 12)
@@ -17,25 +20,37 @@ export interface TestStore {
   readonly warnings: readonly string[]
   /** Writes lines of a process; nothing is in the store before `catchUp`. */
   write(entries: readonly JournalEntry[], file?: string): Promise<void>
-  catchUp(): void
+  catchUp(): Promise<void>
   /** Opens the store anew, as after a crash: the old one is left as it is. */
-  crash(): void
+  crash(): Promise<void>
+  /** Closed when the test ends. */
+  reader(): Promise<StoreReader>
   /** All rows, with names in place of numbers. */
-  messages(): readonly unknown[]
-  copies(): readonly unknown[]
+  messages(): Promise<readonly unknown[]>
+  copies(): Promise<readonly unknown[]>
 }
 
-export async function testStore(t: TestContext): Promise<TestStore> {
+/** How a store is opened in one of the databases. */
+export interface StoreMaker {
+  open(folder: string, warn: (fields: object, text: string) => void): Promise<WritableStore>
+  read(folder: string): Promise<ReadableStore>
+}
+
+const sqliteMaker: StoreMaker = {
+  open: async (folder, warn) => writeSqlite({ folder, now: () => Date.now(), warn }),
+  read: async (folder) => readSqlite(folder),
+}
+
+export async function testStore(t: TestContext, maker: StoreMaker = sqliteMaker): Promise<TestStore> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-store-'))
   const warnings: string[] = []
-  const open = (): StoreWriter =>
-    new StoreWriter({ folder, now: () => Date.now(), warn: (_fields, text) => void warnings.push(text) })
-  let writer = open()
+  let store = await maker.open(folder, (_fields, text) => void warnings.push(text))
+  let writer = new StoreWriter({ folder, store, now: () => Date.now() })
   t.after(async () => {
-    writer.close()
+    await writer.close()
     await rm(folder, { recursive: true, force: true })
   })
-  const rows = (sql: string): readonly unknown[] => writer.database.prepare(sql).raw().all()
+  const rows = (sql: string): Promise<readonly unknown[]> => store.atOneMoment((ask) => ask(sql))
   return {
     folder,
     warnings,
@@ -45,11 +60,17 @@ export async function testStore(t: TestContext): Promise<TestStore> {
     async write(entries, file = 'sluice-a-1-0.ndjson') {
       await appendFile(join(folder, file), entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''))
     },
-    catchUp() {
-      while (writer.tick() > 0);
+    async catchUp() {
+      while ((await writer.tick()) > 0);
     },
-    crash() {
-      writer = open()
+    async crash() {
+      store = await maker.open(folder, (_fields, text) => void warnings.push(text))
+      writer = new StoreWriter({ folder, store, now: () => Date.now() })
+    },
+    async reader() {
+      const reader = new StoreReader(folder, await maker.read(folder))
+      t.after(() => reader.close())
+      return reader
     },
     messages: () =>
       rows(`SELECT id, kind, sender, size, client, header_id, (SELECT text FROM names WHERE name = tags)

@@ -1,6 +1,6 @@
 import { kindNumber, stateNumber } from './copy-state.ts'
-import type { StoreDatabase } from './database.ts'
 import { firstKeyOf } from './message-key.ts'
+import type { Dialect, Rows } from './sql.ts'
 
 /** Who sends most here, and what comes to nothing. */
 export interface Traffic {
@@ -27,25 +27,20 @@ export interface SenderCount {
 const mostShown = 20
 
 /** Of messages accepted since then, epoch ms. */
-export function trafficOf(database: StoreDatabase, sinceAt: number): Traffic {
+export async function trafficOf(rows: Rows, { domainOf }: Dialect, sinceAt: number): Promise<Traffic> {
   const first = firstKeyOf(sinceAt)
-  const failures = database
-    .prepare(
-      `SELECT (SELECT text FROM names WHERE name = class), lower(substr(address, instr(address, '@') + 1)) AS domain,
-         count(*) AS copies
-       FROM copies WHERE state = ${stateNumber('failed')} AND message >= ? AND address IS NOT NULL
-       GROUP BY class, domain ORDER BY copies DESC, domain LIMIT ${mostShown}`,
-    )
-    .raw()
-    .all(first) as readonly [string | null, string, number][]
-  const senders = database
-    .prepare(
-      `SELECT lower(sender) AS address, count(*) AS messages, coalesce(sum(size), 0) FROM messages
-       WHERE message >= ? AND kind = ${kindNumber('received')} AND sender <> ''
-       GROUP BY address ORDER BY messages DESC, address LIMIT ${mostShown}`,
-    )
-    .raw()
-    .all(first) as readonly [string, number, number][]
+  const failures = (await rows(
+    `SELECT (SELECT text FROM names WHERE name = class), ${domainOf('address')} AS domain, count(*) AS number
+     FROM copies WHERE state = ${stateNumber('failed')} AND message >= ? AND address IS NOT NULL
+     GROUP BY class, domain ORDER BY number DESC, domain LIMIT ${mostShown}`,
+    first,
+  )) as readonly [string | null, string, number][]
+  const senders = (await rows(
+    `SELECT lower(sender) AS address, count(*) AS number, CAST(coalesce(sum(size), 0) AS BIGINT) FROM messages
+     WHERE message >= ? AND kind = ${kindNumber('received')} AND sender <> ''
+     GROUP BY address ORDER BY number DESC, address LIMIT ${mostShown}`,
+    first,
+  )) as readonly [string, number, number][]
   return {
     failures: failures.map(([about, domain, copies]) => ({
       ...(about === null ? {} : { class: about }),

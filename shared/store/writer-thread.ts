@@ -6,7 +6,7 @@ import type { MessagePort } from 'node:worker_threads'
 
 import type { MessageId } from '../mail/message-id.ts'
 import type { TrimQuestion } from './trim.ts'
-import { StoreWriter } from './store-writer.ts'
+import { openStoreWriter } from './open-store.ts'
 import type { OpenPage, OpenQuestion } from './open-copies.ts'
 
 /** What the thread of event-store.ts is asked, by kind, and what it answers. */
@@ -38,7 +38,7 @@ const lookMs = 400
 const behindBytes = 512 * 1024
 const troubleMs = 5_000
 
-if (parentPort !== null) run(parentPort, workerData as string)
+if (parentPort !== null) await run(parentPort, workerData as string)
 
 /** Mail goes before the books: on a busy host this thread gets what is left, and takes over later what it missed. Linux alone has a priority for threads. */
 function giveWay(): void {
@@ -50,9 +50,9 @@ function giveWay(): void {
 }
 
 /** Looks into the journal again and again, and answers in between. */
-function run(port: MessagePort, folder: string): void {
+async function run(port: MessagePort, folder: string): Promise<void> {
   const tell = (message: WriterMessage): void => port.postMessage(message)
-  const writer = new StoreWriter({
+  const writer = await openStoreWriter({
     folder,
     now: () => Date.now(),
     warn: (fields, text) => tell({ kind: 'warning', fields, text }),
@@ -60,17 +60,32 @@ function run(port: MessagePort, folder: string): void {
   giveWay()
   let timer = setTimeout(look)
   let told: string | undefined = 'nothing yet'
+  let isClosing = false
+  let turn: Promise<unknown> = Promise.resolve()
+
+  /** What is asked of the writer is done one after another. */
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = turn.then(work)
+    turn = done.catch(() => undefined)
+    return done
+  }
 
   function look(): void {
-    let pauseMs = lookMs
+    void inTurn(lookOnce).then((pauseMs) => {
+      if (!isClosing) timer = setTimeout(look, pauseMs)
+    })
+  }
+
+  /** How long to wait for the next look. */
+  async function lookOnce(): Promise<number> {
     try {
-      if (writer.tick() >= behindBytes) pauseMs = 0
+      const bytes = await writer.tick()
       looked()
+      return bytes >= behindBytes ? 0 : lookMs
     } catch (error) {
       looked((error as Error).message)
-      pauseMs = troubleMs
+      return troubleMs
     }
-    timer = setTimeout(look, pauseMs)
   }
 
   /** Told when it is another than before. */
@@ -80,7 +95,7 @@ function run(port: MessagePort, folder: string): void {
     tell({ kind: 'looked', ...(trouble === undefined ? {} : { trouble }) })
   }
 
-  function answer({ kind, ask }: WriterQuestion): unknown {
+  async function answer({ kind, ask }: WriterQuestion): Promise<unknown> {
     switch (kind) {
       case 'unaccepted':
         return writer.unaccepted(ask as readonly MessageId[])
@@ -94,18 +109,23 @@ function run(port: MessagePort, folder: string): void {
         return writer.behindBytes()
       case 'close':
         clearTimeout(timer)
-        writer.close()
+        await writer.close()
         return undefined
     }
   }
 
-  port.on('message', (question: WriterQuestion) => {
+  async function reply(question: WriterQuestion): Promise<void> {
     const { number } = question
     try {
-      tell({ kind: 'answer', number, answer: answer(question) })
+      tell({ kind: 'answer', number, answer: await inTurn(() => answer(question)) })
     } catch (error) {
       tell({ kind: 'refusal', number, reason: (error as Error).message })
     }
     if (question.kind === 'close') port.close()
+  }
+
+  port.on('message', (question: WriterQuestion) => {
+    isClosing ||= question.kind === 'close'
+    void reply(question)
   })
 }

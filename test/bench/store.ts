@@ -5,8 +5,9 @@ import { parseArgs } from 'node:util'
 
 import { createTraffic } from './store-traffic.ts'
 import { parseQuery } from '../../shared/store/query.ts'
+import { readSqlite, storePath, writeSqlite } from '../../shared/store/sqlite-store.ts'
 import { StoreReader } from '../../shared/store/store-reader.ts'
-import { StoreWriter, storePath } from '../../shared/store/store-writer.ts'
+import { StoreWriter } from '../../shared/store/store-writer.ts'
 
 /**
  * The message store alone: a journal of made-up mail is written, taken over by the store as the ledger does it, and searched.
@@ -31,7 +32,7 @@ const isThere = await stat(storePath(folder)).catch(() => undefined)
 console.log(`${availableParallelism()} x ${cpus()[0]?.model ?? '?'}, Node ${process.version}, ${messages} messages`)
 try {
   if (isThere === undefined) await fill()
-  search()
+  await search()
 } finally {
   if (values.keep === undefined) await rm(folder, { recursive: true })
 }
@@ -39,7 +40,9 @@ try {
 async function fill(): Promise<void> {
   const betweenMs = (days * dayMs) / messages
   const traffic = createTraffic(Date.now() - days * dayMs, betweenMs)
-  const writer = new StoreWriter({ folder, now: () => Date.now(), warn: (fields, text) => console.log(text, fields) })
+  const now = (): number => Date.now()
+  const store = writeSqlite({ folder, now, warn: (fields, text) => console.log(text, fields) })
+  const writer = new StoreWriter({ folder, store, now })
   const perFile = 20_000
   let journalBytes = 0
   for (let start = 0, file = 0; start < messages; start += perFile, file += 1) {
@@ -52,7 +55,7 @@ async function fill(): Promise<void> {
       const text = lines.slice(line, line + perTick).join('')
       journalBytes += text.length
       await writeFile(join(folder, `sluice-bench-1-${file}.ndjson`), text, { flag: 'a' })
-      while (writer.tick() > 0);
+      while ((await writer.tick()) > 0);
     }
     const { user, system } = process.cpuUsage(used)
     const wallMs = performance.now() - startedAt
@@ -64,11 +67,8 @@ async function fill(): Promise<void> {
       )
     }
   }
-  const sizes = writer.database
-    .prepare('SELECT name, sum(pgsize) FROM dbstat GROUP BY name ORDER BY 2 DESC')
-    .raw()
-    .all()
-  writer.close()
+  const sizes = store.database.prepare('SELECT name, sum(pgsize) FROM dbstat GROUP BY name ORDER BY 2 DESC').raw().all()
+  await writer.close()
   const { size } = await stat(storePath(folder))
   console.log(
     `journal ${Math.round(journalBytes / messages)} octets a message, database ${Math.round(size / messages)}:`,
@@ -78,9 +78,10 @@ async function fill(): Promise<void> {
   }
 }
 
-function search(): void {
-  const reader = new StoreReader(folder)
-  const some = reader.search({ query: parseQuery('status:relayed before:9d', Date.now()), limit: 1 }).messages[0]
+async function search(): Promise<void> {
+  const reader = new StoreReader(folder, readSqlite(folder))
+  const relayed = parseQuery('status:relayed before:9d', Date.now())
+  const [some] = (await reader.search({ query: relayed, limit: 1 })).messages
   if (some === undefined) throw new Error('the store is empty')
   const [copy] = some.copies
   const host = copy?.remote?.split('queued as ')[1] ?? ''
@@ -118,31 +119,31 @@ function search(): void {
     'rule:46 tag:Filtered',
     'after:1d user:person9@example.org',
   ]
-  for (const text of queries) measure(reader, text)
+  for (const text of queries) await measure(reader, text)
   const startedAt = performance.now()
-  const sums = reader.sums()
+  const sums = await reader.sums()
   console.log(`sums: ${(performance.now() - startedAt).toFixed(0)} ms ${JSON.stringify(sums)}`)
   const storyAt = performance.now()
-  const lines = reader.story(some.id).length
+  const lines = (await reader.story(some.id)).length
   console.log(`story of ${lines} lines: ${(performance.now() - storyAt).toFixed(1)} ms`)
-  reader.close()
+  await reader.close()
 }
 
 /** The first page, the next one, and one far back. */
-function measure(reader: StoreReader, text: string): void {
+async function measure(reader: StoreReader, text: string): Promise<void> {
   const now = Date.now()
-  const page = (query: string, before?: string): { ms: number; found: number; next?: string } => {
+  const page = async (query: string, before?: string): Promise<{ ms: number; found: number; next?: string }> => {
     const startedAt = performance.now()
-    const { messages: found, next } = reader.search({
+    const { messages: found, next } = await reader.search({
       query: parseQuery(query, now),
       limit: 50,
       ...(before === undefined ? {} : { before }),
     })
     return { ms: performance.now() - startedAt, found: found.length, ...(next === undefined ? {} : { next }) }
   }
-  const first = page(text)
-  const second = first.next === undefined ? undefined : page(text, first.next)
-  const back = /before:|after:/.test(text) ? undefined : page(`${text} before:28d`)
+  const first = await page(text)
+  const second = first.next === undefined ? undefined : await page(text, first.next)
+  const back = /before:|after:/.test(text) ? undefined : await page(`${text} before:28d`)
   const ms = (one: { readonly ms: number } | undefined): string => (one === undefined ? '' : one.ms.toFixed(1))
   console.log(
     `| ${text === '' ? '(all)' : `\`${text}\``} | ${first.found} | ${ms(first)} | ${ms(second)} | ${ms(back)} |`,

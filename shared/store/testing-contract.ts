@@ -1,0 +1,495 @@
+import assert from 'node:assert/strict'
+import { appendFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+
+import fc from 'fast-check'
+
+import { storyOf } from '../journal.ts'
+import type { JournalEntry } from '../journal.ts'
+import { acceptedAtOf, derivedMessageId } from '../mail/message-id.ts'
+import type { MessageId } from '../mail/message-id.ts'
+import { stateNumber } from './copy-state.ts'
+import { journalFiles } from './journal-tail.ts'
+import { QueryError, parseQuery } from './query.ts'
+import type { StoreReader } from './store-reader.ts'
+import { deliveredStory, testId, testedAt } from './testing.ts'
+import type { TestStore } from './testing.ts'
+import type { TrimQuestion } from './trim.ts'
+
+/** What every database of the store must do: tests for one of them. */
+export function testStoreContract(kind: string, make: (t: TestContext) => Promise<TestStore>): void {
+  test(`${kind}: a message, its copies and the way they went are known once the journal tells them`, async (t) => {
+    const store = await make(t)
+    const id = testId()
+    await store.write(deliveredStory(id))
+    await store.catchUp()
+    assert.deepEqual(await store.messages(), [
+      [id, 1, 'bob@remote.test', 1_000, '192.0.2.7', `<${id}@remote.test>`, 'Filtered'],
+    ])
+    assert.deepEqual(await store.copies(), [
+      [id, 0, 'jane@example.org', stateNumber('delivered'), 'deliver', 'smtpd.conf:5\nsmtpd.conf:7', '250 2.0.0 Saved'],
+    ])
+  })
+
+  test(`${kind}: lines of several processes come to the same end in whichever order they are read`, async (t) => {
+    const id = testId()
+    const story = [
+      ...deliveredStory(id),
+      {
+        at: testedAt + 5,
+        event: 'delayed',
+        id,
+        recipient: 'jane@example.org',
+        rcpt: 0,
+        stage: 'deliver',
+        reply: '450 4.2.1 Busy',
+        nextAt: testedAt + 8,
+      },
+    ]
+    const straight = await make(t)
+    await straight.write(story)
+    await straight.catchUp()
+    const mixed = await make(t)
+    for (const [line, entry] of story.toReversed().entries()) {
+      await mixed.write([entry], `process${line}-1-1-0.ndjson`)
+      await mixed.catchUp()
+    }
+    assert.deepEqual(await mixed.messages(), await straight.messages())
+    const withoutRules = (rows: readonly unknown[]): unknown =>
+      (rows as readonly unknown[][]).map((row) => row.toSpliced(5, 1))
+    assert.deepEqual(withoutRules(await mixed.copies()), withoutRules(await straight.copies()))
+  })
+
+  test(`${kind}: what one line says twice changes nothing, and the first final outcome stands`, async (t) => {
+    const store = await make(t)
+    const id = testId()
+    const story = deliveredStory(id)
+    const late = {
+      at: testedAt + 99,
+      event: 'failed',
+      id,
+      recipient: 'jane@example.org',
+      rcpt: 0,
+      stage: 'relay',
+      reply: '550 5.1.1 No',
+    }
+    await store.write([...story, ...story, late])
+    await store.catchUp()
+    assert.deepEqual(((await store.copies())[0] as unknown[]).slice(3, 5), [stateNumber('delivered'), 'deliver'])
+    assert.equal((await store.copies()).length, 1)
+  })
+
+  test(`${kind}: a line that is not whole waits until it is`, async (t) => {
+    const store = await make(t)
+    const id = testId()
+    const [received] = deliveredStory(id)
+    const line = `${JSON.stringify(received)}\n`
+    const file = join(store.folder, 'a-1-1-0.ndjson')
+    await writeFile(file, line.slice(0, 40))
+    await store.catchUp()
+    assert.deepEqual(await store.messages(), [])
+    await appendFile(file, line.slice(40))
+    await store.catchUp()
+    assert.equal((await store.messages()).length, 1)
+  })
+
+  test(`${kind}: a torn line between whole ones costs that line alone`, async (t) => {
+    const store = await make(t)
+    const [one, other] = [testId(), testId()]
+    await store.write(deliveredStory(one))
+    await appendFile(join(store.folder, 'sluice-a-1-0.ndjson'), '{"at":12,"event":"recei\n\n"x"\n7\nnull\n')
+    await store.write(deliveredStory(other))
+    await store.catchUp()
+    assert.equal((await store.messages()).length, 2)
+  })
+
+  test(`${kind}: after a crash nothing is read twice and nothing is left out`, async (t) => {
+    const store = await make(t)
+    const ids = [testId(), testId(), testId()]
+    for (const id of ids) {
+      await store.write(deliveredStory(id))
+      await store.catchUp()
+      await store.crash()
+    }
+    await store.catchUp()
+    assert.equal((await store.messages()).length, ids.length)
+    const reader = await store.reader()
+    for (const id of ids) assert.equal((await reader.story(id)).length, 5)
+  })
+
+  test(`${kind}: a report has a time of its own, though its id follows from that of the message`, async (t) => {
+    const store = await make(t)
+    const about = testId()
+    const id = derivedMessageId(about, 'failed')
+    const at = testedAt + 500_000_000
+    await store.write([
+      ...deliveredStory(about),
+      { at, event: 'made', id, from: null, to: ['bob@remote.test'], sizeBytes: 9 },
+      { at, event: 'reported', id, about, to: 'bob@remote.test', action: 'failed' },
+      { at: at + 1, event: 'relayed', id, recipient: 'bob@remote.test', rcpt: 0, stage: 'relay', reply: '250 Ok' },
+    ])
+    await store.catchUp()
+    await store.write([{ at: at + 9, event: 'removed', id, rcpt: [0], by: 'x' }])
+    await store.catchUp()
+    assert.deepEqual(
+      (await store.messages()).map((row) => (row as unknown[]).slice(0, 3)),
+      [
+        [about, 1, 'bob@remote.test'],
+        [id, 2, ''],
+      ],
+    )
+    assert.equal((await store.copies()).length, 2)
+  })
+
+  test(`${kind}: recipients who were refused are known, and are no copies of what was accepted`, async (t) => {
+    const store = await make(t)
+    const id = testId()
+    const refused = {
+      event: 'rejected',
+      id,
+      from: 'bob@remote.test',
+      address: '192.0.2.7',
+      listener: 'x',
+      stage: 'rcpt',
+    }
+    await store.write([
+      { ...refused, at: testedAt, to: 'nobody@example.org', reply: '550 5.1.1 No such user' },
+      ...deliveredStory(id),
+    ])
+    await store.catchUp()
+    assert.equal(((await store.messages())[0] as unknown[])[1], 1)
+    assert.deepEqual(
+      (await store.copies()).map((row) => (row as unknown[]).slice(1, 4)),
+      [
+        [0, 'jane@example.org', stateNumber('delivered')],
+        [1_000_000, 'nobody@example.org', stateNumber('refused')],
+      ],
+    )
+  })
+
+  test(`${kind}: two copies to one address are told apart`, async (t) => {
+    const store = await make(t)
+    const id = testId()
+    const to = ['jane@example.org', 'jane@example.org']
+    await store.write([
+      { at: testedAt, event: 'received', id, from: 'bob@remote.test', to, sizeBytes: 1 },
+      { at: testedAt + 1, event: 'delivered', id, recipient: to[1], rcpt: 1, stage: 'deliver', reply: '250 Ok' },
+    ])
+    await store.catchUp()
+    assert.deepEqual(
+      (await store.copies()).map((row) => (row as unknown[])[3]),
+      [stateNumber('queued'), stateNumber('delivered')],
+    )
+  })
+
+  test(`${kind}: lines of older versions, which name no copies, are understood`, async (t) => {
+    const store = await make(t)
+    const id = testId()
+    const to = ['jane@example.org', 'eve@example.org']
+    await store.write([
+      { at: testedAt, event: 'received', id, from: 'bob@remote.test', to, sizeBytes: 1 },
+      { at: testedAt + 1, event: 'delivered', id, recipient: 'Eve@example.org', stage: 'deliver', reply: '250 Ok' },
+      { at: testedAt + 2, event: 'discarded', id, stage: 'filter', reason: 'virus' },
+    ])
+    await store.catchUp()
+    assert.deepEqual(
+      (await store.copies()).map((row) => (row as unknown[])[3]),
+      [stateNumber('discarded'), stateNumber('delivered')],
+    )
+  })
+
+  test(`${kind}: it is told which messages nobody knows to be accepted, and which copies are open`, async (t) => {
+    const store = await make(t)
+    const [done, open, unknown] = [testId(), testId(), testId()]
+    await store.write([...deliveredStory(done), ...deliveredStory(open).slice(0, 2)])
+    await store.catchUp()
+    assert.deepEqual(await store.writer.unaccepted([done, open, unknown]), [unknown])
+    const question = { acceptedBefore: testedAt + 1e9 }
+    assert.deepEqual([...(await store.writer.openCopies(question)).messages], [[open, [0]]])
+    assert.deepEqual([...(await store.writer.openCopies({ acceptedBefore: testedAt })).messages], [])
+  })
+
+  test(`${kind}: whatever a line says, the lines behind it are read`, async (t) => {
+    const store = await make(t)
+    const id = testId()
+    const events = ['received', 'made', 'recovered', 'rejected', 'routed', 'passed', 'delayed', 'failed', 'held', 'x']
+    const fields = [
+      'from',
+      'to',
+      'rcpt',
+      'recipient',
+      'reply',
+      'rule',
+      'queue',
+      'tags',
+      'tag',
+      'stage',
+      'nextAt',
+      'about',
+    ]
+    const entry = fc
+      .tuple(fc.constantFrom(...events), fc.dictionary(fc.constantFrom(...fields), fc.jsonValue({ maxDepth: 1 })))
+      .map(([event, values]) => ({ ...values, at: testedAt, event, id }))
+    const entries = fc.sample(entry, { numRuns: 2_000, seed: 7 })
+    await store.write([...entries, ...deliveredStory(testId())])
+    await store.catchUp()
+    assert.equal((await store.messages()).length, 2)
+  })
+
+  test(`${kind}: a message is found by each thing that is known of it`, async (t) => {
+    const [id, other] = [testId(), testId()]
+    const story = changed(deliveredStory(id, 'Jane@Example.org', 'bob@remote.test'), 'received', { user: 'bob' })
+    const { find } = await searched(await make(t), [
+      ...story,
+      ...deliveredStory(other, 'eve@other.test', 'mal@third.test')
+        .slice(0, 2)
+        .map((entry) => ({ ...entry, address: '198.51.100.1', rule: '/etc/smtpd.conf:99', listener: 'x' })),
+    ])
+    for (const query of [
+      id,
+      `id:${id}`,
+      `<${id}@remote.test>`,
+      `message-id:${id}@remote.test`,
+      'jane@example.org',
+      'bob@remote.test',
+      'to:jane@example.org',
+      'to:JANE@example.org',
+      'to:@example.org',
+      'to:jane',
+      'from:bob@remote.test',
+      'from:@remote.test',
+      'from:bob@',
+      'domain:example.org',
+      'tag:filtered',
+      'queue:deliver',
+      'stage:deliver',
+      'status:delivered',
+      'rule:smtpd.conf:7',
+      'rule:5',
+      'client:192.0.2.7',
+      'user:bob',
+      'listener:0.0.0.0:25',
+      'listener:25',
+      'saved',
+      '"2.0.0 Saved"',
+      'text:"2.0.0 sav"',
+      'to:jane@example.org status:delivered tag:Filtered "saved" after:2026-11-20 before:2026-11-22',
+      '-status:queued',
+      '-to:eve@other.test',
+      '-tag:Other status:delivered,failed',
+    ]) {
+      assert.deepEqual(await find(query), [id], query)
+    }
+    for (const query of [
+      'to:bob@remote.test',
+      'domain:remote.test',
+      'domain:ample.org',
+      'to:jane@example.org status:failed',
+      'tag:Signed',
+      'rule:7:5',
+      '"Saved 2.0.0"',
+      'to:%',
+      'before:2026-11-21',
+      'class:spam',
+    ]) {
+      assert.deepEqual(await find(query), [], query)
+    }
+    assert.deepEqual(await find(''), [other, id])
+    assert.deepEqual(await find('status:open'), [other])
+    assert.deepEqual(await find('rule:/etc/smtpd.conf:99'), [other])
+  })
+
+  test(`${kind}: what is asked of a copy must hold of one and the same copy`, async (t) => {
+    const id = testId()
+    const to = ['jane@example.org', 'eve@example.org']
+    const { find, reader } = await searched(await make(t), [
+      { at: testedAt, event: 'received', id, from: null, to, sizeBytes: 1 },
+      {
+        at: testedAt,
+        event: 'failed',
+        id,
+        recipient: to[1],
+        rcpt: 1,
+        stage: 'deliver',
+        reply: '552 Full',
+        class: 'mailbox-full',
+      },
+    ])
+    assert.deepEqual(await find('to:jane@example.org status:failed'), [])
+    assert.deepEqual(await find('to:eve@example.org status:failed class:mailbox-full from:<>'), [id])
+    const { messages } = await reader.search({ query: parseQuery('status:failed', testedAt), limit: 1 })
+    const [found] = messages
+    assert.deepEqual(found?.from, null)
+    assert.deepEqual(
+      found?.copies.map(({ mailbox }) => mailbox),
+      ['eve@example.org', 'jane@example.org'],
+    )
+  })
+
+  test(`${kind}: all that a query finds is chosen with the copies that it asks about, up to a bound, and counted`, async (t) => {
+    const [one, other] = [testId(), testId()]
+    const to = ['jane@example.org', 'eve@example.org']
+    const { reader } = await searched(await make(t), [
+      ...[one, other].map((id) => ({ at: testedAt, event: 'received', id, from: null, to, sizeBytes: 1 })),
+      { at: testedAt, event: 'held', id: one, rcpt: [1], stage: 'filter', reason: 'spam: score 12' },
+    ])
+    const choose = (text: string, most = 10) => reader.choose({ query: parseQuery(text, testedAt), most })
+    const queued = to.map((_, n) => ({ n, state: 'queued' }))
+    assert.deepEqual(await choose('status:held'), {
+      messages: [{ id: one, copies: [{ n: 1, state: 'held' }] }],
+      isCut: false,
+    })
+    assert.deepEqual(await choose('-status:held'), { messages: [{ id: other, copies: queued }], isCut: false })
+    assert.deepEqual(await choose('', 1), { messages: [{ id: other, copies: queued }], isCut: true })
+    assert.deepEqual(await choose('to:nobody@example.org'), { messages: [], isCut: false })
+    const count = (text: string, most: number) => reader.count({ query: parseQuery(text, testedAt), most })
+    assert.deepEqual(
+      [await count('status:open', 5), await count('status:open', 1), await count('status:failed', 5)],
+      [2, 1, 0],
+    )
+  })
+
+  test(`${kind}: pages follow each other, newest first, without gap or repetition`, async (t) => {
+    const ids = Array.from({ length: 25 }, testId)
+    const { reader } = await searched(
+      await make(t),
+      ids.flatMap((id) => deliveredStory(id)),
+    )
+    for (const text of ['', 'to:jane@example.org', 'domain:example.org', 'jane@example.org', 'rule:7,5', 'saved']) {
+      const query = parseQuery(text, testedAt)
+      const found: MessageId[] = []
+      for (let before: string | undefined; ;) {
+        const page = await reader.search({ query, limit: 7, ...(before === undefined ? {} : { before }) })
+        found.push(...page.messages.map(({ id }) => id))
+        before = page.next
+        if (before === undefined) break
+      }
+      assert.deepEqual(found, ids.toReversed(), text)
+    }
+  })
+
+  test(`${kind}: what is typed never becomes part of the question to the database`, async (t) => {
+    const id = testId()
+    const { find, reader } = await searched(await make(t), deliveredStory(id))
+    const words = fc.constantFrom('to:', 'from:', 'text:', 'domain:', 'rule:', 'tag:', 'user:', '-text:', '')
+    const hostile = fc.string({
+      unit: fc.constantFrom(...`'"%_\\;()*-^:@ abANDORNEAR`.split('')),
+      minLength: 1,
+      maxLength: 30,
+    })
+    await fc.assert(
+      fc.asyncProperty(words, hostile, async (word, text) => {
+        try {
+          await find(`${word}"${text.replaceAll('"', '')}"`)
+        } catch (error) {
+          assert.ok(error instanceof QueryError, String(error))
+        }
+      }),
+    )
+    assert.deepEqual(await find(''), [id])
+    assert.equal((await reader.sums()).delivered, 1)
+  })
+
+  test(`${kind}: a story is told from the places the store knows and from what was written since`, async (t) => {
+    const id = testId()
+    const about = derivedMessageId(id, 'failed')
+    const story = deliveredStory(id)
+    const store = await make(t)
+    const { reader } = await searched(store, story.slice(0, 3))
+    await store.write([
+      ...story.slice(3),
+      { at: testedAt + 20, event: 'reported', id: about, about: id, to: 'x', action: 'failed' },
+    ])
+    assert.equal((await reader.story(id)).length, 6)
+    await store.catchUp()
+    const told = await reader.story(id)
+    assert.deepEqual(told, await storyOf(store.folder, id))
+    assert.equal(told.length, 6)
+    assert.deepEqual(await reader.story(testId()), [])
+  })
+
+  test(`${kind}: bounces are counted by domain and what the reply was about, senders by their messages`, async (t) => {
+    const ids = [testId(), testId(), testId()] as const
+    const failing = (id: MessageId, to: string, about?: string): readonly JournalEntry[] =>
+      deliveredStory(id, to, 'Bob@remote.test').map((entry) => {
+        if (entry.event !== 'delivered') return entry
+        return { ...entry, event: 'failed', ...(about === undefined ? {} : { class: about }) }
+      })
+    const { reader } = await searched(await make(t), [
+      ...failing(ids[0], 'jane@Far.test', 'unknown-user'),
+      ...failing(ids[1], 'joe@far.test', 'unknown-user'),
+      ...deliveredStory(ids[2], 'ann@far.test', 'eve@other.test'),
+    ])
+    const { failures, senders } = await reader.traffic(testedAt - 1_000)
+    assert.deepEqual(failures, [{ class: 'unknown-user', domain: 'far.test', copies: 2 }])
+    assert.deepEqual(
+      senders.map(({ sender, messages }) => [sender, messages]),
+      [
+        ['bob@remote.test', 2],
+        ['eve@other.test', 1],
+      ],
+    )
+    assert.deepEqual(await reader.traffic(acceptedAtOf(ids[2]) + 1_000), { failures: [], senders: [] })
+  })
+
+  test(`${kind}: what is old goes with all that is known of it; what is not settled stays`, async (t) => {
+    const store = await make(t)
+    const ids = Array.from({ length: 1_200 }, testId)
+    const open = testId()
+    await store.write([...ids.flatMap((id) => deliveredStory(id)), ...deliveredStory(open).slice(0, 2)])
+    await store.catchUp()
+    assert.equal(await count(store, 'saved'), 1_200)
+    await trimAll(store, { before: testedAt })
+    assert.equal(await count(store, ''), 1_201)
+    await trimAll(store, { before: forAll })
+    assert.deepEqual(
+      (await store.messages()).map((row) => (row as unknown[])[0]),
+      [open],
+    )
+    assert.equal((await store.copies()).length, 1)
+    assert.equal(await count(store, 'saved'), 0)
+  })
+
+  test(`${kind}: a file that is not read to its end stays, whatever the size`, async (t) => {
+    const store = await make(t)
+    await store.write(deliveredStory(testId()), 'sluice-a-1-0.ndjson')
+    await store.write(deliveredStory(testId()), 'sluice-a-1-1.ndjson')
+    await trimAll(store, { before: 0, maxBytes: 1 })
+    assert.equal(journalFiles(store.folder).length, 2)
+  })
+}
+
+interface Searched {
+  readonly reader: StoreReader
+  find(query: string): Promise<readonly MessageId[]>
+}
+
+async function searched(store: TestStore, entries: readonly JournalEntry[]): Promise<Searched> {
+  await store.write(entries)
+  await store.catchUp()
+  const reader = await store.reader()
+  return {
+    reader,
+    find: async (query) => {
+      const { messages } = await reader.search({ query: parseQuery(query, testedAt), limit: 100 })
+      return messages.map(({ id }) => id)
+    },
+  }
+}
+
+function changed(story: readonly JournalEntry[], event: string, fields: object): readonly JournalEntry[] {
+  return story.map((entry) => (entry.event === event ? { ...entry, ...fields } : entry))
+}
+
+async function trimAll(store: TestStore, question: TrimQuestion): Promise<void> {
+  while (await store.writer.trim(question));
+}
+
+async function count(store: TestStore, query: string): Promise<number> {
+  const reader = await store.reader()
+  return (await reader.search({ query: parseQuery(query, testedAt), limit: 5_000 })).messages.length
+}
+
+const forAll = testedAt + 1e9
