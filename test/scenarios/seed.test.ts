@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { dkimRecords, passwords } from '../support/configurations.ts'
@@ -8,6 +7,7 @@ import { root } from '../support/fixtures.ts'
 import { testMessage } from '../support/messages.ts'
 import { machineAddress, place, runAsStranger, testOnPrivateMachine } from '../support/private-machine.ts'
 import { run } from '../support/process.ts'
+import { programArguments } from '../support/program.ts'
 import { seedConf, startSeed, startSeedWorld, visits } from '../support/seed-world.ts'
 import { SmtpClient } from '../support/smtp-client.ts'
 import { swaks } from '../support/swaks.ts'
@@ -100,7 +100,6 @@ testOnPrivateMachine(import.meta.filename, ['dovecot', 'swaks', 'dkimverify'], (
 })
 
 async function sluicectl(...args: readonly string[]): Promise<string> {
-  const control = join(root, 'services/control/main.ts')
-  const finished = await run(process.execPath, ['--import', 'tsx', control, ...args], { cwd: root })
+  const finished = await run(process.execPath, [...programArguments('services/control/main'), ...args], { cwd: root })
   return `${finished.stdout}${finished.stderr}`
 }

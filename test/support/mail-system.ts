@@ -15,6 +15,7 @@ import {
   startProcess,
   waitForPort,
 } from './process.ts'
+import { programArguments } from './program.ts'
 import { ownRedisSocket, redisCommand, stopOwnRedis } from './redis.ts'
 import { tempFolder } from './temp-folder.ts'
 import { Changes, within } from './until.ts'
@@ -71,9 +72,6 @@ interface Instance {
   process: RunningProcess
 }
 
-const entry = join(root, 'services/main.ts')
-const control = join(root, 'services/control/main.ts')
-
 /** The product as a test sees it: real processes, their log, their ports, their command line. */
 export class MailSystem {
   readonly ports: Readonly<Record<string, number>>
@@ -113,7 +111,7 @@ export class MailSystem {
     args: readonly string[] = [],
   ): Promise<{ readonly exit: Exit; readonly text: string; readonly lines: readonly string[] }> {
     const prepared = await prepare(options)
-    const process = startProcess(globalThis.process.execPath, ['--import', 'tsx', entry, ...args], {
+    const process = startProcess(globalThis.process.execPath, [...programArguments('services/main'), ...args], {
       name: 'sluice',
       cwd: root,
       env: prepared.environment,
@@ -170,7 +168,7 @@ export class MailSystem {
 
   /** sluicectl with this system's configuration. */
   ctl(...args: readonly string[]): Promise<Finished> {
-    return run(process.execPath, ['--import', 'tsx', control, ...args], {
+    return run(process.execPath, [...programArguments('services/control/main'), ...args], {
       name: `sluicectl ${args.join(' ')}`,
       cwd: root,
       env: this.#environment,
@@ -257,7 +255,7 @@ export class MailSystem {
     const named = services.length === serviceNames.length ? [] : services
     const child = startProcess(
       process.execPath,
-      [...(this.#options.nodeArguments ?? []), '--import', 'tsx', entry, ...named],
+      [...(this.#options.nodeArguments ?? []), ...programArguments('services/main'), ...named],
       {
         name: `sluice ${named.join(' ')}`,
         cwd: root,
