@@ -156,6 +156,8 @@ test('the dashboard in Chromium', { skip: missingPeers('chromium') }, async (t) 
   await t.test('the keyboard alone reaches and does everything', async (t) => {
     const page = await open(t)
     await page.goto('/')
+    // The browser puts the focus there with the first picture, which may be after the page is loaded.
+    await page.locator('input:focus').waitFor()
     await page.keyboard.type('ada')
     await page.keyboard.press('Tab')
     await page.keyboard.type(operatorPassword)
