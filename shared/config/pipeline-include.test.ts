@@ -13,9 +13,10 @@ writeFileSync(paths.smtpdConf, 'listen on lo port 25\naction "out" relay\nmatch 
 writeFileSync(join(folder, 'virus.conf'), 'virus clamd "clamav:3310"\n')
 
 /** The clamd that is asked, by what the environment says of profiles. */
-async function clamdOf(profiles: string, statement = 'include "virus.conf" when virus in $profiles') {
+async function clamdOf(profiles: string | undefined, statement = 'include "virus.conf" when virus in $profiles') {
   writeFileSync(paths.pipelineConf, `${statement}\nlog level debug\n`)
-  const { configuration } = await loadConfiguration({ ...paths, hostname: 'h.example', definitions: { profiles } })
+  const definitions = profiles === undefined ? {} : { profiles }
+  const { configuration } = await loadConfiguration({ ...paths, hostname: 'h.example', definitions })
   assert.equal(configuration.pipeline.logLevel, 'debug')
   return configuration.pipeline.virus
 }
@@ -27,6 +28,13 @@ test('a file is included when its name is one of a list from the environment, an
     assert.equal(await clamdOf(profiles), undefined, profiles)
   assert.equal(await clamdOf('metrics', 'include "nowhere.conf" when virus in $profiles'), undefined)
   assert.notEqual(await clamdOf('', 'include "virus.conf"'), undefined)
+})
+
+test('a file may say what holds when the environment says nothing', async () => {
+  const stated = 'profiles = ""\ninclude "virus.conf" when virus in $profiles'
+  assert.equal(await clamdOf(undefined, stated), undefined)
+  assert.notEqual(await clamdOf('virus', stated), undefined)
+  assert.notEqual(await clamdOf(undefined, stated.replace('""', '"virus, rspamd"')), undefined)
 })
 
 test('what cannot be meant by a condition is refused', async () => {
