@@ -136,6 +136,8 @@ export interface Events {
       /** The Message-ID field, at most 256 characters of it. */
       readonly messageId?: string | undefined
       readonly tookMs?: number | undefined
+      /** Id of its trace, when it is recorded. */
+      readonly trace?: string | undefined
     } & OriginFields,
   ): void
   /** On disk, and made here: a report, a notice, a message of an operator. */
@@ -144,6 +146,7 @@ export interface Events {
     readonly from: ReversePath
     readonly to: readonly Mailbox[]
     readonly sizeBytes: number
+    readonly trace?: string | undefined
   }): void
   /** The rules sent recipients somewhere; `rule` is file:line. */
   routed(fields: {

@@ -15,6 +15,7 @@ export interface Metrics {
   /** Accepted messages that have no outcome and are not in the spool. */
   readonly missingMessages: Gauge
   readonly webhookEvents: Counter<'outcome'>
+  readonly traceSpans: Counter<'outcome'>
   close(): void
 }
 
@@ -77,6 +78,12 @@ export function createMetrics(): Metrics {
     webhookEvents: new Counter({
       name: 'sluice_webhook_events_total',
       help: 'Events that receivers of webhooks took (sent), or did not take in time (dropped)',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    traceSpans: new Counter({
+      name: 'sluice_trace_spans_total',
+      help: 'Spans of traces that the collector took (sent), or that were dropped because it did not (dropped)',
       labelNames: ['outcome'],
       registers,
     }),

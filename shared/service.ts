@@ -11,6 +11,7 @@ import type { Queues } from './queue/queues.ts'
 import type { Resolver } from './resolver.ts'
 import type { RuleHits } from './rule-hits/rule-hits.ts'
 import type { FileSpool } from './spool/file-spool.ts'
+import type { Tracing } from './tracing/span.ts'
 
 /** What every service is given. One process builds it once for all services it runs. */
 export interface ServiceContext {
@@ -26,6 +27,8 @@ export interface ServiceContext {
   readonly events: Events
   /** Absent: nobody counts. */
   readonly ruleHits?: RuleHits
+  /** Absent: tracing is off. */
+  readonly tracing?: Tracing
   readonly metrics: Metrics
   readonly log: Logger
   readonly clock: Clock

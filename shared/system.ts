@@ -22,6 +22,7 @@ import { externalOpener } from './table-host/open-external.ts'
 import type { ServiceContext } from './service.ts'
 import { openSpool } from './spool/file-spool.ts'
 import { asStartError, readSpoolKeys } from './start/spool-keys.ts'
+import { startTracing } from './tracing/start-tracing.ts'
 
 /** Everything the services of one process share, opened in order and closed in the opposite one. */
 export interface System {
@@ -52,6 +53,8 @@ export async function openSystem(options: SystemOptions): Promise<System> {
   const live = options.live ?? fixedConfiguration(configuration)
   const clock = systemClock
   const metrics = createMetrics()
+  const tracing = await startTracing({ configuration, writer, metrics, log, env: process.env })
+  const traced = tracing === undefined ? {} : { tracing }
   const journal = await openJournal(join(dataFolder, 'events'), writer, clock.now())
   const ruleHits = openRuleHits({ dataFolder, writer, clock, log })
   const events = createEvents({ log, metrics, journal, clock, hits: ruleHits })
@@ -78,19 +81,20 @@ export async function openSystem(options: SystemOptions): Promise<System> {
   })
   const names = [...configuration.pipeline.queues.keys()]
   const prefix = configuration.pipeline.redis?.prefix ?? 'sluice'
-  const queues = openQueues({ endpoint: redis, prefix, names, log, service: writer })
+  const queues = openQueues({ endpoint: redis, prefix, names, log, service: writer, ...traced })
   const rules = [() => live.current, tables, localAddresses()] as const
   const route = createRouter(...rules, ruleHits)
   const expand = createExpander(...rules)
   const readdress = createReaddresser(...rules)
-  const shared = { route, expand, readdress, spool, queues, events, metrics, log, clock }
+  const shared = { route, expand, readdress, spool, queues, events, metrics, log, clock, ...traced }
   const pipeline = openPipeline(withConfiguration(live, shared))
   const unfollow = onReload(live, (next) => {
     resolver.useServers(next.pipeline.resolvers)
     queues.include([...next.pipeline.queues.keys()])
     void tables.follow(next.tables.values())
   })
-  const parts = { live, tables, spool, queues, pipeline, resolver, events, ruleHits, metrics, log, clock, dataFolder }
+  const common = { tables, spool, queues, pipeline, resolver, events, ruleHits, metrics, log, clock, ...traced }
+  const parts = { live, ...common, dataFolder }
   return {
     context: withConfiguration(live, parts),
     async close() {
@@ -102,6 +106,7 @@ export async function openSystem(options: SystemOptions): Promise<System> {
       resolver.close()
       await ruleHits.close()
       await journal.close()
+      await tracing?.close()
       metrics.close()
     },
   }

@@ -2,11 +2,13 @@ import type { LocalAction } from '../../shared/config/model.ts'
 import { isAscii } from '../../shared/mail/ascii-domain.ts'
 import type { DeliveryAttempt } from '../../shared/mail/disposition.ts'
 import type { Recipient } from '../../shared/mail/envelope.ts'
-import { formatReply, isTemporary, replies } from '../../shared/mail/reply.ts'
+import { formatReply, isPositive, isTemporary, replies } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import type { StageContext, StageMessage } from '../../shared/pipeline/stage.ts'
 import { OpenError } from '../../shared/smtp-client/client-error.ts'
 import type { ForwardPath } from '../../shared/smtp-client/commands.ts'
+import { endpointAttributes, tellReply } from '../../shared/smtp-client/client-spans.ts'
+import { errorType } from '../../shared/tracing/span.ts'
 import { openConnection, peerName, plainText } from '../../shared/smtp-client/open-connection.ts'
 import { outgoingContent } from '../../shared/smtp-client/outgoing-content.ts'
 import { ConnectionPool } from '../../shared/smtp-client/pool.ts'
@@ -20,7 +22,7 @@ import { recipientFields, loopReply } from './trace-fields.ts'
 type LmtpMethod = LocalAction['method'] & { readonly kind: 'lmtp' }
 
 /** What of its surroundings the delivery uses. */
-export type LmtpContext = Pick<StageContext, 'configuration' | 'signal'>
+export type LmtpContext = Pick<StageContext, 'configuration' | 'signal' | 'span'>
 
 /**
  * A mailbox server is near: shorter than over the Internet, and shorter than the queue's time-out, so that the answers
@@ -66,6 +68,10 @@ export class LmtpDelivery {
     // Return-Path is the LMTP server's to add: it makes the final delivery (RFC 5321 §4.4).
     const fields = only === undefined ? '' : recipientFields(only)
     const content = await outgoingContent(message.stored, message.edits, fields)
+    const span = context.span?.child('LMTP transaction', {
+      kind: 'client',
+      attributes: { ...endpointAttributes(endpoint), 'network.protocol.name': 'lmtp' },
+    })
     const connect = (signal: AbortSignal) =>
       openConnection({
         endpoint,
@@ -74,6 +80,7 @@ export class LmtpDelivery {
         tls: plainText,
         timeouts: lmtpTimeouts,
         signal,
+        span,
       })
     const transaction = {
       mail: {
@@ -86,15 +93,20 @@ export class LmtpDelivery {
       },
       recipients: paths.wire,
       content: content.read,
+      span,
     }
     let result: PooledResult
     try {
       result = await sendInParts(transaction, (part) =>
         this.#pool.send(method.destination, connect, part, context.signal),
       )
+      tellReply(span, result.replies.find((reply) => !isPositive(reply)) ?? result.replies[0])
     } catch (error) {
+      span?.fail(errorType(error))
       if (!(error instanceof OpenError)) throw error
       return open.map((recipient) => ({ recipient, reply: asTemporary(error.reply), reached: 'local' }))
+    } finally {
+      span?.end()
     }
     return open.map((recipient) => ({
       recipient,

@@ -93,11 +93,11 @@ export async function filter(
   troubles = new Map<string, string>(),
   facts?: FactLog<DmarcFact>,
 ): Promise<Disposition> {
-  const { configuration, tables, log, metrics, signal, events } = context
+  const { configuration, tables, log, metrics, signal, events, span } = context
   const { envelope } = message
   const scanned = await scanMessage(message)
   const ask = (asked: readonly EngineSettings[]): Promise<readonly EngineRun[]> =>
-    runEngines(asked, scanned, { signal, log, metrics, troubles })
+    runEngines(asked, scanned, { signal, span, log, metrics, troubles })
   const { runs, trusted } =
     message.released === true
       ? { runs: [], trusted: undefined }
@@ -115,6 +115,7 @@ export async function filter(
   // Asked before the 250 it may be asked again, when the client did not wait: the notice is the same one.
   if (verdict.action !== 'clean' && configuration.pipeline.notices.admins.length > 0)
     await notifyAdmins(context, envelope, scanned.header, verdict)
+  span?.set({ 'sluice.verdict': verdict.action, 'sluice.score': verdict.score })
   noteDmarc(facts, configuration, scanned, runs, verdict.action)
   events.filtered({
     id: envelope.id,

@@ -1,6 +1,7 @@
 import { LateError, withinTime } from '../../shared/deadline.ts'
 import type { Logger } from '../../shared/log.ts'
 import type { Metrics } from '../../shared/metrics.ts'
+import type { Span } from '../../shared/tracing/span.ts'
 import { ThreadLimitError } from '../../shared/workers/worker-pool.ts'
 import type { Engine, EngineResult, ScanMessage } from './engine.ts'
 
@@ -36,6 +37,8 @@ export class EngineFailure extends Error {
 
 export interface RunParts {
   readonly signal: AbortSignal
+  /** Each engine is told below it; absent: the message is not traced. */
+  readonly span?: Span | undefined
   readonly log: Logger
   readonly metrics: { readonly engineSeconds: Pick<Metrics['engineSeconds'], 'observe'> }
   /** Why an engine's last message went without it, by its name. */
@@ -69,9 +72,13 @@ function hasFailed({ status }: EngineResult): boolean {
 }
 
 async function runOne(settings: EngineSettings, message: ScanMessage, parts: RunParts): Promise<EngineResult> {
-  const result = await scanInTime(settings, message, parts)
-  const { status, tookMs } = result
   const { name } = settings.engine
+  const span = parts.span?.child(`engine ${name}`, { attributes: { 'sluice.engine': name } })
+  const result = await scanInTime(settings, message, parts)
+  const { status, tookMs, score } = result
+  span?.set({ 'sluice.engine.status': status, 'sluice.engine.score': score })
+  if (status !== 'ok') span?.fail(status)
+  span?.end()
   parts.metrics.engineSeconds.observe({ engine: name, status }, tookMs / 1000)
   if (hasFailed(result)) parts.troubles?.set(name, result.reason ?? status)
   else parts.troubles?.delete(name)

@@ -5,6 +5,7 @@ import type { HeaderEdit } from '../../shared/mail/header-edit.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import { tag } from '../../shared/mail/tag.ts'
 import type { Tag } from '../../shared/mail/tag.ts'
+import type { Span } from '../../shared/tracing/span.ts'
 import type { HeaderFacts } from './header-watch.ts'
 import type { MailCommand } from './mail-command.ts'
 import { dateTime, receivedField } from './received.ts'
@@ -21,11 +22,13 @@ export interface Transaction {
   readonly copies: Set<string>
   /** Forward-paths accepted, before expansion. */
   readonly forwardPaths: Set<Mailbox>
+  /** Absent: it is not traced. */
+  readonly span?: Span
 }
 
 /** The transaction as the rules see it: so far, at RCPT, and complete at acceptance. */
 export function envelopeOf(transaction: Transaction, listener: Listener, receivedAt: number): Envelope {
-  const { mail } = transaction
+  const { mail, span } = transaction
   return {
     id: transaction.id,
     reversePath: transaction.reversePath,
@@ -38,6 +41,7 @@ export function envelopeOf(transaction: Transaction, listener: Listener, receive
     ...(mail.smtpUtf8 ? { smtputf8: true } : {}),
     ...(mail.requireTls === true ? { requireTls: true } : {}),
     ...(mail.releaseAt === undefined ? {} : { releaseAt: mail.releaseAt }),
+    ...(span === undefined ? {} : { trace: span.traceParent }),
   }
 }
 

@@ -65,6 +65,7 @@ export interface InboundParts extends Pick<
   /** One for each configuration. */
   readonly recipientResolver: (configuration: Configuration) => ResolveRecipient
   readonly ruleHits?: ServiceContext['ruleHits']
+  readonly tracing?: ServiceContext['tracing']
   /** What all inbound processes know together; absent: this one is alone. */
   readonly queues?: Pick<ServiceContext['queues'], 'tallies' | 'bans'>
   readonly verifier: Pick<PasswordVerifier, 'verify'>
@@ -426,6 +427,7 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
       log,
     }),
     events,
+    ...(parts.tracing === undefined ? {} : { tracing: parts.tracing }),
     log,
     clock,
     monotonic,

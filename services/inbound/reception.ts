@@ -23,6 +23,7 @@ import type { Login } from './login.ts'
 import type { Restrictions } from './restrictions/session-restrictions.ts'
 import type { Manners } from './manners.ts'
 import type { FilterParts } from './session-filters.ts'
+import type { Tracing } from '../../shared/tracing/span.ts'
 
 /** Clients wait for the filter's decision. */
 export interface BeforeAccept {
@@ -103,6 +104,8 @@ export interface Reception {
     Events,
     'connected' | 'secured' | 'disconnected' | 'authenticated' | 'authFailed' | 'rejected' | 'received' | 'filterReport'
   >
+  /** Absent: tracing is off, and no session pays for it. */
+  readonly tracing?: Tracing
   readonly log: Logger
   readonly clock: Clock
   /** Milliseconds that never go back, for time limits. */

@@ -33,6 +33,7 @@ import type { RestrictionRefusal } from './restrictions/session-restrictions.ts'
 import type { InboundServer } from './server.ts'
 import { SessionFilters, resultOf } from './session-filters.ts'
 import type { Refusal, SessionPhase } from './session-filters.ts'
+import { SessionTrace } from './session-trace.ts'
 import { tlsSessionOf } from './tls-session.ts'
 import { MailTransactions } from './transactions.ts'
 import type { Client } from './transactions.ts'
@@ -104,6 +105,8 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   #nameVerified: Promise<string | undefined> | undefined
   /** In the greeting, EHLO and Received. */
   hostname: string
+  /** Since the greeting; absent: tracing is off. */
+  trace: SessionTrace | undefined
   #tls: NegotiatedTls | undefined
   /** Monotonic ms since which the client, or a handler, is waited for. */
   #waitingSince: number
@@ -263,8 +266,10 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   }
 
   #noteTls(): void {
-    if (this._socket instanceof TLSSocket)
-      this.#reception.events.secured({ ...this.#fields(), ...tlsSessionOf(this._socket) })
+    if (!(this._socket instanceof TLSSocket)) return
+    const tls = tlsSessionOf(this._socket)
+    this.#reception.events.secured({ ...this.#fields(), ...tls })
+    this.trace?.event('TLS', { 'tls.protocol.version': tls.version, 'tls.cipher': tls.cipher })
   }
 
   #reportTls(): void {
@@ -299,6 +304,8 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     this._ready = true
     this.#waitingSince = this.#reception.monotonic()
     this.#reception.events.connected(this.#fields())
+    const { tracing } = this.#reception
+    if (tracing !== undefined) this.trace = new SessionTrace(tracing, { id: this.id, ...this.#fields() })
     this.#noteTls()
     const greeting = `220 ${this.#reception.manners.greeting(this.hostname)}`
     this.#write(`${greeting}\r\n`)
@@ -440,6 +447,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
       case 'AUTH':
         return this.#auth(argument)
       case 'STARTTLS':
+        this.trace?.event('STARTTLS')
         return this.#startTls(argument)
       case 'RSET':
         if (argument !== '') return this.#answer(answers.noArgument)
@@ -576,6 +584,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
         this.filters?.report('link-identify', verb, left)
         this.openingCommand = verb
         this.hostNameAppearsAs = left
+        this.trace?.event(verb)
         proceed()
       }),
     )
@@ -684,6 +693,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     const sound = (user !== '' || claim.kind === 'exchange') && (authzid === '' || authzid === user)
     const client = { address: this.remoteAddress, secure: this.secure }
     const result = sound ? await prove(claim, login, client, dialogue) : ({ kind: 'refused' } as const)
+    this.trace?.event('AUTH', { 'sluice.auth.method': method, 'sluice.auth.result': result.kind })
     this.filters?.report('link-auth', authEvents[result.kind], result.kind === 'accepted' ? result.user : user)
     if (result.kind === 'accepted') {
       this.session.user = result.user
@@ -759,6 +769,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   /** The session begins again, with another client. */
   #become({ address, port, name, user, toAddress, toPort }: ForwardedClient): void {
     this.#transactions.reset()
+    this.trace?.event('XCLIENT')
     this.filters?.close()
     this.restrictions?.close()
     this.remoteAddress = address ?? this.remoteAddress
@@ -964,6 +975,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     this.#gone = true
     this.#dialogue?.end()
     this.#transactions.close()
+    this.trace?.end()
     this.filters?.close()
     this.restrictions?.close()
     this.#place?.()

@@ -28,6 +28,9 @@ import type { Reception } from './reception.ts'
 import type { SaidPath } from '../../shared/restrictions/question.ts'
 import type { RestrictionRefusal, SessionRestrictions } from './restrictions/session-restrictions.ts'
 import type { SessionFilters } from './session-filters.ts'
+import type { SessionTrace } from './session-trace.ts'
+import { traceIdOf } from '../../shared/tracing/span.ts'
+import type { Span } from '../../shared/tracing/span.ts'
 import { parseXforward } from './xforward.ts'
 
 /** What a transaction asks of its session. */
@@ -44,6 +47,8 @@ export interface Client {
   readonly user: string | undefined
   /** A trusted client spoke for this one (XCLIENT). */
   readonly forwarded: boolean
+  /** Absent: tracing is off. */
+  readonly trace: SessionTrace | undefined
   readonly filters: SessionFilters | undefined
   readonly restrictions: SessionRestrictions | undefined
   /** Verified name by DNS, bounded in time. */
@@ -119,6 +124,7 @@ export class MailTransactions {
   }
 
   reset(): void {
+    this.#transaction?.span?.end()
     this.#transaction = undefined
     this.#upstream = undefined
     if (this.#receiver?.chunked !== true) return
@@ -140,6 +146,8 @@ export class MailTransactions {
     this.waitNoMore('the client is gone')
     this.#receiver?.refuse(replies.tryLater)
     this.#receiver = undefined
+    this.#transaction?.span?.fail('connection_closed')
+    this.#transaction?.span?.end()
     this.#transaction = undefined
   }
 
@@ -320,8 +328,12 @@ export class MailTransactions {
       return this.#refuse('mail', this.#failed(error), mail.reversePath)
     }
     this.#anyRefused = false
+    const id = newMessageId(this.#reception.clock.now())
+    const span = this.#client.trace?.transaction(id)
+    span?.setPersonal({ 'sluice.mail.from': reversePath ?? '<>' })
     this.#transaction = {
-      id: newMessageId(this.#reception.clock.now()),
+      id,
+      ...(span === undefined ? {} : { span }),
       reversePath,
       mail,
       origin,
@@ -518,6 +530,7 @@ export class MailTransactions {
     }
     this.messages += 1
     const { sizeBytes } = receiver
+    tellAccepted(transaction.span, accepted, sizeBytes)
     this.#received(accepted, { sizeBytes, messageId: facts.messageId, tookMs: this.#reception.monotonic() - startedAt })
     return { code: 250, enhanced: '2.0.0', text: `Ok: queued as ${transaction.id}` }
   }
@@ -563,7 +576,7 @@ export class MailTransactions {
   }
 
   #received(envelope: Envelope, { sizeBytes, messageId, tookMs }: Acceptance): void {
-    const { id, reversePath, recipients, origin } = envelope
+    const { id, reversePath, recipients, origin, trace } = envelope
     this.#reception.events.received({
       id,
       from: reversePath,
@@ -575,6 +588,7 @@ export class MailTransactions {
       upstream: origin.upstream && formatUpstream(origin.upstream),
       messageId,
       tookMs: Math.round(tookMs * 10) / 10,
+      trace: traceIdOf(trace),
     })
   }
 
@@ -634,6 +648,7 @@ export class MailTransactions {
     restriction?: string,
   ): Reply {
     if (this.#closed) return reply
+    this.#tellRefusal(stage, reply)
     this.#reception.events.rejected({
       session: this.#client.id,
       listener: this.#reception.name,
@@ -647,6 +662,13 @@ export class MailTransactions {
       ...this.#refusedFields(stage),
     })
     return reply
+  }
+
+  /** A refused recipient is no error of the transaction: it goes on with the others. */
+  #tellRefusal(stage: 'mail' | 'rcpt' | 'data', { code, enhanced }: Reply): void {
+    const span = this.#transaction?.span
+    span?.event(`${stage} refused`, { 'sluice.smtp.reply_code': code, 'sluice.smtp.enhanced_code': enhanced })
+    if (stage === 'data') span?.fail(String(code))
   }
 
   /** So that the refusal can be judged again by other rules (`sluicectl dry-run`). */
@@ -667,6 +689,13 @@ export class MailTransactions {
 }
 
 /** A path as the client said it, `keyword:<...> ...`. */
+function tellAccepted(span: Span | undefined, { recipients }: Envelope, sizeBytes: number): void {
+  if (span === undefined) return
+  const size = { 'sluice.recipients': recipients.length, 'messaging.message.body.size': sizeBytes }
+  span.set({ ...size, 'sluice.smtp.reply_code': 250 })
+  span.setPersonal({ 'sluice.mail.to': recipients.map(({ mailbox }) => mailbox) })
+}
+
 function saidPath(argument: string, keyword: 'FROM' | 'TO', mailbox: ReversePath): SaidPath {
   const text = addressOf(argument.slice(keyword.length + 1))
   return { text: text.slice(0, 256), mailbox, bare: text !== '' && !text.includes('@') }

@@ -15,6 +15,7 @@ import type { OpenStage, StageContext, StageMessage } from '../../shared/pipelin
 import { backOffLane } from '../../shared/queue/queues.ts'
 import type { ServiceContext } from '../../shared/service.ts'
 import { ConnectionPool } from '../../shared/smtp-client/pool.ts'
+import { inSpan } from '../../shared/tracing/span.ts'
 import { withBackOff } from './back-off-lane.ts'
 import type { OnClosed } from './back-off-lane.ts'
 import { composeTransaction } from './compose-transaction.ts'
@@ -86,24 +87,28 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
   ): Promise<Disposition> {
     const onPolicyFailure = (failure: PolicyFailure): void =>
       context.events.tlsPolicyFailed({ id: message.envelope.id, ...failure })
-    const plan = await planHops({
-      message,
-      action,
-      context,
-      limits,
-      policies,
-      ...validatingOf(context.configuration),
-      onPolicyFailure,
-      noteSession,
-      ...planning,
-    })
+    const lookUp = { attributes: { 'dns.question.name': message.destination } }
+    const plan = await inSpan(context.span, goesByMx(action, message) ? 'MX look-up' : 'host look-up', lookUp, () =>
+      planHops({
+        message,
+        action,
+        context,
+        limits,
+        policies,
+        ...validatingOf(context.configuration),
+        onPolicyFailure,
+        noteSession,
+        ...planning,
+      }),
+    )
     if (plan.kind === 'refused') return settled(attemptsOf(message.pending, plan))
     const attempts: DeliveryAttempt[] = []
     const senders = { action, srs: context.configuration.srs, nowAt: context.clock.now() }
     const { relayEightBit } = context.configuration.pipeline
     for (const part of partsBySender(message, senders)) {
       const transaction = await composeTransaction(message, part, relayEightBit)
-      const tools = { ...sending, signal: context.signal, onPolicyFailure, noteSession }
+      const { signal, span } = context
+      const tools = { ...sending, signal, span, onPolicyFailure, noteSession }
       const result = await sendByHops(plan.hops, transaction, tools)
       if (result.kind !== 'busy') attempts.push(...attemptsOf(part.pending, result))
       else if (attempts.length === 0) {
@@ -119,7 +124,10 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
     const turn = lines.enter(`MX of ${domain}`, shareOf(context))
     if (turn.kind === 'wait') return turn
     try {
-      return await groups.lookUp(domain, validatingOf(context.configuration).validating ?? context.resolver)
+      const options = { attributes: { 'dns.question.name': domain } }
+      return await inSpan(context.span, 'MX look-up for the lane', options, () =>
+        groups.lookUp(domain, validatingOf(context.configuration).validating ?? context.resolver),
+      )
     } finally {
       turn.leave()
     }

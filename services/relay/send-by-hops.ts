@@ -1,7 +1,7 @@
 import type { TlsFact } from '../../shared/aggregate-reports/facts.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { HopTls } from '../../shared/mail/disposition.ts'
-import { isPermanent, isTemporary } from '../../shared/mail/reply.ts'
+import { isPermanent, isPositive, isTemporary } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import { OpenError } from '../../shared/smtp-client/client-error.ts'
 import { openConnection, peerName } from '../../shared/smtp-client/open-connection.ts'
@@ -10,6 +10,9 @@ import { NoConnectionNow } from '../../shared/smtp-client/pool.ts'
 import type { ConnectionPool, PooledResult } from '../../shared/smtp-client/pool.ts'
 import { sendInParts } from '../../shared/smtp-client/send-in-parts.ts'
 import type { Transaction } from '../../shared/smtp-client/transaction.ts'
+import { endpointAttributes, tellReply, tlsAttributes } from '../../shared/smtp-client/client-spans.ts'
+import { inSpan } from '../../shared/tracing/span.ts'
+import type { Span } from '../../shared/tracing/span.ts'
 import type { ConnectionBudget } from './connection-budget.ts'
 import { demandKey, demandName, unmet } from './domain-policy.ts'
 import type { Demand, PolicyFailure } from './domain-policy.ts'
@@ -30,6 +33,8 @@ export interface HopTools {
   readonly budget: ConnectionBudget
   readonly clock: Clock
   readonly signal: AbortSignal
+  /** Attempts are told below it; absent: the message is not traced. */
+  readonly span?: Span | undefined
   readonly onPolicyFailure: (failure: PolicyFailure) => void
   readonly noteSession: (fact: TlsFact) => void
 }
@@ -85,12 +90,31 @@ interface Wait {
   readonly healthy: boolean
 }
 
-async function offer(hop: Hop, transaction: Transaction, tools: HopTools) {
+function offer(hop: Hop, transaction: Transaction, tools: HopTools): Promise<Answered | Trouble | Wait> {
+  const attributes = { ...endpointAttributes(hop.endpoint), 'network.protocol.name': hop.protocol }
+  return inSpan(tools.span, 'relay attempt', { kind: 'client', attributes }, async (span) => {
+    const result = await offerTo(hop, { ...transaction, span }, { ...tools, span })
+    tellAttempt(span, result)
+    return result
+  })
+}
+
+/** The first refusal, else what the host said in the end. */
+function tellAttempt(span: Span | undefined, result: Answered | Trouble | Wait): void {
+  if (span === undefined) return
+  if (result.kind === 'busy') return span.event('not tried', { 'sluice.reason': result.why })
+  const answered = result.kind === 'answered' ? result : result.answered
+  if (answered !== undefined) span.set(tlsAttributes(answered.tls))
+  const said = result.kind === 'answered' ? result.replies : [result.reply]
+  tellReply(span, said.find((reply) => !isPositive(reply)) ?? said[0])
+}
+
+async function offerTo(hop: Hop, transaction: Transaction, tools: HopTools): Promise<Answered | Trouble | Wait> {
   const startedAt = tools.clock.now()
   try {
     const connect = (signal: AbortSignal) =>
       tools.budget.connect(hop.key, hop.places, hop.limits, () =>
-        openConnection({ ...hop, signal, ...tlsNote(hop, tools) }),
+        openConnection({ ...hop, signal, span: tools.span, ...tlsNote(hop, tools) }),
       )
     const result = await sendInParts(transaction, (part) =>
       tools.pool.send(hop.key, connect, part, tools.signal, hop.limits.session),

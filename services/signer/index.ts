@@ -18,6 +18,7 @@ import type { OpenStage, StageContext, StageMessage } from '../../shared/pipelin
 import { defineStage } from '../../shared/pipeline/stage.ts'
 import type { ServiceContext } from '../../shared/service.ts'
 import type { SpooledMessage } from '../../shared/spool/spool.ts'
+import { inSpan } from '../../shared/tracing/span.ts'
 import { workerFile } from '../../shared/workers/start-worker.ts'
 import type { WorkerPool } from '../../shared/workers/worker-pool.ts'
 import { createWorkerPool, ownCopy } from '../../shared/workers/worker-pool.ts'
@@ -103,7 +104,10 @@ async function signStage(
   const options = sealing?.kind === 'seal' ? sealing.options : undefined
   if (keys.length === 0 && options === undefined) return pass(signed)
   const message = pipeline.dkimSevenBit && keys.length > 0 ? await inSevenBit(given) : given
-  const { signatures, seal } = await signWith({ keys, seal: options }, message, context.signal, pool)
+  const told = { attributes: { 'sluice.keys': keys.map(({ domain, selector }) => `${selector}._domainkey.${domain}`) } }
+  const { signatures, seal } = await inSpan(context.span, 'sign', told, () =>
+    signWith({ keys, seal: options }, message, context.signal, pool),
+  )
   for (const { domain, selector, key } of keys)
     context.events.signed({ id, domain, selector, algorithm: `${key.type}-sha256` })
   if (seal !== undefined && options !== undefined) tellSealed(id, options, context)

@@ -331,6 +331,16 @@ export interface WebhookSetting {
   readonly secretFile: string
 }
 
+/** `traces`: OpenTelemetry. What is absent is left to its standard variables. */
+export interface TraceSettings {
+  /** Of the collector, without `/v1/traces`; absent: OTEL_EXPORTER_OTLP_ENDPOINT. */
+  readonly url?: string
+  /** Share of the traces that is recorded, 0 to 1; absent: OTEL_TRACES_SAMPLER, else all. */
+  readonly sample?: number
+  /** Addresses of people, and what remote hosts said, are told too. */
+  readonly withAddresses: boolean
+}
+
 /** `quarantine digest`: mail about what was newly kept back. */
 export interface DigestSettings {
   readonly everyMs: number
@@ -411,6 +421,8 @@ export interface PipelineSettings {
   readonly aggregateReports: AggregateReportSettings
   /** Each URL once. */
   readonly webhooks: readonly WebhookSetting[]
+  /** Absent: no traces, unless OTEL_EXPORTER_OTLP_ENDPOINT is set. */
+  readonly traces?: TraceSettings
   /** Sources are asked in order, the first that knows the user counts. */
   readonly users:
     | UserSource

@@ -6,7 +6,7 @@ import type { LoadedConfiguration } from './load.ts'
 import type { Configuration, PipelineSettings } from './model.ts'
 
 /** Statements of pipeline.conf that a process acts on once, when it starts. */
-const atStart = ['redis', 'spool', 'dashboard', 'metrics'] as const
+const atStart = ['redis', 'spool', 'dashboard', 'metrics', 'traces'] as const
 
 /**
  * The new configuration with what cannot change while we run as it is in force, so that what is printed is true; a warning for
@@ -49,8 +49,8 @@ function isSameAtStart(name: (typeof atStart)[number], next: PipelineSettings, r
 }
 
 function withRunning(next: PipelineSettings, running: PipelineSettings): PipelineSettings {
-  const { redis: _redis, spool: _spool, metrics: _metrics, ...changeable } = next
-  const { redis, spool, metrics } = running
+  const { redis: _redis, spool: _spool, metrics: _metrics, traces: _traces, ...changeable } = next
+  const { redis, spool, metrics, traces } = running
   const { dashboard } = isSameAtStart('dashboard', next, running) ? next : running
   return Object.freeze({
     ...changeable,
@@ -58,6 +58,7 @@ function withRunning(next: PipelineSettings, running: PipelineSettings): Pipelin
     ...(redis === undefined ? {} : { redis }),
     ...(spool === undefined ? {} : { spool }),
     ...(metrics === undefined ? {} : { metrics }),
+    ...(traces === undefined ? {} : { traces }),
   })
 }
 

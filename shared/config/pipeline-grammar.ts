@@ -27,6 +27,7 @@ import { restrictStatements } from './pipeline-restrict.ts'
 import { rateStatements } from './pipeline-rate.ts'
 import { sessionStatements } from './pipeline-session.ts'
 import { systemStatements, usualEvents } from './pipeline-system.ts'
+import { traceStatements } from './pipeline-traces.ts'
 import { userStatements } from './pipeline-users.ts'
 import { webhookStatements } from './pipeline-webhook.ts'
 import type { PolicyDraft } from './policy-draft.ts'
@@ -45,6 +46,7 @@ const onlyOnce = new Set([
   'log',
   'events',
   'replay',
+  'traces',
   'hostname',
   'auth-results',
   'arc',
@@ -142,6 +144,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   ...notifyStatements,
   ...reportStatements,
   ...webhookStatements,
+  ...traceStatements,
   ...filterProcessStatements,
   ...doorStatements,
   ...extensionStatements,

@@ -43,7 +43,7 @@ function urlOf({ reader, settings }: PipelineDraft): string {
 }
 
 /** This host, a private address, or a name without a dot: those are given to containers. */
-function isNear(hostname: string): boolean {
+export function isNear(hostname: string): boolean {
   const host = hostname.replace(/^\[(.*)\]$/, '$1')
   const family = isIP(host)
   if (family !== 0) return isLoopback(host) || privateNetworks().check(host, family === 6 ? 'ipv6' : 'ipv4')

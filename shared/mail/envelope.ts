@@ -100,6 +100,8 @@ export interface Envelope {
   readonly requireTls?: boolean
   /** Epoch ms before which nothing is done with it (FUTURERELEASE, RFC 4865). */
   readonly releaseAt?: number
+  /** The span that its trace goes on from (W3C traceparent), when it is recorded; made here, never read from a header. */
+  readonly trace?: string
 }
 
 /** Of a message made here, a report or a notice, that nobody can bounce (RFC 5321 §4.5.5). */

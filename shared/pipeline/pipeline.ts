@@ -11,6 +11,8 @@ import type { HeldEvidence, NewJob } from '../queue/job.ts'
 import { QueueUnavailableError, heldQueue } from '../queue/queues.ts'
 import type { JobResult, Queues } from '../queue/queues.ts'
 import type { IncomingContent, Locator, OutcomeRecord, Spool, SpooledMessage } from '../spool/spool.ts'
+import { errorType, traceIdOf } from '../tracing/span.ts'
+import type { Span, SpanOptions, Tracing } from '../tracing/span.ts'
 import { advance } from './advance.ts'
 import type { AdvanceParts } from './advance.ts'
 import { carryOutEarly, decideEarly } from './before-accept.ts'
@@ -105,6 +107,8 @@ export interface PipelineParts {
   readonly metrics: Metrics
   readonly log: Logger
   readonly clock: Clock
+  /** Absent: tracing is off. */
+  readonly tracing?: Tracing
 }
 
 const retryBacklogMs = 1_000
@@ -126,6 +130,14 @@ function evidenceOf(
   }
 }
 
+function madeSpan({ id }: Envelope): SpanOptions {
+  return { attributes: { 'sluice.message.id': id } }
+}
+
+function traceOf(span: Span | undefined): Pick<Envelope, 'trace'> {
+  return span === undefined ? {} : { trace: span.traceParent }
+}
+
 /** The jobs as an operator finds them among the held ones. */
 function asHeld(
   jobs: readonly NewJob[],
@@ -139,7 +151,7 @@ function asHeld(
 }
 
 export function openPipeline(parts: PipelineParts): Pipeline {
-  const { route, spool, queues, events, metrics, log, clock } = parts
+  const { route, spool, queues, events, metrics, log, clock, tracing } = parts
   const backlog: NewJob[] = []
   const inFlight = new Set<Promise<void>>()
   let timer: NodeJS.Timeout | undefined
@@ -154,6 +166,7 @@ export function openPipeline(parts: PipelineParts): Pipeline {
     submit,
     rateGate: queues.rateGate,
     log,
+    ...(tracing === undefined ? {} : { tracing }),
   })
   const advanceParts: AdvanceParts = {
     get configuration() {
@@ -175,7 +188,7 @@ export function openPipeline(parts: PipelineParts): Pipeline {
     fate?: AcceptedFate | EarlyDecision,
   ): Promise<Locator> {
     const startedAt = performance.now()
-    const at = await content.commit({ envelope, edits, revision: parts.configuration.revision })
+    const at = await commit(envelope, content, edits)
     metrics.acceptSeconds.observe((performance.now() - startedAt) / 1000)
     const pending = envelope.recipients.map((_, index) => index)
     const journey = { envelope, at, pending, edits, path: [] }
@@ -187,6 +200,18 @@ export function openPipeline(parts: PipelineParts): Pipeline {
     if (fate?.kind === 'hold') inBackground(holdFirst(journey, fate.reason))
     else if (fate === undefined) inBackground(enqueue(journey))
     return at
+  }
+
+  async function commit(envelope: Envelope, content: IncomingContent, edits: readonly HeaderEdit[]): Promise<Locator> {
+    const span = tracing?.join(envelope.trace, 'spool write', { attributes: { 'sluice.message.id': envelope.id } })
+    try {
+      return await content.commit({ envelope, edits, revision: parts.configuration.revision })
+    } catch (error) {
+      span?.fail(errorType(error))
+      throw error
+    } finally {
+      span?.end()
+    }
   }
 
   /** The log says it, not the job: it holds after the queues were rebuilt too. */
@@ -265,12 +290,14 @@ export function openPipeline(parts: PipelineParts): Pipeline {
   }
 
   async function submit(made: Envelope, content: Buffer, edits: readonly HeaderEdit[] = []): Promise<Locator> {
-    const envelope = { ...made, recipients: await parts.expand(made) }
+    const span = made.trace === undefined ? tracing?.begin('message made', madeSpan(made)) : undefined
+    const envelope = { ...made, recipients: await parts.expand(made), ...traceOf(span) }
     const incoming = spool.receive()
     await incoming.write(content)
-    const at = await accept(envelope, incoming, edits)
+    const at = await accept(envelope, incoming, edits).finally(() => span?.end())
     const to = envelope.recipients.map(({ mailbox }) => mailbox)
-    events.made({ id: envelope.id, from: envelope.reversePath, to, sizeBytes: content.length })
+    const trace = traceIdOf(envelope.trace)
+    events.made({ id: envelope.id, from: envelope.reversePath, to, sizeBytes: content.length, trace })
     return at
   }
 

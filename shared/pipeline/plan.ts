@@ -136,6 +136,7 @@ export function jobOf(journey: Journey, group: Group): PlannedJob {
     ...(group.order === undefined ? {} : { order: group.order }),
     ...(journey.decidedAt === undefined ? {} : { decidedAt: journey.decidedAt }),
     ...(journey.series === undefined ? {} : { series: journey.series }),
+    ...(envelope.trace === undefined ? {} : { trace: envelope.trace }),
     attempts: 0,
     ...(journey.recheck === true ? { recheck: true } : {}),
   }

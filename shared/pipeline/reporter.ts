@@ -9,6 +9,7 @@ import type { Mailbox } from '../mail/address.ts'
 import type { Reply } from '../mail/reply.ts'
 import { dueAt, noticeEnvelope } from '../mail/envelope.ts'
 import type { RateGate } from '../queue/queues.ts'
+import type { Tracing } from '../tracing/span.ts'
 import { applyEdits, unwrapped } from '../mail/header-edit.ts'
 import { derivedMessageId } from '../mail/message-id.ts'
 import { limitReached } from './bounce-limits.ts'
@@ -36,6 +37,8 @@ export interface ReporterParts {
   readonly log: Logger
   readonly submit: Pipeline['submit']
   readonly rateGate: Pick<RateGate, 'take'>
+  /** Absent: tracing is off. */
+  readonly tracing?: Tracing
 }
 
 /** A returned message is attached whole up to this size, beyond it only its header section. */
@@ -57,11 +60,14 @@ export function createReporter(parts: ReporterParts): Reporter {
     const { envelope } = message
     const sender = envelope.reversePath
     if (sender === null || recipients.length === 0) return
-    const { configuration } = parts
+    const { configuration, tracing } = parts
     const limit = await limitReached(parts, sender, envelope)
     if (limit !== undefined) return events.reportDropped({ id: envelope.id, to: sender, action, limit })
     const nowAt = clock.now()
     const id = derivedMessageId(envelope.id, `${action}.${cause}`)
+    // It goes on with the trace of the message that it is about.
+    const attributes = { 'sluice.message.id': id, 'sluice.report.about': envelope.id, 'sluice.report.action': action }
+    const span = tracing?.join(envelope.trace, 'bounce', { attributes })
     const header = applyEdits(await message.stored.header(), unwrapped(message.edits))
     // What had to stay secret does not go back in the clear (RFC 8689 §5).
     const isWanted = envelope.dsn?.ret === 'full' && action === 'failed' && envelope.requireTls !== true
@@ -82,7 +88,12 @@ export function createReporter(parts: ReporterParts): Reporter {
       recipients,
       willRetryUntil: action === 'delayed' ? dueAt(envelope) + configuration.queueTtlMs : undefined,
     })
-    await parts.submit(noticeEnvelope(id, sender, nowAt), content)
+    const notice = noticeEnvelope(id, sender, nowAt)
+    try {
+      await parts.submit(span === undefined ? notice : { ...notice, trace: span.traceParent }, content)
+    } finally {
+      span?.end()
+    }
     events.reported({ id, about: envelope.id, to: sender, action })
   }
 

@@ -17,6 +17,7 @@ import { afterFailure } from './after-failure.ts'
 import { isCarriedOutIn } from './carried-out.ts'
 import { mailboxOf } from './plan.ts'
 import { sevenBitView } from './seven-bit-view.ts'
+import { inStageSpan } from './stage-span.ts'
 import type { HandleMessage, OpenStage, StageDefinition, StageMessage } from './stage.ts'
 
 /** Takes messages from the stage's queue, hands each to the stage and carries out what it decides. */
@@ -154,7 +155,7 @@ async function answerQuestion(
   const answer: Answer =
     control.starts > 1
       ? { kind: 'none', reason: `${queue} broke off` }
-      : await decisionOn(running, job, control.signal, leftMs)
+      : await decisionOn(running, job, control, leftMs)
   await context.queues.questions
     .answer(question, control.jobId, answer)
     .catch((error: unknown) => context.log.debug({ id: job.id, err: error }, 'an answer did not arrive'))
@@ -164,7 +165,7 @@ async function answerQuestion(
 async function decisionOn(
   { context, handle, queue }: Running,
   job: StageJob,
-  signal: AbortSignal,
+  { signal, span }: JobControl,
   leftMs: number,
 ): Promise<Answer> {
   const stop = context.metrics.stageSeconds.startTimer({ stage: queue })
@@ -172,8 +173,10 @@ async function decisionOn(
     const stored = await context.spool.read(job.at)
     const message = { ...stageMessage(job, job.rcpt, stored), beforeAccept: true as const }
     const timeoutMs = Math.min(leftMs, timeoutOf(context, queue))
-    const disposition = await withinTime(signal, timeoutMs, 'no decision', (limited) =>
-      handle(message, { ...context, signal: limited }),
+    const disposition = await inStageSpan(span, message, queue, (within) =>
+      withinTime(signal, timeoutMs, 'no decision', (limited) =>
+        handle(message, { ...context, ...within, signal: limited }),
+      ),
     )
     return { kind: 'decided', disposition }
   } catch (error) {
@@ -274,8 +277,10 @@ async function disposeOf(running: Running, message: StageMessage, control: JobCo
   const { context, handle, queue } = running
   const settings = context.configuration.pipeline.queues.get(queue)
   try {
-    return await withinTime(control.signal, timeoutOf(context, queue), 'no decision', (signal) =>
-      handle(message, { ...context, signal }),
+    return await inStageSpan(control.span, message, queue, (within) =>
+      withinTime(control.signal, timeoutOf(context, queue), 'no decision', (signal) =>
+        handle(message, { ...context, ...within, signal }),
+      ),
     )
   } catch (error) {
     const { id } = message.envelope

@@ -3,6 +3,7 @@ import type { Message } from '../mail/message.ts'
 import type { Disposition } from '../mail/disposition.ts'
 import type { Service, ServiceContext } from '../service.ts'
 import type { SpooledMessage } from '../spool/spool.ts'
+import type { Span } from '../tracing/span.ts'
 import { runStage } from './run-stage.ts'
 
 /** A message as it reaches a stage: the job's view of it, and its content on demand. */
@@ -31,6 +32,8 @@ export interface StageMessage extends Message {
 export interface StageContext extends ServiceContext {
   /** Aborted when the service stops or the queue's `timeout` is over; every outside call takes it. */
   readonly signal: AbortSignal
+  /** What the stage does is told below it; absent: the message is not traced. */
+  readonly span?: Span
 }
 
 export type HandleMessage = (message: StageMessage, context: StageContext) => Promise<Disposition>

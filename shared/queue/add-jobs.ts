@@ -123,6 +123,7 @@ function jobRecord({ queue, jobId, data, delayMs = 0, first = false }: NewJob, p
       ...(delayMs > 0 ? { delay: Math.ceil(delayMs) } : {}),
       ...(first ? { lifo: true } : {}),
       ...(priority > 0 ? { priority } : {}),
+      ...(data.trace === undefined ? {} : { tm: data.trace }),
     },
     progress: 0,
     attemptsMade: 0,

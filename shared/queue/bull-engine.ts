@@ -8,6 +8,7 @@ import type { Redis } from 'ioredis'
 import type { Logger } from '../log.ts'
 import { disconnect } from './connection.ts'
 import type { StageJob } from './job.ts'
+import type { QueueTelemetry } from './telemetry.ts'
 
 export type BullJob = Job<StageJob, void>
 
@@ -20,6 +21,8 @@ export interface BullEngineSettings {
   readonly lockMs: number
   readonly stalledIntervalMs: number
   readonly log: Logger
+  /** Absent: tracing is off. */
+  readonly telemetry?: QueueTelemetry
   /** Resolves: the job is done. Rejects with what `postpone` or `giveBack` reject with: it is taken care of. */
   process(job: BullJob, token: string, engine: BullEngine): Promise<void>
 }
@@ -53,6 +56,7 @@ export class BullEngine {
         // Kept for a while, so that adding the same job again is ignored.
         removeOnComplete: { age: 3600, count: 10_000 },
         autorun: false,
+        ...(settings.telemetry === undefined ? {} : { telemetry: settings.telemetry }),
       },
     )
     pauseAfterRefusal(this.#worker)

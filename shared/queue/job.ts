@@ -60,6 +60,8 @@ export interface StageJob {
   readonly brokenOff?: true
   /** An operator wants it back with its sender: the next start returns it in place of an attempt. */
   readonly returned?: boolean
+  /** Of the message's envelope. */
+  readonly trace?: string
   /** Why the job lies in the queue `held`; absent elsewhere. */
   readonly held?: HeldEvidence
   /** Only the stage's decision is asked for: the message is not accepted, and `at` is the place of its draft. */

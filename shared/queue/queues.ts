@@ -3,6 +3,7 @@ import type { Logger } from '../log.ts'
 import { nextHost } from '../mail/next-host.ts'
 import { RateMeter } from '../rate-meter.ts'
 import type { RateFigures } from '../rate-meter.ts'
+import type { Tracing } from '../tracing/span.ts'
 import { JobAdder } from './add-jobs.ts'
 import { openBackOff } from './back-off.ts'
 import type { BackOff } from './back-off.ts'
@@ -64,6 +65,8 @@ export interface OpenQueuesSettings {
   readonly log: Logger
   /** Second part of the client names in Redis; `main` when left out. */
   readonly service?: string
+  /** Absent: tracing is off. */
+  readonly tracing?: Tracing
 }
 
 /** All queues of the system. What touches Redis rejects with QueueUnavailableError while it is away. */
@@ -176,6 +179,7 @@ class RedisQueues implements Queues {
   readonly bans: Bans
   readonly questions: Questions
   readonly #place: { readonly address: RedisAddress; readonly prefix: string; readonly log: Logger }
+  readonly #tracing: Tracing | undefined
   readonly #producer: Producer
   readonly #shares = new SenderShares(systemClock)
   readonly #adder: JobAdder
@@ -190,6 +194,7 @@ class RedisQueues implements Queues {
     const { names, log, service = 'main' } = settings
     const { address, prefix } = withPrefix(settings.endpoint.address, settings.prefix)
     this.#place = { address, prefix, log }
+    this.#tracing = settings.tracing
     this.names = [...new Set([...names, heldQueue])]
     const redis = connectProducer({ address, service, log })
     this.#producer = new Producer(redis, prefix)
@@ -258,6 +263,7 @@ class RedisQueues implements Queues {
     const around: WorkerSurroundings = {
       prefix,
       log,
+      tracing: this.#tracing,
       connect: () => connectWorker({ address, service: queue, log }),
       add: (jobs) => this.add(jobs),
       park: (name, jobId, data, lane, priority) =>

@@ -3,17 +3,20 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 
 import type { Logger } from '../log.ts'
+import type { Span, Tracing } from '../tracing/span.ts'
 import { BullEngine, givenBack, jobIdOf, postponed } from './bull-engine.ts'
 import type { BullJob } from './bull-engine.ts'
 import { heldQueue, isReadableJob } from './job.ts'
 import type { HeldEvidence, NewJob, StageJob } from './job.ts'
 import { OneByOne } from './one-by-one.ts'
+import { QueueTelemetry, queueAttributes } from './telemetry.ts'
 import type { JobResult, Lane, StageWorker, WorkOptions } from './work.ts'
 
 /** What a worker needs from the queues around it. */
 export interface WorkerSurroundings {
   readonly prefix: string
   readonly log: Logger
+  readonly tracing?: Tracing | undefined
   /** A new connection for the worker, which closes it. */
   connect(): Redis
   /** @throws QueueUnavailableError */
@@ -57,6 +60,7 @@ export class BullStageWorker implements StageWorker {
   readonly #options: WorkOptions
   readonly #around: WorkerSurroundings
   readonly #log: Logger
+  readonly #telemetry: QueueTelemetry | undefined
   readonly #running = new Set<Running>()
   readonly #suspects = new OneByOne(suspectAloneMs)
   readonly #watchdog: NodeJS.Timeout
@@ -77,6 +81,7 @@ export class BullStageWorker implements StageWorker {
     this.#concurrency = options.concurrency
     this.#around = around
     this.#log = around.log.child({ queue })
+    this.#telemetry = around.tracing === undefined ? undefined : new QueueTelemetry(around.tracing, queue)
     this.#engine = this.#startEngine(this.#concurrency)
     this.#watchdogMs = options.watchdogMs ?? 30_000
     this.#watchdog = setInterval(() => void this.#watch(), this.#watchdogMs / 2)
@@ -121,6 +126,7 @@ export class BullStageWorker implements StageWorker {
       lockMs,
       stalledIntervalMs,
       log: this.#log,
+      ...(this.#telemetry === undefined ? {} : { telemetry: this.#telemetry }),
       process: (job, token, engine) => this.#process(job, token, engine),
     })
   }
@@ -172,6 +178,8 @@ export class BullStageWorker implements StageWorker {
   async #handle({ job, controller }: Running): Promise<Conclusion> {
     const jobId = jobIdOf(job)
     const starts = job.attemptsStarted
+    const span = this.#telemetry?.spanOf(jobId)
+    if (span !== undefined) this.#traceStart(job, span)
     const brokenOff = job.stalledCounter > 0 || job.data.brokenOff === true
     try {
       return cameToAnEnd(
@@ -181,6 +189,7 @@ export class BullStageWorker implements StageWorker {
           brokenOff,
           behind: priorityNow(job) > 0,
           signal: controller.signal,
+          ...(span === undefined ? {} : { span }),
         }),
       )
     } catch (error) {
@@ -189,6 +198,14 @@ export class BullStageWorker implements StageWorker {
       this.#log.error({ id: job.data.id, jobId, starts, delayMs, err: error }, 'a stage failed; the job runs again')
       return { kind: 'later', data: { ...job.data, brokenOff: true }, delayMs, reason: messageOf(error) }
     }
+  }
+
+  /** How long it waited can be told of its first start only: a later one was to wait. */
+  #traceStart({ data, timestamp, attemptsStarted, opts }: BullJob, span: Span): void {
+    span.set({ 'sluice.message.id': data.id, 'sluice.attempt': data.attempts + 1, 'sluice.starts': attemptsStarted })
+    if (attemptsStarted > 1 || (opts.delay ?? 0) > 0) return
+    const attributes = { ...queueAttributes(this.queue), 'sluice.message.id': data.id }
+    this.#around.tracing?.join(data.trace, `wait ${this.queue}`, { attributes, startedAt: timestamp })?.end()
   }
 
   async #conclude(running: Running, result: Conclusion): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Lane, Quarantine } from '../mail/disposition.ts'
+import type { Span } from '../tracing/span.ts'
 import type { StageJob } from './job.ts'
 
 export type { Lane } from '../mail/disposition.ts'
@@ -17,6 +18,8 @@ export interface JobControl {
   readonly behind: boolean
   /** Aborted when the worker closes and its time is over. */
   readonly signal: AbortSignal
+  /** Of this run; absent: it is not traced. */
+  readonly span?: Span
 }
 
 /** What becomes of the job. */

@@ -10,6 +10,7 @@ import { formatReply } from '../mail/reply.ts'
 import { isDecision, withDecisions } from '../spool/decisions.ts'
 import { isFinal } from '../spool/spool.ts'
 import type { OutcomeRecord, SpooledMessage } from '../spool/spool.ts'
+import { traceIdOf } from '../tracing/span.ts'
 import { tellStory } from './story.ts'
 import type { JobView, MessageView, OpenJob, OriginField, RecipientState, RecipientView, Seen } from './views.ts'
 
@@ -170,7 +171,7 @@ function recipientsFromJournal(
   })
 }
 
-function originFields({ origin, dsn, smtputf8, requireTls, releaseAt }: Envelope): readonly OriginField[] {
+function originFields({ origin, dsn, smtputf8, requireTls, releaseAt, trace }: Envelope): readonly OriginField[] {
   const { tls, upstream } = origin
   return present([
     ['kind', origin.kind === 'local' ? 'made here' : 'SMTP'],
@@ -186,6 +187,7 @@ function originFields({ origin, dsn, smtputf8, requireTls, releaseAt }: Envelope
     ['SMTPUTF8', smtputf8 === true ? 'yes' : undefined],
     ['REQUIRETLS', requireTls === true ? 'yes' : undefined],
     ['kept back until', releaseAt === undefined ? undefined : new Date(releaseAt).toISOString()],
+    ['trace', traceIdOf(trace)],
   ])
 }
 
@@ -201,6 +203,7 @@ function originFromJournal(received: JournalEntry | undefined): readonly OriginF
     ['user', text('user')],
     ['TLS', text('tls')],
     ['first came from', text('upstream')],
+    ['trace', text('trace')],
   ])
 }
 

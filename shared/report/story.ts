@@ -50,7 +50,7 @@ type Teller = (fields: Fields) => string
 
 const tellers = new Map<string, Teller>([
   ['received', tellReceived],
-  ['made', (f) => `made here, from ${reversePath(f.value('from'))} for ${f.list('to')}`],
+  ['made', (f) => `made here, from ${reversePath(f.value('from'))} for ${f.list('to')}${f.quote(', trace ', 'trace')}`],
   ['routed', tellRouted],
   ['filtered', tellFiltered],
   ['signed', tellSigned],
@@ -142,6 +142,7 @@ function tellReceived(f: Fields): string {
     f.quote(' (', 'helo', ')'),
     f.quote(', user ', 'user'),
     f.quote(', ', 'tls'),
+    f.quote(', trace ', 'trace'),
   ].join('')
 }
 

@@ -15,6 +15,9 @@ import { commandLine } from './commands.ts'
 import { SmtpConnection } from './connection.ts'
 import { daneTrouble } from './dane.ts'
 import type { DaneDemand } from './dane.ts'
+import { inSpan } from '../tracing/span.ts'
+import type { Span } from '../tracing/span.ts'
+import { endpointAttributes, tlsAttributes } from './client-spans.ts'
 import type { SmtpTimeouts } from './timeouts.ts'
 import { rfcTimeouts } from './timeouts.ts'
 import { tlsSessionOf } from './tls-session.ts'
@@ -69,6 +72,8 @@ export interface OpenOptions {
   readonly signal?: AbortSignal
   /** Told of each session that came as far as TLS and wanted it; must not throw. */
   readonly onTls?: (outcome: TlsOutcome) => void
+  /** Connecting is told below it; absent: nobody wants to know. */
+  readonly span?: Span | undefined
 }
 
 /** What came of TLS. `plain`: the server does not offer STARTTLS, or refuses it. */
@@ -109,7 +114,10 @@ export function peerName(endpoint: Endpoint): string {
 async function open(options: OpenOptions): Promise<SmtpConnection> {
   const timeouts = { ...rfcTimeouts, ...options.timeouts }
   const peer = peerName(options.endpoint)
-  const socket = await openSocket(options.endpoint, peer, timeouts.connectMs, options.signal)
+  const attributes = endpointAttributes(options.endpoint)
+  const socket = await inSpan(options.span, 'connect', { kind: 'client', attributes }, () =>
+    openSocket(options.endpoint, peer, timeouts.connectMs, options.signal),
+  )
   const addresses = addressesOf(socket)
   const channel = new Channel(socket, peer)
   const stop = (): void => channel.lose(lostReply(`stopped before ${peer} was ready`))
@@ -157,9 +165,11 @@ interface Session {
 }
 
 async function startSession(channel: Channel, options: OpenOptions, timeouts: SmtpTimeouts): Promise<Session> {
-  const { tls, endpoint } = options
-  let secured = tls.mode === 'implicit' ? await secure(channel, tls, endpoint, timeouts) : undefined
-  const greeting = await single(channel.expect(1, timeouts.greetingMs, 'waiting for the greeting'), 'greeting')
+  const { tls, span } = options
+  let secured = tls.mode === 'implicit' ? await secure(channel, options, timeouts) : undefined
+  const greeting = await inSpan(span, 'greeting', { kind: 'client' }, () =>
+    single(channel.expect(1, timeouts.greetingMs, 'waiting for the greeting'), 'greeting'),
+  )
   if (!isPositive(greeting)) throw new OpenError('greeting', said(channel, 'greeted with', greeting))
   let capabilities = await sayHello(channel, options, timeouts)
   if (tls.mode === 'required' || (tls.mode === 'opportunistic' && capabilities.startTls)) {
@@ -169,12 +179,18 @@ async function startSession(channel: Channel, options: OpenOptions, timeouts: Sm
   }
   if (options.credentials !== undefined) {
     if (secured === undefined) throw new OpenError('auth', notNow('4.7.4', `${channel.peer}: no password without TLS`))
-    await authenticate(channel, options.credentials, capabilities, timeouts)
+    const { credentials } = options
+    await inSpan(span, 'AUTH', { kind: 'client' }, () => authenticate(channel, credentials, capabilities, timeouts))
   }
   return { capabilities, ...(secured === undefined ? {} : { tls: secured }) }
 }
 
-async function sayHello(channel: Channel, options: OpenOptions, timeouts: SmtpTimeouts): Promise<Capabilities> {
+function sayHello(channel: Channel, options: OpenOptions, timeouts: SmtpTimeouts): Promise<Capabilities> {
+  const verb = options.protocol === 'lmtp' ? 'LHLO' : 'EHLO'
+  return inSpan(options.span, verb, { kind: 'client' }, () => exchangeHello(channel, options, timeouts))
+}
+
+async function exchangeHello(channel: Channel, options: OpenOptions, timeouts: SmtpTimeouts): Promise<Capabilities> {
   const say = (verb: string): Promise<Reply> =>
     single(channel.exchange(commandLine(`${verb} ${options.helo}`), 1, timeouts.helloMs, `sending ${verb}`), 'hello')
   const reply = await say(options.protocol === 'lmtp' ? 'LHLO' : 'EHLO')
@@ -203,10 +219,18 @@ async function startTls(
     if (options.tls.mode === 'opportunistic') return undefined
     throw new OpenError('tls', notNow(noTls, `${channel.peer} refused STARTTLS: ${formatReply(reply)}`))
   }
-  return secure(channel, options.tls, options.endpoint, timeouts)
+  return secure(channel, options, timeouts)
 }
 
-async function secure(
+function secure(channel: Channel, { tls, endpoint, span }: OpenOptions, timeouts: SmtpTimeouts): Promise<TlsSession> {
+  return inSpan(span, 'TLS', { kind: 'client' }, async (within) => {
+    const session = await shakeHands(channel, tls, endpoint, timeouts)
+    within?.set(tlsAttributes(session))
+    return session
+  })
+}
+
+async function shakeHands(
   channel: Channel,
   tls: TlsPolicy,
   endpoint: Endpoint,

@@ -9,6 +9,8 @@ import type { ForwardPath, MailParameters } from './commands.ts'
 import { BareLineEndError, DotStuffer } from './dot-stuffing.ts'
 import type { TlsSession } from './tls-session.ts'
 import type { SmtpTimeouts } from './timeouts.ts'
+import type { Span } from '../tracing/span.ts'
+import { groupSpans, inCommandSpan, tellReply } from './client-spans.ts'
 
 /** The octets to send: in memory, or in chunks as they are read. CRLF line ends, not dot-stuffed. */
 export type Content = readonly Buffer[] | AsyncIterable<Buffer>
@@ -21,6 +23,8 @@ export interface Transaction {
   readonly content: () => Content
   /** Asked for what to do at a server without 8BITMIME (RFC 6152 §3), before MAIL; absent: the content goes as it is. */
   readonly sevenBit?: () => Promise<SevenBitContent>
+  /** Commands are told below it; absent: the message is not traced. */
+  readonly span?: Span | undefined
 }
 
 /** What goes to a server without 8BITMIME, or why nothing does. */
@@ -87,7 +91,7 @@ async function transactAll(asked: Transaction, context: TransactionContext): Pro
   const fit = await asked.sevenBit()
   if (fit.kind === 'refused') return concluded(asked, fit.reply, { untouched: false, needsReset: context.reset })
   const mail = { ...asked.mail, sizeBytes: fit.sizeBytes }
-  return transactAsIs({ mail, recipients: asked.recipients, content: fit.read }, context)
+  return transactAsIs({ mail, recipients: asked.recipients, content: fit.read, span: asked.span }, context)
 }
 
 async function transactAsIs(transaction: Transaction, context: TransactionContext): Promise<TransactionOutcome> {
@@ -104,9 +108,19 @@ async function transactAsIs(transaction: Transaction, context: TransactionContex
   const { accepted } = envelope
   const count = context.protocol === 'lmtp' ? accepted.length : 1
   const answers = context.channel.expect(count, context.timeouts.finalMs, 'sending the end of the message')
-  const sent = await sendContent(content, context)
-  if (sent.complete) context.onContentSent()
-  return withFinalReplies(envelope, await answers, sent, context)
+  const span = transaction.span?.child('content', {
+    kind: 'client',
+    attributes: { 'messaging.message.body.size': transaction.mail.sizeBytes },
+  })
+  try {
+    const sent = await sendContent(content, context)
+    if (sent.complete) context.onContentSent()
+    const answered = await answers
+    tellReply(span, answered.replies[0] ?? answered.lost)
+    return withFinalReplies(envelope, answered, sent, context)
+  } finally {
+    span?.end()
+  }
 }
 
 type Prepared =
@@ -176,7 +190,9 @@ async function sendGroup(transaction: Transaction, context: TransactionContext):
   lines += 'DATA\r\n'
   const first = context.reset ? 1 : 0
   const count = first + 2 + transaction.recipients.length
+  const tell = groupSpans(transaction.span, transaction.recipients.length)
   const answers = await channel.exchange(lines, count, timeouts.envelopeMs, 'sending the envelope')
+  tell(answers.replies.slice(first), answers.lost)
   const [mail, ...rest] = answers.replies.slice(first)
   if (mail !== undefined && !isPositive(mail)) {
     // 354 to a transaction that never began: a lone dot could become an empty message here, so no dot at all.
@@ -191,7 +207,9 @@ async function sendGroup(transaction: Transaction, context: TransactionContext):
 async function sendInTurn(transaction: Transaction, context: TransactionContext): Promise<EnvelopeAnswer> {
   const { channel, capabilities, timeouts } = context
   const say = (line: string, timeoutMs: number): Promise<Answers> =>
-    channel.exchange(line, 1, timeoutMs, `sending ${line.slice(0, 4)}`)
+    inCommandSpan(transaction.span, line.slice(0, 4), () =>
+      channel.exchange(line, 1, timeoutMs, `sending ${line.slice(0, 4)}`),
+    )
   if (context.reset) await say('RSET\r\n', timeouts.envelopeMs)
   const mail = await say(mailCommand(transaction.mail, capabilities), timeouts.envelopeMs)
   const mailReply = mail.replies[0]
