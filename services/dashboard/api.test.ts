@@ -53,6 +53,7 @@ const questions = [
   'reports/traffic',
   'rules/hits',
   'messages',
+  'runs',
   `messages/${sampleId}`,
   'health',
   'openapi.json',
@@ -275,7 +276,9 @@ interface Document {
 }
 
 test('the OpenAPI document describes each route, and no other', async (t) => {
-  const { app, ask } = await open(t, ['read'])
+  const chosen = [{ id: sampleId, copies: [{ n: 0, state: 'queued' }] }] as const
+  const { app, ask, runs } = await open(t, ['read'], { chosen })
+  const run = await runs.begin({ action: 'hold', query: '', asOf: sampleAt }, { by: 'ci', name: 'ci', from: '::1' })
   const { openapi, paths } = (await ask('GET', '/api/v1/openapi.json')).json<Document>()
   assert.equal(openapi, '3.1.0')
   const described = Object.entries(paths).flatMap(([path, operations]) =>
@@ -283,10 +286,10 @@ test('the OpenAPI document describes each route, and no other', async (t) => {
   )
   const routes = routesOf(app).filter((one) => one.includes('/api/v1/') && !one.endsWith('openapi.json'))
   assert.deepEqual(described.toSorted(), routes.toSorted())
-  assert.equal(routes.length, 41)
+  assert.equal(routes.length, 46)
   for (const route of routes) {
     const [method = '', path = ''] = route.split(' ')
-    const url = path.replace('{name}', 'relay').replace('{id}', sampleId)
+    const url = path.replace('{name}', 'relay').replace('{id}', sampleId).replace('{run}', run.id)
     assert.notEqual((await ask(method as 'GET', url)).statusCode, 404, route)
   }
   const operations = Object.values(paths).flatMap((one) => Object.values(one))

@@ -2,8 +2,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 import type { Audit } from '../../shared/audit.ts'
 import type { Teacher } from '../../shared/classifier/teacher.ts'
+import type { Clock } from '../../shared/clock.ts'
+import type { Logger } from '../../shared/log.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
+import type { BulkRuns } from '../../shared/operate/bulk-runs.ts'
 import { OperationError } from '../../shared/operate/operation-error.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
 import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
@@ -16,6 +19,7 @@ import type { Action } from './actions.ts'
 import { ApiError, seenOr503 } from './api-error.ts'
 import type { ApiRoute } from './api-route.ts'
 import { schemas } from './api-schemas.ts'
+import { bulkRoutes } from './bulk-api.ts'
 import { learnActions } from './learn-actions.ts'
 import { addMailParser, mailOf, mostMailBytes } from './mail-body.ts'
 import { openApiDocument } from './openapi.ts'
@@ -31,6 +35,10 @@ export interface ApiParts {
   readonly teacher: Teacher
   readonly access: Access
   readonly audit: Audit
+  /** What is done to all that a search finds. */
+  readonly runs: BulkRuns
+  readonly clock: Clock
+  readonly log: Logger
 }
 
 const mostHeld = 500
@@ -69,6 +77,7 @@ function apiRoutes(parts: ApiParts): readonly ApiRoute[] {
     ...queueRoutes(parts),
     ...messageRoutes(parts),
     ...manyRoutes(parts),
+    ...bulkRoutes(parts),
     ...learnRoutes(parts),
   ]
 }

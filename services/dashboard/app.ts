@@ -7,6 +7,7 @@ import { TableError } from '../../shared/config/external-table.ts'
 import { isAtLeast } from '../../shared/config/operators.ts'
 import type { Logger } from '../../shared/log.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
+import type { BulkRuns } from '../../shared/operate/bulk-runs.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
 import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
 import { QueryError } from '../../shared/store/query.ts'
@@ -16,6 +17,7 @@ import type { Access, AccessParts } from './access.ts'
 import { addActions, describeSelection, selections } from './actions.ts'
 import { addApi } from './api.ts'
 import type { Assets } from './assets.ts'
+import { addBulk } from './bulk-routes.ts'
 import { parseQuestion } from './explain-question.ts'
 import { addHealth } from './health.ts'
 import { createLiveTicks } from './live-ticks.ts'
@@ -48,6 +50,7 @@ import type { Visitor } from './visitor.ts'
 export interface AppParts {
   readonly source: Source
   readonly operations: Operations
+  readonly runs: BulkRuns
   readonly teacher: Teacher
   readonly desk: QuarantineDesk
   readonly access: Omit<AccessParts, 'log'>
@@ -97,6 +100,15 @@ export function createApp(parts: AppParts): FastifyInstance {
   addPreview(app, parts, { access, show })
   addSystemPage(app, parts, { access, show })
   addActions(app, { operations: parts.operations, access, audit: parts.access.audit, clock: parts.clock, show })
+  addBulk(app, {
+    source: parts.source,
+    runs: parts.runs,
+    access,
+    audit: parts.access.audit,
+    clock: parts.clock,
+    log,
+    show,
+  })
   addQuarantineLinks(app, {
     desk: parts.desk,
     access,
@@ -108,8 +120,11 @@ export function createApp(parts: AppParts): FastifyInstance {
     source: parts.source,
     operations: parts.operations,
     teacher: parts.teacher,
+    runs: parts.runs,
     access,
     audit: parts.access.audit,
+    clock: parts.clock,
+    log,
   })
   return app
 }

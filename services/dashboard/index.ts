@@ -12,6 +12,8 @@ import { createPasswordVerifier } from '../../shared/crypt/verify-password.ts'
 import { expose, processName, readMetricsFiles } from '../../shared/metrics-files.ts'
 import type { ProcessMetrics } from '../../shared/metrics-files.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
+import { createBulkRuns } from '../../shared/operate/bulk-runs.ts'
+import { createBulkWork } from '../../shared/operate/bulk-work.ts'
 import { createOperations } from '../../shared/operate/operations.ts'
 import { blockFor, createQuarantine } from '../../shared/operate/quarantine.ts'
 import { createSpoolLessons } from '../../shared/operate/spool-lessons.ts'
@@ -81,17 +83,20 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
     teach: (content, lesson) => teacher.teach(content, lesson),
   })
   const delimiter = (): string => context.configuration.subAddressDelimiter
+  const operating = {
+    ...context,
+    get configuration() {
+      return context.configuration
+    },
+    messages: { ...messages, story: search.story },
+    lessons,
+    delimiter,
+  }
+  const runs = createBulkRuns({ dataFolder, clock, audit, bulk: createBulkWork(operating), choose: search.choose })
   const app = createApp({
     source,
-    operations: createOperations({
-      ...context,
-      get configuration() {
-        return context.configuration
-      },
-      messages: { ...messages, story: search.story },
-      lessons,
-      delimiter,
-    }),
+    operations: createOperations(operating),
+    runs,
     teacher,
     desk: {
       quarantine: createQuarantine(context),
@@ -117,7 +122,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
   })
   const watched = elsewhere === undefined ? undefined : createMetricsApp({ exposition, source })
   const close = async (): Promise<void> => {
-    await Promise.all([app.close(), watched?.close()])
+    await Promise.all([app.close(), watched?.close(), runs.close()])
     await search.close()
     await teacher.close()
     await verifier.close()

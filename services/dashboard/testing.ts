@@ -14,8 +14,12 @@ import { checkPassword } from '../../shared/crypt/check-password.ts'
 import { silentLog } from '../../shared/log.ts'
 import { parseMailbox } from '../../shared/mail/address.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
+import { createBulkRuns } from '../../shared/operate/bulk-runs.ts'
+import type { BulkWork } from '../../shared/operate/bulk-work.ts'
+import { OperationError } from '../../shared/operate/operation-error.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
 import type { GivenOrder } from '../../shared/operate/relay-order.ts'
+import type { ChosenMessage } from '../../shared/store/found-message.ts'
 import { createLinkSigner } from '../../shared/quarantine/links.ts'
 import { createApp } from './app.ts'
 import { readAssets } from './assets.ts'
@@ -30,6 +34,8 @@ import type { Source } from './source.ts'
 export interface TestAppOptions {
   readonly source?: Source
   readonly operations?: Operations
+  /** What any search finds. */
+  readonly chosen?: readonly ChosenMessage[]
   readonly host?: string
   /** Value by name; absent: nobody signs in. */
   readonly operators?: Readonly<Record<string, string>>
@@ -42,7 +48,7 @@ export interface TestAppOptions {
 
 /** A dashboard with a made-up system behind it, and a clock that stands still until it is told. */
 export async function openTestApp(t: TestContext, options: TestAppOptions = {}) {
-  const { source = sampleSource({}), host = '127.0.0.1', readOnly = false, trustedProxies = [] } = options
+  const { source = sampleSource({}), host = '127.0.0.1', readOnly = false, trustedProxies = [], chosen = [] } = options
   const folder = await mkdtemp(join(tmpdir(), 'sluice-dash-'))
   const time = { now: sampleAt }
   const clock: Clock = { now: () => time.now }
@@ -67,8 +73,16 @@ export async function openTestApp(t: TestContext, options: TestAppOptions = {}) 
       ...(options.apiTokens === undefined ? {} : { tokens: tableOf(options.apiTokens) }),
     },
   }
+  const runs = createBulkRuns({
+    dataFolder: folder,
+    clock,
+    audit,
+    bulk: sampleBulk(done),
+    choose: async ({ most }) => ({ messages: chosen.slice(0, most), isCut: chosen.length > most }),
+  })
   const app = createApp({
     source,
+    runs,
     operations: options.operations ?? sampleOperations(done),
     teacher: sampleTeacher(done),
     desk: sampleDesk(done),
@@ -90,11 +104,27 @@ export async function openTestApp(t: TestContext, options: TestAppOptions = {}) 
   })
   t.after(async () => {
     await app.close()
+    await runs.close()
     await audit.close()
     await tables.close()
     await rm(folder, { recursive: true })
   })
-  return { app, audit, time, settings, asked, done }
+  return { app, runs, audit, time, settings, asked, done }
+}
+
+/** Writes down what it was asked to do; a run is done as soon as it is begun. */
+function sampleBulk(done: string[]): BulkWork {
+  return {
+    async check({ action, way }) {
+      if (action === 'reroute' && way?.to === 'nowhere') throw new OperationError('"nowhere" is no relay host')
+    },
+    prepare: async (order, _messages, by) => async (piece) => {
+      const { action, query, way, again, quarantined } = order
+      const more = [way?.to, way?.action, again === true && 'again', quarantined === true && 'quarantined']
+      done.push([action, query, piece.length, ...more.filter((one) => typeof one === 'string'), by].join(' '))
+      return { done: piece.length, left: 0 }
+    },
+  }
 }
 
 /** Writes down what it was asked to do. */

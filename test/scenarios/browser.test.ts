@@ -15,6 +15,8 @@ const readable = [
   '/queues',
   '/queues/filter',
   '/messages',
+  '/messages/actions?q=domain%3Asluice.test',
+  '/messages/runs',
   '/held',
   '/destinations',
   '/reports',
@@ -63,6 +65,28 @@ test('the dashboard in Chromium', { skip: missingPeers('chromium') }, async (t) 
     await system.waitForEvent('delivered', id)
     assert.equal((await system.maildir('joe').waitForMessages(1)).length, 1)
     await page.getByText('delivered', { exact: true }).first().waitFor()
+  })
+
+  await t.test('what a search finds is told with its number, held by one button, and removed', async (t) => {
+    const ids = [await send('bulk1', 'jane@sluice.test', gtube), await send('bulk2', 'jane@sluice.test', gtube)]
+    for (const id of ids) await system.waitForEvent('held', id)
+    const page = await open(t)
+    await signIn(page)
+    await page.goto(`/messages?q=${encodeURIComponent(`status:held id:${ids.join(',')}`)}`)
+    while ((await page.getByRole('link', { name: /^0m/ }).count()) < ids.length) await page.reload()
+    await page.getByRole('link', { name: 'Do something to all that is found' }).click()
+    await page.getByRole('heading', { name: '2 messages' }).waitFor()
+    await page.getByText('This drops for good, unreported, 2 messages').waitFor()
+    await page.getByLabel('also what a filter keeps back, when it comes to remove').check()
+    await page.getByRole('button', { name: 'Remove' }).click()
+    await page.getByText('2 jobs removed').waitFor()
+    for (const id of ids) await system.waitForEvent('removed', id)
+    await page.getByRole('link', { name: 'All runs' }).click()
+    await page
+      .getByRole('row')
+      .filter({ hasText: ids.join(',') })
+      .filter({ hasText: 'done' })
+      .waitFor()
   })
 
   await t.test('a queue is paused and resumed, and numbers move while the page stays', async (t) => {

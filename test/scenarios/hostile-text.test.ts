@@ -8,6 +8,7 @@ import { openPage, startChromium } from '../support/chromium.ts'
 import {
   gtube,
   hostileText as hostile,
+  keepRun,
   looks,
   quarantineLink,
   sampleReport,
@@ -112,6 +113,10 @@ test('what strangers write is text on every page, and breaks none', { skip: miss
     [`/messages/${asked}`],
     [`/messages?q=${asked}`],
     ['/messages', image],
+    ['/messages/actions?q=status%3Adelayed', image],
+    [`/messages/actions?q=${asked}`],
+    ['/messages/runs', hostile],
+    [`/messages/runs/${await keepRun(system, hostile)}`, hostile],
     ['/destinations', reply],
     ['/destinations/evil.test'],
     [`/destinations/${asked}`],

@@ -1,5 +1,7 @@
 import type { BrowserContextOptions, Page } from 'playwright-core'
 
+import { systemClock } from '../../shared/clock.ts'
+import { BulkFiles } from '../../shared/operate/bulk-files.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
 import { createLinkSigner, readLinkKey } from '../../shared/quarantine/links.ts'
 import { passwords, remoteWorld, standardConf, standardPipeline } from './configurations.ts'
@@ -106,6 +108,8 @@ export interface SampleTraffic {
   readonly failed: string
   /** Path of a page that the recipient of the held message may open. */
   readonly link: string
+  /** Of something that was done to all that a search found. */
+  readonly run: string
 }
 
 /** Resolves when all of it has come to where it stays. */
@@ -132,7 +136,18 @@ export async function sendSampleTraffic({ system, receive, submit }: DashboardWo
   await client.quit()
   for (const [event, id] of Object.entries(traffic)) await system.waitForEvent(event, id)
   await system.waitForEvent('delivered', report)
-  return { ...traffic, link: await quarantineLink(system, traffic.held) }
+  return { ...traffic, link: await quarantineLink(system, traffic.held), run: await keepRun(system) }
+}
+
+/** A run as it is kept, half done. Its query may be anything. */
+export async function keepRun({ dataFolder }: MailSystem, query = 'status:delayed domain:slow.test'): Promise<string> {
+  const id = `${Date.now().toString(36).padStart(9, '0')}-0123abcd`
+  const nowAt = Date.now()
+  const order = { action: 'reroute', query, asOf: nowAt, way: { to: 'smtp://mx2.slow.test' } } as const
+  const far = { messages: 250, turns: 100, done: 97, left: 3 }
+  const run = { id, order, by: 'olga (dashboard)', startedAt: nowAt, state: 'stopped', at: nowAt, ...far } as const
+  await new BulkFiles(dataFolder, systemClock).add(run, [])
+  return id
 }
 
 /** As it stands in a digest: to block the sender of a held message. */
@@ -159,6 +174,7 @@ export function dashboardPages({
   delayed,
   delivered,
   link,
+  run,
 }: SampleTraffic): readonly (readonly [string, string])[] {
   return [
     ['overview', '/'],
@@ -166,6 +182,9 @@ export function dashboardPages({
     ['queue', '/queues/relay'],
     ['messages', '/messages'],
     ['messages-found', '/messages?q=joe%40sluice.test'],
+    ['messages-all', '/messages/actions?q=status%3Aheld'],
+    ['runs', '/messages/runs'],
+    ['run', `/messages/runs/${run}`],
     ['held', '/held'],
     ['preview', `/messages/${held}/preview`],
     ['release', `/messages/${held}/release`],

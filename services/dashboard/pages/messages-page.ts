@@ -1,14 +1,11 @@
 import { queryExample } from '../../../shared/store/query.ts'
-import type { CopyState } from '../../../shared/store/copy-state.ts'
-import type { FoundCopy, FoundMessage, FoundPage } from '../../../shared/store/found-message.ts'
-import { formatDuration, formatSecond, formatSize } from '../../../shared/report/units.ts'
+import type { FoundPage } from '../../../shared/store/found-message.ts'
 import type { Seen } from '../../../shared/report/views.ts'
 import { html } from '../../../shared/html.ts'
-import type { Html, HtmlValue } from '../../../shared/html.ts'
-import { messageLink } from './job-table.ts'
+import type { Html } from '../../../shared/html.ts'
+import { foundTable, searchLink } from './found-table.ts'
 import type { Page } from './layout.ts'
-import { badge, dataTable, notice } from './parts.ts'
-import type { Tone } from './parts.ts'
+import { notice } from './parts.ts'
 
 export interface MessagesLook {
   /** As it was typed. */
@@ -55,60 +52,13 @@ function searchForm(query: string): Html {
 <input id="query" name="q" type="search" value="${query}" placeholder="${queryExample}" maxlength="1000" autocomplete="off" autocapitalize="none" spellcheck="false">
 <button class="primary">Search</button>
 </form>
-<details class="words"><summary>What can be looked for</summary><dl class="facts">${words.map(([example, meaning]) => html`<div><dt><a href="${pageLink(example)}"><code>${example}</code></a></dt><dd>${meaning}</dd></div>`)}</dl></details>`
+<details class="words"><summary>What can be looked for</summary><dl class="facts">${words.map(([example, meaning]) => html`<div><dt><a href="${searchLink('/messages', example)}"><code>${example}</code></a></dt><dd>${meaning}</dd></div>`)}</dl></details>`
 }
 
 function foundMessages({ messages, next }: FoundPage, { query, isLater }: MessagesLook, at: number): Html {
-  const older = next !== undefined && html`<a href="${pageLink(query, next)}" rel="next">Older</a>`
-  const newest = isLater && html`<a href="${pageLink(query)}" rel="first">Newest</a>`
+  const older = next !== undefined && html`<a href="${searchLink('/messages', query, next)}" rel="next">Older</a>`
+  const newest = isLater && html`<a href="${searchLink('/messages', query)}" rel="first">Newest</a>`
   if (messages.length === 0)
     return html`<p class="empty">${isLater ? 'There are no older ones.' : query === '' ? 'No message yet.' : 'Nothing was found.'}</p>${newest}`
-  return html`${dataTable(
-    'Messages that were found',
-    [
-      { title: 'Time', cell: (message) => time(message.at, at) },
-      { title: 'From', cell: ({ from }) => html`<span class="address">${from === null ? '<>' : (from ?? '?')}</span>` },
-      { title: 'To', cell: recipients },
-      { title: 'State', cell: ({ copies: [copy] }) => copy && badge(stateTones[copy.state], copy.state) },
-      { title: 'Said last', cell: ({ copies: [copy] }) => html`<span class="reply">${said(copy)}</span>` },
-      {
-        title: 'Size',
-        numeric: true,
-        cell: ({ sizeBytes }) => (sizeBytes === undefined ? '' : formatSize(sizeBytes)),
-      },
-      { title: 'Message', cell: ({ id }) => messageLink(id) },
-    ],
-    messages,
-  )}<nav class="pages" aria-label="Further messages">${newest}${older}</nav>`
-}
-
-function time(at: number, nowAt: number): Html {
-  const since = `${formatDuration(Math.max(0, nowAt - at))} ago`
-  return html`<time class="whole" datetime="${new Date(at).toISOString()}" title="${since}">${formatSecond(at).slice(0, -1)}</time>`
-}
-
-function recipients({ copies: [copy], copyCount }: FoundMessage): HtmlValue {
-  if (copy === undefined) return '?'
-  return html`<span class="address">${copy.mailbox ?? '?'}</span>${copyCount > 1 && html` and ${copyCount - 1} more`}`
-}
-
-function said(copy: FoundCopy | undefined): string {
-  return copy?.remote ?? (copy?.queue === undefined ? '' : `in queue ${copy.queue}`)
-}
-
-const stateTones = {
-  queued: 'plain',
-  delayed: 'waiting',
-  held: 'bad',
-  delivered: 'good',
-  relayed: 'good',
-  failed: 'bad',
-  discarded: 'bad',
-  removed: 'bad',
-  refused: 'bad',
-} as const satisfies Record<CopyState, Tone>
-
-function pageLink(query: string, before?: string): string {
-  const asked = new URLSearchParams({ q: query, ...(before === undefined ? {} : { before }) })
-  return `/messages?${asked.toString()}`
+  return html`${foundTable('Messages that were found', messages, at)}<p class="quiet-text"><a href="${searchLink('/messages/actions', query)}">Do something to all that is found…</a></p><nav class="pages" aria-label="Further messages">${newest}${older}</nav>`
 }

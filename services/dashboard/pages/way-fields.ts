@@ -1,10 +1,10 @@
 import { html } from '../../../shared/html.ts'
 import type { Html } from '../../../shared/html.ts'
 
-/** Where else to relay to: a host, or one of the actions; what is left empty is not asked for. */
-export function wayFields(actions: readonly string[]): Html {
+/** Where else to relay to: a host, or one of the actions; what is left empty is not asked for. @param name of the field for the action */
+export function wayFields(actions: readonly string[], name: 'action' | 'relay' = 'action'): Html {
   return html`${textField('to', 'Relay host', 'smtp+tls://label@mx.example.org:587')}
-<label>or action<select name="action"><option value="">none</option>${actions.map((name) => html`<option>${name}</option>`)}</select></label>
+<label>or action<select name="${name}"><option value="">none</option>${actions.map((action) => html`<option>${action}</option>`)}</select></label>
 <label class="check"><input type="checkbox" name="undo" value="yes"> or where the rules say, again</label>`
 }
 
