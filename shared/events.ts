@@ -10,7 +10,6 @@ import type { HeaderEdit } from './mail/header-edit.ts'
 import { classifyReply } from './mail/reply-class.ts'
 import { formatReply, isPositive } from './mail/reply.ts'
 import type { Reply } from './mail/reply.ts'
-import type { Metrics } from './metrics.ts'
 import type { RuleHits } from './rule-hits/rule-hits.ts'
 
 /** An SMTP session, not yet about a message. */
@@ -356,11 +355,18 @@ export interface Events {
   requeued(fields: { readonly id: MessageId; readonly reason: string }): void
 }
 
+/** Of `Metrics`. */
+export interface EventCounters {
+  readonly events: { inc(labels: { readonly event: string }): void }
+  readonly replies: { inc(labels: { readonly stage: string; readonly class: string }): void }
+  readonly refusals: { inc(labels: { readonly stage: string; readonly code: string; readonly class: string }): void }
+}
+
 type Level = 'debug' | 'info' | 'warn' | 'error'
 
 export function createEvents(parts: {
   readonly log: Logger
-  readonly metrics: Metrics
+  readonly metrics: EventCounters
   readonly journal: Journal
   readonly clock: Clock
   readonly hits?: Pick<RuleHits, 'count'>

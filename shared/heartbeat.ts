@@ -149,6 +149,12 @@ export async function readHeartbeats(dataFolder: string, nowAt: number): Promise
   return found.toSorted((one, other) => other.at - one.at)
 }
 
+/** Queues that some living process takes jobs from. */
+export async function workedQueues(dataFolder: string, nowAt: number): Promise<ReadonlySet<string>> {
+  const living = (await readHeartbeats(dataFolder, nowAt)).filter(({ at }) => nowAt - at <= deadAfterMs)
+  return new Set(living.flatMap(({ work }) => (work === undefined ? [] : [work.queue])))
+}
+
 /** A silent service that a living one of the same name on the same host replaced is no longer news. */
 export function withoutReplaced(beats: readonly Heartbeat[], nowAt: number): readonly Heartbeat[] {
   const living = beats.filter(({ at }) => nowAt - at <= deadAfterMs)

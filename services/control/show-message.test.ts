@@ -26,6 +26,7 @@ const message: MessageView = {
   tags: ['Filtered'],
   edits: ['add Received: from mx.example.net by mx.example.org'],
   jobs: { kind: 'away', reason: 'Redis does not answer' },
+  queues: [],
   story: [
     { at, event: 'received', text: 'received from joe@example.net', tone: 'plain' },
     { at: at + 40, event: 'delivered', text: 'delivered to jane\u001b[2J@example.org', tone: 'good' },

@@ -128,6 +128,11 @@ test('an operator sends a message elsewhere, gives a copy another address, and d
   await send('readdress', { from: 'joe@example.net', to: 'jim@example.net' })
   await send('hold', { recipient: 'joe@example.net' })
   await send('replay', { from: 'sign', again: 'yes' })
+  const trial = await olga.get(`/messages/${sampleId}/replay?from=filter&recipient=`)
+  assert.match(
+    trial.body,
+    /1 decision would be another[^]*<td>filter<\/td><td>joe@example\.net<\/td><td><strong>pass<\/strong><\/td><td>hold<\/td>/,
+  )
   assert.equal((await send('readdress', { from: 'joe@example.net', to: '' })).statusCode, 409)
   const by = 'olga (dashboard)'
   assert.deepEqual(done, [
@@ -137,6 +142,7 @@ test('an operator sends a message elsewhere, gives a copy another address, and d
     `readdress ${sampleId} joe@example.net jim@example.net ${by}`,
     `hold ${sampleId} ${by} for joe@example.net`,
     `replay ${sampleId} sign true undefined false ${by}`,
+    `try ${sampleId} filter`,
   ])
   const did = await audit.last(7)
   const [refused, first] = [did[0], did.at(-1)]
@@ -172,6 +178,7 @@ test('what is done to many is told with its number first, and done to no other',
   assert.doesNotMatch(body, /action="\/tags/)
   assert.equal((await rita.post('/tags/Bulk/reroute', { token: tokenIn(body), to: 'smtp://x' })).statusCode, 403)
   assert.equal((await rita.get(`/messages/${sampleId}/change`)).statusCode, 303)
+  assert.equal((await rita.get(`/messages/${sampleId}/replay`)).statusCode, 303)
   assert.deepEqual(done, [])
 })
 

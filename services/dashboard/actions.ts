@@ -8,6 +8,7 @@ import { isMessageId } from '../../shared/mail/message-id.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import type { ManyAction, ManyDone, Selection, TellProgress } from '../../shared/operate/many.ts'
 import { describeReplay } from '../../shared/operate/replay.ts'
+import { describeStep } from '../../shared/operate/try-replay.ts'
 import { OperationError } from '../../shared/operate/operation-error.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
 import type { GivenOrder } from '../../shared/operate/relay-order.ts'
@@ -40,6 +41,7 @@ export interface GoesOn {
 }
 
 const recipient = { type: 'string', description: 'The copy of one recipient alone, by his address.' } as const
+const copyTo = { type: 'string', description: 'A copy for this address, in place of those it was for.' } as const
 const dryRun = { type: 'boolean', description: 'Tells what would be done, and changes nothing.' } as const
 const way = {
   to: { type: 'string', description: 'A relay host as in smtpd.conf: smtp+tls://label@mx.example.org:587.' },
@@ -133,12 +135,14 @@ export function messageActions(operations: Operations): readonly Action<MessageI
     {
       path: 'replay',
       name: 'replay message',
-      fields: { ...again, recipient, dryRun },
+      fields: { ...again, recipient, to: copyTo, dryRun },
       run: async (id, by, given) => {
-        const { from, recipient: only } = given
+        const { from, recipient: only, to } = given
         const [repeats, isDry] = [given['again'] !== undefined, given['dryRun'] !== undefined]
-        const request = { from, recipient: only, again: repeats, dryRun: isDry }
-        return describeReplay(await operations.replay(id, request, by), request).join('; ')
+        const request = { from, recipient: only, to, again: repeats, dryRun: isDry }
+        const told = describeReplay(await operations.replay(id, request, by), request)
+        const steps = isDry && to === undefined ? await operations.tryReplay(id, request) : []
+        return [...told, ...steps.map(describeStep)].join('; ')
       },
     },
   ]

@@ -147,6 +147,7 @@ export const schemas = {
     tags: texts,
     edits: { ...texts, description: 'What was done to its header section.' },
     jobs: list(job),
+    queues: { ...texts, description: 'Those it came to, as its story tells.' },
     'queuesAway?': { ...text, description: 'Redis did not answer: where the message waits is not known.' },
     story: list(
       object({

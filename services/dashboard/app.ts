@@ -44,6 +44,7 @@ import type { QuarantineDesk } from './quarantine-links.ts'
 import { explainForm, findQuestion, jobQuestion, queryText, reportQuestion } from './questions.ts'
 import { isAddressedBy, isHostAllowed, securityHeaders } from './security.ts'
 import type { Source } from './source.ts'
+import { addTrial } from './trial-route.ts'
 import { anybody, mayPreview } from './visitor.ts'
 import type { Visitor } from './visitor.ts'
 
@@ -97,6 +98,7 @@ export function createApp(parts: AppParts): FastifyInstance {
   addPages(app, parts, { access, show })
   addConfirmations(app, parts, { access, show })
   addChanges(app, parts, { access, show })
+  addTrial(app, { ...parts, visitor: (request) => access.visitor(request) ?? anybody, show })
   addPreview(app, parts, { access, show })
   addSystemPage(app, parts, { access, show })
   addActions(app, { operations: parts.operations, access, audit: parts.access.audit, clock: parts.clock, show })

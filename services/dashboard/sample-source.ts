@@ -55,6 +55,7 @@ export function sampleMessage(fields: Partial<MessageView> = {}): MessageView {
     tags: ['Signed'],
     edits: ['add Received: from laptop (192.0.2.1) by mx.example.org'],
     jobs: { kind: 'seen', value: [sampleJob()] },
+    queues: ['filter'],
     story: [{ at: sampleAt - 3_725_000, event: 'received', text: 'received from jane@example.org', tone: 'plain' }],
     ...fields,
   }

@@ -163,6 +163,10 @@ function sampleOperations(done: string[]): Operations {
       done.push(`replay ${id} ${from} ${String(again)} ${String(recipient)} ${String(dryRun)} ${by}`)
       return { copies: [{ mailbox: mailboxOf('joe@example.net'), kind: 'moved', tags: [], edits: 1 }], left: [] }
     },
+    tryReplay: async (id, { from = 'its beginning' }) => {
+      done.push(`try ${id} ${from}`)
+      return [{ to: [mailboxOf('joe@example.net')], queue: 'filter', now: 'pass', before: 'hold', differs: true }]
+    },
     async rerouteMany(given, selection, by) {
       const name = selection.kind === 'tag' ? selection.tag : selection.destination
       done.push(`reroute ${selection.kind} ${name} ${describeGiven(given)} ${by}`)
@@ -266,6 +270,7 @@ export function failingOperations(failure: Error): Operations {
     reroute: fail,
     readdress: fail,
     replay: fail,
+    tryReplay: fail,
     rerouteMany: fail,
     counts: fail,
     setPaused: fail,

@@ -35,7 +35,7 @@ import type { Verdict } from './verdict.ts'
 import { virusEdits, virusPrefix } from './virus-fields.ts'
 
 /** Judges a message by its engines, says so in its header, and sends it on with the queue's tag. Same message, same result. */
-export default defineStage({ name: 'filter', queue: 'filter', open: (context) => openFilter(context) })
+export default defineStage({ name: 'filter', queue: 'filter', dry: true, open: (context) => openFilter(context) })
 
 /** @param threads one for each core when left out. */
 export async function openFilter(context: ServiceContext, threads?: number): Promise<OpenStage> {
@@ -74,7 +74,8 @@ export async function filterOrDefer(
   try {
     return await filter(message, context, engines, troubles, facts)
   } catch (error) {
-    if (message.beforeAccept === true || !(error instanceof EngineFailure || error instanceof TableError)) throw error
+    const isAsked = message.beforeAccept === true || message.dry === true
+    if (isAsked || !(error instanceof EngineFailure || error instanceof TableError)) throw error
     if (error instanceof EngineFailure && error.isCrash && message.attempts + 1 >= mostCrashes)
       return hold(`poison: ${error.message}, at attempt ${message.attempts + 1}`)
     const { id } = message.envelope
@@ -113,10 +114,12 @@ export async function filter(
   })
   const findings = findingsOf(runs, configuration)
   // Asked before the 250 it may be asked again, when the client did not wait: the notice is the same one.
-  if (verdict.action !== 'clean' && configuration.pipeline.notices.admins.length > 0)
-    await notifyAdmins(context, envelope, scanned.header, verdict)
+  if (message.dry !== true) {
+    if (verdict.action !== 'clean' && configuration.pipeline.notices.admins.length > 0)
+      await notifyAdmins(context, envelope, scanned.header, verdict)
+    noteDmarc(facts, configuration, scanned, runs, verdict.action)
+  }
   span?.set({ 'sluice.verdict': verdict.action, 'sluice.score': verdict.score })
-  noteDmarc(facts, configuration, scanned, runs, verdict.action)
   events.filtered({
     id: envelope.id,
     verdict: message.released === true ? 'released' : verdict.action,

@@ -30,7 +30,7 @@ import type { Signed, SignTask } from './sign-worker.ts'
 import { streamedDigests } from './streamed-digests.ts'
 
 /** DKIM-signs with the key of the author's domain (RFC 6376), and seals what others sent (RFC 8617). A message whose key cannot be used waits; it never leaves unsigned. */
-export default defineStage({ name: 'signer', queue: 'sign', open: (context) => openSigner(context) })
+export default defineStage({ name: 'signer', queue: 'sign', dry: true, open: (context) => openSigner(context) })
 
 type SignerPool = WorkerPool<SignTask, Signed>
 

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Events } from '../events.ts'
+import { workedQueues } from '../heartbeat.ts'
 import type { Mailbox } from '../mail/address.ts'
 import type { MessageId } from '../mail/message-id.ts'
 import type { Pipeline } from '../pipeline/pipeline.ts'
@@ -20,6 +21,8 @@ import type { GivenOrder, OrderParts } from './relay-order.ts'
 import { replay } from './replay.ts'
 import type { ReplayDone, ReplayRequest } from './replay.ts'
 import { isRelayed, rerouteJobs } from './reroute.ts'
+import { tryReplay } from './try-replay.ts'
+import type { TrialRequest, TrialStep } from './try-replay.ts'
 import { describeLesson } from './spool-lessons.ts'
 import type { SpoolLessons } from './spool-lessons.ts'
 import type { OutcomeRecord } from '../spool/spool.ts'
@@ -57,6 +60,8 @@ export interface Operations {
   readdress(id: MessageId, change: Readdressing, by: string): Promise<Mailbox>
   /** Lets a message go again from a queue it passed. */
   replay(id: MessageId, request: ReplayRequest, by: string): Promise<ReplayDone>
+  /** What the rules and stages in force would decide about it, beside what they did; nothing is delivered. */
+  tryReplay(id: MessageId, request: TrialRequest): Promise<readonly TrialStep[]>
   many(action: ManyAction, selection: Selection, by: string, tell?: TellProgress): Promise<ManyDone>
   rerouteMany(given: GivenOrder, selection: Selection, by: string, tell?: TellProgress): Promise<ManyDone>
   /** What `many` and `rerouteMany` would be done to. */
@@ -104,6 +109,12 @@ export function createOperations(parts: OperationParts): Operations {
     reroute: (id, given, by, recipient) => sendElsewhere(parts, id, { given, by, recipient }),
     readdress: (id, change, by) => readdress(parts, id, change, by),
     replay: (id, request, by) => replay(parts, id, request, by),
+    tryReplay: (id, request) =>
+      tryReplay(
+        { ...parts, isWorked: async (queue) => (await workedQueues(parts.dataFolder, parts.clock.now())).has(queue) },
+        id,
+        request,
+      ),
     many: (action, selection, by, tell) => doToMany(parts, action, selection, by, tell),
     rerouteMany: async (given, selection, by, tell) =>
       rerouteMany(parts, await readOrder(parts, given), selection, by, tell),

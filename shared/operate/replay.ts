@@ -15,13 +15,13 @@ import type { NewJob } from '../queue/job.ts'
 import { heldQueue } from '../queue/queues.ts'
 import type { JobSummary, Queues } from '../queue/queues.ts'
 import type { MessageSources } from '../report/message-view.ts'
-import { formatDuration, plural } from '../report/units.ts'
-import { withDecisions } from '../spool/decisions.ts'
+import { plural } from '../report/units.ts'
 import { isFinal } from '../spool/spool.ts'
 import type { OutcomeRecord, Spool, SpooledMessage } from '../spool/spool.ts'
 import { atWork, splitJob } from './message-jobs.ts'
 import { OperationError } from './operation-error.ts'
 import { resolveCopies } from './readdress.ts'
+import { chosenOf, inSpool } from './replay-choice.ts'
 import { startsOf } from './replay-start.ts'
 import type { Start } from './replay-start.ts'
 import { isArrival, replayedBefore } from './replayed-before.ts'
@@ -136,7 +136,7 @@ function copiesOf({ envelope, pending, arrived }: Asked, { recipients, tags, edi
 async function lookAt(
   parts: ReplayParts,
   id: MessageId,
-  { from, recipient, only, again }: ReplayRequest,
+  { from, recipient, only, again, dryRun }: ReplayRequest,
 ): Promise<Asked> {
   const { stored, envelope, outcomes } = await inSpool(parts, id)
   const chosen = chosenOf(envelope, recipient).filter((one) => only?.has(one) !== false)
@@ -149,40 +149,10 @@ async function lookAt(
   })
   const left = again === true ? [] : arrived
   const ended = chosen.filter((one) => kinds.has(one) && !left.includes(one))
-  if (pending.length + ended.length === 0)
+  if (pending.length + ended.length === 0 && dryRun !== true)
     throw new OperationError(`message ${id} has arrived already: say so when it is to be sent again (--again)`)
   const starts = await startsOf(parts, stored, [...pending, ...ended], from)
   return { stored, envelope, starts, pending, ended, arrived, left }
-}
-
-interface InSpool {
-  readonly stored: SpooledMessage
-  /** As operators' decisions leave it. */
-  readonly envelope: Envelope
-  readonly outcomes: readonly OutcomeRecord[]
-}
-
-async function inSpool({ messages, configuration }: ReplayParts, id: MessageId): Promise<InSpool> {
-  const stored = await messages.find(id)
-  if (stored === undefined) throw gone(id, configuration.pipeline.replay.keepMs)
-  const outcomes = await messages.outcomesOf(id)
-  return { stored, envelope: withDecisions(stored.envelope, outcomes), outcomes }
-}
-
-function gone(id: MessageId, keepMs: number | undefined): OperationError {
-  const kept =
-    keepMs === undefined
-      ? 'what has come to its end is kept for replays with `replay keep 7d` in pipeline.conf'
-      : `what has come to its end is kept for ${formatDuration(keepMs)} (\`replay keep\`), less where it takes too much of the disk`
-  return new OperationError(`message ${id} is not in the spool any more: ${kept}`)
-}
-
-function chosenOf({ id, recipients }: Envelope, address: string | undefined): readonly number[] {
-  const all = [...recipients.keys()]
-  if (address === undefined) return all
-  const found = all.filter((index) => recipients[index]?.mailbox.toLowerCase() === address.toLowerCase())
-  if (found.length > 0) return found
-  throw new OperationError(`message ${id} is not for ${address}: ${recipients.map((one) => one.mailbox).join(', ')}`)
 }
 
 /** Out of its queue before it comes into another: what stops in between leaves it held, or in both with a look at the log. */

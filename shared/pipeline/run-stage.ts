@@ -15,6 +15,7 @@ import type { OutcomeRecord, SpooledMessage } from '../spool/spool.ts'
 import { advance, planAnew } from './advance.ts'
 import { afterFailure } from './after-failure.ts'
 import { isCarriedOutIn } from './carried-out.ts'
+import { listenedEvents } from './listened-events.ts'
 import { mailboxOf } from './plan.ts'
 import { sevenBitView } from './seven-bit-view.ts'
 import { inStageSpan } from './stage-span.ts'
@@ -155,7 +156,9 @@ async function answerQuestion(
   const answer: Answer =
     control.starts > 1
       ? { kind: 'none', reason: `${queue} broke off` }
-      : await decisionOn(running, job, control, leftMs)
+      : question.dry === true
+        ? await wouldDecide(running, job, control.signal, leftMs)
+        : await decisionOn(running, job, control, leftMs)
   await context.queues.questions
     .answer(question, control.jobId, answer)
     .catch((error: unknown) => context.log.debug({ id: job.id, err: error }, 'an answer did not arrive'))
@@ -184,6 +187,29 @@ async function decisionOn(
     return { kind: 'none', reason: (error as Error).message }
   } finally {
     stop()
+  }
+}
+
+/** Its events are told to who asks, and to nobody else. */
+async function wouldDecide(
+  { context, handle, queue, definition }: Running,
+  job: StageJob,
+  signal: AbortSignal,
+  leftMs: number,
+): Promise<Answer> {
+  if (definition.dry !== true) return { kind: 'none', reason: `${queue} cannot decide without doing it` }
+  try {
+    const record = await context.spool.read(job.at)
+    const stored = job.edits.some(({ kind }) => kind === 'seven-bit') ? await sevenBitView(record) : record
+    const message = { ...stageMessage(job, job.rcpt, stored), dry: true as const }
+    const { events, told } = listenedEvents(context.clock)
+    const timeoutMs = Math.min(leftMs, timeoutOf(context, queue))
+    const disposition = await withinTime(signal, timeoutMs, 'no decision', (limited) =>
+      handle(message, { ...context, events, signal: limited }),
+    )
+    return { kind: 'decided', disposition, told }
+  } catch (error) {
+    return { kind: 'none', reason: (error as Error).message }
   }
 }
 

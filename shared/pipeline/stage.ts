@@ -26,6 +26,8 @@ export interface StageMessage extends Message {
   readonly released?: true
   /** The client waits for the decision: a refusal is a reply in its session, and makes no bounce. */
   readonly beforeAccept?: true
+  /** An operator asks what the stage would decide now: nothing outside it may change. */
+  readonly dry?: true
 }
 
 /** What a stage may use while it handles one message; its `configuration` is the one in force when it began. */
@@ -56,6 +58,8 @@ export interface StageDefinition {
    * copy: that is told. Absent: never.
    */
   readonly mayRepeat?: (message: StageMessage, context: ServiceContext) => boolean
+  /** It can be asked what it would decide, and changes nothing then (`StageMessage.dry`). */
+  readonly dry?: true
   /** A stage without state. May run twice for one message: same input, same result. What it throws means 451, again later. */
   readonly handle?: HandleMessage
   /** A stage with state. */

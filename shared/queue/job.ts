@@ -64,7 +64,7 @@ export interface StageJob {
   readonly trace?: string
   /** Why the job lies in the queue `held`; absent elsewhere. */
   readonly held?: HeldEvidence
-  /** Only the stage's decision is asked for: the message is not accepted, and `at` is the place of its draft. */
+  /** Only the stage's decision is asked for; of a message that is not accepted `at` is the place of its draft. */
   readonly question?: Question
 }
 
@@ -74,6 +74,8 @@ export interface Question {
   readonly untilAt: number
   /** Of Redis, where the answer is awaited. */
   readonly channel: string
+  /** About a message that was accepted long ago: nothing is told or sent because of it. */
+  readonly dry?: true
 }
 
 /** What an operator reads about a held job; `queue` is where a release puts it back. */

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 
 import type { Redis } from 'ioredis'
 
+import type { JournalEntry } from '../journal.ts'
 import type { Disposition } from '../mail/disposition.ts'
 import { becomesReady, disconnect } from './connection.ts'
 import type { NewJob, Question } from './job.ts'
@@ -10,7 +11,12 @@ import { QueueUnavailableError, reach } from './unavailable.ts'
 
 /** What a stage decided about a message that is not accepted yet; nothing was done about it. */
 export type Answer =
-  | { readonly kind: 'decided'; readonly disposition: Disposition }
+  | {
+      readonly kind: 'decided'
+      readonly disposition: Disposition
+      /** What the stage would have written into the story: `dry` alone. */
+      readonly told?: readonly JournalEntry[]
+    }
   /** Nobody decided; why, for the story. */
   | { readonly kind: 'none'; readonly reason: string }
 
@@ -19,6 +25,8 @@ export interface Asking {
   readonly untilAt: number
   /** Ends the waiting at once. */
   readonly signal: AbortSignal
+  /** About a message that was accepted long ago. */
+  readonly dry?: true
 }
 
 /**
@@ -73,7 +81,7 @@ class Answers {
     this.#channel = `${parts.prefix}:@answers:${randomBytes(9).toString('base64url')}`
   }
 
-  async to(job: NewJob, { untilAt, signal }: Asking): Promise<Answer> {
+  async to(job: NewJob, { untilAt, signal, dry }: Asking): Promise<Answer> {
     const { jobId, queue, data } = job
     const given = new Promise<Answer>((resolve) => this.#waiting.set(jobId, resolve))
     const leave = (reason: string): void => this.#waiting.get(jobId)?.({ kind: 'none', reason })
@@ -85,8 +93,7 @@ class Answers {
     }, untilAt - Date.now())
     signal.addEventListener('abort', onAbort, { once: true })
     if (signal.aborted) onAbort()
-    else
-      void this.#send({ ...job, first: true, data: { ...data, question: { untilAt, channel: this.#channel } } }, leave)
+    else void this.#send({ ...job, first: true, data: { ...data, question: this.#question(untilAt, dry) } }, leave)
     const answer = await given
     clearTimeout(timer)
     signal.removeEventListener('abort', onAbort)
@@ -100,6 +107,10 @@ class Answers {
     this.#isClosed = true
     this.#leaveAll('the service stops')
     if (this.#redis !== undefined) await disconnect(this.#redis)
+  }
+
+  #question(untilAt: number, dry: true | undefined): Question {
+    return { untilAt, channel: this.#channel, ...(dry && { dry }) }
   }
 
   /** Never rejects. */

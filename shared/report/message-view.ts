@@ -47,7 +47,7 @@ export function composeMessage(id: MessageId, parts: MessageParts): MessageView 
   if (stored === undefined && story.length === 0 && outcomes.length === 0) return undefined
   const known = jobs.kind === 'seen' ? jobs.value : []
   const open = known.filter(isOpen)
-  const told = { id, acceptedAt: acceptedAtOf(id), jobs, story: tellStory(story) }
+  const told = { id, acceptedAt: acceptedAtOf(id), jobs, queues: queuesIn(story, id), story: tellStory(story) }
   const received = story.find((entry) => entry.event === 'received' && entry.id === id)
   if (stored === undefined) {
     const sizeBytes = received?.['sizeBytes']
@@ -209,6 +209,11 @@ function originFromJournal(received: JournalEntry | undefined): readonly OriginF
 
 function present(fields: readonly (readonly [string, string | undefined])[]): readonly OriginField[] {
   return fields.flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]))
+}
+
+function queuesIn(story: readonly JournalEntry[], id: MessageId): readonly string[] {
+  const named = story.filter((entry) => entry.event === 'routed' && entry.id === id).map((entry) => entry['queue'])
+  return [...new Set(named.filter((queue) => typeof queue === 'string'))]
 }
 
 function tagsFromJournal(story: readonly JournalEntry[]): readonly string[] {

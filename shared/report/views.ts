@@ -71,6 +71,8 @@ export interface MessageView {
   /** What was done to its header section so far, one line each. */
   readonly edits: readonly string[]
   readonly jobs: Seen<readonly JobView[]>
+  /** Those it came to, as its story tells. */
+  readonly queues: readonly string[]
   readonly story: readonly StoryLine[]
 }
 

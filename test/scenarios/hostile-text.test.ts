@@ -110,6 +110,8 @@ test('what strangers write is text on every page, and breaks none', { skip: miss
     [await quarantineLink(system, held), image],
     [`/messages/${delayed}`, reply],
     [`/messages/${delayed}/change`, image],
+    [`/messages/${delayed}/replay`, '<img src=x onerror="hacked()">'],
+    [`/messages/${delayed}/replay?from=${asked}`, hostile],
     [`/messages/${asked}`],
     [`/messages?q=${asked}`],
     ['/messages', image],

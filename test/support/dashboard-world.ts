@@ -196,6 +196,7 @@ export function dashboardPages({
     ['destination', '/destinations/slow.test'],
     ['tag', '/tags/Signed'],
     ['change', `/messages/${delayed}/change`],
+    ['trial', `/messages/${delivered}/replay`],
     ['reports', '/reports'],
     ['live', '/events'],
     ['rules', '/rules?rcpt=jane%40sluice.test'],

@@ -46,19 +46,27 @@ ${recipientField('recipient', 'The copy for', waiting, false)}
 <div class="actions"><button>Hold</button><button formaction="${path}/release">Release</button><button formaction="${path}/expire" data-tone="bad">Return to sender</button><button formaction="${path}/remove" data-tone="bad">Remove</button></div></form></section>`
 }
 
-function replayForm({ id, recipients, jobs }: MessageView, visitor: Visitor): Html {
+function replayForm({ id, recipients, jobs, queues }: MessageView, visitor: Visitor): Html {
   const known = jobs.kind === 'away' ? [] : jobs.value
   const passed = [
-    ...new Set([...known.flatMap((job) => job.path), ...known.filter((job) => !isOpen(job)).map(({ queue }) => queue)]),
+    ...new Set([
+      ...queues,
+      ...known.flatMap((job) => job.path),
+      ...known.filter((job) => !isOpen(job)).map(({ queue }) => queue),
+    ]),
   ]
   const mailboxes = recipients.map(({ mailbox }) => mailbox)
   return html`<section aria-labelledby="replay"><h2 id="replay">Let it go again</h2>
-<p class="quiet-text">From its beginning or a queue it passed within the last hour, with its tags and header edits as they were there. A copy that waits is moved back; one that has come to its end goes as a new message.</p>
+<p class="quiet-text">From its beginning or a queue it passed, with its octets, tags and header edits as they were there. A copy that waits is moved back; one that has come to its end goes as a new message.</p>
 <form class="ask" action="/messages/${id}/replay" method="post">${formTokenField(visitor)}
 <label>From<select name="from"><option value="">its beginning</option>${passed.map((queue) => html`<option>${queue}</option>`)}</select></label>
 ${recipientField('recipient', 'For', mailboxes, true)}
 <label class="check"><input type="checkbox" name="again" value="yes"> also for those who have it already</label>
-<button class="primary">Send again</button></form></section>`
+<div class="actions"><button class="primary">Send again</button><button formmethod="get">Try it, send nothing</button></div></form>
+<form class="ask" action="/messages/${id}/replay" method="post">${formTokenField(visitor)}
+<label>A copy from<select name="from"><option value="">its beginning</option>${passed.map((queue) => html`<option>${queue}</option>`)}</select></label>
+${textField('to', 'for another address', 'jane@example.org')}
+<button>Send a copy</button></form></section>`
 }
 
 function recipientField(name: string, label: string, mailboxes: readonly string[], all: boolean): Html {

@@ -1,0 +1,30 @@
+import { html } from '../../../shared/html.ts'
+import type { MessageId } from '../../../shared/mail/message-id.ts'
+import type { TrialRequest, TrialStep } from '../../../shared/operate/try-replay.ts'
+import { plural } from '../../../shared/report/units.ts'
+import type { Visitor } from '../visitor.ts'
+import type { Page } from './layout.ts'
+import { formTokenField } from './parts.ts'
+
+/** What rules and stages would decide about a message now, beside what they did, and the button that lets it go. */
+export function trialPage(
+  id: MessageId,
+  { from, recipient, steps }: TrialRequest & { readonly steps: readonly TrialStep[] },
+  visitor: Visitor,
+  at: number,
+): Page {
+  const differing = steps.filter(({ differs }) => differs).length
+  const main = html`<div class="headline"><h1>Replay of <span class="id">${id}</span>, tried</h1><p><a href="/messages/${id}/change#replay">Back</a></p></div>
+<p>From ${from ?? 'its beginning'}${recipient !== undefined && html`, for ${recipient}`}; nothing was sent. ${differing === 0 ? 'The same would be decided.' : html`<strong>${plural(differing, 'decision')} would be another.</strong>`}</p>
+<div class="scroll" tabindex="0" role="region" aria-label="Decisions"><table><thead><tr><th scope="col">By</th><th scope="col">For</th><th scope="col">Now</th><th scope="col">Then</th></tr></thead>
+<tbody>${steps.map(
+    ({ to, queue = 'rules', now, before, differs }) =>
+      html`<tr><td>${queue}</td><td>${to.join(', ')}</td><td>${differs ? html`<strong>${now}</strong>` : now}</td><td>${before ?? 'not known'}</td></tr>`,
+  )}</tbody></table></div>
+<form class="ask" action="/messages/${id}/replay" method="post">${formTokenField(visitor)}
+${from !== undefined && html`<input type="hidden" name="from" value="${from}">`}
+${recipient !== undefined && html`<input type="hidden" name="recipient" value="${recipient}">`}
+<label class="check"><input type="checkbox" name="again" value="yes"> also for those who have it already</label>
+<button class="primary">Send again</button></form>`
+  return { title: 'A replay, tried', section: 'none', at, main, still: true }
+}
