@@ -19,6 +19,7 @@ import { init } from './init.ts'
 import { learnForget, learnHam, learnSpam, learnStatus, learnTrain } from './learn.ts'
 import { reload } from './reload.ts'
 import { preflight } from './preflight.ts'
+import { mailboxAdd, mailboxList, mailboxPassword, mailboxRemove } from './mailbox.ts'
 import { mailq } from './mailq.ts'
 import { rebuild } from './rebuild.ts'
 import { reportsList, reportsSend } from './reports.ts'
@@ -94,6 +95,10 @@ export const commands: readonly Command[] = [
   tryLogin,
   tokenCommand,
   init,
+  mailboxList,
+  mailboxAdd,
+  mailboxPassword,
+  mailboxRemove,
   dkimRecordCommand,
   dkimGenerate,
   dkimStatus,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -36,6 +36,32 @@ test('a site gets what it needs once; secrets are their owner’s, and passwords
   assert.match(first.records.join('\n'), /^sluice\._domainkey\.example\.org\. IN TXT /m)
 
   const again = await prepareSiteIdentity(folder, site)
-  assert.deepEqual(again, { made: [], records: first.records })
+  assert.deepEqual(again, { made: [], passwords: [], records: first.records })
   assert.equal(text('mailboxes'), mailbox)
+})
+
+test('passwords that were chosen are taken, and written nowhere but for Redis', async (t) => {
+  const chosen = { admin: 'adas-own', mailbox: 'janes-own', redis: 'redis-own' }
+  const elsewhere = mkdtempSync(join(tmpdir(), 'identity-'))
+  t.after(() => rmSync(elsewhere, { recursive: true }))
+  const { made, passwords } = await prepareSiteIdentity(elsewhere, site, { chosen, told: true })
+  assert.deepEqual([passwords, made.filter((line) => line.includes('chosen')).length], [[], 2])
+  assert.ok(!existsSync(join(elsewhere, 'passwords')))
+  assert.equal(readFileSync(join(elsewhere, 'redis/password'), 'utf8'), 'redis-own\n')
+  const verifier = createPasswordVerifier()
+  const [, hash = ''] = /^admin admin:(\S+)/.exec(readFileSync(join(elsewhere, 'operators'), 'utf8')) ?? []
+  assert.ok(await verifier.verify('adas-own', hash))
+  await verifier.close()
+})
+
+test('who is told new passwords finds them in no file', async (t) => {
+  const elsewhere = mkdtempSync(join(tmpdir(), 'identity-'))
+  t.after(() => rmSync(elsewhere, { recursive: true }))
+  const { made, passwords } = await prepareSiteIdentity(elsewhere, site, { told: true })
+  assert.deepEqual(
+    passwords.map(({ account }) => account),
+    ['postmaster@example.org', 'admin'],
+  )
+  assert.ok(!existsSync(join(elsewhere, 'passwords')))
+  assert.ok(made.every((line) => passwords.every(({ password }) => !line.includes(password))))
 })
