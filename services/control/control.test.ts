@@ -366,7 +366,7 @@ test('send prints the reply and the id of the 250', async (t) => {
   const { port } = server.address() as AddressInfo
   const printed = await runPrinting(['send', '--to', 'jane@localhost', '--port', String(port)], {})
   assert.equal(printed.errors, '')
-  assert.equal(printed.out, `250 2.0.0 ${id}\nnpx sluicectl show message ${id}\n`)
+  assert.equal(printed.out, `250 2.0.0 ${id}\nsluicectl show message ${id}\n`)
 })
 
 /** Runs a stage that passes what it is asked about until a message is at its end. */

@@ -48,7 +48,7 @@ async function run({ options, terminal }: Invocation): Promise<number> {
     else {
       terminal.print(visible(sent.response))
       for (const reply of rejected) terminal.warn(visible(reply))
-      if (id !== undefined) terminal.print(`npx sluicectl show message ${id}`)
+      if (id !== undefined) terminal.print(`sluicectl show message ${id}`)
     }
     return rejected.length === 0 ? exitCodes.done : exitCodes.failed
   } catch (error) {
