@@ -56,7 +56,8 @@ test('init takes passwords from files, and refuses a file that it cannot read', 
   assert.equal(readFileSync(join(folder, 'c/redis/password'), 'utf8'), 'chosen-one\n')
   const missing = { ...environment, ADMIN_PASSWORD_FILE: join(folder, 'none') }
   const refused = await runTrimmed(['init', join(folder, 'd'), 'example.org'], missing)
-  assert.deepEqual([refused.code, /^sluicectl: ADMIN_PASSWORD_FILE: /.test(refused.errors)], [1, true])
+  assert.equal(refused.code, 1)
+  assert.match(refused.errors, /^sluicectl: ADMIN_PASSWORD_FILE: /)
   writeFileSync(file, 'two words\n')
   assert.match((await runTrimmed(['init', join(folder, 'd'), 'example.org'], secrets)).errors, /one word on one line/)
 })
