@@ -2,7 +2,14 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { startChromium } from './support/chromium.ts'
-import { dashboardPages, looks, sendSampleTraffic, signIn, startDashboardWorld } from './support/dashboard-world.ts'
+import {
+  checkDomain,
+  dashboardPages,
+  looks,
+  sendSampleTraffic,
+  signIn,
+  startDashboardWorld,
+} from './support/dashboard-world.ts'
 import { root } from './support/fixtures.ts'
 
 /** Those that are kept with the documentation; the folder stays small. */
@@ -29,6 +36,8 @@ async function takeAll(folder = join(root, 'docs/screenshots')): Promise<void> {
       await page.goto('/')
       if (all) await page.screenshot({ path: join(folder, `sign-in-${look}.png`), fullPage: true })
       await signIn(page)
+      if (look === looks[0]?.[0]) await checkDomain(page)
+      await page.goto('/')
       // Until the services have told what they did.
       await page.locator('.arrow[data-tone="good"]').first().waitFor()
       for (const [name, path] of pages) {

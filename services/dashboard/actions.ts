@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 import type { Audit } from '../../shared/audit.ts'
 import type { Clock } from '../../shared/clock.ts'
+import { isAtLeast } from '../../shared/config/operators.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import type { ManyAction, ManyDone, Selection, TellProgress } from '../../shared/operate/many.ts'
@@ -29,6 +30,8 @@ export interface Action<Target> {
   readonly name: string
   /** What it may be told besides. */
   readonly fields?: Fields
+  /** Absent: of operators. */
+  readonly role?: 'admin'
   /** @returns what came of it, one sentence. @throws OperationError */
   run(target: Target, by: string, given: Given): Promise<string | GoesOn>
 }
@@ -203,6 +206,18 @@ async function inTime(patienceMs: number, run: (tell: TellProgress) => Promise<s
   const end = run((...progress) => {
     ;[turns, total] = progress
   })
+  return soonOrGoesOn(patienceMs, end, () => {
+    const far = total === 0 ? 'they are still looked for' : `${turns} of ${plural(total, 'job')} had their turn`
+    return `${far}; it goes on by itself, and the audit log tells the end`
+  })
+}
+
+/** What came of it when it ends soon. @param soFar asked when it does not */
+export async function soonOrGoesOn(
+  patienceMs: number,
+  end: Promise<string>,
+  soFar: () => string,
+): Promise<string | GoesOn> {
   const patience = new AbortController()
   try {
     const over = sleep(patienceMs, undefined, { signal: patience.signal }).catch(() => undefined)
@@ -211,8 +226,7 @@ async function inTime(patienceMs: number, run: (tell: TellProgress) => Promise<s
   } finally {
     patience.abort()
   }
-  const far = total === 0 ? 'they are still looked for' : `${turns} of ${plural(total, 'job')} had their turn`
-  return { soFar: `${far}; it goes on by itself, and the audit log tells the end`, end }
+  return { soFar: soFar(), end }
 }
 
 /** The sentence for now; the end of what goes on is told to the audit log. */
@@ -286,7 +300,7 @@ export function describeSelection(selection: Selection): string {
   return selection.kind === 'tag' ? `tag ${selection.tag}` : `destination ${selection.destination}`
 }
 
-interface Asked<Target> {
+export interface Asked<Target> {
   readonly request: FastifyRequest
   readonly reply: FastifyReply
   /** Where it was asked, and where it leads back to. */
@@ -296,7 +310,8 @@ interface Asked<Target> {
   readonly target: Target
 }
 
-async function act<Target>(parts: ActionParts, asked: Asked<Target>): Promise<FastifyReply> {
+/** Does what a form of a page asks for, and leads back to the page. */
+export async function act<Target>(parts: Omit<ActionParts, 'operations'>, asked: Asked<Target>): Promise<FastifyReply> {
   const { access, clock, show } = parts
   const { request, reply, page, action, target } = asked
   const visitor = access.visitor(request)
@@ -307,6 +322,7 @@ async function act<Target>(parts: ActionParts, asked: Asked<Target>): Promise<Fa
     return show(request, reply.code(code), actionFailedPage({ action: action.name, detail, page }, clock.now()))
   }
   if (!visitor.acts) return refuse(403, 'you may look here, and not change anything')
+  if (action.role === 'admin' && !isAtLeast(visitor.role, 'admin')) return refuse(403, 'this is for admins')
   try {
     const did = await action.run(target, `${visitor.name} (dashboard)`, givenByForm(request, action.fields))
     const told = saidNow(did, (outcome, detail) => record(parts, asked, { visitor, outcome, detail }))
@@ -321,7 +337,7 @@ async function act<Target>(parts: ActionParts, asked: Asked<Target>): Promise<Fa
 }
 
 function record<Target>(
-  { access, audit }: ActionParts,
+  { access, audit }: Pick<ActionParts, 'access' | 'audit'>,
   { request, action, about }: Asked<Target>,
   how: { readonly visitor: Visitor; readonly outcome: 'done' | 'refused'; readonly detail: string },
 ): void {

@@ -20,6 +20,8 @@ import { ApiError, seenOr503 } from './api-error.ts'
 import type { ApiRoute } from './api-route.ts'
 import { schemas } from './api-schemas.ts'
 import { bulkRoutes } from './bulk-api.ts'
+import type { DomainDesk } from './domain-desk.ts'
+import { domainApi } from './domain-routes.ts'
 import { learnActions } from './learn-actions.ts'
 import { addMailParser, mailOf, mostMailBytes } from './mail-body.ts'
 import { openApiDocument } from './openapi.ts'
@@ -33,6 +35,7 @@ export interface ApiParts {
   readonly source: Source
   readonly operations: Operations
   readonly teacher: Teacher
+  readonly domains: DomainDesk
   readonly access: Access
   readonly audit: Audit
   /** What is done to all that a search finds. */
@@ -74,6 +77,7 @@ function apiRoutes(parts: ApiParts): readonly ApiRoute[] {
   return [
     ...readingRoutes(parts),
     ...reportRoutes(parts.source),
+    ...domainApi(parts.domains),
     ...queueRoutes(parts),
     ...messageRoutes(parts),
     ...manyRoutes(parts),

@@ -20,6 +20,8 @@ import type { Assets } from './assets.ts'
 import { addBulk } from './bulk-routes.ts'
 import { parseQuestion } from './explain-question.ts'
 import { addHealth } from './health.ts'
+import type { DomainDesk } from './domain-desk.ts'
+import { addDomains } from './domain-routes.ts'
 import { createLiveTicks } from './live-ticks.ts'
 import { addMetrics } from './metrics-app.ts'
 import type { Exposition } from './metrics-app.ts'
@@ -54,6 +56,7 @@ export interface AppParts {
   readonly runs: BulkRuns
   readonly teacher: Teacher
   readonly desk: QuarantineDesk
+  readonly domains: DomainDesk
   readonly access: Omit<AccessParts, 'log'>
   /** Absent: the metrics are told elsewhere. */
   readonly exposition?: Exposition
@@ -79,7 +82,7 @@ export function createApp(parts: AppParts): FastifyInstance {
     logger: false,
     forceCloseConnections: true,
     bodyLimit: 8 * 1024,
-    routerOptions: { maxParamLength: 128 },
+    routerOptions: { maxParamLength: 256 },
   })
   addFormParser(app)
 
@@ -111,6 +114,7 @@ export function createApp(parts: AppParts): FastifyInstance {
     log,
     show,
   })
+  addDomains(app, { desk: parts.domains, access, audit: parts.access.audit, clock: parts.clock, show })
   addQuarantineLinks(app, {
     desk: parts.desk,
     access,
@@ -123,6 +127,7 @@ export function createApp(parts: AppParts): FastifyInstance {
     operations: parts.operations,
     teacher: parts.teacher,
     runs: parts.runs,
+    domains: parts.domains,
     access,
     audit: parts.access.audit,
     clock: parts.clock,

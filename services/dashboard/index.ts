@@ -9,6 +9,8 @@ import { openAudit } from '../../shared/audit.ts'
 import { schoolOf } from '../../shared/classifier/teach.ts'
 import { createTeacher } from '../../shared/classifier/teacher.ts'
 import { createPasswordVerifier } from '../../shared/crypt/verify-password.ts'
+import { examine } from '../../shared/doctor/examination.ts'
+import { openExaminations } from '../../shared/domains/examinations.ts'
 import { expose, processName, readMetricsFiles } from '../../shared/metrics-files.ts'
 import type { ProcessMetrics } from '../../shared/metrics-files.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
@@ -24,6 +26,7 @@ import { StartError } from '../../shared/start/start-error.ts'
 import { findMessage } from '../../shared/spool/list-messages.ts'
 import { createApp } from './app.ts'
 import { readAssets } from './assets.ts'
+import { createDomainDesk } from './domain-desk.ts'
 import { openEventTail } from './event-tail.ts'
 import { createFormTokens } from './form-tokens.ts'
 import { createMetricsApp } from './metrics-app.ts'
@@ -82,6 +85,20 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
     messages: { find: messages.find, story: search.story },
     teach: (content, lesson) => teacher.teach(content, lesson),
   })
+  const examinations = openExaminations({
+    dataFolder,
+    clock,
+    examine: (domain, signal) => examine(context.configuration, domain, { signal }),
+  })
+  const domains = createDomainDesk({
+    get configuration() {
+      return context.configuration
+    },
+    tables: context.tables,
+    examinations,
+    dataFolder,
+    clock,
+  })
   const delimiter = (): string => context.configuration.subAddressDelimiter
   const operating = {
     ...context,
@@ -98,6 +115,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
     operations: createOperations(operating),
     runs,
     teacher,
+    domains,
     desk: {
       quarantine: createQuarantine(context),
       lessons,
@@ -123,6 +141,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
   const watched = elsewhere === undefined ? undefined : createMetricsApp({ exposition, source })
   const close = async (): Promise<void> => {
     await Promise.all([app.close(), watched?.close(), runs.close()])
+    await examinations.close()
     await search.close()
     await teacher.close()
     await verifier.close()

@@ -23,6 +23,7 @@ import type { ChosenMessage } from '../../shared/store/found-message.ts'
 import { createLinkSigner } from '../../shared/quarantine/links.ts'
 import { createApp } from './app.ts'
 import { readAssets } from './assets.ts'
+import type { DomainDesk } from './domain-desk.ts'
 import { createFormTokens } from './form-tokens.ts'
 import { sampleAt, sampleId, sampleSource } from './sample-source.ts'
 import type { QuarantineDesk } from './quarantine-links.ts'
@@ -44,6 +45,7 @@ export interface TestAppOptions {
   readonly readOnly?: boolean
   readonly url?: string
   readonly trustedProxies?: readonly string[]
+  readonly domains?: DomainDesk
 }
 
 /** A dashboard with a made-up system behind it, and a clock that stands still until it is told. */
@@ -86,6 +88,7 @@ export async function openTestApp(t: TestContext, options: TestAppOptions = {}) 
     operations: options.operations ?? sampleOperations(done),
     teacher: sampleTeacher(done),
     desk: sampleDesk(done),
+    domains: options.domains ?? noDomains,
     access: {
       settings: () => settings.current,
       trustedProxies: () => trustedProxies,
@@ -125,6 +128,20 @@ function sampleBulk(done: string[]): BulkWork {
       return { done: piece.length, left: 0 }
     },
   }
+}
+
+/** Of a configuration that names none. */
+const noDomains: DomainDesk = {
+  list: async () => ({ at: sampleAt, domains: [], unlisted: [], signsAll: false, count: 0 }),
+  find: async () => undefined,
+  check: nowhere,
+  rotate: nowhere,
+  generate: nowhere,
+  retire: nowhere,
+}
+
+async function nowhere(name: string): Promise<never> {
+  throw new OperationError(`the configuration does not name the domain ${name}`)
 }
 
 /** Writes down what it was asked to do. */

@@ -1,8 +1,8 @@
 import { readFile, stat } from 'node:fs/promises'
 
-import type { DkimKey } from '../config/model.ts'
+import type { Configuration, DkimKey } from '../config/model.ts'
 import { OperationError } from '../operate/operation-error.ts'
-import { successorsOf } from './configured-keys.ts'
+import { keysFor, neededOf, successorsOf } from './configured-keys.ts'
 import { dkimRecord } from './dns-record.ts'
 import type { DnsRecord } from './dns-record.ts'
 import { readPrivateKey } from './private-key.ts'
@@ -50,6 +50,19 @@ export async function keyLives(key: DkimKey, fallback: string, neededMs: number)
       }
     }),
   )
+}
+
+/** Of all keys for a domain; those that cannot be read are told, one sentence each. */
+export async function livesOf(
+  configuration: Configuration,
+  domain: string,
+): Promise<{ readonly lives: readonly KeyLife[]; readonly troubles: readonly string[] }> {
+  const keys = keysFor(configuration, domain)
+  const read = await Promise.allSettled(keys.map((key) => keyLives(key, domain, neededOf(configuration))))
+  return {
+    lives: read.flatMap((one) => (one.status === 'fulfilled' ? one.value : [])),
+    troubles: read.flatMap((one) => (one.status === 'rejected' ? [(one.reason as Error).message] : [])),
+  }
 }
 
 async function readKey(

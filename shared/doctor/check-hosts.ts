@@ -1,3 +1,4 @@
+import { mxLine, reverseLine } from './zone-lines.ts'
 import { dnsblName, isListing } from '../restrictions/dnsbl.ts'
 import type { LookUp, Resolver } from '../resolver.ts'
 import type { Instruments, Patient } from './examine.ts'
@@ -9,7 +10,7 @@ export async function checkMx(
   { resolver }: Instruments,
   findings: Findings,
 ): Promise<void> {
-  const publish = `${domain}. IN MX 10 ${hostname}.`
+  const publish = mxLine(domain, hostname)
   const answer = await resolver.mx(domain)
   if (answer.kind === 'failed') return findings.unknown(`the MX records of ${domain}: ${answer.error.message}`)
   const hosts = recordsOf(answer).map(({ exchange }) => plainName(exchange))
@@ -41,7 +42,7 @@ export async function checkReverse(
   for (const address of addresses) {
     const answer = await resolver.ptr(address)
     const names = recordsOf(answer).map(plainName)
-    const publish = `PTR of ${address}, at whoever gave you the address: ${hostname}.`
+    const publish = reverseLine(address, hostname)
     if (answer.kind === 'failed') findings.unknown(`the name of ${address}: ${answer.error.message}`)
     else if (names.includes(hostname)) findings.good(`${address} is ${hostname}, both ways`)
     else if (names.length === 0) findings.wrong(`${address} has no name`, publish)

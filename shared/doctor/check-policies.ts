@@ -1,6 +1,7 @@
 import { publicationOf } from '../dkim/publication.ts'
 import { parseTagList } from '../dkim/tag-list.ts'
 import type { DnsRecord } from '../dkim/dns-record.ts'
+import { dmarcLine, spfLine, tlsReportLine } from './zone-lines.ts'
 import { fetchPolicyText } from '../mta-sts/fetch-policy.ts'
 import { namesHost, parsePolicy } from '../mta-sts/policy.ts'
 import { announcedId } from '../mta-sts/record.ts'
@@ -20,7 +21,7 @@ export async function checkSpf(
   const answer = await resolver.txt(domain)
   if (answer.kind === 'failed') return findings.unknown(`the SPF record of ${domain}: ${answer.error.message}`)
   const records = recordsOf(answer).filter(isSpfRecord)
-  const publish = `${domain}. IN TXT "v=spf1 mx a:${hostname} -all"`
+  const publish = spfLine(domain, hostname)
   if (records.length === 0) return findings.wrong(`${domain} has no SPF record`, publish)
   if (records.length > 1) return findings.wrong(`${domain} has ${records.length} SPF records: only one may be there`)
   const { addresses } = await addressesOf(hostname, resolver)
@@ -35,8 +36,13 @@ export async function checkSpf(
 }
 
 /** Whether the keys that mail is signed with are published (RFC 6376). */
-export async function checkDkim({ domain, dkim }: Patient, { resolver }: Instruments, findings: Findings) {
-  if (dkim.length === 0)
+export async function checkDkim(
+  { domain, dkim, dkimTroubles = [] }: Patient,
+  { resolver }: Instruments,
+  findings: Findings,
+): Promise<void> {
+  for (const trouble of dkimTroubles) findings.unknown(`a DKIM key of ${domain}: ${trouble}`)
+  if (dkim.length === 0 && dkimTroubles.length === 0)
     return findings.absent(`mail of ${domain} is not signed: pipeline.conf names no DKIM key for it`)
   await Promise.all(dkim.map((record) => checkKey(record, resolver, findings)))
 }
@@ -61,7 +67,7 @@ async function checkKey(record: DnsRecord, resolver: Resolver, findings: Finding
 /** Whether the domain says what to do with mail that is not proven (RFC 7489). */
 export async function checkDmarc({ domain }: Patient, { resolver }: Instruments, findings: Findings): Promise<void> {
   const name = `_dmarc.${domain}`
-  const publish = `${name}. IN TXT "v=DMARC1; p=quarantine; rua=mailto:postmaster@${domain}"`
+  const publish = dmarcLine(domain)
   const answer = await resolver.txt(name)
   if (answer.kind === 'failed') return findings.unknown(`the DMARC record of ${domain}: ${answer.error.message}`)
   const records = recordsOf(answer).filter((record) => /^v[ \t]*=[ \t]*DMARC1[ \t]*(;|$)/.test(record))
@@ -95,4 +101,18 @@ export async function checkMtaSts({ domain }: Patient, instruments: Instruments,
   } catch (error) {
     findings.wrong(`the MTA-STS policy of ${domain} cannot be had: ${(error as Error).message}`)
   }
+}
+
+/** Whether others tell the domain of TLS that fails on the way to it (RFC 8460 §3). */
+export async function checkTlsReports({ domain }: Patient, { resolver }: Instruments, findings: Findings) {
+  const publish = tlsReportLine(domain)
+  const answer = await resolver.txt(`_smtp._tls.${domain}`)
+  if (answer.kind === 'failed') return findings.unknown(`the TLS-RPT record of ${domain}: ${answer.error.message}`)
+  const records = recordsOf(answer).filter((record) => record.startsWith('v=TLSRPTv1;'))
+  const [record] = records
+  if (record === undefined) return findings.absent(`${domain} asks for no reports on TLS`, publish)
+  if (records.length > 1) return findings.wrong(`${domain} has ${records.length} TLS-RPT records: none of them counts`)
+  if (!/;\s*rua=\s*(?:mailto:[^\s,;]+@|https:\/\/)/i.test(record))
+    return findings.wrong(`the TLS-RPT record of ${domain} names nobody to report to: ${record}`, publish)
+  findings.good(`${domain} asks for reports on TLS`)
 }

@@ -3,7 +3,7 @@ import type { ValidatingResolver } from '../dns/validating-resolver.ts'
 import type { Resolver } from '../resolver.ts'
 import { checkAddresses, checkLists, checkMx, checkReverse } from './check-hosts.ts'
 import { checkIncoming, checkOutgoing, checkTlsa } from './check-port.ts'
-import { checkDkim, checkDmarc, checkMtaSts, checkSpf } from './check-policies.ts'
+import { checkDkim, checkDmarc, checkMtaSts, checkSpf, checkTlsReports } from './check-policies.ts'
 import { findingsOf } from './finding.ts'
 import type { CheckName, Finding, Findings } from './finding.ts'
 
@@ -15,6 +15,8 @@ export interface Patient {
   readonly hostname: string
   /** Records of the keys that mail of the domain is signed with. */
   readonly dkim: readonly DnsRecord[]
+  /** Why there are keys of which no record can be told, one sentence each. */
+  readonly dkimTroubles?: readonly string[]
 }
 
 /** What it is examined with. */
@@ -47,6 +49,7 @@ const checks: readonly (readonly [CheckName, Check])[] = [
   ['dkim', checkDkim],
   ['dmarc', checkDmarc],
   ['mta-sts', checkMtaSts],
+  ['tls-rpt', checkTlsReports],
   ['tlsa', checkTlsa],
   ['incoming', checkIncoming],
   ['outgoing', checkOutgoing],

@@ -17,6 +17,7 @@ export type CheckName =
   | 'dkim'
   | 'dmarc'
   | 'mta-sts'
+  | 'tls-rpt'
   | 'tlsa'
   | 'incoming'
   | 'outgoing'

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 
 import { makeToken } from '../config/api-tokens.ts'
 import { hashPassword } from '../crypt/hash-password.ts'
+import { dmarcLine, mxLine, spfLine } from '../doctor/zone-lines.ts'
 import { dkimRecord } from '../dkim/dns-record.ts'
 import { generateKey } from '../dkim/generate-key.ts'
 import { mailboxLine } from './mailboxes.ts'
@@ -106,9 +107,9 @@ export async function prepareSiteIdentity(
 async function recordsOf({ hostname, domain }: Site, dkimKey: string): Promise<readonly string[]> {
   return [
     `${hostname}. IN A ADDRESS`,
-    `${domain}. IN MX 10 ${hostname}.`,
-    `${domain}. IN TXT "v=spf1 mx a:${hostname} -all"`,
+    mxLine(domain, hostname),
+    spfLine(domain, hostname),
     dkimRecord(dkimKey, selector, domain).zoneLine,
-    `_dmarc.${domain}. IN TXT "v=DMARC1; p=quarantine; rua=mailto:postmaster@${domain}"`,
+    dmarcLine(domain),
   ]
 }

@@ -7,7 +7,14 @@ import type { Page } from 'playwright-core'
 
 import { atEnd } from '../support/at-end.ts'
 import { openPage, startChromium } from '../support/chromium.ts'
-import { dashboardPages, looks, sendSampleTraffic, signIn, startDashboardWorld } from '../support/dashboard-world.ts'
+import {
+  checkDomain,
+  dashboardPages,
+  looks,
+  sendSampleTraffic,
+  signIn,
+  startDashboardWorld,
+} from '../support/dashboard-world.ts'
 import { missingPeers } from '../support/peer.ts'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
@@ -48,6 +55,7 @@ test(
         await page.goto('/sign-in')
         assert.deepEqual(await findingsOn(page), [], 'sign-in')
         await signIn(page)
+        if (look === looks[0]?.[0]) await checkDomain(page)
         for (const [name, path] of pages) {
           await page.goto(path)
           assert.deepEqual(await findingsOn(page), [], name)

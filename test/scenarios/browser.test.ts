@@ -22,6 +22,8 @@ const readable = [
   '/reports',
   '/events',
   '/rules',
+  '/domains',
+  '/domains/sluice.test',
   '/system',
 ]
 

@@ -80,7 +80,7 @@ test('the doctor tells how the world sees a domain, and what to publish', async 
   assert.equal(
     verdicts(good.findings),
     'mx good, address good, reverse good, spf good, dkim good, dmarc good, ' +
-      'mta-sts absent, tlsa absent, incoming good, outgoing good, lists good',
+      'mta-sts absent, tls-rpt absent, tlsa absent, incoming good, outgoing good, lists good',
     JSON.stringify(good.findings, undefined, 2),
   )
   assert.equal(good.code, 0)
@@ -90,7 +90,7 @@ test('the doctor tells how the world sees a domain, and what to publish', async 
   assert.equal(
     verdicts(bad.findings),
     'mx wrong, address good, reverse wrong, spf wrong, dkim wrong, dmarc wrong, ' +
-      'mta-sts absent, tlsa absent, incoming wrong, outgoing wrong, lists wrong',
+      'mta-sts absent, tls-rpt absent, tlsa absent, incoming wrong, outgoing wrong, lists wrong',
     JSON.stringify(bad.findings, undefined, 2),
   )
   assert.equal(bad.code, 1)

@@ -6,6 +6,7 @@ import type { Page } from 'playwright-core'
 import { atEnd } from '../support/at-end.ts'
 import { openPage, startChromium } from '../support/chromium.ts'
 import {
+  checkDomain,
   gtube,
   hostileText as hostile,
   keepRun,
@@ -79,7 +80,8 @@ async function reloadUntil(page: Page, says: string): Promise<void> {
 }
 
 test('what strangers write is text on every page, and breaks none', { skip: missingPeers('chromium') }, async (t) => {
-  const { system, base, receive, submit } = await startDashboardWorld((clean) => atEnd(t, clean))
+  const { system, base, receive, submit, publish } = await startDashboardWorld((clean) => atEnd(t, clean))
+  publish({ '_dmarc.sluice.test': { TXT: [`v=DMARC1; p=${hostile}`] } })
   const local = '"<img src=x onerror=hacked()>"'
   const from = `${local}@lottery.test`
   const held = await receive({ from, to: 'joe@sluice.test', content: letter })
@@ -127,6 +129,9 @@ test('what strangers write is text on every page, and breaks none', { skip: miss
     [`/events?word=${asked}`, hostile],
     [`/rules?rcpt=${asked}&from=${asked}&helo=${asked}&user=${asked}&tag=${asked}&client=${asked}`],
     [`/rules?rcpt=jane%40sluice.test&helo=${asked}`],
+    [`/domains/${asked}`],
+    ['/domains'],
+    ['/domains/sluice.test', hostile],
     [`/reports?domain=${asked}`],
     ['/reports?domain=sluice.test', image],
     ['/system', image],
@@ -144,6 +149,7 @@ test('what strangers write is text on every page, and breaks none', { skip: miss
       await page.getByText('That did not fit.').waitFor()
       assert.equal(await page.evaluate(strangers), 0)
       await signIn(page)
+      if (look === looks[0]?.[0]) await checkDomain(page)
       const token = await page.locator('input[name=token]').first().inputValue()
       await page.request.post(`/queues/${encodeURIComponent(image)}/pause`, { form: { token } })
       for (const [path, says] of pages) await check(page, path, says)

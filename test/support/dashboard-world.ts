@@ -7,6 +7,7 @@ import { createLinkSigner, readLinkKey } from '../../shared/quarantine/links.ts'
 import { passwords, remoteWorld, standardConf, standardPipeline } from './configurations.ts'
 import { dmarcRow, dmarcXml, gzipped, reportMail } from '../../services/reports/testing.ts'
 import { startDns } from './dns.ts'
+import type { DnsZone } from './dns.ts'
 import { startMailSink } from './mail-sink.ts'
 import type { SinkEvent } from './mail-sink.ts'
 import { MailSystem } from './mail-system.ts'
@@ -43,6 +44,8 @@ export interface DashboardWorld {
   receive(letter: Letter): Promise<string>
   /** Mail of jane to the world; the id it got. */
   submit(letter: Letter): Promise<string>
+  /** Names with other records than before. */
+  publish(zone: DnsZone): void
 }
 
 type Ends = (clean: () => unknown) => void
@@ -65,6 +68,9 @@ export async function startDashboardWorld(atEnd: Ends): Promise<DashboardWorld> 
     Object.fromEntries([
       ...domains.map((name) => [name, { MX: [[10, `mx.${name}`]] }] as const),
       ...domains.map((name) => [`mx.${name}`, { A: ['127.0.0.1'] }] as const),
+      ['sluice.test', { MX: [[10, 'mx.sluice.test']], TXT: ['v=spf1 mx -all'] }],
+      ['mx.sluice.test', { A: ['127.0.0.1'] }],
+      ['_dmarc.sluice.test', { TXT: ['v=DMARC1; p=quarantine'] }],
     ]),
   )
   atEnd(() => dns.stop())
@@ -96,6 +102,7 @@ export async function startDashboardWorld(atEnd: Ends): Promise<DashboardWorld> 
     base: `http://127.0.0.1:${system.port('http')}`,
     receive: (letter) => send(stranger, letter, letter.from ?? 'friend@remote.test'),
     submit: (letter) => send(jane, letter, 'jane@sluice.test'),
+    publish: (zone) => dns.set(zone),
   }
 }
 
@@ -200,6 +207,8 @@ export function dashboardPages({
     ['reports', '/reports'],
     ['live', '/events'],
     ['rules', '/rules?rcpt=jane%40sluice.test'],
+    ['domains', '/domains'],
+    ['domain', '/domains/sluice.test'],
     ['system', '/system'],
     ['quarantine-link', link],
     ['not-found', '/messages/unknown'],
@@ -213,6 +222,13 @@ export async function signIn(page: Page, name = 'ada'): Promise<void> {
   await page.getByLabel('Password').fill(operatorPassword)
   await page.getByRole('button', { name: 'Sign in' }).click()
   await page.getByRole('search').waitFor()
+}
+
+/** Has the domain of the world checked, and waits for what is found. */
+export async function checkDomain(page: Page): Promise<void> {
+  await page.goto('/domains/sluice.test')
+  await page.getByRole('button', { name: 'Check now' }).click()
+  await page.getByRole('table', { name: 'What was found' }).waitFor()
 }
 
 /** How people look at it: screen and colours. */

@@ -22,7 +22,13 @@ const groups = [
       ['/held', 'Held'],
     ],
   },
-  { title: 'Policy', sections: [['/rules', 'Rules']] },
+  {
+    title: 'Policy',
+    sections: [
+      ['/rules', 'Rules'],
+      ['/domains', 'Domains'],
+    ],
+  },
   {
     title: 'Service',
     sections: [

@@ -1,6 +1,7 @@
 import type { AuditEntry } from '../../../shared/audit.ts'
 import type { DashboardSettings } from '../../../shared/config/model.ts'
 import { formatSecond } from '../../../shared/report/units.ts'
+import { isMessageId } from '../../../shared/mail/message-id.ts'
 import { html } from '../../../shared/html.ts'
 import type { Html, HtmlValue } from '../../../shared/html.ts'
 import type { Overview } from '../source.ts'
@@ -61,5 +62,7 @@ function auditList(audit: readonly AuditEntry[] | undefined): Html {
 
 function about({ about: what, action }: AuditEntry): HtmlValue {
   if (what === undefined) return undefined
-  return action.endsWith('queue') ? html`<a href="/queues/${what}">${what}</a>` : messageLink(what)
+  if (action.endsWith('queue')) return html`<a href="/queues/${what}">${what}</a>`
+  if (action === 'check domain' || action.endsWith('DKIM key')) return html`<a href="/domains/${what}">${what}</a>`
+  return isMessageId(what) ? messageLink(what) : what
 }
