@@ -26,6 +26,7 @@ import { reportsList, reportsSend } from './reports.ts'
 import { replay } from './replay.ts'
 import { scan } from './scan.ts'
 import { send } from './send.ts'
+import { showDestinations } from './show-destinations.ts'
 import { showHeld } from './show-held.ts'
 import { showMessage, trace } from './show-message.ts'
 import { showStatus } from './show-status.ts'
@@ -45,6 +46,7 @@ export const commands: readonly Command[] = [
   mailq,
   showMessage,
   showHeld,
+  showDestinations,
   showReports,
   showRules,
   find,

@@ -39,6 +39,22 @@ const job = object({
   'quarantine?': { type: 'string', enum: ['virus', 'spam', 'banned'], description: 'A filter keeps it back.' },
 })
 
+const destinationHistory = object({
+  name: text,
+  hours: list(object({ at: instant, sent: count, later: count, refused: count })),
+  refusals: {
+    ...list(object({ replyClass: text, times: count, reply: text, 'host?': text, at: instant })),
+    description: 'What was said against mail, the latest of each class.',
+  },
+  'tls?': object({ 'session?': text, 'trust?': text, 'unused?': flag, at: instant }),
+  'policy?': object({
+    type: { type: 'string', enum: ['dane', 'mta-sts', 'none'] },
+    'failure?': text,
+    at: instant,
+  }),
+  lastAt: instant,
+})
+
 const recipient = object({
   mailbox: text,
   'original?': text,
@@ -92,7 +108,9 @@ export const schemas = {
         waiting: count,
         active: count,
         delayed: count,
-        oldestAt: instant,
+        'oldestAt?': { ...instant, description: 'Absent: no mail waits for it.' },
+        'day?': object({ sent: count, later: count, refused: count }),
+        'history?': destinationHistory,
         'nextAt?': instant,
         'lastReply?': text,
         'replyClass?': { ...text, description: 'What that is about: rate-limit, spam, unknown-user and so on.' },

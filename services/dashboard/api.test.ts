@@ -8,7 +8,7 @@ import { makeToken } from '../../shared/config/api-tokens.ts'
 import type { Scope } from '../../shared/config/api-tokens.ts'
 import { shaCrypt } from '../../shared/crypt/sha-crypt.ts'
 import { OperationError } from '../../shared/operate/operation-error.ts'
-import { destinationsOf } from '../../shared/report/destinations.ts'
+import { destinationsOf, withHistory } from '../../shared/report/destinations.ts'
 import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
 import {
   sampleAt,
@@ -17,6 +17,7 @@ import {
   sampleMessage,
   sampleOverview,
   sampleQueue,
+  sampleBook,
   sampleSource,
 } from './sample-source.ts'
 import { failingOperations, openTestApp, tableOf, TestBrowser, tokenIn } from './testing.ts'
@@ -29,7 +30,7 @@ const jobs = [
 const message = sampleMessage({ jobs: { kind: 'seen', value: jobs } })
 const queues = [sampleQueue('filter', { waiting: 3, oldestAgeMs: 1.5, heldAtLeast: true }), sampleQueue('relay')]
 const overview = sampleOverview({ queues: { kind: 'seen', value: queues } })
-const source = sampleSource({ overview, jobs, message })
+const source = sampleSource({ overview, jobs, message, book: sampleBook })
 const operators = { ada: `admin:${shaCrypt('notes', '$6$rounds=1000$abcdefgh')}` }
 
 const changes = [
@@ -83,7 +84,10 @@ test('a program reads what the pages show, whole, and nothing else', async (t) =
     plain({ at, ...queues[1], start: 0, jobs: shown }),
   )
   assert.deepEqual(await told('/api/v1/held'), plain({ at, jobs: [shown[1]] }))
-  assert.deepEqual(await told('/api/v1/destinations'), plain({ at, cut: false, destinations: destinationsOf(jobs) }))
+  assert.deepEqual(
+    await told('/api/v1/destinations'),
+    plain({ at, cut: false, destinations: withHistory(destinationsOf(jobs), sampleBook) }),
+  )
   assert.deepEqual(await told(`/api/v1/messages/${sampleId}`), plain({ ...message, jobs: shown }))
   assert.deepEqual(await told('/api/v1/health'), plain(await source.health()))
   for (const url of ['/api/v1/queues/none', '/api/v1/messages/none', '/api/v1/messages/0mi8v2c4bm99999999'])

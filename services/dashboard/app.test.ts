@@ -18,6 +18,7 @@ import {
   sampleMessage,
   sampleOverview,
   sampleQueue,
+  sampleBook,
   sampleSource,
 } from './sample-source.ts'
 import { isHostAllowed } from './security.ts'
@@ -298,6 +299,17 @@ test('destinations in trouble stand first, with what they said', async (t) => {
   const page = await read(await appWith(t, sampleSource({ jobs })), '/destinations')
   assert.match(page.body, /slow\.example[^]*lane mx\.shared\.example[^]*421 &lt;script[^]*fast\.example/)
   assert.match((await read(await appWith(t, sampleSource({})), '/destinations')).body, /No mail is on its way out/)
+})
+
+test('a destination shows how it took mail for a day, by the hour, what it said, and how the way is secured', async (t) => {
+  const app = await appWith(t, sampleSource({ book: sampleBook, jobs: [sampleJob({ destination: 'example.net' })] }))
+  const list = (await read(app, '/destinations')).body
+  assert.match(list, /example\.net[^]*Sent, 24 h[^]*>52<[^]*>3<[^]*DANE[^]*&lt;i&gt;quiet&lt;\/i&gt;/)
+  const one = (await read(app, '/destinations/example.net')).body
+  assert.match(one, /aria-label="copies by hour: 52 sent, 3 put off, 3 refused, at most 42 an hour"/)
+  assert.match(one, /unknown-user[^]*550 5\.1\.1 &lt;script&gt;[^]*mx\.example\.net\[192\.0\.2\.1\]:25/)
+  assert.match(one, /TLSv1\.3 TLS_AES_256_GCM_SHA384, held against the TLSA records/)
+  assert.match((await read(app, '/destinations/never.example')).body, /No attempt was made in the last 24 hours/)
 })
 
 test('each arrow tells what goes along it, and a queue that is behind is told with what helps', async (t) => {

@@ -29,6 +29,7 @@ import { confirmPage } from './pages/action-bar.ts'
 import { changePage } from './pages/change-page.ts'
 import { selectionPage } from './pages/selection-page.ts'
 import { errorPage } from './pages/error-page.ts'
+import { destinationHistory } from './pages/destination-parts.ts'
 import { destinationsPage } from './pages/destinations-page.ts'
 import { eventsPage } from './pages/events-page.ts'
 import { heldPage, previewPage } from './pages/held-page.ts'
@@ -299,6 +300,7 @@ function addChanges(app: FastifyInstance, { source, operations, clock }: AppPart
         return show(request, reply.code(503), errorPage('Redis is away', counts.message, clock.now()))
       const look = {
         path: `/${path}/${encodeURIComponent(name)}`,
+        ...(path === 'destinations' && { about: destinationHistory(await source.destination(name), clock.now()) }),
         name: describeSelection(target),
         counts,
         actions: source.relayActions(),

@@ -55,7 +55,7 @@ test('the page shows per domain how mail in its name fared, and leads to its sou
   assert.match(body, /auth-failure<\/strong> \(dkim\)/)
   assert.match(body, /forger\.test<\/span> <span class="badge" data-tone="bad">DMARC fail/)
   const { body: detail } = await page(t, '/reports?days=90&domain=example.org')
-  assert.match(detail, /<svg [^>]*aria-label="messages by day: 60 passed, 40 failed, at most 100 on a day"/)
+  assert.match(detail, /<svg [^>]*aria-label="messages by day: 60 passed, 40 failed, at most 100 messages a day"/)
   assert.match(detail, /198\.51\.100\.7[^]*Signed by mailer\.test, not by example\.org[^]*192\.0\.2\.1[^]*In order\./)
   assert.match(detail, /certificate-expired[^]*mx\.example\.org[^]*renew it/)
   assert.match(detail, /href="\/reports\?days=90">all domains/)

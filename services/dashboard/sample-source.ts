@@ -1,3 +1,5 @@
+import { hourMs } from '../../shared/destinations/known.ts'
+import type { DestinationHistory } from '../../shared/destinations/known.ts'
 import { parseMailbox } from '../../shared/mail/address.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
@@ -6,7 +8,7 @@ import type { ReportKind, ReportOf, ReportsReader } from '../../shared/received-
 import { viewAbuse, viewDmarc, viewTls } from '../../shared/received-reports/views.ts'
 import type { JournalEntry } from '../../shared/journal.ts'
 import { tagsOf } from '../../shared/report/queue-shares.ts'
-import { destinationsOf } from '../../shared/report/destinations.ts'
+import { destinationsOf, withHistory } from '../../shared/report/destinations.ts'
 import type { JobView, MessageView, QueueView, Seen } from '../../shared/report/views.ts'
 import type { FoundPage } from '../../shared/store/found-message.ts'
 import { parseQuery } from '../../shared/store/query.ts'
@@ -17,6 +19,32 @@ import type { Overview, Source } from './source.ts'
 /** A made-up state of affairs, for tests of the pages. */
 export const sampleAt = Date.UTC(2026, 10, 21, 12, 0, 0)
 export const sampleId = '0mi8v2c4bm00000001' as MessageId
+
+/** What example.net said: a destination that also has a message in `sampleJob`, and one that has none. */
+export const sampleBook: ReadonlyMap<string, DestinationHistory> = new Map(
+  ['example.net', '<i>quiet</i>.example'].map((name): [string, DestinationHistory] => [
+    name,
+    {
+      name,
+      hours: [
+        { at: sampleAt - 3 * hourMs, sent: 40, later: 2, refused: 0 },
+        { at: sampleAt - hourMs, sent: 12, later: 1, refused: 3 },
+      ],
+      refusals: [
+        {
+          replyClass: 'unknown-user',
+          times: 3,
+          reply: '550 5.1.1 <script>alert(1)</script> no such user',
+          host: 'mx.example.net[192.0.2.1]:25',
+          at: sampleAt - hourMs,
+        },
+      ],
+      tls: { session: 'TLSv1.3 TLS_AES_256_GCM_SHA384', trust: 'dane', at: sampleAt - 60_000 },
+      policy: { type: 'dane', at: sampleAt - 60_000 },
+      lastAt: sampleAt - 60_000,
+    },
+  ]),
+)
 
 export function sampleQueue(name: string, numbers: Partial<QueueView> = {}): QueueView {
   return { name, paused: false, waiting: 0, active: 0, delayed: 0, held: 0, ...numbers }
@@ -84,6 +112,8 @@ export function sampleOverview(fields: Partial<Overview> = {}): Overview {
 export function sampleSource(parts: {
   readonly overview?: Overview
   readonly jobs?: readonly JobView[]
+  /** Of destinations. */
+  readonly book?: ReadonlyMap<string, DestinationHistory>
   readonly events?: readonly JournalEntry[]
   readonly message?: MessageView
   readonly preview?: Preview
@@ -93,7 +123,7 @@ export function sampleSource(parts: {
   readonly healthy?: boolean
 }): Source {
   const { overview = sampleOverview(), jobs = [], events = [], message, preview, reports = [] } = parts
-  const { traffic = noTraffic, found = { messages: [] }, healthy = true } = parts
+  const { traffic = noTraffic, found = { messages: [] }, healthy = true, book = new Map() } = parts
   return {
     overview: async () => overview,
     shares: async () =>
@@ -117,8 +147,9 @@ export function sampleSource(parts: {
     preview: async (id) => (message?.id === id ? preview : undefined),
     destinations: async () => ({
       at: sampleAt,
-      seen: { kind: 'seen', value: { destinations: destinationsOf(jobs), cut: false } },
+      seen: { kind: 'seen', value: { destinations: withHistory(destinationsOf(jobs), book), cut: false } },
     }),
+    destination: async (name) => book.get(name),
     relayActions: () => ['out', 'backup <b>'],
     reports: sampleReports(reports, traffic),
     rules: async () => [

@@ -1,4 +1,5 @@
 import type { JournalEntry } from '../../shared/journal.ts'
+import type { DestinationHistory } from '../../shared/destinations/known.ts'
 import type { Destinations } from '../../shared/report/destinations.ts'
 import type { CountedStatement } from '../../shared/rule-hits/view.ts'
 import type { Traffic } from '../../shared/store/traffic.ts'
@@ -29,6 +30,8 @@ export interface Source {
   /** The beginning of a message, as text; `undefined`: it is not, or no longer, in the spool. */
   preview(id: MessageId): Promise<Preview | undefined>
   destinations(): Promise<{ readonly at: number; readonly seen: Seen<Destinations> }>
+  /** How it took mail in the last 24 hours; absent: no attempt was made. */
+  destination(name: string): Promise<DestinationHistory | undefined>
   /** What others report of mail in the name of our domains, of TLS with our hosts, and what they complain of. */
   readonly reports: {
     dmarc(question: ReportQuestion): Promise<DmarcView>

@@ -10,6 +10,8 @@ import { lastDays } from '../../shared/received-reports/period.ts'
 import { ReceivedReportsReader } from '../../shared/received-reports/reader.ts'
 import { receivedReportsFolder } from '../../shared/received-reports/store.ts'
 import { viewAbuse, viewDmarc, viewTls } from '../../shared/received-reports/views.ts'
+import { readDestinationBook } from '../../shared/destinations/read-book.ts'
+import { nextHost } from '../../shared/mail/next-host.ts'
 import { readDestinations } from '../../shared/report/destinations.ts'
 import { flowsOf } from '../../shared/report/flow.ts'
 import { viewMessage } from '../../shared/report/message-view.ts'
@@ -68,11 +70,18 @@ const lookedAt = 300
 /** Each of them is read whole. */
 const sharesLookedAt = 500
 const sharesKeptMs = 10_000
+const bookKeptMs = 5_000
 
 /** Reads queues, spool, journal and heartbeats; Redis may be away at any time. */
 export function createSource(parts: SourceParts): Source {
   const { queues, messages, clock, dataFolder, eventTail } = parts
-  const shares = kept(sharesKeptMs, clock, () => asked(readShares(queues, sharesLookedAt)))
+  const book = kept(bookKeptMs, clock, () => readDestinationBook(dataFolder, clock.now()))
+  const shares = kept(
+    sharesKeptMs,
+    clock,
+    () => asked(readShares(queues, sharesLookedAt)),
+    ({ kind }) => kind === 'seen',
+  )
 
   const received = new ReceivedReportsReader(receivedReportsFolder(dataFolder))
 
@@ -142,7 +151,12 @@ export function createSource(parts: SourceParts): Source {
 
     preview: (id) => withTimeLimit(messageLimitMs, 'no answer of the spool', readPreview(messages, id)),
 
-    destinations: async () => ({ seen: await asked(readDestinations(queues, lookedAt)), at: clock.now() }),
+    destinations: async () => ({
+      seen: await asked(book().then((known) => readDestinations(queues, { book: known, limit: lookedAt }))),
+      at: clock.now(),
+    }),
+
+    destination: async (name) => (await book()).get(nextHost(name)),
 
     reports: {
       dmarc: (question) => inTime(viewDmarc(received, question, clock.now())),
@@ -188,14 +202,19 @@ async function readPreview(messages: SourceParts['messages'], id: MessageId): Pr
   return stored && previewOf(stored)
 }
 
-/** Asks anew when the last answer is older than this; while Redis is away at each time. */
-function kept<T>(forMs: number, clock: Clock, ask: () => Promise<Seen<T>>): () => Promise<Seen<T>> {
-  let last: { readonly at: number; readonly answer: Promise<Seen<T>> } | undefined
+/** Asks anew when the last answer is older than this, or none; while Redis is away at each time. */
+function kept<T>(
+  forMs: number,
+  clock: Clock,
+  ask: () => Promise<T>,
+  isAnswer: (answer: T) => boolean = () => true,
+): () => Promise<T> {
+  let last: { readonly at: number; readonly answer: Promise<T> } | undefined
   return async () => {
     const nowAt = clock.now()
     if (last === undefined || nowAt - last.at >= forMs) last = { at: nowAt, answer: ask() }
     const answer = await last.answer
-    if (answer.kind === 'away') last = undefined
+    if (!isAnswer(answer)) last = undefined
     return answer
   }
 }

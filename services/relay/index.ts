@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { openFactLog } from '../../shared/aggregate-reports/fact-log.ts'
 import type { TlsFact } from '../../shared/aggregate-reports/facts.ts'
 import type { Configuration, RelayAction } from '../../shared/config/model.ts'
+import { openDestinationBook } from '../../shared/destinations/book.ts'
 import { createValidatingResolver } from '../../shared/dns/validating-resolver.ts'
 import type { ValidatingResolver } from '../../shared/dns/validating-resolver.ts'
 import type { DeliveryAttempt, Disposition, Lane } from '../../shared/mail/disposition.ts'
@@ -69,6 +70,7 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
   const groups = new MxGroups(service.clock)
   const { dataFolder, clock, log } = service
   const facts = openFactLog<TlsFact>({ dataFolder, kind: 'tls', writer: 'relay', clock, log })
+  const book = openDestinationBook({ dataFolder, clock, log })
   const noteSession = (fact: TlsFact): void => facts.add(fact)
   const knownLimits = new KnownLimits()
 
@@ -85,8 +87,10 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
     limits: RelayLimits,
     onClosed: OnClosed,
   ): Promise<Disposition> {
-    const onPolicyFailure = (failure: PolicyFailure): void =>
+    const onPolicyFailure = (failure: PolicyFailure): void => {
       context.events.tlsPolicyFailed({ id: message.envelope.id, ...failure })
+      book.notePolicy(limitedDomain(message), failure.policy, failure.reason)
+    }
     const lookUp = { attributes: { 'dns.question.name': message.destination } }
     const plan = await inSpan(context.span, goesByMx(action, message) ? 'MX look-up' : 'host look-up', lookUp, () =>
       planHops({
@@ -97,6 +101,7 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
         policies,
         ...validatingOf(context.configuration),
         onPolicyFailure,
+        onDemand: (policy) => book.notePolicy(limitedDomain(message), policy),
         noteSession,
         ...planning,
       }),
@@ -178,7 +183,9 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
       const action = message.action === undefined ? undefined : context.configuration.actions.get(message.action)
       if (action?.kind !== 'relay')
         return settled(attemptsOf(message.pending, { kind: 'refused', reply: actionGone(message.action) }))
-      return relayByLane(action, message, context)
+      const disposition = await relayByLane(action, message, context)
+      if (disposition.kind === 'settled') book.note(limitedDomain(message), disposition.attempts)
+      return disposition
     },
     async close(): Promise<void> {
       validating.close()
@@ -186,6 +193,7 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
       await swept
       await pool.close()
       await facts.close()
+      await book.close()
     },
   }
 }

@@ -41,6 +41,8 @@ export interface HopRequest {
   /** Absent: `dane off`. */
   readonly validating?: ValidatingResolver
   readonly onPolicyFailure: (failure: PolicyFailure) => void
+  /** What the domain demands of TLS, before it is tried. */
+  readonly onDemand: (policy: Demand['policy'] | 'none') => void
   /** Of a host that is not asked: of the others sending tells. */
   readonly noteSession: (fact: TlsFact) => void
 }
@@ -89,6 +91,7 @@ async function mxHops(request: SourcedRequest): Promise<HopPlan> {
     ...(validating === undefined ? {} : { validating }),
     read: (path) => pemFiles.read(path),
   })
+  request.onDemand(demanded.find(({ demand }) => demand !== undefined)?.demand?.policy ?? 'none')
   const mayWaive = demanded.some(({ demand }) => demand !== undefined) || mayBeReport(request)
   const waived = mayWaive && (await waivesTls(request.message))
   const hosts: readonly PlannedHost[] = waived ? found.hosts : withReports(domain, demanded, request)

@@ -6,6 +6,7 @@ import { after, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
 import type { RelayAction } from '../../shared/config/model.ts'
+import { readDestinationBook, totalOf } from '../../shared/destinations/read-book.ts'
 import type { DeliveryAttempt } from '../../shared/mail/disposition.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
 import { formatReply } from '../../shared/mail/reply.ts'
@@ -95,6 +96,25 @@ test('recipients of a domain go in one transaction, each with the words of the r
   assert.equal(attempts[0]?.remoteMta, `mx.far.test[127.0.0.1]:${server.port}`)
   assert.equal(taken.length, 1)
   assert.equal(taken[0]?.content, 'Received: by us\r\nSubject: Hello\r\n\r\nHow are you?\r\n')
+})
+
+test('how a destination took mail is noted for those who look', async (t) => {
+  const dataFolder = await mkdtemp(join(tmpdir(), 'sluice-relay-'))
+  t.after(() => rm(dataFolder, { recursive: true }))
+  const { context } = await farTest(
+    { rcptReply: (line) => (line.includes('bad') ? '550 5.1.1 no such user' : '250 ok') },
+    { dataFolder },
+  )
+  const stage = await openRelay(context)
+  await stage.handle(stageMessage({ to: ['jane@far.test', 'bad@far.test'] }), context)
+  await stage.close()
+  const seen = (await readDestinationBook(dataFolder, Date.now())).get('far.test')
+  assert.deepEqual(totalOf(seen ?? { hours: [] }), { sent: 1, later: 0, refused: 1 })
+  assert.deepEqual(
+    seen?.refusals.map(({ replyClass, reply }) => [replyClass, reply]),
+    [['unknown-user', '550 5.1.1 no such user']],
+  )
+  assert.deepEqual([seen?.tls?.session, seen?.policy?.type], [undefined, 'none'])
 })
 
 test('messages to the same host share a connection', async () => {

@@ -134,7 +134,8 @@ export function stageContext(surroundings: Surroundings): StageContext {
       penalties: surroundings.penalties ?? penaltiesAway(),
     },
     events: surroundings.events,
-    dataFolder: surroundings.dataFolder ?? '/nonexistent',
+    // Nothing can be written below it.
+    dataFolder: surroundings.dataFolder ?? '/dev/null/none',
     signal: new AbortController().signal,
   } as unknown as StageContext
 }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import type { DestinationHistory } from '../destinations/known.ts'
 import type { MessageId } from '../mail/message-id.ts'
-import { destinationsOf, readDestinations } from './destinations.ts'
+import { destinationsOf, readDestinations, withHistory } from './destinations.ts'
 import type { ReadableQueues } from './read-queues.ts'
 import type { JobView } from './views.ts'
 
@@ -70,7 +71,7 @@ test('what waits for a turn and was never tried was refused by nobody', () => {
 
 test('without a queue for what goes out there are no destinations, and Redis is not asked', async () => {
   const queues = { names: ['filter', 'held'] } as unknown as ReadableQueues
-  assert.deepEqual(await readDestinations(queues, 10), { destinations: [], cut: false })
+  assert.deepEqual(await readDestinations(queues, { book: new Map(), limit: 10 }), { destinations: [], cut: false })
 })
 
 test('domains in one lane are left alone together, and the lane is named where it is not the domain', () => {
@@ -86,6 +87,28 @@ test('domains in one lane are left alone together, and the lane is named where i
       ['one.test', 'mx.shared.test', 5_000],
       ['two.test', undefined, 1_000],
       ['three.test', undefined, 2_000],
+    ],
+  )
+})
+
+test('where mail went in the last 24 hours stands behind where some waits, the latest first', () => {
+  const history = (name: string, lastAt: number): DestinationHistory => ({
+    name,
+    hours: [
+      { at: 0, sent: 2, later: 1, refused: 0 },
+      { at: 3_600_000, sent: 5, later: 0, refused: 3 },
+    ],
+    refusals: [],
+    lastAt,
+  })
+  const book = new Map(['old.test', 'smart.test', 'new.test'].map((name, index) => [name, history(name, index)]))
+  const seen = withHistory(destinationsOf([job('smtp://smart.test:2525')]), book, new Map([['new.test', 9_000]]))
+  assert.deepEqual(
+    seen.map(({ name, waiting, delayed, day, aloneForMs }) => [name, waiting + delayed, day, aloneForMs]),
+    [
+      ['smtp://smart.test:2525', 1, { sent: 7, later: 1, refused: 3 }, undefined],
+      ['new.test', 0, { sent: 7, later: 1, refused: 3 }, 9_000],
+      ['old.test', 0, { sent: 7, later: 1, refused: 3 }, undefined],
     ],
   )
 })

@@ -1,3 +1,5 @@
+import { totalOf } from '../destinations/read-book.ts'
+import type { DestinationHistory, DestinationHour } from '../destinations/known.ts'
 import { nextHost } from '../mail/next-host.ts'
 import { classifyReply } from '../mail/reply-class.ts'
 import type { ReplyClass } from '../mail/reply-class.ts'
@@ -6,16 +8,20 @@ import { readJobs, workQueues } from './read-queues.ts'
 import type { ReadableQueues } from './read-queues.ts'
 import type { JobView } from './views.ts'
 
-/** Where mail goes out to, and how it gets on there: a domain or a smarthost. */
+/** Where mail goes out to, and how it gets on there: a domain or a smarthost. Messages are those that are in the queue now. */
 export interface DestinationView {
   readonly name: string
+  /** What became of attempts in the last 24 hours; absent: none was made. */
+  readonly day?: Omit<DestinationHour, 'at'>
+  /** How it took mail in that time. */
+  readonly history?: DestinationHistory
   /** The lane it shares with domains that have the same MX; absent when it has one for itself, or nothing had to wait. */
   readonly lane?: string
   readonly waiting: number
   readonly active: number
   readonly delayed: number
-  /** When the oldest message for it was accepted. */
-  readonly oldestAt: number
+  /** When the oldest message for it was accepted; absent: none waits. */
+  readonly oldestAt?: number
   /** Of those that are delayed, the first. */
   readonly nextAt?: number
   /** Of the message that was tried most often. */
@@ -28,7 +34,7 @@ export interface DestinationView {
 }
 
 export interface Destinations {
-  /** Those with the most delayed messages first. */
+  /** Those with the most delayed messages first; behind those that mail waits for the others of the last 24 hours, the latest first. */
   readonly destinations: readonly DestinationView[]
   /** There are more messages than were looked at. */
   readonly cut: boolean
@@ -36,15 +42,48 @@ export interface Destinations {
 
 const states = ['active', 'delayed', 'waiting'] as const
 
-/** Destinations of the messages in the queue `relay`; of each state the first `limit` jobs are looked at. */
-export async function readDestinations(queues: ReadableQueues, limit: number): Promise<Destinations> {
-  if (!workQueues(queues).includes('relay')) return { destinations: [], cut: false }
+export interface DestinationQuestion {
+  /** Of the last 24 hours. */
+  readonly book: ReadonlyMap<string, DestinationHistory>
+  /** Of each state so many jobs are looked at, and as many destinations are shown. */
+  readonly limit: number
+}
+
+/** Destinations of the messages in the queue `relay`, and those that mail went to in the last 24 hours. */
+export async function readDestinations(
+  queues: ReadableQueues,
+  { book, limit }: DestinationQuestion,
+): Promise<Destinations> {
+  if (!workQueues(queues).includes('relay')) return { destinations: withHistory([], book), cut: false }
   const [jobs, pauses] = await Promise.all([
     readJobs(queues, 'relay', states, { start: 0, limit }),
     queues.backOff.pauses(),
   ])
   const cut = states.some((state) => jobs.filter((job) => job.state === state).length >= limit)
-  return { destinations: destinationsOf(jobs, pauses), cut }
+  return { destinations: withHistory(destinationsOf(jobs, pauses), book, pauses).slice(0, limit), cut }
+}
+
+/** Those without mail now stand behind those with it. */
+export function withHistory(
+  waiting: readonly DestinationView[],
+  book: ReadonlyMap<string, DestinationHistory>,
+  pauses: ReadonlyMap<string, number> = new Map(),
+): readonly DestinationView[] {
+  const known = new Set(waiting.map(({ name }) => nextHost(name)))
+  const others = [...book.values()]
+    .filter(({ name }) => !known.has(name))
+    .toSorted((one, other) => other.lastAt - one.lastAt)
+    .map((history): DestinationView => {
+      const aloneForMs = pauses.get(history.name)
+      const none = { name: history.name, waiting: 0, active: 0, delayed: 0, attempts: 0 }
+      return { ...none, ...pastOf(history), ...(aloneForMs === undefined ? {} : { aloneForMs }) }
+    })
+  return [...waiting.map((view) => ({ ...view, ...pastOf(book.get(nextHost(view.name))) })), ...others]
+}
+
+function pastOf(history: DestinationHistory | undefined): Pick<DestinationView, 'day' | 'history'> {
+  if (history === undefined) return {}
+  return history.hours.length === 0 ? { history } : { day: totalOf(history), history }
 }
 
 /** Jobs that have no destination yet count for none. */
@@ -62,7 +101,7 @@ export function destinationsOf(
   }
   return [...byName]
     .map(([name, own]) => viewOf(name, own, pauses))
-    .toSorted((one, other) => other.delayed - one.delayed || one.oldestAt - other.oldestAt)
+    .toSorted((one, other) => other.delayed - one.delayed || (one.oldestAt ?? 0) - (other.oldestAt ?? 0))
 }
 
 function viewOf(name: string, jobs: readonly JobView[], pauses: ReadonlyMap<string, number>): DestinationView {

@@ -15,6 +15,8 @@ export interface SelectionLook {
   readonly name: string
   readonly counts: Readonly<Record<ManyAction | 'reroute', ManyCount>>
   readonly actions: readonly string[]
+  /** What is known of it. */
+  readonly about?: Html
   readonly visitor: Visitor
   /** The action that led here. */
   readonly done?: string | undefined
@@ -40,6 +42,7 @@ export function selectionPage(look: SelectionLook, at: number): Page {
   const { path, name, counts, visitor, done } = look
   const main = html`<div class="headline"><h1>All mail of ${name}</h1></div>
 ${doneNotice(done)}
+${look.about}
 <section aria-labelledby="all"><h2 id="all">Do to all of it</h2>
 ${table(look)}</section>
 <section aria-labelledby="reroute"><h2 id="reroute">Relay it by way of another host</h2>
