@@ -66,7 +66,7 @@ async function main(): Promise<void> {
     process.stdout.write(`configuration OK (revision ${configuration.revision})\n`)
     return
   }
-  const live = createLiveConfiguration(loaded, () => files.load())
+  const live = createLiveConfiguration(loaded, () => files.load(), files.options)
   await run({ options, names, dataFolder, files, live, parent, local })
 }
 

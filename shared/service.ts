@@ -18,7 +18,7 @@ export interface ServiceContext {
   /** The one in force: read it at the moment of use, and keep one snapshot for one message or one session. */
   readonly configuration: Configuration
   /** For what is opened by the configuration and goes along with its changes. */
-  readonly live: Pick<LiveConfiguration, 'follow'>
+  readonly live: Pick<LiveConfiguration, 'follow' | 'texts' | 'origin'>
   readonly tables: TableSet
   readonly spool: FileSpool
   readonly queues: Queues

@@ -15,6 +15,8 @@ export interface ApiRoute {
   readonly query?: Readonly<Record<string, Schema>>
   /** It is asked about a message, which is sent along (message/rfc822). */
   readonly takesMail?: true
+  /** Octets that may be sent along; some thousands when left out. */
+  readonly mostBytes?: number
   /** What may be sent along, as JSON. */
   readonly fields?: Fields
   /** What is asked may not be understood. */

@@ -6,6 +6,7 @@ import type { Clock } from '../../shared/clock.ts'
 import type { Logger } from '../../shared/log.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
+import type { DryRuns } from '../../shared/dry-run/dry-runs.ts'
 import type { BulkRuns } from '../../shared/operate/bulk-runs.ts'
 import { OperationError } from '../../shared/operate/operation-error.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
@@ -22,6 +23,7 @@ import { schemas } from './api-schemas.ts'
 import { bulkRoutes } from './bulk-api.ts'
 import type { DomainDesk } from './domain-desk.ts'
 import { domainApi } from './domain-routes.ts'
+import { dryRunApiRoutes } from './dry-run-routes.ts'
 import { learnActions } from './learn-actions.ts'
 import { addMailParser, mailOf, mostMailBytes } from './mail-body.ts'
 import { openApiDocument } from './openapi.ts'
@@ -40,6 +42,7 @@ export interface ApiParts {
   readonly audit: Audit
   /** What is done to all that a search finds. */
   readonly runs: BulkRuns
+  readonly dryRuns: DryRuns
   readonly clock: Clock
   readonly log: Logger
 }
@@ -51,11 +54,12 @@ const mostAudited = 500
 export function addApi(app: FastifyInstance, parts: ApiParts): void {
   addMailParser(app)
   const routes = apiRoutes(parts)
-  for (const { method, path, scope, takesMail, answer, run } of routes) {
+  for (const { method, path, scope, takesMail, mostBytes, answer, run } of routes) {
     app.route({
       method,
       url: path,
       ...(takesMail === true ? { bodyLimit: mostMailBytes } : {}),
+      ...(mostBytes === undefined ? {} : { bodyLimit: mostBytes }),
       schema: { response: { 200: answer } },
       handler: async (request: FastifyRequest, reply: FastifyReply) => {
         const caller = parts.access.visitor(request) ?? anybody
@@ -82,6 +86,7 @@ function apiRoutes(parts: ApiParts): readonly ApiRoute[] {
     ...messageRoutes(parts),
     ...manyRoutes(parts),
     ...bulkRoutes(parts),
+    ...dryRunApiRoutes({ ...parts, runs: parts.dryRuns }),
     ...learnRoutes(parts),
   ]
 }

@@ -7,6 +7,7 @@ import { TableError } from '../../shared/config/external-table.ts'
 import { isAtLeast } from '../../shared/config/operators.ts'
 import type { Logger } from '../../shared/log.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
+import type { DryRuns } from '../../shared/dry-run/dry-runs.ts'
 import type { BulkRuns } from '../../shared/operate/bulk-runs.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
 import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
@@ -18,6 +19,7 @@ import { addActions, describeSelection, selections } from './actions.ts'
 import { addApi } from './api.ts'
 import type { Assets } from './assets.ts'
 import { addBulk } from './bulk-routes.ts'
+import { addDryRuns } from './dry-run-routes.ts'
 import { parseQuestion } from './explain-question.ts'
 import { addHealth } from './health.ts'
 import type { DomainDesk } from './domain-desk.ts'
@@ -55,6 +57,7 @@ export interface AppParts {
   readonly source: Source
   readonly operations: Operations
   readonly runs: BulkRuns
+  readonly dryRuns: DryRuns
   readonly teacher: Teacher
   readonly desk: QuarantineDesk
   readonly domains: DomainDesk
@@ -116,6 +119,7 @@ export function createApp(parts: AppParts): FastifyInstance {
     show,
   })
   addDomains(app, { desk: parts.domains, access, audit: parts.access.audit, clock: parts.clock, show })
+  addDryRuns(app, { runs: parts.dryRuns, access, audit: parts.access.audit, clock: parts.clock, show })
   addQuarantineLinks(app, {
     desk: parts.desk,
     access,
@@ -129,6 +133,7 @@ export function createApp(parts: AppParts): FastifyInstance {
     teacher: parts.teacher,
     runs: parts.runs,
     domains: parts.domains,
+    dryRuns: parts.dryRuns,
     access,
     audit: parts.access.audit,
     clock: parts.clock,

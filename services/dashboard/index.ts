@@ -14,6 +14,7 @@ import { openExaminations } from '../../shared/domains/examinations.ts'
 import { expose, processName, readMetricsFiles } from '../../shared/metrics-files.ts'
 import type { ProcessMetrics } from '../../shared/metrics-files.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
+import { openDryRuns } from '../../shared/dry-run/dry-runs.ts'
 import { createBulkRuns } from '../../shared/operate/bulk-runs.ts'
 import { createBulkWork } from '../../shared/operate/bulk-work.ts'
 import { createOperations } from '../../shared/operate/operations.ts'
@@ -110,10 +111,12 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
     delimiter,
   }
   const runs = createBulkRuns({ dataFolder, clock, audit, bulk: createBulkWork(operating), choose: search.choose })
+  const dryRuns = openDryRuns({ live: context.live, folder: join(dataFolder, 'events'), clock })
   const app = createApp({
     source,
     operations: createOperations(operating),
     runs,
+    dryRuns,
     teacher,
     domains,
     desk: {
@@ -140,7 +143,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
   })
   const watched = elsewhere === undefined ? undefined : createMetricsApp({ exposition, source })
   const close = async (): Promise<void> => {
-    await Promise.all([app.close(), watched?.close(), runs.close()])
+    await Promise.all([app.close(), watched?.close(), runs.close(), dryRuns.close()])
     await examinations.close()
     await search.close()
     await teacher.close()

@@ -14,6 +14,8 @@ import { checkPassword } from '../../shared/crypt/check-password.ts'
 import { silentLog } from '../../shared/log.ts'
 import { parseMailbox } from '../../shared/mail/address.ts'
 import type { Mailbox } from '../../shared/mail/address.ts'
+import type { LiveConfiguration } from '../../shared/config/live-configuration.ts'
+import { openDryRuns } from '../../shared/dry-run/dry-runs.ts'
 import { createBulkRuns } from '../../shared/operate/bulk-runs.ts'
 import type { BulkWork } from '../../shared/operate/bulk-work.ts'
 import { OperationError } from '../../shared/operate/operation-error.ts'
@@ -42,6 +44,8 @@ export interface TestAppOptions {
   readonly operators?: Readonly<Record<string, string>>
   /** Entry by name. */
   readonly apiTokens?: Readonly<Record<string, string>>
+  /** The configuration that dry runs change. */
+  readonly loaded?: Pick<LiveConfiguration, 'texts' | 'origin'>
   readonly readOnly?: boolean
   readonly url?: string
   readonly trustedProxies?: readonly string[]
@@ -82,9 +86,15 @@ export async function openTestApp(t: TestContext, options: TestAppOptions = {}) 
     bulk: sampleBulk(done),
     choose: async ({ most }) => ({ messages: chosen.slice(0, most), isCut: chosen.length > most }),
   })
+  const dryRuns = openDryRuns({
+    live: options.loaded ?? { texts: new Map(), origin: undefined },
+    folder: join(folder, 'events'),
+    clock,
+  })
   const app = createApp({
     source,
     runs,
+    dryRuns,
     operations: options.operations ?? sampleOperations(done),
     teacher: sampleTeacher(done),
     desk: sampleDesk(done),
@@ -108,11 +118,12 @@ export async function openTestApp(t: TestContext, options: TestAppOptions = {}) 
   t.after(async () => {
     await app.close()
     await runs.close()
+    await dryRuns.close()
     await audit.close()
     await tables.close()
     await rm(folder, { recursive: true })
   })
-  return { app, runs, audit, time, settings, asked, done }
+  return { app, runs, dryRuns, audit, time, settings, asked, done }
 }
 
 /** Writes down what it was asked to do; a run is done as soon as it is begun. */

@@ -139,6 +139,8 @@ test('the queue is worked on when the configuration has it, from the start or af
       dataFolder: '/nowhere',
       configuration: first,
       live: {
+        texts: new Map(),
+        origin: undefined,
         follow: (one: ConfigurationFollower) => {
           follower ??= one
           return () => undefined

@@ -6,12 +6,12 @@ import type { LoadedConfiguration, LoadOptions } from './load.ts'
 
 /** smtpd.conf, pipeline.conf and what they include, and whether they are still what was read last. */
 export class ConfigurationFiles {
-  readonly #options: LoadOptions
+  readonly options: LoadOptions
   /** As each file was when it was read, by path. */
   #read: ReadonlyMap<string, string> = new Map()
 
   constructor(options: LoadOptions) {
-    this.#options = options
+    this.options = options
   }
 
   /** @param texts in place of those on disk. @throws ConfigurationError with everything that is wrong */
@@ -19,7 +19,7 @@ export class ConfigurationFiles {
     const read = new Map<string, string>()
     this.#read = read
     return loadConfiguration({
-      ...this.#options,
+      ...this.options,
       ...(texts === undefined ? {} : { texts }),
       onRead: (path) => read.set(path, versionNow(path)),
     })

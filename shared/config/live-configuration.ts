@@ -1,7 +1,7 @@
 import { ConfigurationError } from './diagnostic.ts'
 import type { Diagnostic } from './diagnostic.ts'
 import { keepUntilNextStart } from './next-start.ts'
-import type { LoadedConfiguration } from './load.ts'
+import type { LoadedConfiguration, LoadOptions } from './load.ts'
 import type { Configuration } from './model.ts'
 
 /**
@@ -13,6 +13,8 @@ export interface LiveConfiguration {
   readonly current: Configuration
   /** Of the files it was read from, by path. */
   readonly texts: ReadonlyMap<string, string>
+  /** Which files those are, and what else it was made of; absent when nobody knows. */
+  readonly origin: LoadOptions | undefined
   /** Why the files as they are now are not in force; absent when they are. */
   readonly fault: string | undefined
   /** Asks to be told before and when another takes its place; the result ends it. */
@@ -66,6 +68,7 @@ export interface RefusedReload {
 export function createLiveConfiguration(
   first: LoadedConfiguration,
   load: () => Promise<LoadedConfiguration>,
+  origin?: LoadOptions,
 ): LiveConfiguration {
   const followers = new Set<ConfigurationFollower>()
   let { configuration: current, texts } = first
@@ -112,6 +115,7 @@ export function createLiveConfiguration(
     get texts() {
       return texts
     },
+    origin,
     get fault() {
       return fault
     },
@@ -135,6 +139,7 @@ export function fixedConfiguration(configuration: Configuration): LiveConfigurat
   return {
     current: configuration,
     texts: new Map(),
+    origin: undefined,
     fault: undefined,
     follow: () => () => undefined,
     reload: () => Promise.resolve(unchanged),

@@ -38,6 +38,8 @@ export interface LoadOptions {
   readonly onRead?: (path: string) => void
   /** Of files, by path, in place of what is on disk. */
   readonly texts?: ReadonlyMap<string, string>
+  /** Whether a file that is not among `texts` may be read, one of a table too; absent: all may. */
+  readonly mayRead?: (path: string) => boolean
 }
 
 export interface LoadedConfiguration {
@@ -61,7 +63,7 @@ export async function loadConfiguration(options: LoadOptions): Promise<LoadedCon
     const known = texts.get(path)
     if (known !== undefined) return known
     options.onRead?.(path)
-    const text = options.texts?.get(path) ?? readConfigurationFile(path)
+    const text = options.texts?.get(path) ?? allowed(options, readConfigurationFile)(path)
     texts.set(path, text)
     return text
   }
@@ -70,7 +72,7 @@ export async function loadConfiguration(options: LoadOptions): Promise<LoadedCon
   if (model !== undefined) return loadModel(model, texts, options)
   const grammar = grammarOfFile(smtpdConf, read)
   const policyLexer = openLexer(smtpdConf, { options, read, keywords: keywords[grammar] })
-  const policy = parsers[grammar](new TokenReader(policyLexer), options.libexec)
+  const policy = parsers[grammar](new TokenReader(policyLexer), options)
   const pipelineLexer =
     options.pipelineConf === undefined
       ? emptyLexer(policyLexer.macros)
@@ -157,9 +159,20 @@ const readTable: ReadText = readTableFile
 
 const keywords = { old: oldKeywords, modern: modernKeywords } as const
 const parsers = {
-  old: (reader: TokenReader, libexec?: readonly string[]) => parseOld(reader, readTable, undefined, libexec),
-  modern: (reader: TokenReader, libexec?: readonly string[]) => parseModern(reader, readTable, libexec),
+  old: (reader: TokenReader, options: ReadLimits = {}) =>
+    parseOld(reader, allowed(options, readTable), undefined, options.libexec),
+  modern: (reader: TokenReader, options: ReadLimits = {}) =>
+    parseModern(reader, allowed(options, readTable), options.libexec),
 } as const
+
+type ReadLimits = Pick<LoadOptions, 'libexec' | 'mayRead'>
+
+function allowed({ mayRead }: ReadLimits, read: ReadText): ReadText {
+  return (path) => {
+    if (mayRead?.(path) === false) throw new Error(`${path} is not a file of the configuration in force`)
+    return read(path)
+  }
+}
 
 interface LexerSources {
   readonly options: LoadOptions

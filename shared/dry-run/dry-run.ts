@@ -52,6 +52,8 @@ export interface DryRunRequest {
   readonly limit: number
   readonly inForce: Judge
   readonly changed: Judge
+  /** Told how many messages were judged so far. */
+  readonly onJudged?: (messages: number) => void
 }
 
 const mostExamples = 3
@@ -61,12 +63,13 @@ const mostExamples = 3
  * the difference is the configuration's alone. Reads, and does nothing else; memory does not grow with the traffic.
  */
 export async function dryRun(request: DryRunRequest): Promise<DryRun> {
-  const { folder, sinceAt, limit, inForce, changed } = request
+  const { folder, sinceAt, limit, inForce, changed, onJudged } = request
   const tally = new Tally()
   const compare = comparison(inForce, changed)
   for await (const message of recordedTraffic(folder, sinceAt)) {
     if (tally.messages >= limit) break
     tally.add(message, await compare(message))
+    onJudged?.(tally.messages)
   }
   return { sinceAt, ...tally.result(), notTried: settingsNotTried(inForce.configuration, changed.configuration) }
 }

@@ -269,7 +269,7 @@ async function work({ handle = async (): Promise<Disposition> => filtered, start
   let handler: JobHandler | undefined
   const context = {
     configuration: { pipeline: { queues: new Map() } },
-    live: { follow: () => () => undefined },
+    live: { follow: () => () => undefined, texts: new Map(), origin: undefined },
     spool: { read: read ?? (async () => ({ envelope: {}, locator: draftAt }) as SpooledMessage) },
     queues: {
       work: (_: string, options: { readonly handler: JobHandler }) => {

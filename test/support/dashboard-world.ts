@@ -209,6 +209,8 @@ export function dashboardPages({
     ['rules', '/rules?rcpt=jane%40sluice.test'],
     ['domains', '/domains'],
     ['domain', '/domains/sluice.test'],
+    ['dry-run', '/rules/dry-run'],
+    ['dry-run-result', '/rules/dry-run/result'],
     ['system', '/system'],
     ['quarantine-link', link],
     ['not-found', '/messages/unknown'],

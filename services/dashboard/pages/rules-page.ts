@@ -15,7 +15,7 @@ export interface RulesView {
 
 /** The rules in the order they are asked, and a box that tells which one decides. */
 export function rulesPage({ rules, form, explanation, problem }: RulesView, at: number): Page {
-  const main = html`<div class="headline"><h1>Rules</h1><p class="quiet-text">Of smtpd.conf as it is in force; the first that matches decides.</p></div>
+  const main = html`<div class="headline"><h1>Rules</h1><p class="quiet-text">Of smtpd.conf as it is in force; the first that matches decides.</p><p><a href="/rules/dry-run">Try a changed configuration</a></p></div>
 <section aria-labelledby="explain"><h2 id="explain">Where would a message go?</h2>
 ${explainForm(form)}
 ${problem !== undefined && notice('bad', 'This cannot be asked.', problem)}
