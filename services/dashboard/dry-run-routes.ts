@@ -140,7 +140,6 @@ export function dryRunApiRoutes(parts: DryRunParts): readonly ApiRoute[] {
       summary: 'Try a changed configuration on recorded traffic, in the background; nothing changes',
       fields,
       mostBytes,
-      mayRefuse: true,
       answer,
       run: async (request, caller) => {
         try {
