@@ -62,7 +62,9 @@ async function main(): Promise<void> {
     if (local === undefined || warning.code !== 'certificate') process.stderr.write(`${renderDiagnostic(warning)}\n`)
   }
   if (options.checkOnly) {
-    for (const warning of await checkOpenDoors(loaded)) process.stderr.write(`${renderDiagnostic(warning)}\n`)
+    const doors = await checkOpenDoors(loaded)
+    if (doors.some(({ severity }) => severity === 'error')) throw new ConfigurationError(doors)
+    for (const warning of doors) process.stderr.write(`${renderDiagnostic(warning)}\n`)
     process.stdout.write(`configuration OK (revision ${configuration.revision})\n`)
     return
   }

@@ -99,6 +99,7 @@ async function checkConfiguration(invocation: Invocation): Promise<number> {
   try {
     const { configuration, warnings: told, texts } = await loadPlace(invocation, operands[0])
     const warnings = [...told, ...(await checkOpenDoors({ configuration, texts }))]
+    if (warnings.some(({ severity }) => severity === 'error')) throw new ConfigurationError(warnings)
     if (json) terminal.print(JSON.stringify({ revision: configuration.revision, diagnostics: warnings }, undefined, 2))
     else {
       for (const warning of warnings) terminal.warn(renderDiagnostic(warning))

@@ -6,14 +6,15 @@ import { createPasswordVerifier } from '../../shared/crypt/verify-password.ts'
 import { flushDestination } from '../../shared/pipeline/flush-destination.ts'
 import type { Service } from '../../shared/service.ts'
 import { followAcme } from './acme/follow-acme.ts'
+import { guardDoors } from './guard-doors.ts'
 import { openInbound } from './open-inbound.ts'
 import { recipientResolver } from './recipient-resolver.ts'
-import { reportOpenDoors } from './report-open-doors.ts'
 
 /** The MTA's way in: SMTP and submission listeners. */
 export default {
   name: 'inbound',
   async start(context) {
+    const unfollow = await guardDoors(context)
     const verifier = createPasswordVerifier()
     const blocked = openBlockedSenders(context.dataFolder, () => context.clock.now(), context.log)
     try {
@@ -27,7 +28,6 @@ export default {
         monotonic: () => performance.now(),
         ticketFile: join(context.dataFolder, 'tls-tickets'),
       })
-      const unfollow = reportOpenDoors(context)
       const acme = followAcme(context, () => inbound.refreshCertificates())
       return {
         get listens() {
@@ -35,13 +35,14 @@ export default {
         },
         health: async () => inbound.troubles(),
         async close() {
-          await unfollow.then((stop) => stop())
+          unfollow()
           await acme.close()
           await inbound.close()
           await verifier.close()
         },
       }
     } catch (error) {
+      unfollow()
       await verifier.close()
       throw error
     }

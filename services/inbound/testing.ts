@@ -95,6 +95,7 @@ export const testPipeline = {
   interfaces: new Map(),
   filters: new Map(),
   beforeAccept: [],
+  strangersRelay: [],
   externals: [],
   trustedProxies: [],
   extensions: { smtpUtf8: true },

@@ -113,10 +113,10 @@ export function checkConfiguration(
   for (const external of configuration.pipeline.externals) {
     for (const fault of faultsOfExternal(external, configuration)) say('warning', external.at, fault)
   }
-  const { sessions, rates, bans, headerRules, contentRules, beforeAccept } = configuration.pipeline
+  const { sessions, rates, bans, headerRules, contentRules, beforeAccept, strangersRelay } = configuration.pipeline
   const { mimeHeader, nestedHeader, body } = contentRules
   const ofContent = [...headerRules, ...mimeHeader, ...nestedHeader, ...body]
-  for (const rule of [...sessions, ...rates, ...bans, ...ofContent, ...beforeAccept]) {
+  for (const rule of [...sessions, ...rates, ...bans, ...ofContent, ...beforeAccept, ...strangersRelay]) {
     const fault = faultOfChoice(rule.for, configuration.listeners)
     if (fault !== undefined) say('error', rule.at, fault)
   }

@@ -442,6 +442,8 @@ export interface PipelineSettings {
   readonly filters: ReadonlyMap<string, FilterProcessSettings>
   /** `filter before-accept`; empty: mail is filtered once it is accepted. */
   readonly beforeAccept: readonly BeforeAcceptRule[]
+  /** `strangers may relay`; empty: who starts an open relay is told so, and it does not start. */
+  readonly strangersRelay: readonly StrangersRelayRule[]
   /** Who knows users and passwords for `auth` without a table: the first that accepts lets in; empty: nobody does. */
   readonly login: readonly LoginSetting[]
   /** How sessions are led and limited: `limit`, `greeting`, `banner` and others, as written. */
@@ -606,6 +608,13 @@ export interface BeforeAcceptRule {
   readonly for?: ListenerChoice
   /** From the end of DATA; then the message is accepted, and filtered from the queue. */
   readonly deadlineMs: number
+}
+
+/** `strangers may relay`: on these listeners the rules let anybody send anywhere, and somebody wants it so. */
+export interface StrangersRelayRule {
+  readonly at: Position
+  /** Absent: all listeners. */
+  readonly for?: ListenerChoice
 }
 
 /** `header match`: for fields that the expression matches, on one line. */

@@ -28,6 +28,7 @@ import { rateStatements } from './pipeline-rate.ts'
 import { sessionStatements } from './pipeline-session.ts'
 import { systemStatements, usualEvents } from './pipeline-system.ts'
 import { traceStatements } from './pipeline-traces.ts'
+import { strangersStatements } from './pipeline-strangers.ts'
 import { userStatements } from './pipeline-users.ts'
 import { webhookStatements } from './pipeline-webhook.ts'
 import type { PolicyDraft } from './policy-draft.ts'
@@ -105,6 +106,7 @@ export function defaultPipeline(): PipelineSettings {
     mda: { enabled: false },
     filters: new Map(),
     beforeAccept: [],
+    strangersRelay: [],
     resolvers: [],
     validatingResolvers: [],
     trustedProxies: [],
@@ -148,6 +150,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   ...filterProcessStatements,
   ...doorStatements,
   ...extensionStatements,
+  ...strangersStatements,
   ...inboundStatements,
   ...userStatements,
   ...sessionStatements,

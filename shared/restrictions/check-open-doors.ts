@@ -6,7 +6,7 @@ import { localAddresses } from '../system.ts'
 import { externalOpener } from '../table-host/open-external.ts'
 import { findOpenDoors } from './open-doors.ts'
 
-/** What `check` and `-n` say beside the warnings of the files: what a stranger could do here. */
+/** What `check` and `-n` say beside the warnings of the files: what a stranger could do here. With an error among them the inbound service does not start. */
 export async function checkOpenDoors({
   configuration,
   texts,
@@ -22,11 +22,11 @@ export async function checkOpenDoors({
       localAddresses: localAddresses(),
       nowAt: Date.now(),
     })
-    return found.map(({ at, code, message, hint }) => {
+    return found.map(({ at, code, severity, message, hint }) => {
       const { file, line, column } = at
       const sourceLine = (texts.get(file)?.split('\n')[line - 1] ?? '').trimEnd()
       const span = { file, line, column, length: Math.max(1, sourceLine.length - column + 1), sourceLine }
-      return { severity: 'warning', code, message, span, hint }
+      return { severity, code, message, span, hint }
     })
   } finally {
     await tables.close()

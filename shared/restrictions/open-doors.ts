@@ -1,5 +1,6 @@
 import { containerGateways } from '../container-gateways.ts'
-import type { Position } from '../config/model.ts'
+import { isChosen } from '../config/listener-choice.ts'
+import type { Listener, Position, StrangersRelayRule } from '../config/model.ts'
 import { describeOpenRelay, findOpenRelays, openRelayHint } from './open-relay.ts'
 import type { RelayTest } from './open-relay.ts'
 import { describeTrustedGateway, findTrustedGateways, trustedGatewayHint } from './trusted-gateway.ts'
@@ -8,6 +9,8 @@ import { describeTrustedGateway, findTrustedGateways, trustedGatewayHint } from 
 export interface OpenDoor {
   readonly at: Position
   readonly code: 'open-relay' | 'trusted-gateway'
+  /** `error`: nothing is to be started so. */
+  readonly severity: 'error' | 'warning'
   readonly message: string
   readonly hint: string
 }
@@ -18,19 +21,26 @@ export async function findOpenDoors(
   gateways: readonly string[] = containerGateways(),
 ): Promise<readonly OpenDoor[]> {
   const relays = await findOpenRelays(test)
+  const { strangersRelay } = test.configuration.pipeline
   const trusted = await findTrustedGateways(test.configuration, test.tables, gateways)
   return [
     ...relays.map((relay) => ({
       at: relay.at,
       code: 'open-relay' as const,
+      severity: isMeant(relay.listener, strangersRelay) ? ('warning' as const) : ('error' as const),
       message: describeOpenRelay(relay),
       hint: openRelayHint,
     })),
     ...trusted.map((one) => ({
       at: one.at,
       code: 'trusted-gateway' as const,
+      severity: 'warning' as const,
       message: describeTrustedGateway(one),
       hint: trustedGatewayHint,
     })),
   ]
+}
+
+function isMeant(listener: Listener, rules: readonly StrangersRelayRule[]): boolean {
+  return rules.some((rule) => isChosen(rule.for, listener))
 }

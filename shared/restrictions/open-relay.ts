@@ -57,7 +57,7 @@ export function describeOpenRelay({ listener, sender, recipient, helo }: OpenRel
 }
 
 export const openRelayHint =
-  'write `from auth`, `from local` or `from src <your networks>`, or `for domain` and your domains'
+  'write `from auth`, `from local` or `from src <your networks>`, or `for domain` and your domains; if it is meant, `strangers may relay` in pipeline.conf says so'
 
 function isForStrangers(listener: Listener): boolean {
   const { on, auth, proxy, verifyClient } = listener

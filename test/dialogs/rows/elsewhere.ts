@@ -108,7 +108,7 @@ export const elsewhereRows: readonly ElsewhereRow[] = [
   {
     row: 49,
     what: 'no open relay, with any configuration that loads: the test at the start',
-    shownBy: ['services/inbound/report-open-doors.test.ts', 'an open relay is told at the start'],
+    shownBy: ['services/inbound/guard-doors.test.ts', 'an open relay does not start'],
   },
   {
     row: 57,
