@@ -43,6 +43,18 @@ test('messages are found on the command line, as a table or as JSON, and traced'
   assert.equal(refused.code, 2)
   assert.match(refused.errors, /'form:' is not known: use id/)
 
+  assert.equal((await ctl('find', '--searches')).out, 'No search is saved.')
+  assert.equal((await ctl('find', '--save', 'Eve', 'to:eve@example.org')).out, "saved: sluicectl find --saved 'Eve'")
+  assert.match((await ctl('find', '--saved', 'eve')).out, new RegExp(`^${other} `, 'm'))
+  assert.match((await ctl('find', '--saved', 'eve', 'status:failed')).out, /Nothing was found/)
+  assert.match((await ctl('find', '--searches')).out, /^Eve +to:eve@example.org +\S+ \(sluicectl\)/m)
+  assert.match((await ctl('find', '--saved', 'joe')).errors, /there is no search 'joe'; there are: 'Eve'/)
+  assert.match((await ctl('find', '--save', 'x', 'form:x')).errors, /'form:' is not known/)
+  assert.match((await ctl('find', '--save', 'x')).errors, /goes with the QUERY/)
+  assert.match((await ctl('find', '--save', 'x', '--saved', 'x', 'y')).errors, /do not go together/)
+  assert.equal((await ctl('find', '--forget', 'EVE')).out, "search 'EVE' is deleted")
+  assert.match((await ctl('find', '--forget', 'EVE')).errors, /there is no search 'EVE'/)
+
   const traced = await ctl('trace', one)
   assert.match(traced.out, /received from bob@remote.test for jane@example.org/)
   assert.equal(traced.out.split('\n').length, 5)

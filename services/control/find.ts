@@ -5,6 +5,7 @@ import { QueryError, parseQuery, queryExample } from '../../shared/store/query.t
 import { UsageError, exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
 import { askStore, findPlace } from './connect.ts'
+import { forgetSearch, keepSearch, savedQuery, showSearches } from './saved.ts'
 import { limitOf } from './show-queue.ts'
 import { visible } from './terminal.ts'
 import type { Colour, Terminal } from './terminal.ts'
@@ -19,16 +20,28 @@ export const find: Command = {
   options: [
     { name: 'limit', value: 'N', summary: `messages shown (${defaultLimit})` },
     { name: 'before', value: 'PLACE', summary: 'go on where the last page ended' },
+    { name: 'saved', value: 'NAME', summary: 'by a saved search; with QUERY by both' },
+    { name: 'save', value: 'NAME', summary: 'keep QUERY under this name, for everybody' },
+    { name: 'forget', value: 'NAME', summary: 'delete a saved search' },
+    { name: 'searches', summary: 'show the saved searches' },
   ],
   summary: `messages that are looked for, newest first: '${queryExample}'; needs no Redis`,
   run: findMessages,
 }
 
 async function findMessages(invocation: Invocation): Promise<number> {
-  const { terminal, options, operands } = invocation
+  const { options } = invocation
+  const asked = ['saved', 'save', 'forget', 'searches'].filter((name) => options.has(name))
+  if (asked.length > 1) throw new UsageError(`--${asked.join(' and --')} do not go together`)
+  if (options.has('searches')) return showSearches(invocation)
+  if (options.has('save')) return keepSearch(invocation)
+  if (options.has('forget')) return forgetSearch(invocation)
+  const { terminal, operands } = invocation
   const before = options.text('before')
   const limit = Math.min(limitOf(options.text('limit') ?? defaultLimit), mostMessages)
-  const query = parsed(operands[0] ?? '')
+  const saved = options.text('saved')
+  const words = [saved === undefined ? undefined : await savedQuery(invocation, saved), operands[0]]
+  const query = parsed(words.filter((one) => one !== undefined).join(' '))
   const place = await findPlace(invocation)
   const question = { query, limit, ...(before === undefined ? {} : { before }) }
   const page = await askStore(place, (store) => store.search(question))

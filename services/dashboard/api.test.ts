@@ -55,6 +55,7 @@ const questions = [
   'rules/hits',
   'messages',
   'runs',
+  'searches',
   `messages/${sampleId}`,
   'health',
   'openapi.json',
@@ -290,7 +291,7 @@ test('the OpenAPI document describes each route, and no other', async (t) => {
   )
   const routes = routesOf(app).filter((one) => one.includes('/api/v1/') && !one.endsWith('openapi.json'))
   assert.deepEqual(described.toSorted(), routes.toSorted())
-  assert.equal(routes.length, 51)
+  assert.equal(routes.length, 55)
   for (const route of routes) {
     const [method = '', path = ''] = route.split(' ')
     const url = path.replace('{name}', 'relay').replace('{id}', sampleId).replace('{run}', run.id)
@@ -302,7 +303,7 @@ test('the OpenAPI document describes each route, and no other', async (t) => {
   for (const { operationId, responses, requestBody } of operations) {
     const ofMail = operationId.startsWith('postLearn') ? ['415'] : []
     const isPlain = /^postMessages.*(Schedule|ham|Block)$|Cancel$/.test(operationId)
-    const ofFields = /^post(Messages|Destinations|Tags|Dry)/.test(operationId) && !isPlain ? ['400'] : []
+    const ofFields = /^post(Messages|Destinations|Tags|Searches|Dry)/.test(operationId) && !isPlain ? ['400'] : []
     const ofSearch = operationId === 'getMessages' ? ['400'] : []
     const codes = ['200', ...ofFields, ...ofSearch, '401', '403', '404', '409', ...ofMail, '503']
     assert.deepEqual(Object.keys(responses), codes, operationId)

@@ -13,10 +13,9 @@ import type { Operations } from '../../shared/operate/operations.ts'
 import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
 import { QueryError, queryExample } from '../../shared/store/query.ts'
 import type { Access } from './access.ts'
-import { FieldsError, givenByJson } from './action-fields.ts'
-import type { Fields, Given } from './action-fields.ts'
 import { describeSelection, manyActions, messageActions, queueActions, saidNow, selections } from './actions.ts'
 import type { Action } from './actions.ts'
+import { givenOr400 } from './api-act.ts'
 import { ApiError, seenOr503 } from './api-error.ts'
 import type { ApiRoute } from './api-route.ts'
 import { schemas } from './api-schemas.ts'
@@ -29,6 +28,8 @@ import { addMailParser, mailOf, mostMailBytes } from './mail-body.ts'
 import { openApiDocument } from './openapi.ts'
 import { findQuestion, jobQuestion } from './questions.ts'
 import { reportRoutes } from './report-routes.ts'
+import { searchRoutes } from './search-api.ts'
+import type { SearchShelf } from './search-shelf.ts'
 import type { Source } from './source.ts'
 import { anybody } from './visitor.ts'
 import type { Visitor } from './visitor.ts'
@@ -43,6 +44,7 @@ export interface ApiParts {
   /** What is done to all that a search finds. */
   readonly runs: BulkRuns
   readonly dryRuns: DryRuns
+  readonly shelf: SearchShelf
   readonly clock: Clock
   readonly log: Logger
 }
@@ -87,6 +89,7 @@ function apiRoutes(parts: ApiParts): readonly ApiRoute[] {
     ...manyRoutes(parts),
     ...bulkRoutes(parts),
     ...dryRunApiRoutes({ ...parts, runs: parts.dryRuns }),
+    ...searchRoutes(parts),
     ...learnRoutes(parts),
   ]
 }
@@ -299,15 +302,6 @@ async function act<Target>({ access, audit }: ApiParts, asked: Asked<Target>): P
     record('refused', isTold ? error.message : 'it failed; the log says why')
     if (!isTold) throw error
     throw new ApiError(error instanceof OperationError ? 409 : 503, error.message, { cause: error })
-  }
-}
-
-function givenOr400(request: FastifyRequest, fields: Fields | undefined): Given {
-  try {
-    return givenByJson(request, fields)
-  } catch (error) {
-    if (error instanceof FieldsError) throw new ApiError(400, error.message, { cause: error })
-    throw error
   }
 }
 

@@ -48,6 +48,8 @@ import { addQuarantineLinks } from './quarantine-links.ts'
 import type { QuarantineDesk } from './quarantine-links.ts'
 import { explainForm, findQuestion, jobQuestion, queryText, reportQuestion } from './questions.ts'
 import { isAddressedBy, isHostAllowed, securityHeaders } from './security.ts'
+import { addSearches } from './search-routes.ts'
+import type { SearchShelf } from './search-shelf.ts'
 import type { Source } from './source.ts'
 import { addTrial } from './trial-route.ts'
 import { anybody, mayPreview } from './visitor.ts'
@@ -58,6 +60,7 @@ export interface AppParts {
   readonly operations: Operations
   readonly runs: BulkRuns
   readonly dryRuns: DryRuns
+  readonly shelf: SearchShelf
   readonly teacher: Teacher
   readonly desk: QuarantineDesk
   readonly domains: DomainDesk
@@ -120,6 +123,7 @@ export function createApp(parts: AppParts): FastifyInstance {
   })
   addDomains(app, { desk: parts.domains, access, audit: parts.access.audit, clock: parts.clock, show })
   addDryRuns(app, { runs: parts.dryRuns, access, audit: parts.access.audit, clock: parts.clock, show })
+  addSearches(app, { shelf: parts.shelf, access, audit: parts.access.audit, clock: parts.clock, show })
   addQuarantineLinks(app, {
     desk: parts.desk,
     access,
@@ -134,6 +138,7 @@ export function createApp(parts: AppParts): FastifyInstance {
     runs: parts.runs,
     domains: parts.domains,
     dryRuns: parts.dryRuns,
+    shelf: parts.shelf,
     access,
     audit: parts.access.audit,
     clock: parts.clock,
@@ -187,7 +192,7 @@ function addErrorPages(app: FastifyInstance, { clock, log }: AppParts, show: Sho
   })
 }
 
-function addPages(app: FastifyInstance, { source, clock }: AppParts, { access, show }: Shown): void {
+function addPages(app: FastifyInstance, { source, shelf, clock }: AppParts, { access, show }: Shown): void {
   const visitorOf = (request: FastifyRequest): Visitor => access.visitor(request) ?? anybody
 
   app.get('/', async (request, reply) => show(request, reply, overviewPage(await source.overview())))
@@ -258,7 +263,9 @@ function addPages(app: FastifyInstance, { source, clock }: AppParts, { access, s
     const { query, ...page } = findQuestion(request, queryText(request, 'id') === undefined ? 'q' : 'id')
     const id = query.toLowerCase()
     if (isMessageId(id)) return reply.redirect(`/messages/${id}`, 303)
-    const look = { query, isLater: page.before !== undefined }
+    const visitor = visitorOf(request)
+    const saved = await shelf.for(visitor.name)
+    const look = { query, isLater: page.before !== undefined, saved, visitor }
     try {
       const { found, at } = await source.find({ query, ...page })
       return show(request, reply, messagesPage({ ...look, found }, at))

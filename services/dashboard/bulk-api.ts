@@ -7,19 +7,17 @@ import type { BulkRun } from '../../shared/operate/bulk-files.ts'
 import { bulkActions, countFor } from '../../shared/operate/bulk-order.ts'
 import type { BulkOrder, BulkPreview } from '../../shared/operate/bulk-order.ts'
 import { describeRun, pastWords } from '../../shared/operate/bulk-runs.ts'
-import type { Asker, BulkRuns } from '../../shared/operate/bulk-runs.ts'
-import { OperationError } from '../../shared/operate/operation-error.ts'
+import type { BulkRuns } from '../../shared/operate/bulk-runs.ts'
 import { plural } from '../../shared/report/units.ts'
 import { copyStates } from '../../shared/store/copy-state.ts'
-import { QueryError, queryExample } from '../../shared/store/query.ts'
+import { queryExample } from '../../shared/store/query.ts'
 import type { Access } from './access.ts'
-import { FieldsError, givenByJson } from './action-fields.ts'
 import type { Fields } from './action-fields.ts'
+import { actByApi, givenOr400 } from './api-act.ts'
 import { ApiError } from './api-error.ts'
 import type { ApiRoute } from './api-route.ts'
 import { beginRun, orderFields, orderOf, resumeRun } from './bulk-desk.ts'
 import { count, flag, instant, list, object, text } from './schema.ts'
-import type { Visitor } from './visitor.ts'
 
 export interface BulkApiParts {
   readonly runs: BulkRuns
@@ -72,14 +70,18 @@ export function bulkRoutes(parts: BulkApiParts): readonly ApiRoute[] {
       fields,
       answer: begun,
       run: (request, caller) => {
-        const asked = givenOr400(request)
+        const asked = givenOr400(request, fields)
         const { query = '', dryRun } = asked
-        return told(parts, { request, caller, action: 'act on what a search found', about: query }, async (asker) => {
-          const order = orderOf(asked, query.trim(), clock.now())
-          if (dryRun !== undefined) return previewed(order, await runs.preview(order))
-          const { id, messages } = await beginRun(runs, order, asker, log)
-          return { done: `run ${id} of ${plural(messages, 'message')} goes on by itself`, run: id, messages }
-        })
+        return actByApi(
+          parts,
+          { request, caller, action: 'act on what a search found', about: query },
+          async (asker) => {
+            const order = orderOf(asked, query.trim(), clock.now())
+            if (dryRun !== undefined) return previewed(order, await runs.preview(order))
+            const { id, messages } = await beginRun(runs, order, asker, log)
+            return { done: `run ${id} of ${plural(messages, 'message')} goes on by itself`, run: id, messages }
+          },
+        )
       },
     },
     {
@@ -110,7 +112,7 @@ export function bulkRoutes(parts: BulkApiParts): readonly ApiRoute[] {
       answer: object({ done: text }),
       run: (request, caller) => {
         const id = runOf(request)
-        return told(parts, { request, caller, action: `${what} run`, about: id }, async (asker) => {
+        return actByApi(parts, { request, caller, action: `${what} run`, about: id }, async (asker) => {
           if (what === 'cancel') await runs.cancel(id, asker)
           else await resumeRun(runs, id, asker, log)
           return { done: `run ${id} ${what === 'cancel' ? 'is cancelled' : 'goes on'}` }
@@ -134,40 +136,6 @@ function previewed(order: BulkOrder, preview: BulkPreview): object {
 function shown(found: BulkRun): object {
   const { order, ...told } = found
   return { ...told, query: order.query, action: order.action, says: describeRun(found) }
-}
-
-interface Asked {
-  readonly request: FastifyRequest
-  readonly caller: Visitor
-  readonly action: string
-  readonly about: string
-}
-
-async function told<T>(
-  { access, audit }: BulkApiParts,
-  { request, caller, action, about }: Asked,
-  act: (asker: Asker) => Promise<T>,
-): Promise<T> {
-  const { name = 'unknown' } = caller
-  const from = access.client(request).address
-  try {
-    return await act({ by: `${name} (API)`, name, from })
-  } catch (error) {
-    const isTold = error instanceof OperationError || error instanceof QueryError
-    const detail = isTold ? error.message : 'it failed; the log says why'
-    audit.record({ by: name, from, action, about, outcome: 'refused', detail })
-    if (!isTold) throw error
-    throw new ApiError(error instanceof QueryError ? 400 : 409, error.message, { cause: error })
-  }
-}
-
-function givenOr400(request: FastifyRequest): ReturnType<typeof givenByJson> {
-  try {
-    return givenByJson(request, fields)
-  } catch (error) {
-    if (error instanceof FieldsError) throw new ApiError(400, error.message, { cause: error })
-    throw error
-  }
 }
 
 function runOf(request: FastifyRequest): string {

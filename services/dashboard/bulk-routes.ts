@@ -1,33 +1,25 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 
-import type { Audit } from '../../shared/audit.ts'
-import type { Clock } from '../../shared/clock.ts'
 import type { Logger } from '../../shared/log.ts'
-import type { Asker, BulkRuns } from '../../shared/operate/bulk-runs.ts'
-import { OperationError } from '../../shared/operate/operation-error.ts'
+import type { BulkRuns } from '../../shared/operate/bulk-runs.ts'
 import { QueryError } from '../../shared/store/query.ts'
-import type { Access } from './access.ts'
 import { field } from './access.ts'
 import { givenByForm } from './action-fields.ts'
 import { beginRun, orderFields, orderOf, resumeRun } from './bulk-desk.ts'
+import { actOnForm } from './form-act.ts'
+import type { FormParts } from './form-act.ts'
 import { bulkPage } from './pages/bulk-page.ts'
 import { runPage, runsPage } from './pages/runs-page.ts'
-import { actionFailedPage, errorPage } from './pages/error-page.ts'
-import type { Page } from './pages/layout.ts'
-import { staleFormPage } from './pages/sign-in-page.ts'
+import { errorPage } from './pages/error-page.ts'
 import { queryText } from './questions.ts'
 import type { Source } from './source.ts'
 import { anybody } from './visitor.ts'
 import type { Visitor } from './visitor.ts'
 
-export interface BulkRouteParts {
+export interface BulkRouteParts extends FormParts {
   readonly source: Pick<Source, 'find' | 'relayActions'>
   readonly runs: BulkRuns
-  readonly access: Access
-  readonly audit: Pick<Audit, 'record'>
-  readonly clock: Clock
   readonly log: Logger
-  show(request: FastifyRequest, reply: FastifyReply, page: Page): FastifyReply
 }
 
 const firstShown = 5
@@ -65,18 +57,22 @@ export function addBulk(app: FastifyInstance, parts: BulkRouteParts): void {
   app.post('/messages/actions', (request, reply) => {
     const query = field(request, 'q')?.trim() ?? ''
     const back = `/messages/actions?${new URLSearchParams({ q: query }).toString()}`
-    return act(parts, { request, reply, action: 'act on what a search found', about: query, back }, async (asker) => {
-      const order = orderOf(givenByForm(request, orderFields), query, previewedAt(request, clock.now()))
-      const { id } = await beginRun(runs, order, asker, log)
-      return `/messages/runs/${id}`
-    })
+    return actOnForm(
+      parts,
+      { request, reply, action: 'act on what a search found', about: query, back },
+      async (asker) => {
+        const order = orderOf(givenByForm(request, orderFields), query, previewedAt(request, clock.now()))
+        const { id } = await beginRun(runs, order, asker, log)
+        return `/messages/runs/${id}`
+      },
+    )
   })
 
   for (const what of ['cancel', 'resume'] as const) {
     app.post(`/messages/runs/:run/${what}`, (request, reply) => {
       const id = runOf(request)
       const back = `/messages/runs/${encodeURIComponent(id)}`
-      return act(parts, { request, reply, action: `${what} run`, about: id, back }, async (asker) => {
+      return actOnForm(parts, { request, reply, action: `${what} run`, about: id, back }, async (asker) => {
         if (what === 'cancel') await runs.cancel(id, asker)
         else await resumeRun(runs, id, asker, log)
         return back
@@ -93,39 +89,4 @@ function previewedAt(request: FastifyRequest, nowAt: number): number {
 
 function runOf(request: FastifyRequest): string {
   return (request.params as { readonly run: string }).run
-}
-
-interface Asked {
-  readonly request: FastifyRequest
-  readonly reply: FastifyReply
-  /** As a page that refuses it names it. */
-  readonly action: string
-  /** The query, or the run. */
-  readonly about: string
-  readonly back: string
-}
-
-/** Asks whether the form is ours and its sender may. @param run gives where it leads */
-async function act(
-  { access, audit, clock, show }: BulkRouteParts,
-  { request, reply, action, about, back }: Asked,
-  run: (asker: Asker) => Promise<string>,
-): Promise<FastifyReply> {
-  const visitor = access.visitor(request)
-  if (visitor?.name === undefined || !access.ownsForm(request))
-    return reply.code(403).type('text/html; charset=utf-8').send(staleFormPage().text)
-  const { name } = visitor
-  const from = access.client(request).address
-  const refuse = (code: number, detail: string): FastifyReply => {
-    audit.record({ by: name, from, action, about, outcome: 'refused', detail })
-    return show(request, reply.code(code), actionFailedPage({ action, detail, page: back }, clock.now()))
-  }
-  if (!visitor.acts) return refuse(403, 'you may look here, and not change anything')
-  try {
-    return await reply.redirect(await run({ by: `${name} (dashboard)`, name, from }), 303)
-  } catch (error) {
-    if (error instanceof OperationError) return refuse(409, error.message)
-    if (error instanceof QueryError) return refuse(400, error.message)
-    throw error
-  }
 }

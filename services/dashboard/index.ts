@@ -33,6 +33,8 @@ import { createFormTokens } from './form-tokens.ts'
 import { createMetricsApp } from './metrics-app.ts'
 import type { Exposition } from './metrics-app.ts'
 import { registerQueueGauges } from './queue-gauges.ts'
+import { createSearchCounts } from './search-counts.ts'
+import { createSearchShelf } from './search-shelf.ts'
 import { Sessions } from './sessions.ts'
 import { createSignIn } from './sign-in.ts'
 import { createTokenCheck } from './token-check.ts'
@@ -112,8 +114,12 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
   }
   const runs = createBulkRuns({ dataFolder, clock, audit, bulk: createBulkWork(operating), choose: search.choose })
   const dryRuns = openDryRuns({ live: context.live, folder: join(dataFolder, 'events'), clock })
+  // Apart from the searches of those who wait.
+  const counting = openMessageSearch(join(dataFolder, 'events'))
+  const shelf = createSearchShelf(dataFolder, createSearchCounts(counting.count, clock))
   const app = createApp({
     source,
+    shelf,
     operations: createOperations(operating),
     runs,
     dryRuns,
@@ -146,6 +152,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
     await Promise.all([app.close(), watched?.close(), runs.close(), dryRuns.close()])
     await examinations.close()
     await search.close()
+    await counting.close()
     await teacher.close()
     await verifier.close()
     await audit.close()

@@ -29,6 +29,8 @@ import type { DomainDesk } from './domain-desk.ts'
 import { createFormTokens } from './form-tokens.ts'
 import { sampleAt, sampleId, sampleSource } from './sample-source.ts'
 import type { QuarantineDesk } from './quarantine-links.ts'
+import { createSearchCounts } from './search-counts.ts'
+import { createSearchShelf } from './search-shelf.ts'
 import { Sessions } from './sessions.ts'
 import { createSignIn } from './sign-in.ts'
 import { createTokenCheck } from './token-check.ts'
@@ -91,8 +93,10 @@ export async function openTestApp(t: TestContext, options: TestAppOptions = {}) 
     folder: join(folder, 'events'),
     clock,
   })
+  const counts = createSearchCounts(async ({ most }) => Math.min(most, chosen.length), clock, 60_000)
   const app = createApp({
     source,
+    shelf: createSearchShelf(folder, counts),
     runs,
     dryRuns,
     operations: options.operations ?? sampleOperations(done),

@@ -17,6 +17,7 @@ const readable = [
   '/messages',
   '/messages/actions?q=domain%3Asluice.test',
   '/messages/runs',
+  '/messages/searches',
   '/held',
   '/destinations',
   '/reports',
@@ -89,6 +90,31 @@ test('the dashboard in Chromium', { skip: missingPeers('chromium') }, async (t) 
       .filter({ hasText: ids.join(',') })
       .filter({ hasText: 'done' })
       .waitFor()
+  })
+
+  await t.test('a search is saved under a name, shows its number, and is renamed and deleted', async (t) => {
+    const id = await send('saved', 'jane@sluice.test', gtube)
+    await system.waitForEvent('held', id)
+    const page = await open(t)
+    await signIn(page)
+    await page.goto(`/messages?q=${encodeURIComponent(`id:${id} status:held`)}`)
+    await page.getByText('Save this search').click()
+    await page.getByLabel('Name').fill('The one that is kept')
+    await page.getByRole('button', { name: 'Save' }).click()
+    const saved = page.getByRole('navigation', { name: 'Saved searches' })
+    await saved.getByRole('link', { name: /^The one that is kept/ }).waitFor()
+    await saved.getByRole('link', { name: 'All saved searches' }).click()
+    await page
+      .getByRole('row')
+      .filter({ hasText: 'The one that is kept' })
+      .getByRole('cell', { name: '1', exact: true })
+      .waitFor()
+    await page.getByRole('link', { name: 'Change… The one that is kept' }).click()
+    await page.getByLabel('New name').fill('Kept')
+    await page.getByRole('button', { name: 'Rename' }).click()
+    await page.getByRole('link', { name: 'Change… Kept' }).click()
+    await page.getByRole('button', { name: 'Delete' }).click()
+    await page.getByText('None yet.').waitFor()
   })
 
   await t.test('a queue is paused and resumed, and numbers move while the page stays', async (t) => {

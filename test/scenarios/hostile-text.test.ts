@@ -3,6 +3,7 @@ import { test } from 'node:test'
 
 import type { Page } from 'playwright-core'
 
+import { saveSearch } from '../../shared/searches/saved-searches.ts'
 import { atEnd } from '../support/at-end.ts'
 import { openPage, startChromium } from '../support/chromium.ts'
 import {
@@ -96,8 +97,9 @@ test('what strangers write is text on every page, and breaks none', { skip: miss
   const browser = await startChromium()
   atEnd(t, () => browser.close())
 
-  const asked = encodeURIComponent(hostile)
   const image = '<img src=x onerror=hacked()>'
+  await saveSearch(system.dataFolder, { name: image, query: `"${image}"`, by: image, at: Date.now() })
+  const asked = encodeURIComponent(hostile)
   const reply = '<img src=x onerror="hacked()"><script>hacked()</script>'
   const pages: readonly (readonly [path: string, says?: string])[] = [
     ['/', reply],
@@ -119,6 +121,8 @@ test('what strangers write is text on every page, and breaks none', { skip: miss
     ['/messages', image],
     ['/messages/actions?q=status%3Adelayed', image],
     [`/messages/actions?q=${asked}`],
+    ['/messages/searches', image],
+    [`/messages/searches/change?name=${encodeURIComponent(image)}`, image],
     ['/messages/runs', hostile],
     [`/messages/runs/${await keepRun(system, hostile)}`, hostile],
     ['/destinations', reply],

@@ -3,6 +3,7 @@ import type { BrowserContextOptions, Page } from 'playwright-core'
 import { systemClock } from '../../shared/clock.ts'
 import { BulkFiles } from '../../shared/operate/bulk-files.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
+import { saveSearch } from '../../shared/searches/saved-searches.ts'
 import { createLinkSigner, readLinkKey } from '../../shared/quarantine/links.ts'
 import { passwords, remoteWorld, standardConf, standardPipeline } from './configurations.ts'
 import { dmarcRow, dmarcXml, gzipped, reportMail } from '../../services/reports/testing.ts'
@@ -136,6 +137,11 @@ export async function sendSampleTraffic({ system, receive, submit }: DashboardWo
     failed: await submit({ id: 'typo', to: 'nobdy@gone.test', subject: 'Hello' }),
   }
   const report = await receive({ to: 'postmaster@sluice.test', content: sampleReport('Receiver Inc.') })
+  for (const [name, query] of [
+    ['Late mail', 'status:delayed'],
+    ['Kept back', 'status:held'],
+  ] as const)
+    await saveSearch(system.dataFolder, { name, query, by: 'olga', at: Date.now() })
   const client = await SmtpClient.ready({ port: system.port('smtp') })
   await client.command('MAIL FROM:<friend@remote.test>')
   await client.command('RCPT TO:<nobody@sluice.test>')
@@ -190,6 +196,8 @@ export function dashboardPages({
     ['messages', '/messages'],
     ['messages-found', '/messages?q=joe%40sluice.test'],
     ['messages-all', '/messages/actions?q=status%3Aheld'],
+    ['searches', '/messages/searches'],
+    ['search', '/messages/searches/change?name=Late+mail'],
     ['runs', '/messages/runs'],
     ['run', `/messages/runs/${run}`],
     ['held', '/held'],

@@ -1,15 +1,21 @@
 import { queryExample } from '../../../shared/store/query.ts'
 import type { FoundPage } from '../../../shared/store/found-message.ts'
 import type { Seen } from '../../../shared/report/views.ts'
+import { mostNameLength } from '../../../shared/searches/saved-searches.ts'
 import { html } from '../../../shared/html.ts'
-import type { Html } from '../../../shared/html.ts'
+import type { Html, HtmlValue } from '../../../shared/html.ts'
+import type { CountedSearch } from '../search-shelf.ts'
+import type { Visitor } from '../visitor.ts'
 import { foundTable, searchLink } from './found-table.ts'
 import type { Page } from './layout.ts'
-import { notice } from './parts.ts'
+import { formTokenField, notice } from './parts.ts'
+import { savedLink } from './searches-page.ts'
 
 export interface MessagesLook {
   /** As it was typed. */
   readonly query: string
+  readonly saved: readonly CountedSearch[]
+  readonly visitor: Visitor
   /** It is not the first page. */
   readonly isLater: boolean
   readonly found?: Seen<FoundPage>
@@ -22,10 +28,25 @@ export function messagesPage(look: MessagesLook, at: number): Page {
   const { query, found, problem } = look
   const main = html`<div class="headline"><h1>Messages</h1><p class="quiet-text">All that came by, newest first; times are UTC.</p></div>
 ${searchForm(query)}
+${savedLinks(look)}
+${problem === undefined && saveForm(look)}
 ${problem !== undefined && notice('bad', 'This cannot be looked for.', problem)}
 ${found?.kind === 'away' && notice('bad', 'The message store cannot be asked.', found.reason)}
 ${found?.kind === 'seen' && foundMessages(found.value, look, at)}`
   return { title: 'Messages', section: '/messages', at, main, still: true }
+}
+
+function savedLinks({ saved }: MessagesLook): HtmlValue {
+  if (saved.length === 0) return undefined
+  return html`<nav class="saved" aria-label="Saved searches">${saved.map(savedLink)} <a class="quiet-text" href="/messages/searches">All saved searches</a></nav>`
+}
+
+function saveForm({ query, visitor }: MessagesLook): HtmlValue {
+  if (!visitor.acts || query === '') return undefined
+  return html`<details class="words"><summary>Save this search</summary><form class="ask" action="/messages/searches/save" method="post">${formTokenField(visitor)}<input type="hidden" name="q" value="${query}">
+<label>Name<input name="name" required maxlength="${mostNameLength}" autocomplete="off"></label>
+<label class="check"><input type="checkbox" name="own" value="yes"> for me alone</label>
+<button class="primary">Save</button></form></details>`
 }
 
 const words: readonly (readonly [example: string, meaning: string])[] = [
