@@ -16,6 +16,7 @@ import { encrypt } from './encrypt.ts'
 import { explainCommand } from './explain.ts'
 import { find } from './find.ts'
 import { init } from './init.ts'
+import { limit } from './limit.ts'
 import { learnForget, learnHam, learnSpam, learnStatus, learnTrain } from './learn.ts'
 import { reload } from './reload.ts'
 import { preflight } from './preflight.ts'
@@ -66,6 +67,7 @@ export const commands: readonly Command[] = [
   bulkCancel,
   pause,
   resume,
+  limit,
   banList,
   banAdd,
   banRemove,

@@ -281,6 +281,16 @@ test('ban: an operator keeps clients out, sees them, and lets them in again', { 
   assert.equal((await ctl('ban', 'add', '192.0.2.8', '--for', 'ever')).code, 2)
 })
 
+test('a limit is set and lifted, and told with who set it', { skip }, async (t) => {
+  const { ctl } = await openBench(t)
+  assert.equal((await ctl('limit', 'relay', '50/s', '--concurrency', '4')).out, 'queue relay: 50/s, 4 at a time\n')
+  assert.match((await ctl('show', 'queue')).out, /relay .* at most 50\/s, 4 at a time \(.+ \(sluicectl\)\)/)
+  assert.equal((await ctl('limit', 'relay', 'off')).out, 'queue relay: no limit\n')
+  assert.doesNotMatch((await ctl('show', 'queue')).out, /at most/)
+  assert.match((await ctl('limit', 'relay', 'slow')).errors, /"slow" is not a rate: write 50\/s/)
+  assert.match((await ctl('limit', 'nowhere', '1/s')).errors, /there is no queue 'nowhere'/)
+})
+
 test('pause and resume stop and start a queue', { skip }, async (t) => {
   const { ctl } = await openBench(t)
   const paused = async (): Promise<boolean | undefined> =>

@@ -1,3 +1,4 @@
+import { describeLimit } from '../../shared/operate/queue-limits.ts'
 import { readJobs, readQueues, workQueues } from '../../shared/report/read-queues.ts'
 import { formatDuration, formatSize, plural } from '../../shared/report/units.ts'
 import type { JobState, JobView, QueueView } from '../../shared/report/views.ts'
@@ -83,7 +84,12 @@ function numbers(views: readonly QueueView[], terminal: Terminal): readonly stri
       paintIf(terminal, 'yellow', view.delayed),
       paintIf(terminal, 'red', view.held) + (view.heldAtLeast === true ? '+' : ''),
       view.oldestAgeMs === undefined ? '-' : formatDuration(view.oldestAgeMs),
-      view.paused ? terminal.paint('yellow', 'paused') : '',
+      [
+        ...(view.paused ? [terminal.paint('yellow', 'paused')] : []),
+        ...(view.limit === undefined
+          ? []
+          : [terminal.paint('yellow', `at most ${describeLimit(view.limit)} (${visible(view.limit.by)})`)]),
+      ].join(', '),
     ]),
   )
 }

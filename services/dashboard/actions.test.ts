@@ -23,6 +23,7 @@ const actions = [
   '/queues/relay/pause',
   '/queues/relay/resume',
   '/queues/relay/schedule',
+  '/queues/relay/limit',
   ...['schedule', 'hold', 'release', 'release-ham', 'block', 'remove', 'expire'].map(
     (what) => `/messages/${sampleId}/${what}`,
   ),
@@ -55,6 +56,7 @@ test('an operator pauses and resumes a queue, and holds, releases, hurries and r
     'pause relay',
     'resume relay',
     'schedule relay',
+    'limit relay undefined undefined olga (dashboard)',
     `schedule ${sampleId} olga (dashboard)`,
     `hold ${sampleId} olga (dashboard)`,
     `release ${sampleId} olga (dashboard)`,
@@ -68,6 +70,25 @@ test('an operator pauses and resumes a queue, and holds, releases, hurries and r
     [last?.by, last?.from, last?.action, last?.about, last?.outcome],
     ['olga', '127.0.0.1', 'return message to its sender', sampleId, 'done'],
   )
+})
+
+test('an operator limits a queue by its page, which says so, and who did it', async (t) => {
+  const limited = { rate: { count: 50, periodMs: 1_000 }, concurrency: 4, by: 'rex <b>', at: 0 }
+  const seen = { kind: 'seen', value: [sampleQueue('relay', { limit: limited })] } as const
+  const source = sampleSource({ overview: sampleOverview({ queues: seen }), message: sampleMessage() })
+  const { app, done, audit } = await open(t, { source })
+  const olga = await signedIn(app)
+  const token = await tokenOf(olga)
+  for (const path of ['/', '/queues', '/queues/relay'])
+    assert.match((await olga.get(path)).body, /50\/s, 4 at a time/, path)
+  const page = (await olga.get('/queues/relay')).body
+  assert.match(page, /by rex &lt;b&gt;/)
+  assert.match(page, /value="50\/s"[^]*value="4"[^]*Lift the limit/)
+  await olga.post('/queues/relay/limit', { token, rate: ' 10/s ', concurrency: '' })
+  await olga.post('/queues/relay/limit', { token, rate: 'off' })
+  assert.deepEqual(done, ['limit relay 10/s undefined olga (dashboard)', 'limit relay off undefined olga (dashboard)'])
+  const [last] = await audit.last(1)
+  assert.deepEqual([last?.action, last?.about, last?.detail], ['limit queue', 'relay', 'limit: as asked'])
 })
 
 test('no action is done without the token of the form, for anybody', async (t) => {
@@ -243,8 +264,8 @@ test('a page offers what can be done as things are', async (t) => {
     'Remove…',
   ])
   assert.deepEqual(await offered([{ state: 'done' }], url), ['Send again…'])
-  assert.deepEqual(await offered([], '/queues/relay'), ['Pause', 'Try all delayed now'])
-  assert.deepEqual(await offered([], '/queues/filter'), ['Resume'])
+  assert.deepEqual(await offered([], '/queues/relay'), ['Pause', 'Try all delayed now', 'Limit'])
+  assert.deepEqual(await offered([], '/queues/filter'), ['Resume', 'Limit'])
 })
 
 test('what destroys is asked about first, by a form that works without scripts', async (t) => {

@@ -52,6 +52,11 @@ const way = {
   undo: { type: 'boolean', description: 'Where the rules say, again, in place of `to`.' },
 } as const
 
+const limitFields = {
+  rate: { type: 'string', description: 'Messages taken in a time: `50/s`, `100/5m`; `off`: no limit.' },
+  concurrency: { type: 'string', description: 'Messages at work at a time, over all workers: `4`.' },
+} as const
+
 export function queueActions(operations: Operations): readonly Action<string>[] {
   return [
     {
@@ -74,6 +79,13 @@ export function queueActions(operations: Operations): readonly Action<string>[] 
       path: 'schedule',
       name: 'schedule queue',
       run: async (queue) => `${plural(await operations.scheduleQueue(queue), 'message')} will be tried now`,
+    },
+    {
+      path: 'limit',
+      name: 'limit queue',
+      fields: limitFields,
+      run: async (queue, by, { rate, concurrency }) =>
+        `limit: ${await operations.limit(queue, { rate, concurrency }, by)}`,
     },
   ]
 }

@@ -14,6 +14,15 @@ const queue = {
   held: count,
   'heldAtLeast?': { ...flag, description: 'So many are held that `held` counts only some of them.' },
   'oldestAgeMs?': { type: 'number', description: 'How long the next waiting job has been due.' },
+  'limit?': {
+    ...object({
+      'rate?': object({ count, periodMs: count }),
+      'concurrency?': count,
+      by: text,
+      at: instant,
+    }),
+    description: 'What an operator lets the queue do at most, over all its workers.',
+  },
 } as const satisfies Readonly<Record<string, Schema>>
 
 const job = object({

@@ -34,7 +34,7 @@ const source = sampleSource({ overview, jobs, message, book: sampleBook })
 const operators = { ada: `admin:${shaCrypt('notes', '$6$rounds=1000$abcdefgh')}` }
 
 const changes = [
-  ...['pause', 'resume', 'schedule'].map((what) => `/api/v1/queues/relay/${what}`),
+  ...['pause', 'resume', 'schedule', 'limit'].map((what) => `/api/v1/queues/relay/${what}`),
   ...['schedule', 'hold', 'release', 'release-ham', 'block', 'remove', 'expire', 'reroute', 'replay'].map(
     (what) => `/api/v1/messages/${sampleId}/${what}`,
   ),
@@ -291,7 +291,7 @@ test('the OpenAPI document describes each route, and no other', async (t) => {
   )
   const routes = routesOf(app).filter((one) => one.includes('/api/v1/') && !one.endsWith('openapi.json'))
   assert.deepEqual(described.toSorted(), routes.toSorted())
-  assert.equal(routes.length, 55)
+  assert.equal(routes.length, 56)
   for (const route of routes) {
     const [method = '', path = ''] = route.split(' ')
     const url = path.replace('{name}', 'relay').replace('{id}', sampleId).replace('{run}', run.id)
@@ -302,8 +302,11 @@ test('the OpenAPI document describes each route, and no other', async (t) => {
   assert.equal(new Set(operations.map((one) => one.operationId)).size, routes.length)
   for (const { operationId, responses, requestBody } of operations) {
     const ofMail = operationId.startsWith('postLearn') ? ['415'] : []
-    const isPlain = /^postMessages.*(Schedule|ham|Block)$|Cancel$/.test(operationId)
-    const ofFields = /^post(Messages|Destinations|Tags|Searches|Dry)/.test(operationId) && !isPlain ? ['400'] : []
+    const isPlain = /^postMessages.*(Schedule|ham|Block)$|^postQueues.*(Pause|Resume|Schedule)$|Cancel$/.test(
+      operationId,
+    )
+    const ofFields =
+      /^post(Messages|Destinations|Tags|Searches|Dry|Queues)/.test(operationId) && !isPlain ? ['400'] : []
     const ofSearch = operationId === 'getMessages' ? ['400'] : []
     const codes = ['200', ...ofFields, ...ofSearch, '401', '403', '404', '409', ...ofMail, '503']
     assert.deepEqual(Object.keys(responses), codes, operationId)

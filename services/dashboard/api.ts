@@ -216,6 +216,7 @@ function queueRoutes(parts: ApiParts): readonly ApiRoute[] {
     path: `/api/v1/queues/:name/${action.path}`,
     scope: 'queues',
     summary: action.name,
+    ...(action.fields === undefined ? {} : { fields: action.fields }),
     answer: schemas.done,
     run: async (request, caller) => {
       const name = parameter(request, 'name')

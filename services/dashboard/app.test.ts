@@ -254,10 +254,11 @@ test('live pages are told to refresh, and closing ends them', async (t) => {
 test('the gauges of a scrape are of one look, and absent while Redis is away', async () => {
   let away = false
   const registry = new Registry()
+  const limit = { rate: { count: 100, periodMs: 10_000 }, concurrency: 4, by: 'jane', at: 0 }
   const refuse = <T>(value: T): Promise<T> => (away ? Promise.reject(new Error('away')) : Promise.resolve(value))
   registerQueueGauges(registry, {
     names: ['filter', 'held'],
-    counts: () => refuse(new Map([['filter', { waiting: 5, active: 1, delayed: 0, paused: true }]])),
+    counts: () => refuse(new Map([['filter', { waiting: 5, active: 1, delayed: 0, paused: true, limit }]])),
     list: () => refuse([]),
     heldByQueue: () => refuse(new Map<string, number>()),
     jobsOf: () => refuse([]),
@@ -269,6 +270,8 @@ test('the gauges of a scrape are of one look, and absent while Redis is away', a
     'sluice_queue_messages{queue="filter",state="waiting"} 5',
     'sluice_queue_oldest_seconds{queue="filter"} 1.5',
     'sluice_queue_paused{queue="filter"} 1',
+    'sluice_queue_limit_per_second{queue="filter"} 10',
+    'sluice_queue_limit_concurrency{queue="filter"} 4',
     'sluice_redis_up 1',
   ])
     assert.ok(first.includes(line), line)

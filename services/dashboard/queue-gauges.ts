@@ -40,6 +40,14 @@ export function registerQueueGauges(registry: Registry, queues: ReadableQueues):
   gauge('sluice_queue_paused', '1 while the queue is paused', (one, queue) => {
     one.set({ queue: queue.name }, queue.paused ? 1 : 0)
   })
+  gauge('sluice_queue_limit_per_second', 'Messages that an operator lets a queue take in a second', (one, queue) => {
+    const rate = queue.limit?.rate
+    if (rate !== undefined) one.set({ queue: queue.name }, (rate.count * 1000) / rate.periodMs)
+  })
+  gauge('sluice_queue_limit_concurrency', 'Messages that an operator lets be at work in a queue', (one, queue) => {
+    const concurrency = queue.limit?.concurrency
+    if (concurrency !== undefined) one.set({ queue: queue.name }, concurrency)
+  })
   registerUp(registry, async () => (await look()) !== undefined)
 }
 

@@ -218,6 +218,10 @@ function sampleOperations(done: string[]): Operations {
       return { done: 2, left: 1 }
     },
     setPaused: async (queue, paused) => void done.push(`${paused ? 'pause' : 'resume'} ${queue}`),
+    async limit(queue, { rate, concurrency }, by) {
+      done.push(`limit ${queue} ${String(rate)} ${String(concurrency)} ${by}`)
+      return 'as asked'
+    },
   }
 }
 
@@ -306,6 +310,7 @@ export function failingOperations(failure: Error): Operations {
     rerouteMany: fail,
     counts: fail,
     setPaused: fail,
+    limit: fail,
   }
 }
 

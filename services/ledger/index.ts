@@ -6,6 +6,7 @@ import { trimJournal } from '../../shared/journal.ts'
 import { sendNoticeSummaries } from '../../shared/notices/admin-notices.ts'
 import { expireReports, receivedReportsFolder } from '../../shared/received-reports/store.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
+import { restoreLimits } from '../../shared/operate/queue-limits.ts'
 import { createAuditor } from '../../shared/pipeline/audit.ts'
 import { expireQuarantine } from '../../shared/pipeline/expire-quarantine.ts'
 import { sweep } from '../../shared/pipeline/sweep.ts'
@@ -37,6 +38,7 @@ const noticeMs = 30_000
 const reportMs = 60_000
 const receivedReportsMs = 3_600_000
 const webhooksMs = 1_000
+const limitsMs = 5_000
 const ruleHitsMs = 10_000
 /** What looks at every live message may take a twentieth of the time. */
 const restOfIndexDuties = 20
@@ -149,6 +151,10 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
   }
 
   every('wipe check', wipeCheckMs, 0, requeueAfterWipe)
+  every('limits of queues', limitsMs, 0, async () => {
+    const restored = await restoreLimits({ queues, dataFolder: context.dataFolder })
+    if (restored.length > 0) log.warn({ queues: restored }, 'limits of queues are in force again')
+  })
   every('orphan check', orphanCheckMs, restOfIndexDuties, () => report('no job', minAgeMs))
   every('decisions', decisionMs, restOfIndexDuties, async () => {
     const done = await withIndex(() => takeUpDecisions(parts, followed, decisionAgeMs))

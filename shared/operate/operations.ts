@@ -14,6 +14,8 @@ import type { ManyAction, ManyCount, ManyDone, Selection, TellProgress } from '.
 import { atWork, describeJob, jobsFor, openMessage, recipientNamed, splitJob, unfinishedJobs } from './message-jobs.ts'
 import { OperationError } from './operation-error.ts'
 import { blockFor } from './quarantine.ts'
+import { describeLimit, limitQueue, readLimit } from './queue-limits.ts'
+import type { GivenLimit } from './queue-limits.ts'
 import { readdress } from './readdress.ts'
 import type { Readdressing } from './readdress.ts'
 import { readOrder } from './relay-order.ts'
@@ -68,6 +70,8 @@ export interface Operations {
   counts(selection: Selection): Promise<Readonly<Record<ManyAction | 'reroute', ManyCount>>>
   /** @throws OperationError when there is no such queue */
   setPaused(queue: string, paused: boolean): Promise<void>
+  /** @returns the limit in force, a few words. @throws OperationError when it cannot be meant */
+  limit(queue: string, given: GivenLimit, by: string): Promise<string>
 }
 
 export interface OperationParts extends OrderParts {
@@ -122,6 +126,12 @@ export function createOperations(parts: OperationParts): Operations {
     async setPaused(queue, paused) {
       const name = knownQueue(queues, queue)
       await (paused ? queues.pause(name) : queues.resume(name))
+    },
+    async limit(queue, given, by) {
+      const wanted = readLimit(given)
+      const limit = wanted === undefined ? undefined : { ...wanted, by, at: parts.clock.now() }
+      await limitQueue(parts, queue, limit)
+      return describeLimit(limit)
     },
   }
 }

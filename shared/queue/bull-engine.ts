@@ -53,6 +53,8 @@ export class BullEngine {
         maxStalledCount: 1_000_000_000,
         drainDelay: 5,
         runRetryDelay: 1000,
+        // A limit that is lifted holds no longer than this.
+        maximumRateLimitDelay: 1000,
         // Kept for a while, so that adding the same job again is ignored.
         removeOnComplete: { age: 3600, count: 10_000 },
         autorun: false,

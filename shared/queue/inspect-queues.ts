@@ -1,6 +1,8 @@
 import type { Redis } from 'ioredis'
 
 import type { StageJob } from './job.ts'
+import { limitField, parseLimit } from './limits.ts'
+import type { QueueLimit } from './limits.ts'
 import type { Producer } from './producer.ts'
 
 export type JobState = 'waiting' | 'active' | 'delayed' | 'completed'
@@ -10,6 +12,8 @@ export interface QueueCounts {
   readonly active: number
   readonly delayed: number
   readonly paused: boolean
+  /** What an operator lets it do at most. */
+  readonly limit?: QueueLimit
 }
 
 export interface JobSummary {
@@ -46,12 +50,16 @@ export class QueueInspector {
     for (const name of names) {
       pipeline.llen(this.#key(name, 'wait')).zcard(this.#key(name, 'prioritized')).llen(this.#key(name, 'active'))
       pipeline.zcard(this.#key(name, 'delayed')).hexists(this.#key(name, 'meta'), 'paused')
+      pipeline.hget(this.#key(name, 'meta'), limitField)
     }
-    const numbers = (await results(pipeline)).map(Number)
+    const answers = await results(pipeline)
     return new Map(
       names.map((name, at) => {
-        const [first = 0, later = 0, active = 0, delayed = 0, paused = 0] = numbers.slice(at * 5, at * 5 + 5)
-        return [name, { waiting: first + later, active, delayed, paused: paused === 1 }]
+        const own = answers.slice(at * 6, at * 6 + 6)
+        const [first = 0, later = 0, active = 0, delayed = 0, paused = 0] = own.slice(0, 5).map(Number)
+        const limit = parseLimit(own[5])
+        const counts = { waiting: first + later, active, delayed, paused: paused === 1 }
+        return [name, limit === undefined ? counts : { ...counts, limit }]
       }),
     )
   }
@@ -148,15 +156,20 @@ export class QueueInspector {
     return Math.max(0, ...since.map((at) => Date.now() - at))
   }
 
-  /** Waiting jobs, and delayed ones due for `sinceMs`; 0 when the queue is paused. */
+  /** Waiting jobs, and delayed ones due for `sinceMs`; 0 when the queue is paused, or has just done what its limit lets it do. */
   async overdue(queue: string, sinceMs: number): Promise<number> {
     const redis = await this.#producer.ready()
     const pipeline = redis.pipeline()
     pipeline.hexists(this.#key(queue, 'meta'), 'paused').llen(this.#key(queue, 'wait'))
     pipeline.zcard(this.#key(queue, 'prioritized'))
     pipeline.zcount(this.#key(queue, 'delayed'), 0, (Date.now() - sinceMs) * delayedScoreUnit)
-    const [paused = 0, waiting = 0, prioritized = 0, late = 0] = (await results(pipeline)).map(Number)
-    return paused === 1 ? 0 : waiting + prioritized + late
+    pipeline.llen(this.#key(queue, 'active')).get(this.#key(queue, 'limiter'))
+    pipeline.hget(this.#key(queue, 'meta'), 'concurrency').hget(this.#key(queue, 'meta'), 'max')
+    const answers = await results(pipeline)
+    const [paused = 0, waiting = 0, prioritized = 0, late = 0, active = 0, taken = 0] = answers.map(Number)
+    const [concurrency, most] = answers.slice(6).map((text) => (text === null ? Infinity : Number(text)))
+    const isLimited = active >= (concurrency ?? Infinity) || taken >= (most ?? Infinity)
+    return paused === 1 || isLimited ? 0 : waiting + prioritized + late
   }
 
   #key(queue: string, type: string): string {

@@ -21,6 +21,8 @@ import type { JobState, JobSummary, QueueCounts } from './inspect-queues.ts'
 import { heldQueue } from './job.ts'
 import type { NewJob, StageJob } from './job.ts'
 import { openLanes } from './lanes.ts'
+import { openQueueLimits } from './limits.ts'
+import type { QueueLimits } from './limits.ts'
 import type { Lanes } from './lanes.ts'
 import { openPenalties } from './penalties.ts'
 import type { Penalties } from './penalties.ts'
@@ -49,6 +51,7 @@ export { backOffLane } from './back-off.ts'
 export type { BackOff, Entrance } from './back-off.ts'
 export type { Ban, Bans } from './bans.ts'
 export type { Lanes } from './lanes.ts'
+export type { QueueLimit } from './limits.ts'
 export type { Penalties } from './penalties.ts'
 export type { Answer, Questions } from './questions.ts'
 export type { RateGate, Taking } from './rate-gate.ts'
@@ -82,6 +85,8 @@ export interface Queues {
   /** The last look at Redis, at most 5 s old; undefined before the first. */
   readonly redis: RedisReport | undefined
   readonly lanes: Lanes
+  /** Of what an operator lets queues do at most; `operate/queue-limits.ts` keeps them. */
+  readonly limits: QueueLimits
   /** Of destinations that asked for less. */
   readonly backOff: BackOff
   /** Of hosts that gave no session. */
@@ -171,6 +176,7 @@ export function openQueues(settings: OpenQueuesSettings): Queues {
 class RedisQueues implements Queues {
   names: readonly string[]
   readonly lanes: Lanes
+  readonly limits: QueueLimits
   readonly backOff: BackOff
   readonly penalties: Penalties
   readonly rateGate: RateGate
@@ -205,6 +211,7 @@ class RedisQueues implements Queues {
     redis.on('ready', () => void this.#shortenEvents())
     this.#monitor = new RedisMonitor(redis, () => inspectRedis(redis, address), log)
     this.lanes = openLanes(this.#producer, prefix)
+    this.limits = openQueueLimits(this.#producer)
     this.backOff = openBackOff(this.#producer, prefix)
     this.penalties = openPenalties(this.#producer, prefix)
     this.rateGate = openRateGate(this.#producer, prefix)

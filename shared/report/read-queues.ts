@@ -21,7 +21,7 @@ export async function readQueues(queues: ReadableQueues): Promise<readonly Queue
   ])
   const looked = [...held.values()].reduce((sum, count) => sum + count, 0)
   return names.map((name, index) => {
-    const { waiting = 0, active = 0, delayed = 0, paused = false } = counts.get(name) ?? {}
+    const { waiting = 0, active = 0, delayed = 0, paused = false, limit } = counts.get(name) ?? {}
     const age = ages[index]
     return {
       name,
@@ -32,6 +32,7 @@ export async function readQueues(queues: ReadableQueues): Promise<readonly Queue
       held: held.get(name) ?? 0,
       heldAtLeast: looked === mostHeld,
       ...(waiting === 0 || age === undefined ? {} : { oldestAgeMs: age }),
+      ...(limit === undefined ? {} : { limit }),
     }
   })
 }

@@ -1,3 +1,4 @@
+import type { QueueLimit } from '../queue/queues.ts'
 import type { Mailbox, ReversePath } from '../mail/address.ts'
 import type { Quarantine } from '../mail/disposition.ts'
 import type { HeaderEdit } from '../mail/header-edit.ts'
@@ -16,6 +17,8 @@ export interface QueueView {
   readonly heldAtLeast?: boolean
   /** How long the next waiting job has been due; absent when nothing waits. */
   readonly oldestAgeMs?: number
+  /** What an operator lets it do at most. */
+  readonly limit?: QueueLimit
 }
 
 export type JobState = 'waiting' | 'active' | 'delayed' | 'held'

@@ -1,3 +1,5 @@
+import { describeLimit } from '../../../shared/operate/queue-limits.ts'
+import { formatSecond } from '../../../shared/report/units.ts'
 import { isOpen } from '../../../shared/report/message-view.ts'
 import type { MessageView, QueueView } from '../../../shared/report/views.ts'
 import { html } from '../../../shared/html.ts'
@@ -41,7 +43,23 @@ export function queueActionBar(name: string, view: QueueView | undefined, visito
   return html`<div class="actions" role="group" aria-label="Actions">
 ${pauseButton(view, visitor)}
 ${view.delayed > 0 && button(`${path}/schedule`, 'Try all delayed now', visitor)}
-</div>`
+</div>
+${limitForm(view, visitor)}`
+}
+
+function limitForm({ name, limit }: QueueView, visitor: Visitor): Html {
+  const { rate, concurrency } = limit ?? {}
+  return html`<form class="ask" action="/queues/${name}/limit" method="post" aria-label="Limit">${formTokenField(visitor)}
+<label>Rate <input name="rate" size="8" placeholder="50/s" value="${rate === undefined ? '' : describeLimit({ rate })}"></label>
+<label>At a time <input name="concurrency" size="5" inputmode="numeric" placeholder="4" value="${concurrency ?? ''}"></label>
+<button id="queues-${name}-limit">Limit</button></form>
+${limit !== undefined && html`<div class="actions"><form action="/queues/${name}/limit" method="post">${formTokenField(visitor)}<input type="hidden" name="rate" value="off"><button id="queues-${name}-unlimit">Lift the limit</button></form></div>`}`
+}
+
+/** What an operator set, and who. */
+export function limitText(limit: QueueView['limit']): HtmlValue {
+  if (limit === undefined) return undefined
+  return html`Limited to ${describeLimit(limit)} by ${limit.by}, ${formatSecond(limit.at)}.`
 }
 
 export function pauseButton({ name, paused }: QueueView, visitor: Visitor): Html {
@@ -58,6 +76,7 @@ function button(action: string, label: HtmlValue, visitor: Visitor): Html {
 const doneTexts: ReadonlyMap<string, string> = new Map([
   ['pause', 'The queue is paused. Mail goes on coming in and waits.'],
   ['resume', 'The queue is running.'],
+  ['limit', 'What is said here holds from now on.'],
   ['schedule', 'What was delayed is tried now.'],
   ['hold', 'The message is held until somebody releases it.'],
   ['release', 'The message is on its way again.'],

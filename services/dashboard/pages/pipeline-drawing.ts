@@ -1,4 +1,5 @@
 import type { QueueFlow } from '../../../shared/report/flow.ts'
+import { describeLimit } from '../../../shared/operate/queue-limits.ts'
 import { isBehind } from '../../../shared/report/queue-health.ts'
 import { formatDuration, formatRate, plural } from '../../../shared/report/units.ts'
 import type { QueueView } from '../../../shared/report/views.ts'
@@ -60,7 +61,7 @@ function card(stage: Stage): Html {
     return html`<div class="card" data-tone="plain"><h3>${name}</h3><p class="big">–</p><p class="quiet-text">unknown</p></div>`
   const late = isBehind(queue, targetMs)
   return html`<a class="card" data-tone="${toneOf(queue, targetMs)}" href="/queues/${name}">
-<h3>${name}${queue.paused && html` <span class="badge" data-tone="waiting">paused</span>`}${late && html` <span class="badge" data-tone="bad">late</span>`}</h3>
+<h3>${name}${queue.paused && html` <span class="badge" data-tone="waiting">paused</span>`}${queue.limit !== undefined && html` <span class="badge" data-tone="waiting">${describeLimit(queue.limit)}</span>`}${late && html` <span class="badge" data-tone="bad">late</span>`}</h3>
 <p class="big"><span class="num">${queue.waiting}</span> <small>waiting</small></p>
 ${flow !== undefined && rateChart(flow.incoming)}
 <dl class="counts">

@@ -5,9 +5,10 @@ import { formatDuration, formatRate } from '../../../shared/report/units.ts'
 import type { JobState, QueueView, Seen } from '../../../shared/report/views.ts'
 import { html } from '../../../shared/html.ts'
 import type { Html, HtmlValue } from '../../../shared/html.ts'
+import { describeLimit } from '../../../shared/operate/queue-limits.ts'
 import type { JobQuestion, Overview, QueueDetail } from '../source.ts'
 import type { Visitor } from '../visitor.ts'
-import { doneNotice, pauseButton, queueActionBar } from './action-bar.ts'
+import { doneNotice, limitText, pauseButton, queueActionBar } from './action-bar.ts'
 import { jobTable } from './job-table.ts'
 import type { Page } from './layout.ts'
 import { badge, dataTable, notice } from './parts.ts'
@@ -26,7 +27,7 @@ export function queuePage(name: string, detail: QueueDetail, look: QueueLook): P
   const { queue, jobs, question, at } = detail
   const view = queue.kind === 'seen' ? queue.value : undefined
   const main = html`<div class="headline"><h1>Queue ${name}${view?.paused === true && html` ${badge('waiting', 'paused')}`}</h1>
-<p class="quiet-text">${view?.oldestAgeMs === undefined ? 'Nothing waits.' : `The oldest has waited for ${formatDuration(view.oldestAgeMs)}.`}</p></div>
+<p class="quiet-text">${view?.oldestAgeMs === undefined ? 'Nothing waits.' : `The oldest has waited for ${formatDuration(view.oldestAgeMs)}.`} ${limitText(view?.limit)}</p></div>
 ${queue.kind === 'away' && notice('bad', 'Redis is away.', queue.reason)}
 ${doneNotice(look.done)}
 ${queueActionBar(name, view, look.visitor)}
@@ -146,6 +147,11 @@ function tagsTable(shares: Seen<QueueShares>): HtmlValue {
 }
 
 function stateOf(queue: QueueView, targetMs: number): Html {
+  if (queue.limit === undefined || queue.paused) return workState(queue, targetMs)
+  return html`${workState(queue, targetMs)} ${badge('waiting', describeLimit(queue.limit))}`
+}
+
+function workState(queue: QueueView, targetMs: number): Html {
   if (queue.paused) return badge('waiting', 'paused')
   if (isBehind(queue, targetMs)) return badge('bad', 'late')
   const words = { good: 'working', waiting: 'delayed', bad: 'held mail', plain: 'idle' } as const
