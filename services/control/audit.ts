@@ -9,7 +9,7 @@ import type { FinalKind } from '../../shared/spool/spool.ts'
 import type { StoreReader } from '../../shared/store/store-reader.ts'
 import { ControlError, exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
-import { findPlace, messageFiles, messageIdOperand, openStore, operatorName, withSystem } from './connect.ts'
+import { askStore, findPlace, messageFiles, messageIdOperand, operatorName, withSystem } from './connect.ts'
 import type { Place } from './connect.ts'
 import type { Terminal } from './terminal.ts'
 import { textTable } from './text-table.ts'
@@ -74,28 +74,27 @@ function differenceOf({ sums: { accepted, ...others } }: Audit): number {
 }
 
 /** The store first, the spool after it: what ends in between is found in the spool's log. */
-async function auditOf(place: Place): Promise<Audit> {
-  const store = await openStore(place)
-  try {
-    const since = await store.auditedSince()
-    if (since === undefined) throw new ControlError('the ledger has not looked yet: is it running (npm start)?')
-    const counted = await store.sums(since)
-    const behindBytes = await store.behindBytes()
-    const index = await openIndex(place)
-    const { missing, late } = await unsettled(place, store, index)
-    const spool = await countSpool(store, index, since)
-    const ended = ends.map((kind) => [kind, counted[kind] + late[kind]] as const)
-    const sums = {
-      accepted: Object.values(counted).reduce((sum, count) => sum + count, 0) + spool.unknown,
-      ...(Object.fromEntries(ended) as Record<FinalKind, number>),
-      held: spool.held,
-      queued: spool.queued,
-      missing: missing.reduce((sum, { copies }) => sum + copies.length, 0),
-    }
-    return { since, sums, missing, behindBytes }
-  } finally {
-    await store.close()
+function auditOf(place: Place): Promise<Audit> {
+  return askStore(place, (store) => auditBy(store, place))
+}
+
+async function auditBy(store: StoreReader, place: Place): Promise<Audit> {
+  const since = await store.auditedSince()
+  if (since === undefined) throw new ControlError('the ledger has not looked yet: is it running (npm start)?')
+  const counted = await store.sums(since)
+  const behindBytes = await store.behindBytes()
+  const index = await openIndex(place)
+  const { missing, late } = await unsettled(place, store, index)
+  const spool = await countSpool(store, index, since)
+  const ended = ends.map((kind) => [kind, counted[kind] + late[kind]] as const)
+  const sums = {
+    accepted: Object.values(counted).reduce((sum, count) => sum + count, 0) + spool.unknown,
+    ...(Object.fromEntries(ended) as Record<FinalKind, number>),
+    held: spool.held,
+    queued: spool.queued,
+    missing: missing.reduce((sum, { copies }) => sum + copies.length, 0),
   }
+  return { since, sums, missing, behindBytes }
 }
 
 const ends = ['delivered', 'relayed', 'failed', 'discarded', 'removed'] as const satisfies readonly FinalKind[]

@@ -8,6 +8,7 @@ import { heldQueue } from '../../shared/queue/queues.ts'
 import { redisMissing } from '../../shared/queue/testing.ts'
 import { parseQuery } from '../../shared/store/query.ts'
 import { openStoreReader, openStoreWriter } from '../../shared/store/open-store.ts'
+import { sqlitePlace } from '../../shared/store/store-place.ts'
 import { openBench, quarantineOnce } from './testing.ts'
 
 const skip = await redisMissing()
@@ -15,8 +16,8 @@ const skip = await redisMissing()
 /** What the ledger does, until a search finds so many. */
 async function takeOver(dataFolder: string, query: string, count: number): Promise<void> {
   const folder = join(dataFolder, 'events')
-  const writer = await openStoreWriter({ folder, now: () => Date.now(), warn: assert.fail })
-  const reader = await openStoreReader(folder)
+  const writer = await openStoreWriter({ folder, place: sqlitePlace, now: () => Date.now(), warn: assert.fail })
+  const reader = await openStoreReader(folder, sqlitePlace)
   while ((await reader.count({ query: parseQuery(query, Date.now()), most: count })) < count) {
     await writer.tick()
     await new Promise((resolve) => setImmediate(resolve))

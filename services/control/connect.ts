@@ -28,6 +28,8 @@ import { prepareLocalIdentity } from '../../shared/start/first-start.ts'
 import { readSpoolKeys } from '../../shared/start/spool-keys.ts'
 import { openSystem } from '../../shared/system.ts'
 import { openStoreReader } from '../../shared/store/open-store.ts'
+import { readStorePlace } from '../../shared/store/read-place.ts'
+import { StoreError } from '../../shared/store/store-error.ts'
 import type { StoreReader } from '../../shared/store/store-reader.ts'
 import { ControlError, exitCodes, UsageError } from './command.ts'
 import type { Invocation } from './command.ts'
@@ -165,39 +167,36 @@ export function messageFiles(place: Place): Pick<MessageSources, 'find' | 'outco
 }
 
 /** Asks the message store; `undefined`: there is none that can be read. */
-export async function withStore<T>(
-  { eventsFolder }: Place,
+export async function withStore<T>(place: Place, ask: (store: StoreReader) => Promise<T>): Promise<T | undefined> {
+  try {
+    return await askStore(place, ask)
+  } catch (error) {
+    if (error instanceof StoreAwayError) return undefined
+    throw error
+  }
+}
+
+/** There is no message store that can be read. */
+export class StoreAwayError extends ControlError {}
+
+/** Asks the message store, for a command that is nothing without it. @throws StoreAwayError */
+export async function askStore<T>(
+  { eventsFolder, configuration }: Place,
   ask: (store: StoreReader) => Promise<T>,
-): Promise<T | undefined> {
+): Promise<T> {
   let store: StoreReader
   try {
-    store = await openStoreReader(eventsFolder)
-  } catch {
-    return undefined
-  }
-  try {
-    return await ask(store)
-  } finally {
-    await store.close()
-  }
-}
-
-/** Asks the message store, for a command that is nothing without it. @throws ControlError when there is none */
-export async function askStore<T>(place: Place, ask: (store: StoreReader) => Promise<T>): Promise<T> {
-  const store = await openStore(place)
-  try {
-    return await ask(store)
-  } finally {
-    await store.close()
-  }
-}
-
-/** The caller closes it. @throws ControlError when there is none */
-export async function openStore({ eventsFolder }: Place): Promise<StoreReader> {
-  try {
-    return await openStoreReader(eventsFolder)
+    store = await openStoreReader(eventsFolder, await readStorePlace(configuration))
   } catch (error) {
-    throw new ControlError((error as Error).message, exitCodes.failed, { cause: error })
+    throw new StoreAwayError((error as Error).message, exitCodes.failed, { cause: error })
+  }
+  try {
+    return await ask(store)
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error
+    throw new StoreAwayError(error.message, exitCodes.failed, { cause: error })
+  } finally {
+    await store.close()
   }
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { openStoreWriter } from '../../shared/store/open-store.ts'
+import { sqlitePlace } from '../../shared/store/store-place.ts'
 import { deliveredStory, testId, testStore } from '../../shared/store/testing.ts'
 import { runTrimmed } from './testing.ts'
 import { mkdir, rename } from 'node:fs/promises'
@@ -20,7 +21,12 @@ test('messages are found on the command line, as a table or as JSON, and traced'
   assert.deepEqual([none.code, none.out], [1, ''])
   assert.match(none.errors, /there is no message store in .* yet: the service ledger makes it/)
 
-  const writer = await openStoreWriter({ folder: join(data, 'events'), now: () => 0, warn: assert.fail })
+  const writer = await openStoreWriter({
+    folder: join(data, 'events'),
+    place: sqlitePlace,
+    now: () => 0,
+    warn: assert.fail,
+  })
   while ((await writer.tick()) > 0);
   await writer.close()
   const found = await ctl('find', 'to:eve@example.org status:delivered')

@@ -23,6 +23,7 @@ import { createSpoolLessons } from '../../shared/operate/spool-lessons.ts'
 import { createLinkSigner, readLinkKey } from '../../shared/quarantine/links.ts'
 import type { RunningService, Service, ServiceContext } from '../../shared/service.ts'
 import { openMessageSearch } from '../../shared/store/message-search.ts'
+import { readStorePlace } from '../../shared/store/read-place.ts'
 import { StartError } from '../../shared/start/start-error.ts'
 import { findMessage } from '../../shared/spool/list-messages.ts'
 import { createApp } from './app.ts'
@@ -46,7 +47,8 @@ export default dashboard
 
 async function startDashboard(context: ServiceContext): Promise<RunningService> {
   const { queues, spool, metrics, clock, log, dataFolder } = context
-  const search = openMessageSearch(join(dataFolder, 'events'))
+  const storePlace = await readStorePlace(context.configuration)
+  const search = openMessageSearch(join(dataFolder, 'events'), storePlace)
   const messages = {
     find: (id: MessageId) => findMessage(spool.path, id, spool.keyring),
     outcomesOf: async (id: MessageId) => (await spool.outcomesOf([id])).get(id) ?? [],
@@ -115,7 +117,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
   const runs = createBulkRuns({ dataFolder, clock, audit, bulk: createBulkWork(operating), choose: search.choose })
   const dryRuns = openDryRuns({ live: context.live, folder: join(dataFolder, 'events'), clock })
   // Apart from the searches of those who wait.
-  const counting = openMessageSearch(join(dataFolder, 'events'))
+  const counting = openMessageSearch(join(dataFolder, 'events'), storePlace)
   const shelf = createSearchShelf(dataFolder, createSearchCounts(counting.count, clock))
   const app = createApp({
     source,

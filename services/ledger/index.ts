@@ -17,6 +17,7 @@ import type { RunningService, Service, ServiceContext } from '../../shared/servi
 import { collectGarbage } from '../../shared/spool/garbage.ts'
 import { keepTimeOf } from '../../shared/spool/kept-contents.ts'
 import { openEventStore } from '../../shared/store/event-store.ts'
+import { readStorePlace } from '../../shared/store/read-place.ts'
 import { LiveIndex } from '../../shared/spool/live-index.ts'
 import { expireRuleHits, hitsKeptMs } from '../../shared/rule-hits/rule-hits.ts'
 import { openWebhooks } from '../../shared/webhooks/webhooks.ts'
@@ -64,7 +65,7 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
     onDamage: (damage) => log.error({ damage }, 'spool segment is damaged'),
   })
   const eventsFolder = join(context.dataFolder, 'events')
-  const store = openEventStore(eventsFolder, log)
+  const store = openEventStore(eventsFolder, await readStorePlace(context.configuration), log)
   const webhooks = openWebhooks(context, eventsFolder)
   const parts: SweepParts = { index, queues, spool, pipeline, events, clock, log }
   const stop = new AbortController()

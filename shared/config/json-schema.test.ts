@@ -68,7 +68,7 @@ const files: Readonly<Record<string, readonly [smtpd: string, pipeline: string]>
       'dkim default same-domain selector s key "dkim"',
       'quarantine keep 30d digest every 1d at "07:00" to recipients',
       'received-reports keep 90d mail discard',
-      'events keep 90d 2G',
+      'events keep 90d 2G store postgresql "postgres://a@h/m" password file "password" tls ca "dkim"',
       'replay keep 7d 20G',
       'banned files "*.exe" found tag',
       'banned for tag Mine files any macros pass encrypted quarantine',

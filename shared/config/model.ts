@@ -408,8 +408,8 @@ export interface PipelineSettings {
   readonly virus?: VirusSettings
   /** Mail that a filter keeps back is discarded after `keepMs`; absent: it stays until somebody releases or removes it. */
   readonly quarantine: { readonly keepMs?: number; readonly digest?: DigestSettings }
-  /** How long, and up to which size on disk, the journal and the message store are kept. */
-  readonly events: { readonly keepMs: number; readonly maxBytes?: number }
+  /** How long, and up to which size on disk, the journal and the message store are kept, and in which database. */
+  readonly events: { readonly keepMs: number; readonly maxBytes?: number; readonly store: EventStoreSetting }
   /**
    * How long after its end, and up to which size together, a message stays in the spool so that it can go again, and what it was at each stage in
    * the journal; absent: no longer than the spool itself needs it.
@@ -870,6 +870,19 @@ export interface AuthSettings {
 }
 
 /** Where a server of this host or another one listens. */
+/** SQLite lies beside the journal; a PostgreSQL is for several hosts. */
+export type EventStoreSetting =
+  | { readonly kind: 'sqlite' }
+  | {
+      readonly kind: 'postgresql'
+      readonly place: SocketPlace
+      readonly user: string
+      readonly database: string
+      readonly passwordFile?: string
+      /** Absent: plain text. Without `caFile` the well-known authorities. */
+      readonly tls?: { readonly caFile?: string }
+    }
+
 export type SocketPlace =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string }

@@ -6,7 +6,7 @@ import type { LoadedConfiguration } from './load.ts'
 import type { Configuration, PipelineSettings } from './model.ts'
 
 /** Statements of pipeline.conf that a process acts on once, when it starts. */
-const atStart = ['redis', 'spool', 'dashboard', 'metrics', 'traces'] as const
+const atStart = ['redis', 'spool', 'dashboard', 'metrics', 'traces', 'events'] as const
 
 /**
  * The new configuration with what cannot change while we run as it is in force, so that what is printed is true; a warning for
@@ -16,7 +16,9 @@ export function keepUntilNextStart(loaded: LoadedConfiguration, running: Configu
   const { configuration, statedAt } = loaded
   const waiting: Diagnostic[] = atStart
     .filter((name) => !isSameAtStart(name, configuration.pipeline, running.pipeline))
-    .map((name) => waits(`"${name}"`, statedAt.get(name) ?? fileSpan('pipeline.conf')))
+    .map((name) =>
+      waits(name === 'events' ? '"events ... store"' : `"${name}"`, statedAt.get(name) ?? fileSpan('pipeline.conf')),
+    )
   const { subAddressDelimiter } = running
   if (configuration.subAddressDelimiter !== subAddressDelimiter)
     waiting.push(waits('the sub-address delimiter', fileSpan(configuration.rules[0]?.at.file ?? 'smtpd.conf')))
@@ -41,8 +43,12 @@ export function keepUntilNextStart(loaded: LoadedConfiguration, running: Configu
   }
 }
 
-/** Who may sign in is asked anew each time: only where the dashboard listens, and whether it asks at all, is settled at start. */
+/**
+ * Who may sign in is asked anew each time: only where the dashboard listens, and whether it asks at all, is settled at start; of events
+ * their database.
+ */
 function isSameAtStart(name: (typeof atStart)[number], next: PipelineSettings, running: PipelineSettings): boolean {
+  if (name === 'events') return isDeepStrictEqual(next.events.store, running.events.store)
   if (name !== 'dashboard') return isDeepStrictEqual(next[name], running[name])
   const settled = ({ dashboard: { host, port, operators } }: PipelineSettings) => [host, port, operators === undefined]
   return isDeepStrictEqual(settled(next), settled(running))
@@ -55,6 +61,7 @@ function withRunning(next: PipelineSettings, running: PipelineSettings): Pipelin
   return Object.freeze({
     ...changeable,
     dashboard,
+    events: { ...next.events, store: running.events.store },
     ...(redis === undefined ? {} : { redis }),
     ...(spool === undefined ? {} : { spool }),
     ...(metrics === undefined ? {} : { metrics }),

@@ -8,15 +8,63 @@ const load = pipelineLoader()
 const dayMs = 86_400_000
 
 test('events are kept for 30 days, unless it is said otherwise', async () => {
-  assert.deepEqual((await load('')).events, { keepMs: 30 * dayMs })
-  assert.deepEqual((await load('events keep 7d')).events, { keepMs: 7 * dayMs })
-  assert.deepEqual((await load('events keep 90d 2G')).events, { keepMs: 90 * dayMs, maxBytes: 2 * 1024 ** 3 })
+  assert.deepEqual((await load('')).events, { keepMs: 30 * dayMs, store: { kind: 'sqlite' } })
+  assert.deepEqual((await load('events keep 7d')).events, { keepMs: 7 * dayMs, store: { kind: 'sqlite' } })
+  assert.deepEqual((await load('events keep 90d 2G')).events, {
+    keepMs: 90 * dayMs,
+    maxBytes: 2 * 1024 ** 3,
+    store: { kind: 'sqlite' },
+  })
+})
+
+test('events lie in SQLite or in a PostgreSQL, whose password stands in a file', async () => {
+  const store = async (line: string): Promise<unknown> => (await load(line)).events.store
+  assert.deepEqual(await store('events store sqlite'), { kind: 'sqlite' })
+  assert.deepEqual(await store('events store postgresql "postgres://sluice@db.example.net/mail"'), {
+    kind: 'postgresql',
+    place: { kind: 'tcp', host: 'db.example.net', port: 5432 },
+    user: 'sluice',
+    database: 'mail',
+  })
+  assert.deepEqual(await store('events keep 7d store postgresql "postgresql://a%40b@%2Frun%2Fpostgresql/m"'), {
+    kind: 'postgresql',
+    place: { kind: 'unix', path: '/run/postgresql' },
+    user: 'a@b',
+    database: 'm',
+  })
+  const file = import.meta.filename
+  const whole = `events keep 90d 20G store postgresql "postgres://a@[::1]:6432/m" password file "${file}" tls ca "${file}"`
+  assert.deepEqual((await load(whole)).events, {
+    keepMs: 90 * dayMs,
+    maxBytes: 20 * 1024 ** 3,
+    store: {
+      kind: 'postgresql',
+      place: { kind: 'tcp', host: '::1', port: 6432 },
+      user: 'a',
+      database: 'm',
+      passwordFile: file,
+      tls: { caFile: file },
+    },
+  })
+  assert.deepEqual(((await store('events store postgresql "postgres://a@h/m" tls')) as { tls?: object }).tls, {})
 })
 
 test('what events cannot mean is refused, with what to write instead', async () => {
   const rows: readonly (readonly [readonly string[], RegExp])[] = [
     [['events'], /keep/],
     [['events 30d'], /keep/],
+    [['events store'], /sqlite/],
+    [['events store mysql'], /sqlite[^]*postgresql/],
+    [['events store sqlite keep 30d'], /end of the statement|line/],
+    [['events store postgresql "mysql://a@h/m"'], /not a URL of PostgreSQL[^]*postgres:\/\/sluice@/],
+    [['events store postgresql "postgres://a:secret@h/m"'], /must not stand in this file[^]*password file/],
+    [['events store postgresql "postgres://h/m"'], /names no user/],
+    [['events store postgresql "postgres://a@h"'], /names no database/],
+    [['events store postgresql "postgres:///m"'], /names no user/],
+    [['events store postgresql "postgres://a@h/m?sslmode=require"'], /sslmode=require" is not understood[^]*tls/],
+    [['events store postgresql "postgres://a@h/m" ca "/x"'], /password[^]*tls/],
+    [['events store postgresql "postgres://a@%2Frun/m" tls'], /unix socket has no TLS/],
+    [['events store postgresql "postgres://a@h/m" password "/x"'], /file/],
     [['events keep 1h'], /a day at least[^]*30d/],
     [['events keep 30d 10M'], /less than 256M[^]*2G/],
     [['events keep 30d much'], /not a size/],

@@ -4,8 +4,10 @@ import { dnsPlace } from '../dns/exchange.ts'
 import { isDomain } from '../mail/address.ts'
 import type { PipelineSettings } from './model.ts'
 import { resolvePath } from './path.ts'
+import { parseEventStore } from './pipeline-event-store.ts'
 import { finish, namedFile, choiceOf, sizeOf } from './pipeline-draft.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
+import type { TokenReader } from './token-reader.ts'
 
 /** What the processes of this host share: Redis, spool, log, name, DNS. */
 export const systemStatements: Readonly<Record<string, ParseStatement>> = {
@@ -93,24 +95,31 @@ function parseLog(draft: PipelineDraft): void {
   finish(draft, { logLevel })
 }
 
-export const usualEvents: PipelineSettings['events'] = { keepMs: 30 * 86_400_000 }
+export const usualEvents: PipelineSettings['events'] = { keepMs: 30 * 86_400_000, store: { kind: 'sqlite' } }
 const shortestKeepMs = 86_400_000
 const leastBytes = 256 * 1024 * 1024
 const shortestReplayMs = 60_000
 
-/** `events keep D [SIZE]`. */
+/** `events [keep D [SIZE]] [store sqlite | store postgresql ...]`. */
 function parseEvents(draft: PipelineDraft): void {
   const { reader } = draft
   reader.next()
-  reader.expect('keep', 'behind "events"')
+  if (!['keep', 'store'].includes(reader.peek().text)) reader.unexpected('keep or store', ['keep', 'store'])
+  const kept = reader.accept('keep') ? parseKeep(reader) : { keepMs: usualEvents.keepMs }
+  const store = reader.atEnd() ? usualEvents.store : parseEventStore(draft)
+  finish(draft, { events: { ...kept, store } })
+}
+
+/** `D [SIZE]`. */
+function parseKeep(reader: TokenReader): Pick<PipelineSettings['events'], 'keepMs' | 'maxBytes'> {
   const time = reader.peek()
   const keepMs = reader.duration('keep')
   if (keepMs < shortestKeepMs) reader.fail('value', 'events are kept for a day at least', time.span, '30d')
-  if (reader.atEnd()) return finish(draft, { events: { keepMs } })
+  if (reader.atEnd() || reader.peek().text === 'store') return { keepMs }
   const size = reader.peek()
   const maxBytes = sizeOf(reader)
   if (maxBytes < leastBytes) reader.fail('value', 'less than 256M holds no useful time of events', size.span, '2G')
-  finish(draft, { events: { keepMs, maxBytes } })
+  return { keepMs, maxBytes }
 }
 
 /** `replay keep D [SIZE]`. */

@@ -4,12 +4,12 @@ import type { Logger } from '../log.ts'
 import type { MessageId } from '../mail/message-id.ts'
 import { startWorker } from '../workers/start-worker.ts'
 import type { OpenPage, OpenQuestion } from './open-copies.ts'
+import type { StorePlace } from './store-place.ts'
 import type { TrimQuestion } from './trim.ts'
-import type { WriterMessage, WriterQuestion, WriterWork } from './writer-thread.ts'
+import type { WriterMessage, WriterPlace, WriterQuestion, WriterWork } from './writer-thread.ts'
 
 /**
- * What the journal says, kept so that it can be searched. Follows the journal by itself; one per data folder. Another store (a database
- * that several hosts share) would be another maker of this interface.
+ * What the journal says, kept so that it can be searched. Follows the journal by itself; one per data folder.
  */
 export interface EventStore {
   /** Those of the messages of whose acceptance the store knows nothing. */
@@ -33,8 +33,8 @@ interface Waiting {
   readonly reject: (error: Error) => void
 }
 
-/** The store in the folder of the journal, written in a thread: its database blocks. A thread that ends is started again. */
-export function openEventStore(folder: string, log: Logger): EventStore {
+/** The store of the journal in the folder, written in a thread: lines are read there, and SQLite blocks. A thread that ends is started again. */
+export function openEventStore(folder: string, place: StorePlace, log: Logger): EventStore {
   const waiting = new Map<number, Waiting>()
   let trouble: string | undefined
   let timer: NodeJS.Timeout | undefined
@@ -43,7 +43,9 @@ export function openEventStore(folder: string, log: Logger): EventStore {
   let worker: Worker | undefined = start()
 
   function start(): Worker {
-    const one = startWorker('./writer-thread.ts', import.meta.url, { workerData: folder })
+    const one = startWorker('./writer-thread.ts', import.meta.url, {
+      workerData: { folder, place } satisfies WriterPlace,
+    })
     one.on('message', take)
     one.on('error', (error: Error) => ended(one, error.message))
     one.on('exit', () => ended(one, 'its thread has ended'))

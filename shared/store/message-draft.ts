@@ -220,7 +220,7 @@ function sameText(one: string | undefined, other: string): boolean {
 }
 
 function isIndex(value: unknown): value is number {
-  return typeof value === 'number' && Number.isInteger(value) && value >= 0
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 }
 
 function text(value: unknown): string | undefined {

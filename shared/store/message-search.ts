@@ -7,6 +7,7 @@ import type { ChosenMessages, FoundPage } from './found-message.ts'
 import { QueryError } from './query.ts'
 import type { SearchResult, SearchTask } from './search-thread.ts'
 import type { ChoiceQuestion, PageQuestion } from './store-reader.ts'
+import type { StorePlace } from './store-place.ts'
 import type { Traffic } from './traffic.ts'
 
 /** Questions to the store, as a service asks them. */
@@ -25,34 +26,45 @@ export interface MessageSearch {
 }
 
 const limitMs = 5_000
+/** A database elsewhere stops by itself what takes longer, and says first when it cannot be reached. */
+const elsewhereLimitMs = 8_000
 
-/** @param folder of the journal, with the store in it */
-export function openMessageSearch(folder: string): MessageSearch {
+/** @param folder of the journal, with the store in it when it is SQLite */
+export function openMessageSearch(folder: string, place: StorePlace): MessageSearch {
   const file = workerFile('./search-thread.ts', import.meta.url)
-  const pool = createWorkerPool<SearchTask, SearchResult>({ file, threads: 1, wallMs: limitMs })
+  const pool = createWorkerPool<SearchTask, SearchResult>({
+    file,
+    threads: 1,
+    wallMs: place.kind === 'sqlite' ? limitMs : elsewhereLimitMs,
+  })
 
   async function inTime(task: SearchTask): Promise<SearchResult> {
     try {
       return await pool.run(task)
     } catch (error) {
-      if (!(error instanceof ThreadLimitError)) throw error
+      if (!(error instanceof ThreadLimitError || isTimeLimit(error))) throw error
       const text = `the search took longer than ${limitMs / 1000} s: name a time (after:7d) or an address`
       throw new QueryError(text, { cause: error })
     }
   }
 
   return {
-    search: async (question) => (await inTime({ kind: 'search', folder, question })) as FoundPage,
-    choose: async (question) => (await inTime({ kind: 'choose', folder, question })) as ChosenMessages,
-    count: async (question) => (await inTime({ kind: 'count', folder, question })) as number,
+    search: async (question) => (await inTime({ kind: 'search', folder, place, question })) as FoundPage,
+    choose: async (question) => (await inTime({ kind: 'choose', folder, place, question })) as ChosenMessages,
+    count: async (question) => (await inTime({ kind: 'count', folder, place, question })) as number,
     async story(id) {
       try {
-        return (await pool.run({ kind: 'story', folder, id })) as readonly JournalEntry[]
+        return (await pool.run({ kind: 'story', folder, place, id })) as readonly JournalEntry[]
       } catch {
         return storyOf(folder, id)
       }
     },
-    traffic: async (sinceAt) => (await pool.run({ kind: 'traffic', folder, sinceAt })) as Traffic,
+    traffic: async (sinceAt) => (await pool.run({ kind: 'traffic', folder, place, sinceAt })) as Traffic,
     close: () => pool.close(),
   }
+}
+
+/** Of PostgreSQL; errors of a thread come as their text. */
+function isTimeLimit(error: unknown): boolean {
+  return error instanceof Error && /statement timeout|Query read timeout/.test(error.message)
 }

@@ -6,37 +6,37 @@ import type { Work } from '../workers/thread.ts'
 import type { ChosenMessages, FoundPage } from './found-message.ts'
 import { openStoreReader } from './open-store.ts'
 import { storePath } from './sqlite-store.ts'
+import type { StorePlace } from './store-place.ts'
 import type { ChoiceQuestion, PageQuestion, StoreReader } from './store-reader.ts'
 import type { Traffic } from './traffic.ts'
 
 /** What the threads of message-search.ts are asked, and what they answer. */
 export type SearchTask =
-  | { readonly kind: 'search'; readonly folder: string; readonly question: PageQuestion }
-  | { readonly kind: 'choose'; readonly folder: string; readonly question: ChoiceQuestion }
-  | { readonly kind: 'count'; readonly folder: string; readonly question: ChoiceQuestion }
-  | { readonly kind: 'story'; readonly folder: string; readonly id: MessageId }
-  | { readonly kind: 'traffic'; readonly folder: string; readonly sinceAt: number }
+  | { readonly kind: 'search'; readonly folder: string; readonly place: StorePlace; readonly question: PageQuestion }
+  | { readonly kind: 'choose'; readonly folder: string; readonly place: StorePlace; readonly question: ChoiceQuestion }
+  | { readonly kind: 'count'; readonly folder: string; readonly place: StorePlace; readonly question: ChoiceQuestion }
+  | { readonly kind: 'story'; readonly folder: string; readonly place: StorePlace; readonly id: MessageId }
+  | { readonly kind: 'traffic'; readonly folder: string; readonly place: StorePlace; readonly sinceAt: number }
 
 export type SearchResult = FoundPage | ChosenMessages | number | readonly JournalEntry[] | Traffic
 
-/** A thread that keeps the database open, as long as the file is the same. */
+/** A thread that keeps the database open, as long as it is the same. */
 export async function open(): Promise<Work> {
-  let opened: { readonly reader: StoreReader; readonly file: string } | undefined
+  let opened: { readonly reader: StoreReader; readonly identity: string } | undefined
 
-  async function readerOf(folder: string): Promise<StoreReader> {
-    const found = statSync(storePath(folder), { throwIfNoEntry: false })
-    const file = `${folder} ${found?.dev ?? 0}/${found?.ino ?? 0}`
-    if (opened?.file === file) return opened.reader
+  async function readerOf({ folder, place }: SearchTask): Promise<StoreReader> {
+    const identity = identityOf(folder, place)
+    if (opened?.identity === identity) return opened.reader
     await opened?.reader.close()
     opened = undefined
-    const reader = await openStoreReader(folder)
-    opened = { reader, file }
+    const reader = await openStoreReader(folder, place)
+    opened = { reader, identity }
     return reader
   }
 
   return async (asked): Promise<SearchResult> => {
     const task = asked as SearchTask
-    const reader = await readerOf(task.folder)
+    const reader = await readerOf(task)
     switch (task.kind) {
       case 'search':
         return reader.search(task.question)
@@ -50,4 +50,11 @@ export async function open(): Promise<Work> {
         return reader.traffic(task.sinceAt)
     }
   }
+}
+
+/** The file of SQLite may be made anew. */
+function identityOf(folder: string, place: StorePlace): string {
+  if (place.kind !== 'sqlite') return JSON.stringify([folder, place])
+  const found = statSync(storePath(folder), { throwIfNoEntry: false })
+  return `${folder} ${found?.dev ?? 0}/${found?.ino ?? 0}`
 }

@@ -11,6 +11,7 @@ import { openMessageSearch } from './message-search.ts'
 import { packPlaces, unpackPlaces } from './places.ts'
 import { parseQuery } from './query.ts'
 import { storePath, writeSqlite } from './sqlite-store.ts'
+import { sqlitePlace } from './store-place.ts'
 import { StoreWriter } from './store-writer.ts'
 import { testStoreContract } from './testing-contract.ts'
 import { deliveredStory, testId, testStore, testedAt } from './testing.ts'
@@ -68,8 +69,8 @@ test('a service asks in a thread, and goes through the journal when there is no 
   const store = await testStore(t)
   await store.write(deliveredStory(id))
   await store.catchUp()
-  const search = openMessageSearch(store.folder)
-  const nowhere = openMessageSearch(join(store.folder, 'none'))
+  const search = openMessageSearch(store.folder, sqlitePlace)
+  const nowhere = openMessageSearch(join(store.folder, 'none'), sqlitePlace)
   t.after(() => Promise.all([search.close(), nowhere.close()]))
   const page = await search.search({ query: parseQuery('', testedAt), limit: 5 })
   assert.deepEqual(

@@ -83,6 +83,7 @@ class SqliteReader implements ReadableStore {
 
 class SqliteWriter implements WritableStore {
   readonly dialect: Dialect = sqliteDialect
+  readonly isShared = false
   readonly #options: SqliteOptions
   #database: StoreDatabase
   #statements: Statements
@@ -166,6 +167,11 @@ class SqliteWriter implements WritableStore {
   async usedBytes(): Promise<number> {
     const pragma = (name: string): number => Number(valueOf(this.#database, `PRAGMA ${name}`))
     return (pragma('page_count') - pragma('freelist_count')) * pragma('page_size')
+  }
+
+  /** It counts with the journal. */
+  async tooOld(): Promise<undefined> {
+    return undefined
   }
 
   async shrink(): Promise<void> {

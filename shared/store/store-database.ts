@@ -30,6 +30,8 @@ export interface StoredStory {
 
 /** The same for the one who writes it. Its methods do not run at the same time. */
 export interface WritableStore extends ReadableStore {
+  /** Other hosts write it, too, and it keeps the lines of stories by itself: they do not go with files of the journal. */
+  readonly isShared: boolean
   /**
    * Takes over pieces of the journal in one transaction: what `work` saves and how far the journal was read are there together, or
    * not at all. Other writers wait. After it failed, `positions` says what is known: perhaps these pieces, too.
@@ -40,8 +42,10 @@ export interface WritableStore extends ReadableStore {
   keepFact(name: string, value: number): Promise<void>
   /** Deletes up to `most` messages before that number, oldest first, with all that is known of them, if they are settled; their count. */
   dropSettled(before: number, most: number): Promise<number>
-  /** Octets that hold something. */
+  /** Octets that hold something, on the disk of the journal. */
   usedBytes(): Promise<number>
+  /** Messages before that time, epoch ms, must go, so that a shared store has no more octets; absent: it has not. */
+  tooOld(mostBytes: number): Promise<number | undefined>
   /** Gives back some of the place that became free. */
   shrink(): Promise<void>
   /** These files of this host's journal are gone for good. */

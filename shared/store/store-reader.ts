@@ -214,7 +214,7 @@ class Search {
   async #count({ from, key, where, isSorted }: Way, { first, end }: KeyRange, most: number): Promise<number> {
     const range = isSorted ? `AND ${key} >= ? AND ${key} < ?` : ''
     const [row] = (await this.#rows(
-      `SELECT count(*) FROM (SELECT 1 FROM ${from} WHERE ${where.text} ${range} LIMIT ${most}) AS some`,
+      `SELECT count(*) FROM (SELECT 1 FROM ${from} WHERE ${where.text} ${range} LIMIT ${most}) AS found`,
       ...where.values,
       ...(isSorted ? [first, end] : []),
     )) as readonly [number][]

@@ -19,50 +19,70 @@ import type { TestStore } from './testing.ts'
 import type { TrimQuestion } from './trim.ts'
 
 /** What every database of the store must do: tests for one of them. */
-export function testStoreContract(kind: string, make: (t: TestContext) => Promise<TestStore>): void {
-  test(`${kind}: a message, its copies and the way they went are known once the journal tells them`, async (t) => {
-    const store = await make(t)
-    const id = testId()
-    await store.write(deliveredStory(id))
-    await store.catchUp()
-    assert.deepEqual(await store.messages(), [
-      [id, 1, 'bob@remote.test', 1_000, '192.0.2.7', `<${id}@remote.test>`, 'Filtered'],
-    ])
-    assert.deepEqual(await store.copies(), [
-      [id, 0, 'jane@example.org', stateNumber('delivered'), 'deliver', 'smtpd.conf:5\nsmtpd.conf:7', '250 2.0.0 Saved'],
-    ])
-  })
+export function testStoreContract(
+  kind: string,
+  make: (t: TestContext) => Promise<TestStore>,
+  skip: string | false = false,
+): void {
+  test(
+    `${kind}: a message, its copies and the way they went are known once the journal tells them`,
+    { skip },
+    async (t) => {
+      const store = await make(t)
+      const id = testId()
+      await store.write(deliveredStory(id))
+      await store.catchUp()
+      assert.deepEqual(await store.messages(), [
+        [id, 1, 'bob@remote.test', 1_000, '192.0.2.7', `<${id}@remote.test>`, 'Filtered'],
+      ])
+      assert.deepEqual(await store.copies(), [
+        [
+          id,
+          0,
+          'jane@example.org',
+          stateNumber('delivered'),
+          'deliver',
+          'smtpd.conf:5\nsmtpd.conf:7',
+          '250 2.0.0 Saved',
+        ],
+      ])
+    },
+  )
 
-  test(`${kind}: lines of several processes come to the same end in whichever order they are read`, async (t) => {
-    const id = testId()
-    const story = [
-      ...deliveredStory(id),
-      {
-        at: testedAt + 5,
-        event: 'delayed',
-        id,
-        recipient: 'jane@example.org',
-        rcpt: 0,
-        stage: 'deliver',
-        reply: '450 4.2.1 Busy',
-        nextAt: testedAt + 8,
-      },
-    ]
-    const straight = await make(t)
-    await straight.write(story)
-    await straight.catchUp()
-    const mixed = await make(t)
-    for (const [line, entry] of story.toReversed().entries()) {
-      await mixed.write([entry], `process${line}-1-1-0.ndjson`)
-      await mixed.catchUp()
-    }
-    assert.deepEqual(await mixed.messages(), await straight.messages())
-    const withoutRules = (rows: readonly unknown[]): unknown =>
-      (rows as readonly unknown[][]).map((row) => row.toSpliced(5, 1))
-    assert.deepEqual(withoutRules(await mixed.copies()), withoutRules(await straight.copies()))
-  })
+  test(
+    `${kind}: lines of several processes come to the same end in whichever order they are read`,
+    { skip },
+    async (t) => {
+      const id = testId()
+      const story = [
+        ...deliveredStory(id),
+        {
+          at: testedAt + 5,
+          event: 'delayed',
+          id,
+          recipient: 'jane@example.org',
+          rcpt: 0,
+          stage: 'deliver',
+          reply: '450 4.2.1 Busy',
+          nextAt: testedAt + 8,
+        },
+      ]
+      const straight = await make(t)
+      await straight.write(story)
+      await straight.catchUp()
+      const mixed = await make(t)
+      for (const [line, entry] of story.toReversed().entries()) {
+        await mixed.write([entry], `process${line}-1-1-0.ndjson`)
+        await mixed.catchUp()
+      }
+      assert.deepEqual(await mixed.messages(), await straight.messages())
+      const withoutRules = (rows: readonly unknown[]): unknown =>
+        (rows as readonly unknown[][]).map((row) => row.toSpliced(5, 1))
+      assert.deepEqual(withoutRules(await mixed.copies()), withoutRules(await straight.copies()))
+    },
+  )
 
-  test(`${kind}: what one line says twice changes nothing, and the first final outcome stands`, async (t) => {
+  test(`${kind}: what one line says twice changes nothing, and the first final outcome stands`, { skip }, async (t) => {
     const store = await make(t)
     const id = testId()
     const story = deliveredStory(id)
@@ -81,7 +101,7 @@ export function testStoreContract(kind: string, make: (t: TestContext) => Promis
     assert.equal((await store.copies()).length, 1)
   })
 
-  test(`${kind}: a line that is not whole waits until it is`, async (t) => {
+  test(`${kind}: a line that is not whole waits until it is`, { skip }, async (t) => {
     const store = await make(t)
     const id = testId()
     const [received] = deliveredStory(id)
@@ -95,7 +115,7 @@ export function testStoreContract(kind: string, make: (t: TestContext) => Promis
     assert.equal((await store.messages()).length, 1)
   })
 
-  test(`${kind}: a torn line between whole ones costs that line alone`, async (t) => {
+  test(`${kind}: a torn line between whole ones costs that line alone`, { skip }, async (t) => {
     const store = await make(t)
     const [one, other] = [testId(), testId()]
     await store.write(deliveredStory(one))
@@ -105,7 +125,7 @@ export function testStoreContract(kind: string, make: (t: TestContext) => Promis
     assert.equal((await store.messages()).length, 2)
   })
 
-  test(`${kind}: after a crash nothing is read twice and nothing is left out`, async (t) => {
+  test(`${kind}: after a crash nothing is read twice and nothing is left out`, { skip }, async (t) => {
     const store = await make(t)
     const ids = [testId(), testId(), testId()]
     for (const id of ids) {
@@ -119,57 +139,65 @@ export function testStoreContract(kind: string, make: (t: TestContext) => Promis
     for (const id of ids) assert.equal((await reader.story(id)).length, 5)
   })
 
-  test(`${kind}: a report has a time of its own, though its id follows from that of the message`, async (t) => {
-    const store = await make(t)
-    const about = testId()
-    const id = derivedMessageId(about, 'failed')
-    const at = testedAt + 500_000_000
-    await store.write([
-      ...deliveredStory(about),
-      { at, event: 'made', id, from: null, to: ['bob@remote.test'], sizeBytes: 9 },
-      { at, event: 'reported', id, about, to: 'bob@remote.test', action: 'failed' },
-      { at: at + 1, event: 'relayed', id, recipient: 'bob@remote.test', rcpt: 0, stage: 'relay', reply: '250 Ok' },
-    ])
-    await store.catchUp()
-    await store.write([{ at: at + 9, event: 'removed', id, rcpt: [0], by: 'x' }])
-    await store.catchUp()
-    assert.deepEqual(
-      (await store.messages()).map((row) => (row as unknown[]).slice(0, 3)),
-      [
-        [about, 1, 'bob@remote.test'],
-        [id, 2, ''],
-      ],
-    )
-    assert.equal((await store.copies()).length, 2)
-  })
+  test(
+    `${kind}: a report has a time of its own, though its id follows from that of the message`,
+    { skip },
+    async (t) => {
+      const store = await make(t)
+      const about = testId()
+      const id = derivedMessageId(about, 'failed')
+      const at = testedAt + 500_000_000
+      await store.write([
+        ...deliveredStory(about),
+        { at, event: 'made', id, from: null, to: ['bob@remote.test'], sizeBytes: 9 },
+        { at, event: 'reported', id, about, to: 'bob@remote.test', action: 'failed' },
+        { at: at + 1, event: 'relayed', id, recipient: 'bob@remote.test', rcpt: 0, stage: 'relay', reply: '250 Ok' },
+      ])
+      await store.catchUp()
+      await store.write([{ at: at + 9, event: 'removed', id, rcpt: [0], by: 'x' }])
+      await store.catchUp()
+      assert.deepEqual(
+        (await store.messages()).map((row) => (row as unknown[]).slice(0, 3)),
+        [
+          [about, 1, 'bob@remote.test'],
+          [id, 2, ''],
+        ],
+      )
+      assert.equal((await store.copies()).length, 2)
+    },
+  )
 
-  test(`${kind}: recipients who were refused are known, and are no copies of what was accepted`, async (t) => {
-    const store = await make(t)
-    const id = testId()
-    const refused = {
-      event: 'rejected',
-      id,
-      from: 'bob@remote.test',
-      address: '192.0.2.7',
-      listener: 'x',
-      stage: 'rcpt',
-    }
-    await store.write([
-      { ...refused, at: testedAt, to: 'nobody@example.org', reply: '550 5.1.1 No such user' },
-      ...deliveredStory(id),
-    ])
-    await store.catchUp()
-    assert.equal(((await store.messages())[0] as unknown[])[1], 1)
-    assert.deepEqual(
-      (await store.copies()).map((row) => (row as unknown[]).slice(1, 4)),
-      [
-        [0, 'jane@example.org', stateNumber('delivered')],
-        [1_000_000, 'nobody@example.org', stateNumber('refused')],
-      ],
-    )
-  })
+  test(
+    `${kind}: recipients who were refused are known, and are no copies of what was accepted`,
+    { skip },
+    async (t) => {
+      const store = await make(t)
+      const id = testId()
+      const refused = {
+        event: 'rejected',
+        id,
+        from: 'bob@remote.test',
+        address: '192.0.2.7',
+        listener: 'x',
+        stage: 'rcpt',
+      }
+      await store.write([
+        { ...refused, at: testedAt, to: 'nobody@example.org', reply: '550 5.1.1 No such user' },
+        ...deliveredStory(id),
+      ])
+      await store.catchUp()
+      assert.equal(((await store.messages())[0] as unknown[])[1], 1)
+      assert.deepEqual(
+        (await store.copies()).map((row) => (row as unknown[]).slice(1, 4)),
+        [
+          [0, 'jane@example.org', stateNumber('delivered')],
+          [1_000_000, 'nobody@example.org', stateNumber('refused')],
+        ],
+      )
+    },
+  )
 
-  test(`${kind}: two copies to one address are told apart`, async (t) => {
+  test(`${kind}: two copies to one address are told apart`, { skip }, async (t) => {
     const store = await make(t)
     const id = testId()
     const to = ['jane@example.org', 'jane@example.org']
@@ -184,7 +212,7 @@ export function testStoreContract(kind: string, make: (t: TestContext) => Promis
     )
   })
 
-  test(`${kind}: lines of older versions, which name no copies, are understood`, async (t) => {
+  test(`${kind}: lines of older versions, which name no copies, are understood`, { skip }, async (t) => {
     const store = await make(t)
     const id = testId()
     const to = ['jane@example.org', 'eve@example.org']
@@ -200,18 +228,22 @@ export function testStoreContract(kind: string, make: (t: TestContext) => Promis
     )
   })
 
-  test(`${kind}: it is told which messages nobody knows to be accepted, and which copies are open`, async (t) => {
-    const store = await make(t)
-    const [done, open, unknown] = [testId(), testId(), testId()]
-    await store.write([...deliveredStory(done), ...deliveredStory(open).slice(0, 2)])
-    await store.catchUp()
-    assert.deepEqual(await store.writer.unaccepted([done, open, unknown]), [unknown])
-    const question = { acceptedBefore: testedAt + 1e9 }
-    assert.deepEqual([...(await store.writer.openCopies(question)).messages], [[open, [0]]])
-    assert.deepEqual([...(await store.writer.openCopies({ acceptedBefore: testedAt })).messages], [])
-  })
+  test(
+    `${kind}: it is told which messages nobody knows to be accepted, and which copies are open`,
+    { skip },
+    async (t) => {
+      const store = await make(t)
+      const [done, open, unknown] = [testId(), testId(), testId()]
+      await store.write([...deliveredStory(done), ...deliveredStory(open).slice(0, 2)])
+      await store.catchUp()
+      assert.deepEqual(await store.writer.unaccepted([done, open, unknown]), [unknown])
+      const question = { acceptedBefore: testedAt + 1e9 }
+      assert.deepEqual([...(await store.writer.openCopies(question)).messages], [[open, [0]]])
+      assert.deepEqual([...(await store.writer.openCopies({ acceptedBefore: testedAt })).messages], [])
+    },
+  )
 
-  test(`${kind}: whatever a line says, the lines behind it are read`, async (t) => {
+  test(`${kind}: whatever a line says, the lines behind it are read`, { skip }, async (t) => {
     const store = await make(t)
     const id = testId()
     const events = ['received', 'made', 'recovered', 'rejected', 'routed', 'passed', 'delayed', 'failed', 'held', 'x']
@@ -238,7 +270,7 @@ export function testStoreContract(kind: string, make: (t: TestContext) => Promis
     assert.equal((await store.messages()).length, 2)
   })
 
-  test(`${kind}: a message is found by each thing that is known of it`, async (t) => {
+  test(`${kind}: a message is found by each thing that is known of it`, { skip }, async (t) => {
     const [id, other] = [testId(), testId()]
     const story = changed(deliveredStory(id, 'Jane@Example.org', 'bob@remote.test'), 'received', { user: 'bob' })
     const { find } = await searched(await make(t), [
@@ -301,7 +333,7 @@ export function testStoreContract(kind: string, make: (t: TestContext) => Promis
     assert.deepEqual(await find('rule:/etc/smtpd.conf:99'), [other])
   })
 
-  test(`${kind}: what is asked of a copy must hold of one and the same copy`, async (t) => {
+  test(`${kind}: what is asked of a copy must hold of one and the same copy`, { skip }, async (t) => {
     const id = testId()
     const to = ['jane@example.org', 'eve@example.org']
     const { find, reader } = await searched(await make(t), [
@@ -328,30 +360,34 @@ export function testStoreContract(kind: string, make: (t: TestContext) => Promis
     )
   })
 
-  test(`${kind}: all that a query finds is chosen with the copies that it asks about, up to a bound, and counted`, async (t) => {
-    const [one, other] = [testId(), testId()]
-    const to = ['jane@example.org', 'eve@example.org']
-    const { reader } = await searched(await make(t), [
-      ...[one, other].map((id) => ({ at: testedAt, event: 'received', id, from: null, to, sizeBytes: 1 })),
-      { at: testedAt, event: 'held', id: one, rcpt: [1], stage: 'filter', reason: 'spam: score 12' },
-    ])
-    const choose = (text: string, most = 10) => reader.choose({ query: parseQuery(text, testedAt), most })
-    const queued = to.map((_, n) => ({ n, state: 'queued' }))
-    assert.deepEqual(await choose('status:held'), {
-      messages: [{ id: one, copies: [{ n: 1, state: 'held' }] }],
-      isCut: false,
-    })
-    assert.deepEqual(await choose('-status:held'), { messages: [{ id: other, copies: queued }], isCut: false })
-    assert.deepEqual(await choose('', 1), { messages: [{ id: other, copies: queued }], isCut: true })
-    assert.deepEqual(await choose('to:nobody@example.org'), { messages: [], isCut: false })
-    const count = (text: string, most: number) => reader.count({ query: parseQuery(text, testedAt), most })
-    assert.deepEqual(
-      [await count('status:open', 5), await count('status:open', 1), await count('status:failed', 5)],
-      [2, 1, 0],
-    )
-  })
+  test(
+    `${kind}: all that a query finds is chosen with the copies that it asks about, up to a bound, and counted`,
+    { skip },
+    async (t) => {
+      const [one, other] = [testId(), testId()]
+      const to = ['jane@example.org', 'eve@example.org']
+      const { reader } = await searched(await make(t), [
+        ...[one, other].map((id) => ({ at: testedAt, event: 'received', id, from: null, to, sizeBytes: 1 })),
+        { at: testedAt, event: 'held', id: one, rcpt: [1], stage: 'filter', reason: 'spam: score 12' },
+      ])
+      const choose = (text: string, most = 10) => reader.choose({ query: parseQuery(text, testedAt), most })
+      const queued = to.map((_, n) => ({ n, state: 'queued' }))
+      assert.deepEqual(await choose('status:held'), {
+        messages: [{ id: one, copies: [{ n: 1, state: 'held' }] }],
+        isCut: false,
+      })
+      assert.deepEqual(await choose('-status:held'), { messages: [{ id: other, copies: queued }], isCut: false })
+      assert.deepEqual(await choose('', 1), { messages: [{ id: other, copies: queued }], isCut: true })
+      assert.deepEqual(await choose('to:nobody@example.org'), { messages: [], isCut: false })
+      const count = (text: string, most: number) => reader.count({ query: parseQuery(text, testedAt), most })
+      assert.deepEqual(
+        [await count('status:open', 5), await count('status:open', 1), await count('status:failed', 5)],
+        [2, 1, 0],
+      )
+    },
+  )
 
-  test(`${kind}: pages follow each other, newest first, without gap or repetition`, async (t) => {
+  test(`${kind}: pages follow each other, newest first, without gap or repetition`, { skip }, async (t) => {
     const ids = Array.from({ length: 25 }, testId)
     const { reader } = await searched(
       await make(t),
@@ -370,7 +406,7 @@ export function testStoreContract(kind: string, make: (t: TestContext) => Promis
     }
   })
 
-  test(`${kind}: what is typed never becomes part of the question to the database`, async (t) => {
+  test(`${kind}: what is typed never becomes part of the question to the database`, { skip }, async (t) => {
     const id = testId()
     const { find, reader } = await searched(await make(t), deliveredStory(id))
     const words = fc.constantFrom('to:', 'from:', 'text:', 'domain:', 'rule:', 'tag:', 'user:', '-text:', '')
@@ -392,49 +428,57 @@ export function testStoreContract(kind: string, make: (t: TestContext) => Promis
     assert.equal((await reader.sums()).delivered, 1)
   })
 
-  test(`${kind}: a story is told from the places the store knows and from what was written since`, async (t) => {
-    const id = testId()
-    const about = derivedMessageId(id, 'failed')
-    const story = deliveredStory(id)
-    const store = await make(t)
-    const { reader } = await searched(store, story.slice(0, 3))
-    await store.write([
-      ...story.slice(3),
-      { at: testedAt + 20, event: 'reported', id: about, about: id, to: 'x', action: 'failed' },
-    ])
-    assert.equal((await reader.story(id)).length, 6)
-    await store.catchUp()
-    const told = await reader.story(id)
-    assert.deepEqual(told, await storyOf(store.folder, id))
-    assert.equal(told.length, 6)
-    assert.deepEqual(await reader.story(testId()), [])
-  })
+  test(
+    `${kind}: a story is told from the places the store knows and from what was written since`,
+    { skip },
+    async (t) => {
+      const id = testId()
+      const about = derivedMessageId(id, 'failed')
+      const story = deliveredStory(id)
+      const store = await make(t)
+      const { reader } = await searched(store, story.slice(0, 3))
+      await store.write([
+        ...story.slice(3),
+        { at: testedAt + 20, event: 'reported', id: about, about: id, to: 'x', action: 'failed' },
+      ])
+      assert.equal((await reader.story(id)).length, 6)
+      await store.catchUp()
+      const told = await reader.story(id)
+      assert.deepEqual(told, await storyOf(store.folder, id))
+      assert.equal(told.length, 6)
+      assert.deepEqual(await reader.story(testId()), [])
+    },
+  )
 
-  test(`${kind}: bounces are counted by domain and what the reply was about, senders by their messages`, async (t) => {
-    const ids = [testId(), testId(), testId()] as const
-    const failing = (id: MessageId, to: string, about?: string): readonly JournalEntry[] =>
-      deliveredStory(id, to, 'Bob@remote.test').map((entry) => {
-        if (entry.event !== 'delivered') return entry
-        return { ...entry, event: 'failed', ...(about === undefined ? {} : { class: about }) }
-      })
-    const { reader } = await searched(await make(t), [
-      ...failing(ids[0], 'jane@Far.test', 'unknown-user'),
-      ...failing(ids[1], 'joe@far.test', 'unknown-user'),
-      ...deliveredStory(ids[2], 'ann@far.test', 'eve@other.test'),
-    ])
-    const { failures, senders } = await reader.traffic(testedAt - 1_000)
-    assert.deepEqual(failures, [{ class: 'unknown-user', domain: 'far.test', copies: 2 }])
-    assert.deepEqual(
-      senders.map(({ sender, messages }) => [sender, messages]),
-      [
-        ['bob@remote.test', 2],
-        ['eve@other.test', 1],
-      ],
-    )
-    assert.deepEqual(await reader.traffic(acceptedAtOf(ids[2]) + 1_000), { failures: [], senders: [] })
-  })
+  test(
+    `${kind}: bounces are counted by domain and what the reply was about, senders by their messages`,
+    { skip },
+    async (t) => {
+      const ids = [testId(), testId(), testId()] as const
+      const failing = (id: MessageId, to: string, about?: string): readonly JournalEntry[] =>
+        deliveredStory(id, to, 'Bob@remote.test').map((entry) => {
+          if (entry.event !== 'delivered') return entry
+          return { ...entry, event: 'failed', ...(about === undefined ? {} : { class: about }) }
+        })
+      const { reader } = await searched(await make(t), [
+        ...failing(ids[0], 'jane@Far.test', 'unknown-user'),
+        ...failing(ids[1], 'joe@far.test', 'unknown-user'),
+        ...deliveredStory(ids[2], 'ann@far.test', 'eve@other.test'),
+      ])
+      const { failures, senders } = await reader.traffic(testedAt - 1_000)
+      assert.deepEqual(failures, [{ class: 'unknown-user', domain: 'far.test', copies: 2 }])
+      assert.deepEqual(
+        senders.map(({ sender, messages }) => [sender, messages]),
+        [
+          ['bob@remote.test', 2],
+          ['eve@other.test', 1],
+        ],
+      )
+      assert.deepEqual(await reader.traffic(acceptedAtOf(ids[2]) + 1_000), { failures: [], senders: [] })
+    },
+  )
 
-  test(`${kind}: what is old goes with all that is known of it; what is not settled stays`, async (t) => {
+  test(`${kind}: what is old goes with all that is known of it; what is not settled stays`, { skip }, async (t) => {
     const store = await make(t)
     const ids = Array.from({ length: 1_200 }, testId)
     const open = testId()
@@ -452,7 +496,7 @@ export function testStoreContract(kind: string, make: (t: TestContext) => Promis
     assert.equal(await count(store, 'saved'), 0)
   })
 
-  test(`${kind}: a file that is not read to its end stays, whatever the size`, async (t) => {
+  test(`${kind}: a file that is not read to its end stays, whatever the size`, { skip }, async (t) => {
     const store = await make(t)
     await store.write(deliveredStory(testId()), 'sluice-a-1-0.ndjson')
     await store.write(deliveredStory(testId()), 'sluice-a-1-1.ndjson')

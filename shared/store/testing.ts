@@ -1,6 +1,10 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { appendFile, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
 
 import type { JournalEntry } from '../journal.ts'
@@ -8,6 +12,7 @@ import { newMessageId } from '../mail/message-id.ts'
 import type { MessageId } from '../mail/message-id.ts'
 import { readSqlite, writeSqlite } from './sqlite-store.ts'
 import type { ReadableStore, WritableStore } from './store-database.ts'
+import type { StorePlace } from './store-place.ts'
 import { StoreReader } from './store-reader.ts'
 import { StoreWriter } from './store-writer.ts'
 
@@ -119,4 +124,19 @@ export function deliveredStory(id: MessageId, to = 'jane@example.org', from = 'b
     },
     { at: at + 9, event: 'delivered', id, recipient: to, rcpt: 0, stage: 'deliver', reply: '250 2.0.0 Saved' },
   ]
+}
+
+/** A process takes over the journal, and is killed right after so many transactions, or when there is no more to take over. */
+export async function writeUntilKilled(folder: string, place: StorePlace, transactions: number): Promise<void> {
+  const script = join(import.meta.dirname, 'writer.child.ts')
+  const words = ['--import', 'tsx', script, folder, JSON.stringify(place)]
+  const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const exited = once(child, 'exit')
+  let left = transactions
+  for await (const line of createInterface({ input: child.stdout })) {
+    left -= 1
+    if (left <= 0 || line === 'all') child.kill('SIGKILL')
+  }
+  const [, signal] = (await exited) as [number | null, string | null]
+  assert.equal(signal, 'SIGKILL')
 }

@@ -27,28 +27,44 @@ const trimmedFact = 'trimmed before'
 /**
  * One short step of cleaning up; true: there is more to do. A message goes with all that is known of it, once it is settled. To be below
  * the size, the file of the journal that was written to longest ago goes, if it is read to its end and not the last, and with it the
- * messages of its time.
+ * messages of its time; of a store that several hosts share, the oldest messages go by its own size.
  */
 export async function trimStep(trimmed: Trimmed, { before, maxBytes }: TrimQuestion): Promise<boolean> {
-  const { store, folder, tail } = trimmed
-  const over = maxBytes !== undefined && (await store.usedBytes()) + journalBytes(folder) > maxBytes
-  const limit = over ? olderLimit(trimmed) : undefined
-  const trimmedBefore = Math.max(limit ?? 0, (await store.atOneMoment((rows) => factOf(rows, trimmedFact))) ?? 0)
-  if (limit !== undefined) await store.keepFact(trimmedFact, trimmedBefore)
+  const { store, tail } = trimmed
+  const trimmedBefore = (await store.atOneMoment((rows) => factOf(rows, trimmedFact))) ?? 0
   const deleted = await store.dropSettled(firstKeyOf(Math.max(before, trimmedBefore)), atOnce)
   const gone = tail.gone()
   await store.forgetFiles(gone)
   for (const name of gone) tail.forget(name)
   await store.shrink()
-  return deleted === atOnce || limit !== undefined
+  if (deleted === atOnce) return true
+  if (maxBytes === undefined) return false
+  const limit = await limitBySize(trimmed, maxBytes)
+  if (limit === undefined) return false
+  if (limit.before > trimmedBefore) await store.keepFact(trimmedFact, limit.before)
+  return limit.isJournal || limit.before > trimmedBefore
+}
+
+/** What is older must go; `isJournal`: a file of it went. */
+async function limitBySize(
+  { folder, store, tail }: Trimmed,
+  maxBytes: number,
+): Promise<{ readonly before: number; readonly isJournal: boolean } | undefined> {
+  const isOver = (await store.usedBytes()) + journalBytes(folder) > maxBytes
+  const fileAt = isOver ? dropOldestFile(folder, tail) : undefined
+  if (!store.isShared) return fileAt === undefined ? undefined : { before: fileAt, isJournal: true }
+  const before = await store.tooOld(maxBytes)
+  return before === undefined && fileAt === undefined
+    ? undefined
+    : { before: before ?? 0, isJournal: fileAt !== undefined }
 }
 
 function journalBytes(folder: string): number {
   return journalFiles(folder).reduce((sum, name) => sum + (sizeOf(folder, name)?.size ?? 0), 0)
 }
 
-/** Takes the oldest file away; everything before its last line may go. */
-function olderLimit({ folder, tail }: Trimmed): number | undefined {
+/** Takes the oldest file away; everything before its last line, epoch ms, may go. */
+function dropOldestFile(folder: string, tail: JournalTail): number | undefined {
   const files = journalFiles(folder)
     .map((name) => ({ name, found: sizeOf(folder, name) }))
     .flatMap(({ name, found }) => (found === undefined ? [] : [{ name, size: found.size, at: found.mtimeMs }]))

@@ -8,6 +8,7 @@ import type { MessageId } from '../mail/message-id.ts'
 import type { TrimQuestion } from './trim.ts'
 import { openStoreWriter } from './open-store.ts'
 import type { OpenPage, OpenQuestion } from './open-copies.ts'
+import type { StorePlace } from './store-place.ts'
 
 /** What the thread of event-store.ts is asked, by kind, and what it answers. */
 export interface WriterWork {
@@ -17,6 +18,12 @@ export interface WriterWork {
   readonly trim: { readonly ask: TrimQuestion; readonly answer: boolean }
   readonly behindBytes: { readonly ask: undefined; readonly answer: number }
   readonly close: { readonly ask: undefined; readonly answer: undefined }
+}
+
+export interface WriterPlace {
+  /** Of the journal. */
+  readonly folder: string
+  readonly place: StorePlace
 }
 
 export interface WriterQuestion {
@@ -36,9 +43,11 @@ export type WriterMessage =
 const lookMs = 400
 /** More than this is not what came in since the last look: what was behind is taken over without a pause. Many lines share one transaction. */
 const behindBytes = 512 * 1024
-const troubleMs = 5_000
+/** After the first failure; each further one doubles it. */
+const troubleMs = 1_000
+const mostTroubleMs = 30_000
 
-if (parentPort !== null) await run(parentPort, workerData as string)
+if (parentPort !== null) await run(parentPort, workerData as WriterPlace)
 
 /** Mail goes before the books: on a busy host this thread gets what is left, and takes over later what it missed. Linux alone has a priority for threads. */
 function giveWay(): void {
@@ -50,10 +59,11 @@ function giveWay(): void {
 }
 
 /** Looks into the journal again and again, and answers in between. */
-async function run(port: MessagePort, folder: string): Promise<void> {
+async function run(port: MessagePort, { folder, place }: WriterPlace): Promise<void> {
   const tell = (message: WriterMessage): void => port.postMessage(message)
   const writer = await openStoreWriter({
     folder,
+    place,
     now: () => Date.now(),
     warn: (fields, text) => tell({ kind: 'warning', fields, text }),
   })
@@ -61,6 +71,7 @@ async function run(port: MessagePort, folder: string): Promise<void> {
   let timer = setTimeout(look)
   let told: string | undefined = 'nothing yet'
   let isClosing = false
+  let failures = 0
   let turn: Promise<unknown> = Promise.resolve()
 
   /** What is asked of the writer is done one after another. */
@@ -81,10 +92,12 @@ async function run(port: MessagePort, folder: string): Promise<void> {
     try {
       const bytes = await writer.tick()
       looked()
+      failures = 0
       return bytes >= behindBytes ? 0 : lookMs
     } catch (error) {
       looked((error as Error).message)
-      return troubleMs
+      failures += 1
+      return Math.min(mostTroubleMs, troubleMs * 2 ** (failures - 1))
     }
   }
 
