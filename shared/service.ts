@@ -3,6 +3,7 @@ import type { LiveConfiguration } from './config/live-configuration.ts'
 import type { Configuration } from './config/model.ts'
 import type { TableSet } from './config/tables.ts'
 import type { Events } from './events.ts'
+import type { FilterTally } from './filter-tally/tally.ts'
 import type { WorkFigures } from './heartbeat.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
@@ -27,6 +28,8 @@ export interface ServiceContext {
   readonly events: Events
   /** Absent: nobody counts. */
   readonly ruleHits?: RuleHits
+  /** Absent: nobody counts. */
+  readonly filterTally?: FilterTally
   /** Absent: tracing is off. */
   readonly tracing?: Tracing
   readonly metrics: Metrics

@@ -9,6 +9,7 @@ import type { Configuration } from './config/model.ts'
 import { openTables } from './config/tables.ts'
 import { createEvents } from './events.ts'
 import { openJournal } from './journal.ts'
+import { openFilterTally } from './filter-tally/tally.ts'
 import type { Logger } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { createExpander, createReaddresser } from './pipeline/expander.ts'
@@ -57,6 +58,7 @@ export async function openSystem(options: SystemOptions): Promise<System> {
   const traced = tracing === undefined ? {} : { tracing }
   const journal = await openJournal(join(dataFolder, 'events'), writer, clock.now())
   const ruleHits = openRuleHits({ dataFolder, writer, clock, log })
+  const filterTally = openFilterTally({ dataFolder, writer, clock, log })
   const events = createEvents({ log, metrics, journal, clock, hits: ruleHits })
   const tables = openTables({
     delimiter: configuration.subAddressDelimiter,
@@ -93,7 +95,20 @@ export async function openSystem(options: SystemOptions): Promise<System> {
     queues.include([...next.pipeline.queues.keys()])
     void tables.follow(next.tables.values())
   })
-  const common = { tables, spool, queues, pipeline, resolver, events, ruleHits, metrics, log, clock, ...traced }
+  const common = {
+    tables,
+    spool,
+    queues,
+    pipeline,
+    resolver,
+    events,
+    ruleHits,
+    filterTally,
+    metrics,
+    log,
+    clock,
+    ...traced,
+  }
   const parts = { live, ...common, dataFolder }
   return {
     context: withConfiguration(live, parts),
@@ -105,6 +120,7 @@ export async function openSystem(options: SystemOptions): Promise<System> {
       await spool.close()
       resolver.close()
       await ruleHits.close()
+      await filterTally.close()
       await journal.close()
       await tracing?.close()
       metrics.close()

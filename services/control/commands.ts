@@ -28,6 +28,7 @@ import { replay } from './replay.ts'
 import { scan } from './scan.ts'
 import { send } from './send.ts'
 import { showDestinations } from './show-destinations.ts'
+import { showFilters } from './show-filters.ts'
 import { showHeld } from './show-held.ts'
 import { showMessage, trace } from './show-message.ts'
 import { showStatus } from './show-status.ts'
@@ -50,6 +51,7 @@ export const commands: readonly Command[] = [
   showDestinations,
   showReports,
   showRules,
+  showFilters,
   find,
   trace,
   audit,

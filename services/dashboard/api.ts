@@ -23,6 +23,8 @@ import { bulkRoutes } from './bulk-api.ts'
 import type { DomainDesk } from './domain-desk.ts'
 import { domainApi } from './domain-routes.ts'
 import { dryRunApiRoutes } from './dry-run-routes.ts'
+import { filterApi } from './filter-routes.ts'
+import type { ViewFilters } from './filter-routes.ts'
 import { learnActions } from './learn-actions.ts'
 import { addMailParser, mailOf, mostMailBytes } from './mail-body.ts'
 import { openApiDocument } from './openapi.ts'
@@ -39,6 +41,7 @@ export interface ApiParts {
   readonly operations: Operations
   readonly teacher: Teacher
   readonly domains: DomainDesk
+  readonly filters: ViewFilters
   readonly access: Access
   readonly audit: Audit
   /** What is done to all that a search finds. */
@@ -84,6 +87,7 @@ function apiRoutes(parts: ApiParts): readonly ApiRoute[] {
     ...readingRoutes(parts),
     ...reportRoutes(parts.source),
     ...domainApi(parts.domains),
+    ...filterApi(parts.filters),
     ...queueRoutes(parts),
     ...messageRoutes(parts),
     ...manyRoutes(parts),

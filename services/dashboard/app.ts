@@ -24,6 +24,8 @@ import { parseQuestion } from './explain-question.ts'
 import { addHealth } from './health.ts'
 import type { DomainDesk } from './domain-desk.ts'
 import { addDomains } from './domain-routes.ts'
+import { addFilters } from './filter-routes.ts'
+import type { ViewFilters } from './filter-routes.ts'
 import { createLiveTicks } from './live-ticks.ts'
 import { addMetrics } from './metrics-app.ts'
 import type { Exposition } from './metrics-app.ts'
@@ -64,6 +66,7 @@ export interface AppParts {
   readonly teacher: Teacher
   readonly desk: QuarantineDesk
   readonly domains: DomainDesk
+  readonly filters: ViewFilters
   readonly access: Omit<AccessParts, 'log'>
   /** Absent: the metrics are told elsewhere. */
   readonly exposition?: Exposition
@@ -121,6 +124,7 @@ export function createApp(parts: AppParts): FastifyInstance {
     log,
     show,
   })
+  addFilters(app, parts.filters, show)
   addDomains(app, { desk: parts.domains, access, audit: parts.access.audit, clock: parts.clock, show })
   addDryRuns(app, { runs: parts.dryRuns, access, audit: parts.access.audit, clock: parts.clock, show })
   addSearches(app, { shelf: parts.shelf, access, audit: parts.access.audit, clock: parts.clock, show })
@@ -139,6 +143,7 @@ export function createApp(parts: AppParts): FastifyInstance {
     domains: parts.domains,
     dryRuns: parts.dryRuns,
     shelf: parts.shelf,
+    filters: parts.filters,
     access,
     audit: parts.access.audit,
     clock: parts.clock,

@@ -11,6 +11,7 @@ import { createTeacher } from '../../shared/classifier/teacher.ts'
 import { createPasswordVerifier } from '../../shared/crypt/verify-password.ts'
 import { examine } from '../../shared/doctor/examination.ts'
 import { openExaminations } from '../../shared/domains/examinations.ts'
+import { viewFilters } from '../../shared/filter-tally/view.ts'
 import { expose, processName, readMetricsFiles } from '../../shared/metrics-files.ts'
 import type { ProcessMetrics } from '../../shared/metrics-files.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
@@ -127,6 +128,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
     dryRuns,
     teacher,
     domains,
+    filters: (days) => viewFilters(dataFolder, context.configuration, days, clock.now()),
     desk: {
       quarantine: createQuarantine(context),
       lessons,

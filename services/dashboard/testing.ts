@@ -26,6 +26,7 @@ import { createLinkSigner } from '../../shared/quarantine/links.ts'
 import { createApp } from './app.ts'
 import { readAssets } from './assets.ts'
 import type { DomainDesk } from './domain-desk.ts'
+import type { ViewFilters } from './filter-routes.ts'
 import { createFormTokens } from './form-tokens.ts'
 import { sampleAt, sampleId, sampleSource } from './sample-source.ts'
 import type { QuarantineDesk } from './quarantine-links.ts'
@@ -52,6 +53,7 @@ export interface TestAppOptions {
   readonly url?: string
   readonly trustedProxies?: readonly string[]
   readonly domains?: DomainDesk
+  readonly filters?: ViewFilters
 }
 
 /** A dashboard with a made-up system behind it, and a clock that stands still until it is told. */
@@ -103,6 +105,7 @@ export async function openTestApp(t: TestContext, options: TestAppOptions = {}) 
     teacher: sampleTeacher(done),
     desk: sampleDesk(done),
     domains: options.domains ?? noDomains,
+    filters: options.filters ?? (async () => ({ at: sampleAt, sinceAt: sampleAt, engines: [], mix: [], findings: [] })),
     access: {
       settings: () => settings.current,
       trustedProxies: () => trustedProxies,

@@ -39,12 +39,13 @@ export default defineStage({ name: 'filter', queue: 'filter', dry: true, open: (
 
 /** @param threads one for each core when left out. */
 export async function openFilter(context: ServiceContext, threads?: number): Promise<OpenStage> {
-  const { configuration, resolver, clock, tables, dataFolder, log } = context
+  const { configuration, resolver, clock, tables, dataFolder, log, filterTally } = context
   const engines = createEngineSet(configuration, {
     resolver,
     clock,
     tables,
     dataFolder,
+    ...(filterTally === undefined ? {} : { filterTally }),
     ...(threads === undefined ? {} : { threads }),
   })
   const facts = openFactLog<DmarcFact>({ dataFolder, kind: 'dmarc', writer: 'filter', clock, log })
@@ -94,11 +95,11 @@ export async function filter(
   troubles = new Map<string, string>(),
   facts?: FactLog<DmarcFact>,
 ): Promise<Disposition> {
-  const { configuration, tables, log, metrics, signal, events, span } = context
+  const { configuration, tables, log, metrics, signal, events, span, filterTally: tally } = context
   const { envelope } = message
   const scanned = await scanMessage(message)
   const ask = (asked: readonly EngineSettings[]): Promise<readonly EngineRun[]> =>
-    runEngines(asked, scanned, { signal, span, log, metrics, troubles })
+    runEngines(asked, scanned, { signal, span, log, metrics, tally, troubles })
   const { runs, trusted } =
     message.released === true
       ? { runs: [], trusted: undefined }
@@ -118,6 +119,7 @@ export async function filter(
     if (verdict.action !== 'clean' && configuration.pipeline.notices.admins.length > 0)
       await notifyAdmins(context, envelope, scanned.header, verdict)
     noteDmarc(facts, configuration, scanned, runs, verdict.action)
+    if (message.released !== true) tally?.judged(verdict.action, resultsOf(runs))
   }
   span?.set({ 'sluice.verdict': verdict.action, 'sluice.score': verdict.score })
   events.filtered({
@@ -142,6 +144,12 @@ async function scanMessage({ envelope, stored, edits, sizeBytes }: StageMessage)
     received: prepended(edits),
     sizeBytes,
   }
+}
+
+/** `spf=pass`, without what it is about. */
+function resultsOf(runs: readonly EngineRun[]): readonly string[] {
+  const found = runs.find(({ result }) => result.authentication !== undefined)?.result.authentication
+  return found === undefined ? [] : Object.values(found).flatMap((all) => all.map((one) => one.split(' ', 1)[0] ?? ''))
 }
 
 const mostToldSymbols = 50

@@ -1,6 +1,7 @@
 import type { Clock } from '../../shared/clock.ts'
 import type { Configuration, SpamEngine } from '../../shared/config/model.ts'
 import { settle } from '../../shared/config/settle.ts'
+import type { FilterTally } from '../../shared/filter-tally/tally.ts'
 import type { TableSet } from '../../shared/config/tables.ts'
 import type { Resolver } from '../../shared/resolver.ts'
 import { createAuthenticationEngine } from './authentication/engine.ts'
@@ -22,6 +23,7 @@ export interface EngineSurroundings {
   readonly clock: Clock
   readonly tables: TableSet
   readonly dataFolder: string
+  readonly filterTally?: Pick<FilterTally, 'answered'>
   /** Of a pool; one for each core when left out. */
   readonly threads?: number
 }

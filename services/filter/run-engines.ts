@@ -1,4 +1,5 @@
 import { LateError, withinTime } from '../../shared/deadline.ts'
+import type { FilterTally } from '../../shared/filter-tally/tally.ts'
 import type { Logger } from '../../shared/log.ts'
 import type { Metrics } from '../../shared/metrics.ts'
 import type { Span } from '../../shared/tracing/span.ts'
@@ -41,6 +42,8 @@ export interface RunParts {
   readonly span?: Span | undefined
   readonly log: Logger
   readonly metrics: { readonly engineSeconds: Pick<Metrics['engineSeconds'], 'observe'> }
+  /** Absent: nobody counts. */
+  readonly tally?: Pick<FilterTally, 'answered'> | undefined
   /** Why an engine's last message went without it, by its name. */
   readonly troubles?: Map<string, string>
 }
@@ -80,6 +83,7 @@ async function runOne(settings: EngineSettings, message: ScanMessage, parts: Run
   if (status !== 'ok') span?.fail(status)
   span?.end()
   parts.metrics.engineSeconds.observe({ engine: name, status }, tookMs / 1000)
+  parts.tally?.answered(name, result)
   if (hasFailed(result)) parts.troubles?.set(name, result.reason ?? status)
   else parts.troubles?.delete(name)
   return result

@@ -65,6 +65,7 @@ export interface InboundParts extends Pick<
   /** One for each configuration. */
   readonly recipientResolver: (configuration: Configuration) => ResolveRecipient
   readonly ruleHits?: ServiceContext['ruleHits']
+  readonly filterTally?: ServiceContext['filterTally']
   readonly tracing?: ServiceContext['tracing']
   /** What all inbound processes know together; absent: this one is alone. */
   readonly queues?: Pick<ServiceContext['queues'], 'tallies' | 'bans'>
@@ -162,7 +163,11 @@ export async function openInbound(parts: InboundParts): Promise<Inbound> {
     tickets,
     loginBackends: createLoginBackends(parts),
     decoyKey: randomBytes(32),
-    filterHost: createFilterHost({ log: parts.log, now: () => performance.timeOrigin + performance.now() }),
+    filterHost: createFilterHost({
+      log: parts.log,
+      now: () => performance.timeOrigin + performance.now(),
+      tally: parts.filterTally,
+    }),
   }
   /** Those that still have sessions, the one in force last. */
   const all = new Set<Opened>()
@@ -260,7 +265,7 @@ async function openAll(
 ): Promise<Opened> {
   const listeners = configuration.listeners.filter((listener) => isOpen(listener, configuration))
   const filters = await startFilters(listeners, configuration, parts, lasting.filterHost)
-  const quotaStatus = openQuotaStatus(configuration.pipeline.quotaStatus, parts.log)
+  const quotaStatus = openQuotaStatus(configuration.pipeline.quotaStatus, parts.log, parts.filterTally)
   const places: Place[] = []
   try {
     const surroundings = {

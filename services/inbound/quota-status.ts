@@ -1,4 +1,6 @@
 import type { QuotaStatusSettings } from '../../shared/config/model.ts'
+import type { FilterTally } from '../../shared/filter-tally/tally.ts'
+import { quotaStatusName } from '../../shared/filter-tally/names.ts'
 import type { Logger } from '../../shared/log.ts'
 import type { Mailbox, ReversePath } from '../../shared/mail/address.ts'
 import type { Origin } from '../../shared/mail/envelope.ts'
@@ -27,16 +29,26 @@ export interface QuotaStatus {
 export function openQuotaStatus(
   settings: QuotaStatusSettings | undefined,
   log: Pick<Logger, 'warn'>,
+  tally?: Pick<FilterTally, 'answered'>,
 ): QuotaStatus | undefined {
   if (settings === undefined) return undefined
   const { place, timeoutMs, onFailure } = settings
   const client = openPolicyClient({ place, timeoutMs })
   return {
     async refusal(question) {
+      const startedAt = performance.now()
+      const told = (status: 'ok' | 'failed', reason?: string): void =>
+        tally?.answered(quotaStatusName, {
+          status,
+          tookMs: performance.now() - startedAt,
+          ...(reason === undefined ? {} : { reason }),
+        })
       try {
         const answer = await client.ask(attributesOf(question))
+        told('ok')
         return answer.kind === 'refuse' ? aboutMailbox(parseReply(answer.reply), question.mailbox) : undefined
       } catch (error) {
+        told('failed', (error as Error).message)
         log.warn({ err: error, mailbox: question.mailbox }, `quota status: ${onFailure}`)
         return onFailure === 'tempfail' ? replies.tryLater : undefined
       }

@@ -19,6 +19,7 @@ import { keepTimeOf } from '../../shared/spool/kept-contents.ts'
 import { openEventStore } from '../../shared/store/event-store.ts'
 import { readStorePlace } from '../../shared/store/read-place.ts'
 import { LiveIndex } from '../../shared/spool/live-index.ts'
+import { expireTallies, tallyKeptMs } from '../../shared/filter-tally/tally.ts'
 import { expireRuleHits, hitsKeptMs } from '../../shared/rule-hits/rule-hits.ts'
 import { openWebhooks } from '../../shared/webhooks/webhooks.ts'
 
@@ -187,6 +188,7 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
   every('hits of rules', ruleHitsMs, 0, async () => {
     context.ruleHits?.follow(context.configuration)
     await expireRuleHits(context.dataFolder, clock.now() - hitsKeptMs)
+    await expireTallies(context.dataFolder, clock.now() - tallyKeptMs)
   })
   every('webhooks', webhooksMs, 0, () => webhooks.follow())
   every('garbage collection', garbageMs, restOfIndexDuties, async () => {

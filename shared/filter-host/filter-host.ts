@@ -1,5 +1,5 @@
 import type { Filter, FilterProcess } from '../config/model.ts'
-import type { Logger } from '../log.ts'
+import type { FilterRunOptions } from './filter-run.ts'
 import { FilterSupervisor } from './filter-supervisor.ts'
 import { defaultFilterSettings } from './settings.ts'
 import type { FilterSettings } from './settings.ts'
@@ -30,7 +30,7 @@ interface Leased {
   leases: number
 }
 
-export function createFilterHost(parts: { readonly log: Logger; readonly now: () => number }): FilterHost {
+export function createFilterHost(parts: Pick<FilterRunOptions, 'log' | 'now' | 'tally'>): FilterHost {
   const running = new Map<string, Leased>()
 
   async function release(key: string): Promise<void> {

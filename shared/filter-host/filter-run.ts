@@ -3,6 +3,8 @@ import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 
+import type { AnswerStatus, FilterTally } from '../filter-tally/tally.ts'
+import { processFilterName } from '../filter-tally/names.ts'
 import type { Logger } from '../log.ts'
 import { configLines, parseMessage, reportLine, requestLine } from './protocol.ts'
 import type { FilterAnswer, FilterMessage } from './protocol.ts'
@@ -26,6 +28,8 @@ export interface FilterRunOptions {
   readonly log: Logger
   /** Epoch ms, with fractions. */
   readonly now: () => number
+  /** Absent: nobody counts its answers. */
+  readonly tally?: Pick<FilterTally, 'answered'> | undefined
 }
 
 /** One message on its way through a filter. Lines have their dots stuffed; the last is `.`. */
@@ -50,6 +54,7 @@ interface OpenStream {
   timer: NodeJS.Timeout | undefined
 }
 
+const sessionIsOver = 'the session is over'
 const maxLineOctets = 1_048_576
 /** Octets not yet taken by the filter: above the first the sender waits, above the second the filter is given up. */
 const congestedOctets = 262_144
@@ -114,12 +119,31 @@ export class FilterRun {
     const token = this.#tokens.get(phase) ?? ''
     const key = `${session} ${token}`
     const askedAt = this.#options.now()
-    return new Promise((resolve, reject) => {
+    const answer = new Promise<FilterAnswer>((resolve, reject) => {
       if (!this.alive) return reject(new FilterFailure(this.#reason))
       const timer = setTimeout(() => this.#timedOut(key, askedAt), this.#options.settings.timeoutMs)
       this.#questions.set(key, { resolve, reject, timer })
       this.#request(phase, session, token, fields)
     })
+    if (this.#options.tally !== undefined) this.#count(answer, askedAt)
+    return answer
+  }
+
+  /** A session that ended before its answer came says nothing of the filter. */
+  #count(answer: Promise<FilterAnswer>, askedAt: number): void {
+    const { tally, name, now } = this.#options
+    const told = (status: AnswerStatus, reason?: string): void =>
+      tally?.answered(processFilterName(name), {
+        status,
+        tookMs: now() - askedAt,
+        ...(reason === undefined ? {} : { reason }),
+      })
+    answer.then(
+      () => told('ok'),
+      (error: Error) => {
+        if (error.message !== sessionIsOver) told('failed', error.message)
+      },
+    )
   }
 
   /** The session is over, and waits for nothing. */
@@ -128,9 +152,9 @@ export class FilterRun {
       if (!key.startsWith(`${session} `)) continue
       clearTimeout(timer)
       this.#questions.delete(key)
-      reject(new FilterFailure('the session is over'))
+      reject(new FilterFailure(sessionIsOver))
     }
-    this.#streams.get(session)?.finish(new FilterFailure('the session is over'))
+    this.#streams.get(session)?.finish(new FilterFailure(sessionIsOver))
   }
 
   report(event: string, session: string, fields: readonly string[]): void {

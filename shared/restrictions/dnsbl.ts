@@ -4,8 +4,11 @@ import { settle } from '../config/settle.ts'
 import { compileNetworks } from '../config/network.ts'
 import type { DnsblRule, Restriction, Table } from '../config/model.ts'
 import type { TableSet } from '../config/tables.ts'
+import type { FilterTally } from '../filter-tally/tally.ts'
+import { listName } from '../filter-tally/names.ts'
 import { domainOf } from '../mail/address.ts'
 import { asciiDomain } from '../mail/ascii-domain.ts'
+import type { LookUp } from '../resolver.ts'
 import type { Dns } from './dns.ts'
 import { isFullyQualified } from './host-name.ts'
 import type { Finding, Means, Question } from './question.ts'
@@ -79,13 +82,26 @@ export function reversedAddress(address: string): string | undefined {
   return isIPv6(plain) ? hexDigits(plain).split('').reverse().join('.') : undefined
 }
 
+interface ListMeans {
+  readonly dns: Pick<Dns, 'a'>
+  readonly tables: TableSet
+  readonly filterTally?: Pick<FilterTally, 'answered'> | undefined
+}
+
+function statusOf(found: LookUp<string>): { readonly status: 'ok' | 'failed'; readonly reason?: string } {
+  return found.kind === 'failed' ? { status: 'failed', reason: found.error.message } : { status: 'ok' }
+}
+
 /** @param answers which of its answers count; absent: all but complaints about who asks. @throws TableError */
 export async function isListed(
-  { answers }: { readonly answers?: Table },
+  { answers, zone }: { readonly answers?: Table; readonly zone: string },
   name: string,
-  { dns, tables }: { readonly dns: Pick<Dns, 'a'>; readonly tables: TableSet },
+  { dns, tables, filterTally }: ListMeans,
 ): Promise<boolean> {
-  const records = recordsOf(await dns.a(name))
+  const startedAt = performance.now()
+  const found = await dns.a(name)
+  filterTally?.answered(listName(zone), { ...statusOf(found), tookMs: performance.now() - startedAt })
+  const records = recordsOf(found)
   if (answers === undefined) return isListing(records)
   return settle(tables, (settled) => records.some((one) => settled.matchesAddress(answers, one)))
 }

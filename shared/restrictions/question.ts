@@ -1,3 +1,4 @@
+import type { FilterTally } from '../filter-tally/tally.ts'
 import type { Restriction } from '../config/model.ts'
 import type { TableSet } from '../config/tables.ts'
 import type { Logger } from '../log.ts'
@@ -67,6 +68,8 @@ export interface Means {
   readonly greylist: Greylist
   /** Whether the domain of the sender (of HELO, for `<>`) says by SPF that this client sends its mail. Never throws: who cannot be asked has not said so. */
   readonly spfPasses: (question: Question) => Promise<boolean>
+  /** Absent: nobody counts what lists answer. */
+  readonly filterTally?: Pick<FilterTally, 'answered'> | undefined
   readonly log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>
 }
 

@@ -23,6 +23,7 @@ const readable = [
   '/reports',
   '/events',
   '/rules',
+  '/filters',
   '/domains',
   '/domains/sluice.test',
   '/system',

@@ -133,6 +133,7 @@ test('what strangers write is text on every page, and breaks none', { skip: miss
     [`/events?word=${asked}`, hostile],
     [`/rules?rcpt=${asked}&from=${asked}&helo=${asked}&user=${asked}&tag=${asked}&client=${asked}`],
     [`/rules?rcpt=jane%40sluice.test&helo=${asked}`],
+    [`/filters?days=${asked}`],
     [`/domains/${asked}`],
     ['/domains'],
     ['/domains/sluice.test', hostile],

@@ -215,6 +215,8 @@ export function dashboardPages({
     ['reports', '/reports'],
     ['live', '/events'],
     ['rules', '/rules?rcpt=jane%40sluice.test'],
+    ['filters', '/filters'],
+    ['filters-days', '/filters?days=14'],
     ['domains', '/domains'],
     ['domain', '/domains/sluice.test'],
     ['dry-run', '/rules/dry-run'],

@@ -26,6 +26,7 @@ const groups = [
     title: 'Policy',
     sections: [
       ['/rules', 'Rules'],
+      ['/filters', 'Filters'],
       ['/domains', 'Domains'],
     ],
   },

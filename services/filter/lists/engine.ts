@@ -1,6 +1,7 @@
 import type { SpamList } from '../../../shared/config/model.ts'
 import type { TableSet } from '../../../shared/config/tables.ts'
 import { mostReadBytes } from '../../../shared/classifier/readable-mail.ts'
+import type { FilterTally } from '../../../shared/filter-tally/tally.ts'
 import type { Resolver } from '../../../shared/resolver.ts'
 import { boundedDns } from '../../../shared/restrictions/dns.ts'
 import { isListed, reversedAddress } from '../../../shared/restrictions/dnsbl.ts'
@@ -15,6 +16,8 @@ export interface ListsOptions {
   readonly lists: readonly SpamList[]
   readonly resolver: Resolver
   readonly tables: TableSet
+  /** Absent: nobody counts what lists answer. */
+  readonly filterTally?: Pick<FilterTally, 'answered'>
   /** One for each core when left out. */
   readonly threads?: number
 }
@@ -23,7 +26,7 @@ export interface ListsOptions {
 const wallMs = 10_000
 
 /** Looks the client, and the domains a message links to, up in lists in DNS. A list that does not answer lists nobody. */
-export function createListsEngine({ lists, resolver, tables, threads }: ListsOptions): Engine {
+export function createListsEngine({ lists, resolver, tables, filterTally, threads }: ListsOptions): Engine {
   const dns = boundedDns(resolver)
   const ofClients = lists.filter(({ of }) => of === 'client')
   const ofLinks = lists.filter(({ of }) => of === 'links')
@@ -42,7 +45,7 @@ export function createListsEngine({ lists, resolver, tables, threads }: ListsOpt
   async function lookUp(list: SpamList, names: ReadonlyMap<string, string>): Promise<readonly ScanSymbol[]> {
     const answers = await Promise.all(
       [...names].map(async ([what, name]) =>
-        (await isListed(list, `${name}.${list.zone}`, { dns, tables })) ? what : [],
+        (await isListed(list, `${name}.${list.zone}`, { dns, tables, filterTally })) ? what : [],
       ),
     )
     const listed = answers.flat()

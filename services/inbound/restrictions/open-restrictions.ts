@@ -24,6 +24,7 @@ export interface RestrictionParts extends Pick<Means, 'tables' | 'log' | 'greyli
   /** Its clients stand for this host. */
   readonly thisHost: boolean
   readonly ruleHits?: RuleHits | undefined
+  readonly filterTally?: Means['filterTally']
   /** In place of real time. */
   readonly sleep?: Restrictions['sleep']
 }
@@ -41,6 +42,7 @@ export function openRestrictions(parts: RestrictionParts): Restrictions | undefi
     log,
     greylist,
     ruleHits,
+    filterTally,
     sleep = sleepUnlessOver,
   } = parts
   const lists = restrictionLists(configuration, listener)
@@ -54,6 +56,7 @@ export function openRestrictions(parts: RestrictionParts): Restrictions | undefi
       delimiter: configuration.subAddressDelimiter,
       greylist,
       spfPasses: spfQuestioner({ resolver, clock, log, hostname: configuration.hostname }),
+      filterTally,
       log,
     },
     isOwn: (address) => thisHost || own.has(address.replace(/%.*$/, '')),
