@@ -7,6 +7,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
+import { startHeartbeats } from '../../shared/heartbeat.ts'
+import { RateMeter } from '../../shared/rate-meter.ts'
 import { hold, pass } from '../../shared/mail/disposition.ts'
 import { newMessageId } from '../../shared/mail/message-id.ts'
 import { tag } from '../../shared/mail/tag.ts'
@@ -279,6 +281,26 @@ test('ban: an operator keeps clients out, sees them, and lets them in again', { 
   assert.equal((await ctl('ban', 'remove', '192.0.2.8')).code, 1)
   assert.equal((await ctl('ban', 'add', 'example.org')).code, 2)
   assert.equal((await ctl('ban', 'add', '192.0.2.8', '--for', 'ever')).code, 2)
+})
+
+test('show queue says of a queue that is behind what would help', { skip }, async (t) => {
+  const { ctl, accept, context, redis } = await openBench(t)
+  const id = await accept()
+  const [job] = await context.queues.jobsOf(id)
+  assert.doesNotMatch((await ctl('show', 'queue')).out, /behind/)
+  const client = await connectOnce(redis.address, 'test', 30_000)
+  await client.hset(`sluice:${job?.queue}:${job?.jobId}`, 'timestamp', 1)
+  client.disconnect()
+  assert.match((await ctl('show', 'queue')).out, /Queue filter is behind its target\. .*No living process works it off/)
+  const now = Date.now()
+  const meter = new RateMeter(() => now)
+  const work = { queue: 'filter', handlers: 4, busy: 4, done: meter.figures() }
+  const service = { service: 'filter', listens: [], lastJobAt: () => now, troubles: async () => [], work: () => work }
+  const beats = await startHeartbeats(context.dataFolder, [service], () => now)
+  t.after(() => beats.stop())
+  const { out } = await ctl('show', 'queue')
+  assert.match(out, /4 of 4 workers are busy/)
+  assert.match(JSON.stringify(JSON.parse((await ctl('show', 'queue', '--json')).out)), /"advice":\[\{"queue":"filter"/)
 })
 
 test('a limit is set and lifted, and told with who set it', { skip }, async (t) => {

@@ -1,4 +1,9 @@
 import { describeLimit } from '../../shared/operate/queue-limits.ts'
+import { systemClock } from '../../shared/clock.ts'
+import { readHeartbeats } from '../../shared/heartbeat.ts'
+import { flowsOf } from '../../shared/report/flow.ts'
+import { defaultTargetMs, troubleOf } from '../../shared/report/queue-health.ts'
+import type { QueueTrouble } from '../../shared/report/queue-health.ts'
 import { readJobs, readQueues, workQueues } from '../../shared/report/read-queues.ts'
 import { formatDuration, formatSize, plural } from '../../shared/report/units.ts'
 import type { JobState, JobView, QueueView } from '../../shared/report/views.ts'
@@ -6,6 +11,7 @@ import type { Queues } from '../../shared/queue/queues.ts'
 import { UsageError, exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
 import { withQueues } from './connect.ts'
+import type { Place } from './connect.ts'
 import { visible } from './terminal.ts'
 import type { Colour, Terminal } from './terminal.ts'
 import { textTable } from './text-table.ts'
@@ -19,10 +25,10 @@ export const showQueue: Command = {
   operands: [{ name: 'QUEUE', required: false }],
   options: [{ name: 'limit', value: 'N', summary: `messages shown of each queue and state (${defaultLimit}; 0: all)` }],
   summary: 'what waits where: numbers of all queues, then the messages',
-  run: (invocation) => withQueues(invocation, (queues) => show(invocation, queues)),
+  run: (invocation) => withQueues(invocation, (queues, place) => show(invocation, queues, place)),
 }
 
-async function show(invocation: Invocation, queues: Queues): Promise<number> {
+async function show(invocation: Invocation, queues: Queues, place: Place): Promise<number> {
   const { terminal, options, operands } = invocation
   const asked = operands[0]
   const names = workQueues(queues).filter((name) => asked === undefined || name === asked)
@@ -32,15 +38,36 @@ async function show(invocation: Invocation, queues: Queues): Promise<number> {
   const views = (await readQueues(queues)).filter((view) => names.includes(view.name))
   const jobs: JobView[] = []
   for (const name of names) for (const state of states) jobs.push(...(await readUpTo(queues, name, state, limit)))
+  const advice = await adviceOn(views, place)
   if (options.has('json')) {
-    terminal.print(JSON.stringify({ queues: views, jobs }, undefined, 2))
+    terminal.print(JSON.stringify({ queues: views, advice, jobs }, undefined, 2))
     return exitCodes.done
   }
   for (const line of numbers(views, terminal)) terminal.print(line)
+  for (const line of advice.flatMap((one) => troubleText(one, terminal))) terminal.print(line)
   for (const line of messages(jobs, terminal, Date.now())) terminal.print(line)
   const inside = views.reduce((sum, view) => sum + view.active + view.waiting + view.delayed + view.held, 0)
   if (inside > jobs.length) terminal.print(`and ${plural(inside - jobs.length, 'message')} more: --limit 0 shows all`)
   return exitCodes.done
+}
+
+interface Advice extends QueueTrouble {
+  readonly queue: string
+}
+
+/** Of queues that are behind their targets: why, and what helps. */
+async function adviceOn(views: readonly QueueView[], place: Place): Promise<readonly Advice[]> {
+  const nowAt = systemClock.now()
+  const flows = flowsOf(await readHeartbeats(place.dataFolder, nowAt), nowAt)
+  return views.flatMap((view) => {
+    const targetMs = place.configuration.pipeline.queues.get(view.name)?.targetMs ?? defaultTargetMs
+    const trouble = troubleOf(view, flows.get(view.name), targetMs)
+    return trouble === undefined ? [] : [{ queue: view.name, ...trouble }]
+  })
+}
+
+function troubleText({ title, text, commands }: QueueTrouble, terminal: Terminal): readonly string[] {
+  return ['', `${terminal.paint('red', title)} ${visible(text)}`, ...commands.map((command) => `    ${command}`)]
 }
 
 /** @throws UsageError */

@@ -6,7 +6,8 @@ import type { Overview, ServiceView } from '../source.ts'
 import { jobTable } from './job-table.ts'
 import type { Page } from './layout.ts'
 import { ago, badge, dataTable, notice } from './parts.ts'
-import { defaultTargetMs, pipelineDrawing } from './pipeline-drawing.ts'
+import { defaultTargetMs } from '../../../shared/report/queue-health.ts'
+import { pipelineDrawing } from './pipeline-drawing.ts'
 import { troubleNotices } from './queue-page.ts'
 
 export function overviewPage(overview: Overview): Page {

@@ -1,6 +1,6 @@
 import type { QueueFlow } from '../../../shared/report/flow.ts'
 import { describeLimit } from '../../../shared/operate/queue-limits.ts'
-import { isBehind } from '../../../shared/report/queue-health.ts'
+import { defaultTargetMs, isBehind } from '../../../shared/report/queue-health.ts'
 import { formatDuration, formatRate, plural } from '../../../shared/report/units.ts'
 import type { QueueView } from '../../../shared/report/views.ts'
 import { html } from '../../../shared/html.ts'
@@ -16,9 +16,6 @@ interface Stage {
   readonly flow?: QueueFlow
   readonly targetMs: number
 }
-
-/** Of queues that the configuration no longer names. */
-export const defaultTargetMs = 60_000
 
 /**
  * The way of the mail, drawn: listeners, queues, ends, with what moves on each arrow. Two lanes for the two ways every Sluice has, one for

@@ -1,5 +1,5 @@
 import type { QueueFlow } from '../../../shared/report/flow.ts'
-import { isBehind, troubleOf } from '../../../shared/report/queue-health.ts'
+import { defaultTargetMs, isBehind, troubleOf } from '../../../shared/report/queue-health.ts'
 import type { QueueShares, TagShare } from '../../../shared/report/queue-shares.ts'
 import { formatDuration, formatRate } from '../../../shared/report/units.ts'
 import type { JobState, QueueView, Seen } from '../../../shared/report/views.ts'
@@ -12,7 +12,7 @@ import { doneNotice, limitText, pauseButton, queueActionBar } from './action-bar
 import { jobTable } from './job-table.ts'
 import type { Page } from './layout.ts'
 import { badge, dataTable, notice } from './parts.ts'
-import { defaultTargetMs, toneOf } from './pipeline-drawing.ts'
+import { toneOf } from './pipeline-drawing.ts'
 
 export const jobStates: readonly JobState[] = ['waiting', 'active', 'delayed', 'held']
 
