@@ -224,6 +224,7 @@ function beating(name: string, service: RunningService): BeatingService {
     },
     lastJobAt: () => service.lastJobAt?.(),
     work: () => service.work?.(),
+    notes: () => service.notes?.() ?? [],
     troubles: async () => (await service.health?.()) ?? [],
   }
 }

@@ -17,6 +17,8 @@ export interface Heartbeat {
   readonly listens: readonly string[]
   /** One sentence each; empty when all is well. */
   readonly troubles: readonly string[]
+  /** What an operator should know and is no trouble; absent: nothing. */
+  readonly notes?: readonly string[]
   readonly configuration?: ConfigurationState
   /** Absent for services that take no jobs. */
   readonly work?: WorkFigures
@@ -55,6 +57,7 @@ export interface BeatingService {
   lastJobAt(): number | undefined
   work?(): WorkFigures | undefined
   troubles(): Promise<readonly string[]>
+  notes?(): readonly string[]
 }
 
 /** Those of one process. */
@@ -99,6 +102,7 @@ export async function startHeartbeats(
   async function write(one: BeatingService, isFirst: boolean): Promise<void> {
     const lastJobAt = one.lastJobAt()
     const work = one.work?.()
+    const notes = one.notes?.() ?? []
     const added = isFirst ? whole?.added?.() : undefined
     const heartbeat: Heartbeat = {
       service: one.service,
@@ -109,6 +113,7 @@ export async function startHeartbeats(
       ...(lastJobAt === undefined ? {} : { lastJobAt }),
       listens: one.listens,
       troubles: await one.troubles(),
+      ...(notes.length === 0 ? {} : { notes }),
       ...(whole?.configuration === undefined ? {} : { configuration: whole.configuration() }),
       ...(work === undefined ? {} : { work }),
       ...(added === undefined ? {} : { added: Object.fromEntries(added) }),
@@ -153,6 +158,11 @@ export async function readHeartbeats(dataFolder: string, nowAt: number): Promise
 export async function workedQueues(dataFolder: string, nowAt: number): Promise<ReadonlySet<string>> {
   const living = (await readHeartbeats(dataFolder, nowAt)).filter(({ at }) => nowAt - at <= deadAfterMs)
   return new Set(living.flatMap(({ work }) => (work === undefined ? [] : [work.queue])))
+}
+
+/** What the living have to say, each thing once. */
+export function notesOf(beats: readonly Heartbeat[], nowAt: number): readonly string[] {
+  return [...new Set(beats.flatMap(({ at, notes = [] }) => (nowAt - at > deadAfterMs ? [] : notes)))]
 }
 
 /** A silent service that a living one of the same name on the same host replaced is no longer news. */

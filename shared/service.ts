@@ -50,6 +50,8 @@ export interface RunningService {
   readonly listens?: readonly string[]
   /** Trouble now, one sentence each; empty when it does its work. */
   health?(): Promise<readonly string[]>
+  /** What an operator should know and is no trouble, one sentence each. */
+  notes?(): readonly string[]
   /** When it last took a job, epoch ms. */
   lastJobAt?(): number | undefined
   /** What it does at its queue. */

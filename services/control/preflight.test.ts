@@ -3,6 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
+import { startHeartbeats } from '../../shared/heartbeat.ts'
 import { redisMissing, testJob } from '../../shared/queue/testing.ts'
 import type { StageJob } from '../../shared/queue/job.ts'
 import { openBench } from './testing.ts'
@@ -27,6 +28,22 @@ test('a version that can read everything is ready, and nothing was changed', { s
   assert.match(out, /^ready to take over$/m)
   assert.deepEqual(await bench.context.queues.jobsOf(id), before)
 })
+
+test(
+  'what a running service wants known stands in preflight and show status, and makes neither fail',
+  { skip },
+  async (t) => {
+    const bench = await openBench(t)
+    const notes = (): readonly string[] => ['clients seem to come from 172.18.0.1']
+    const inbound = { service: 'inbound', listens: [], lastJobAt: () => undefined, troubles: async () => [], notes }
+    const beats = await startHeartbeats(bench.context.dataFolder, [inbound], Date.now)
+    const looked = await bench.ctl('preflight')
+    assert.deepEqual([looked.code, /^look clients +clients seem to come from 172/m.test(looked.out)], [0, true])
+    const status = await bench.ctl('show', 'status')
+    assert.deepEqual([status.code, status.errors], [0, 'clients seem to come from 172.18.0.1\n'])
+    await beats.stop()
+  },
+)
 
 test(
   'jobs of a newer version, a damaged spool and a bad configuration are each told, with exit code 1',

@@ -5,6 +5,7 @@ import { access, readFile, statfs } from 'node:fs/promises'
 import { renderDiagnostic } from '../../shared/config/diagnostic.ts'
 import { ConfigurationError } from '../../shared/config/load.ts'
 import type { Configuration } from '../../shared/config/model.ts'
+import { notesOf, readHeartbeats } from '../../shared/heartbeat.ts'
 import { isReadableJob, jobSchema } from '../../shared/queue/job.ts'
 import type { Queues } from '../../shared/queue/queues.ts'
 import { describeAddress } from '../../shared/queue/redis-address.ts'
@@ -47,6 +48,7 @@ async function run(invocation: Invocation): Promise<number> {
       await spool(place),
       ...(await queuesAndRedis(invocation, place)),
       ...(await certificates(place.configuration)),
+      ...(await notes(place.dataFolder)),
     )
   }
   const ready = findings.every(({ verdict }) => verdict !== 'bad')
@@ -127,6 +129,13 @@ async function spool({ spoolPath, configuration: inForce }: Place): Promise<Find
   if (damages.length > 0) return { about, verdict: 'bad', text: damages.join('\n') }
   const sealed = inForce.pipeline.spool?.keyFile === undefined ? '' : ', with the keys at hand'
   return { about, verdict: 'good', text: `${plural(live.length, 'message')} not settled, all readable${sealed}` }
+}
+
+/** What the services that run now have to say. */
+async function notes(path: string): Promise<readonly Finding[]> {
+  const nowAt = Date.now()
+  const beats = await readHeartbeats(path, nowAt)
+  return notesOf(beats, nowAt).map((text) => ({ about: 'clients', verdict: 'look', text }))
 }
 
 async function queuesAndRedis(invocation: Invocation, place: Place): Promise<readonly Finding[]> {

@@ -1,4 +1,4 @@
-import { deadAfterMs, readHeartbeats, withoutReplaced } from '../../shared/heartbeat.ts'
+import { deadAfterMs, notesOf, readHeartbeats, withoutReplaced } from '../../shared/heartbeat.ts'
 import type { Heartbeat } from '../../shared/heartbeat.ts'
 import { formatDuration } from '../../shared/report/units.ts'
 import { exitCodes } from './command.ts'
@@ -33,6 +33,7 @@ async function show(invocation: Invocation): Promise<number> {
     for (const line of textTable([{}, {}, {}, {}, {}, {}], rows)) terminal.print(line)
     if (beats.length === 0) terminal.warn('no service runs')
     for (const text of troubles) terminal.warn(text)
+    for (const text of notesOf(beats, nowAt)) terminal.warn(text)
     for (const text of new Set(beats.flatMap(({ configuration }) => configuration?.waiting ?? []))) terminal.warn(text)
     for (const fault of faults)
       terminal.warn(terminal.paint('red', `the configuration on disk is not in force:\n${fault}`))

@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 
 import { shaCrypt } from '../../shared/crypt/sha-crypt.ts'
-import { sampleId, sampleMessage, sampleSource } from './sample-source.ts'
+import { sampleId, sampleMessage, sampleOverview, sampleSource } from './sample-source.ts'
 import { openTestApp, tableOf, TestBrowser, tokenIn } from './testing.ts'
 import type { TestAppOptions } from './testing.ts'
 
@@ -258,6 +258,29 @@ test('a dashboard without operators shows all, and has no sign-in', async (t) =>
   assert.equal((await browser.get('/sign-in')).headers.location, '/')
   assert.doesNotMatch((await browser.get('/')).body, /Sign out/)
   assert.match((await browser.get('/system')).body, /nobody signs in/)
+})
+
+test('what a living service wants known stands on the page System, and is no trouble', async (t) => {
+  const at = sampleOverview().at
+  const service = {
+    name: 'inbound',
+    host: 'h',
+    pid: 7,
+    startedAt: at,
+    beatAt: at,
+    silent: false,
+    listens: [],
+    troubles: [],
+  }
+  const services = [
+    { ...service, notes: ['clients seem to come from <172.18.0.1>'] },
+    { ...service, silent: true, notes: ['long gone'] },
+  ]
+  const { app } = await openTestApp(t, { source: sampleSource({ overview: sampleOverview({ services }) }) })
+  const browser = new TestBrowser(app)
+  const page = (await browser.get('/system')).body
+  assert.match(page, /Worth a look:<[/]strong> clients seem to come from &lt;172[.]18[.]0[.]1&gt;/)
+  assert.doesNotMatch(page, /long gone/)
 })
 
 test('every response forbids what is not ours and is never kept, the sign-in page too', async (t) => {

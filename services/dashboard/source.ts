@@ -91,6 +91,8 @@ export interface ServiceView {
   readonly silent: boolean
   readonly listens: readonly string[]
   readonly troubles: readonly string[]
+  /** What an operator should know and is no trouble. */
+  readonly notes?: readonly string[]
   /** Revision in force, and why the files are not. */
   readonly configuration?: { readonly revision: string; readonly fault?: string; readonly warnings?: readonly string[] }
   readonly lastJobAt?: number

@@ -247,6 +247,7 @@ function servicesOf(beats: readonly Heartbeat[], nowAt: number): readonly Servic
     silent: nowAt - beat.at > deadAfterMs,
     listens: beat.listens,
     troubles: beat.troubles,
+    ...(beat.notes === undefined ? {} : { notes: beat.notes }),
     ...(beat.configuration === undefined ? {} : { configuration: beat.configuration }),
     ...(beat.lastJobAt === undefined ? {} : { lastJobAt: beat.lastJobAt }),
   }))

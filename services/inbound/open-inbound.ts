@@ -84,6 +84,8 @@ export interface InboundParts extends Pick<
   readonly sleep?: Restrictions['sleep']
   /** The key of session tickets, for all processes that have this file; absent: each has its own. */
   readonly ticketFile?: string
+  /** Told of each client at the door. */
+  readonly lookAtClient?: (address: string) => void
   /** In place of the log. */
   readonly reportFilter?: Reception['reportFilter']
 }
@@ -436,7 +438,10 @@ function receptionOf(listener: Listener, host: string, surroundings: Surrounding
     log,
     clock,
     monotonic,
-    gate: createGate(lasting.places.countersOf(listener, configuration), doorChecks(lasting, watch)),
+    gate: createGate(
+      lasting.places.countersOf(listener, configuration),
+      doorChecks(lasting, watch, parts.lookAtClient),
+    ),
     knownClients,
     limits: statedLimits(lasting.limits, settings),
     manners: mannersOf(settings),
@@ -467,15 +472,28 @@ function admitsOnly(networks: readonly string[]): Admits {
 }
 
 /** What is asked about a client before it has a place. */
-function doorChecks({ bans, overload }: Lasting, watch: ClientWatch | undefined): readonly MayEnter[] {
+function doorChecks(
+  { bans, overload }: Lasting,
+  watch: ClientWatch | undefined,
+  lookAt: InboundParts['lookAtClient'],
+): readonly MayEnter[] {
+  const isSeen: readonly MayEnter[] = lookAt === undefined ? [] : [seenBy(lookAt)]
   const isBanned: MayEnter = (address) => (bans.has(address) ? banned : undefined)
   const isOverloaded: MayEnter = () => overload.refusal
-  if (watch === undefined) return [isBanned, isOverloaded]
+  if (watch === undefined) return [...isSeen, isBanned, isOverloaded]
   const comesTooOften: MayEnter = (address) => {
     const taken = watch.take('connections', { session: '-', address })
     return typeof taken === 'function' ? undefined : taken.reply
   }
-  return [isBanned, isOverloaded, comesTooOften]
+  return [...isSeen, isBanned, isOverloaded, comesTooOften]
+}
+
+/** Refuses nobody. */
+function seenBy(lookAt: NonNullable<InboundParts['lookAtClient']>): MayEnter {
+  return (address) => {
+    lookAt(address)
+    return undefined
+  }
 }
 
 /** `limit message`: what the sessions of a listener take for the limit of all. */

@@ -8,7 +8,7 @@ import type { Overview } from '../source.ts'
 import type { Visitor } from '../visitor.ts'
 import { messageLink } from './job-table.ts'
 import type { Page } from './layout.ts'
-import { badge, dataTable } from './parts.ts'
+import { badge, dataTable, notice } from './parts.ts'
 
 export interface SystemFacts {
   readonly overview: Overview
@@ -27,7 +27,10 @@ export function systemPage({ overview, settings, audit }: SystemFacts, visitor: 
     ['Sign-in', signIn(settings)],
     ['You', visitor.name === undefined ? 'a reader' : `${visitor.name}, ${visitor.role}`],
   ]
+  const living = overview.services.filter(({ silent }) => !silent)
+  const notes = new Set(living.flatMap(({ notes: said = [] }) => said))
   const main = html`<div class="headline"><h1>System</h1></div>
+${[...notes].map((text) => notice('waiting', 'Worth a look:', text))}
 <section aria-labelledby="facts"><h2 id="facts">This Sluice</h2>
 <dl class="facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl></section>
 <section aria-labelledby="audit"><h2 id="audit">What operators did</h2>${auditList(audit)}</section>`
