@@ -30,10 +30,14 @@ export function countTests(events: TestEvents): () => TestReport {
       reason: reason === true ? 'no reason given' : `${reason}`,
     })
   events.on('test:pass', ({ name, file, skip, todo, details }) => {
+    // A suite that is skipped tells nothing of its tests.
+    if (skip !== undefined && skip !== false) {
+      wasSkipped(name, file, skip)
+      return
+    }
     // A file without tests reports itself, under its own path, as one that passed.
     if (details.type === 'suite' || name.endsWith('.test.ts')) return
-    if (skip !== undefined && skip !== false) wasSkipped(name, file, skip)
-    else if (todo !== undefined && todo !== false) wasSkipped(name, file, `TODO ${todo}`)
+    if (todo !== undefined && todo !== false) wasSkipped(name, file, `TODO ${todo}`)
     else passed++
   })
   events.on('test:fail', ({ name, file, todo, details }) => {
