@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
+import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
@@ -12,12 +13,21 @@ const groups = {
   unit: { folders: ['shared', 'services', 'test/deploy'], concurrency: 2, timeoutMs: 180_000 },
   scenarios: {
     folders: ['test/support', 'test/demo', 'test/bench', 'test/dialogs', 'test/scenarios'],
-    concurrency: 2,
+    concurrency: 3,
     timeoutMs: 600_000,
   },
+  compose: { folders: ['test/compose'], concurrency: 2, timeoutMs: 900_000 },
 } as const
 
 type Group = keyof typeof groups
+
+/** One phase after the other, the groups of one at the same time: containers and peers wait more than they work. */
+const phases: readonly (readonly Group[])[] = [['unit'], ['scenarios', 'compose']]
+
+/** Files that take longest begin, so that none of them is alone at the end. */
+const longest = 'crash delivery-crash content before-accept reload browser lanes accessibility operator amavis'.split(
+  ' ',
+)
 
 const usage = `usage: node --import tsx test/run.ts [${Object.keys(groups).join('|')} ...] [part of a file name ...]`
 
@@ -34,12 +44,13 @@ async function main(words: readonly string[]): Promise<number> {
   }
   const named = words.filter(isGroup)
   const parts = words.filter((word) => !isGroup(word))
+  const filesOf = (group: Group): readonly string[] =>
+    findTests(groups[group].folders).filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)))
   const reports: TestReport[] = []
-  for (const group of named.length > 0 ? named : (Object.keys(groups) as Group[])) {
-    const files = findTests(groups[group].folders).filter(
-      (file) => parts.length === 0 || parts.some((part) => file.includes(part)),
-    )
-    if (files.length > 0) reports.push(await runGroup(group, files))
+  for (const phase of phases) {
+    const wanted = phase.filter((group) => named.length === 0 || named.includes(group))
+    const chosen = wanted.map((group) => ({ group, files: filesOf(group) })).filter(({ files }) => files.length > 0)
+    reports.push(...(await runTogether(chosen)))
   }
   return judge(reports)
 }
@@ -66,12 +77,38 @@ function judge(reports: readonly TestReport[]): number {
   return failed > 0 || executed === 0 || (strict && skipped.length > 0) ? 1 : 0
 }
 
-async function runGroup(group: Group, files: readonly string[]): Promise<TestReport> {
-  console.log(`\n${group}: ${files.length} test files`)
+interface Chosen {
+  readonly group: Group
+  readonly files: readonly string[]
+}
+
+/** What the first group says is shown as it comes, what others say when that has ended. */
+async function runTogether([first, ...others]: readonly Chosen[]): Promise<readonly TestReport[]> {
+  if (first === undefined) return []
+  const aside = others.map((one) => {
+    const said: Buffer[] = []
+    const output = new Writable({
+      write: (chunk: Buffer, _encoding, done) => {
+        said.push(chunk)
+        done()
+      },
+    })
+    return { said, report: runGroup(one, output) }
+  })
+  const reports = [await runGroup(first, process.stdout)]
+  for (const { said, report } of aside) {
+    reports.push(await report)
+    process.stdout.write(Buffer.concat(said))
+  }
+  return reports
+}
+
+async function runGroup({ group, files }: Chosen, output: NodeJS.WritableStream): Promise<TestReport> {
+  output.write(`\n${group}: ${files.length} test files\n`)
   const { concurrency, timeoutMs } = groups[group]
   const events = run({ files: files.map((file) => join(root, file)), concurrency, timeout: timeoutMs })
   const counted = countTests(events)
-  await pipeline(events.compose(new spec()), process.stdout, { end: false })
+  await pipeline(events.compose(new spec()), output, { end: false })
   return counted()
 }
 
@@ -79,7 +116,12 @@ function findTests(folders: readonly string[]): readonly string[] {
   return folders
     .flatMap((folder) => readdirSync(join(root, folder), { recursive: true }).map((file) => join(folder, String(file))))
     .filter((file) => file.endsWith('.test.ts'))
-    .sort()
+    .sort((a, b) => turnOf(a) - turnOf(b) || a.localeCompare(b))
+}
+
+function turnOf(file: string): number {
+  const turn = longest.indexOf(basename(file, '.test.ts'))
+  return turn === -1 ? longest.length : turn
 }
 
 function isGroup(word: string): word is Group {
