@@ -349,8 +349,13 @@ export interface Events {
   }): void
   /** Accepted, without outcome, and not in the spool: it must never be. */
   missing(fields: CopiesFields): void
-  /** A receiver of `webhook` did not take these in time; `at` of the oldest of them. */
-  webhookDropped(fields: { readonly webhook: string; readonly count: number; readonly oldestAt: number }): void
+  /** A receiver of `webhook` did not take these in time, or before the journal was trimmed; `at` of the oldest of them. */
+  webhookDropped(fields: {
+    readonly webhook: string
+    readonly count: number
+    readonly oldestAt: number
+    readonly reason: string
+  }): void
   /** Jobs made anew from the spool. */
   requeued(fields: { readonly id: MessageId; readonly reason: string }): void
 }

@@ -77,7 +77,7 @@ export function createMetrics(): Metrics {
     }),
     webhookEvents: new Counter({
       name: 'sluice_webhook_events_total',
-      help: 'Events that receivers of webhooks took (sent), or did not take in time (dropped)',
+      help: 'Events that receivers of webhooks took (sent), or did not take in time, or before the journal was trimmed (dropped)',
       labelNames: ['outcome'],
       registers,
     }),

@@ -183,7 +183,7 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
   every('old events', oldEventsMs, restOfIndexDuties, async () => {
     const { keepMs, maxBytes } = context.configuration.pipeline.events
     const question = { before: clock.now() - keepMs, ...(maxBytes === undefined ? {} : { maxBytes }) }
-    while (!stop.signal.aborted && (await store.trim(question)));
+    while (!stop.signal.aborted && (await webhooks.trimming(() => store.trim(question))));
   })
   every('hits of rules', ruleHitsMs, 0, async () => {
     context.ruleHits?.follow(context.configuration)
@@ -199,7 +199,8 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
       return collectGarbage(index, { olderThanMs: await keepTimeOf(index, limits, now), clock })
     })
     for (const trouble of found) log.warn({ trouble }, 'spool could not be cleaned up here')
-    await trimJournal(eventsFolder, clock.now() - context.configuration.pipeline.events.keepMs)
+    const before = clock.now() - context.configuration.pipeline.events.keepMs
+    await webhooks.trimming(() => trimJournal(eventsFolder, before))
   })
 
   return {
@@ -212,8 +213,10 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
     async close() {
       stop.abort()
       for (const timer of timers) clearTimeout(timer)
+      // A duty that waits for a receiver of a webhook ends with that.
+      const closing = webhooks.close()
       await Promise.all(running)
-      await webhooks.close()
+      await closing
       await store.close()
       await index.close()
     },

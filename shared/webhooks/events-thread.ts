@@ -1,12 +1,13 @@
-import { journalEnds, nextEvents } from './read-events.ts'
-import type { EventBatch, EventsQuestion, Positions } from './read-events.ts'
+import { countUnread, journalEnds, nextEvents } from './read-events.ts'
+import type { EventBatch, EventsQuestion, Positions, Unread, UnreadQuestion } from './read-events.ts'
 
-/** What the thread of webhooks.ts is asked: where the journal ends, or what comes next. */
+/** What the thread of webhooks.ts is asked: where the journal ends, what comes next, or what is not read yet. */
 export type EventsTask =
   | { readonly kind: 'ends'; readonly folder: string }
   | { readonly kind: 'next'; readonly question: EventsQuestion }
+  | { readonly kind: 'unread'; readonly question: UnreadQuestion }
 
-export type EventsResult = Positions | EventBatch
+export type EventsResult = Positions | EventBatch | ReadonlyMap<string, Unread>
 
 export default function answer(asked: unknown): EventsResult {
   const task = asked as EventsTask
@@ -15,5 +16,7 @@ export default function answer(asked: unknown): EventsResult {
       return journalEnds(task.folder)
     case 'next':
       return nextEvents(task.question)
+    case 'unread':
+      return countUnread(task.question)
   }
 }

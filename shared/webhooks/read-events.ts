@@ -66,6 +66,44 @@ export function nextEvents({ folder, positions, events, notBefore }: EventsQuest
   return batch.end(reached, octets < readOctets)
 }
 
+/** What a webhook has not read of one file of the journal. */
+export interface Unread {
+  /** Octets of the file that it had read, and those up to which was counted. */
+  readonly from: number
+  readonly upTo: number
+  /** Events that it wants. */
+  readonly count: number
+  /** Epoch ms. */
+  readonly oldestAt: number
+}
+
+export interface UnreadQuestion extends Omit<EventsQuestion, 'notBefore'> {
+  /** The answer of before: what was counted is not read again. */
+  readonly counted: ReadonlyMap<string, Unread>
+}
+
+/** What would be lost with each file of the journal, by its name. Blocks: for a thread. */
+export function countUnread({ folder, positions, events, counted }: UnreadQuestion): ReadonlyMap<string, Unread> {
+  const wanted: ReadonlySet<string> = new Set(events)
+  const unread = new Map<string, Unread>()
+  for (const name of journalFiles(folder)) {
+    const from = positions.get(name) ?? 0
+    const known = counted.get(name)
+    unread.set(name, known?.from === from ? known : { from, upTo: from, count: 0, oldestAt: Number.POSITIVE_INFINITY })
+  }
+  const tail = new JournalTail(folder, new Map([...unread].map(([name, { upTo }]) => [name, upTo])))
+  for (let pieces = tail.read(readOctets, 0); pieces.length > 0; pieces = tail.read(readOctets, 0)) {
+    for (const { name, position, lines } of pieces) {
+      const before = unread.get(name)
+      if (before === undefined) continue
+      const found = lines.flatMap(({ text }) => wantedEntry(text, wanted) ?? [])
+      const oldestAt = found.reduce((oldest, { at }) => Math.min(oldest, at), before.oldestAt)
+      unread.set(name, { ...before, upTo: position, count: before.count + found.length, oldestAt })
+    }
+  }
+  return unread
+}
+
 const lineStart = /^\{"at":\d+,"event":"([^"]*)"/
 
 /** Lines of other events are not parsed. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
@@ -9,7 +9,7 @@ import type { JournalEntry } from '../journal.ts'
 import { silentLog } from '../log.ts'
 import { createMetrics } from '../metrics.ts'
 import { testId, testStore } from '../store/testing.ts'
-import { journalEnds, nextEvents } from './read-events.ts'
+import { countUnread, journalEnds, nextEvents } from './read-events.ts'
 import { WebhookSender } from './webhook-sender.ts'
 import { readState, writeState } from './webhook-state.ts'
 
@@ -37,6 +37,7 @@ async function bench(t: TestContext) {
       folder,
       ends: async () => journalEnds(store.folder),
       next: async (question) => nextEvents({ ...question, folder: store.folder }),
+      unread: async (question) => countUnread({ ...question, folder: store.folder }),
       post: async ({ id, events }) => {
         posted.push(events.map((text) => String((JSON.parse(text) as JournalEntry)['n'])))
         ids.push(id)
@@ -58,9 +59,9 @@ async function bench(t: TestContext) {
   }
 
   let count = 0
-  async function hold(at = time.now): Promise<void> {
+  async function hold(at = time.now, file?: string): Promise<void> {
     count += 1
-    await store.write([{ at, event: 'held', id: testId(), n: count }])
+    await store.write([{ at, event: 'held', id: testId(), n: count }], file)
   }
 
   return {
@@ -68,6 +69,7 @@ async function bench(t: TestContext) {
     hold,
     errors,
     folder,
+    journal: store.folder,
     posted,
     ids,
     pauses,
@@ -167,7 +169,7 @@ test('what a failing receiver has not taken for three days is dropped, told and 
   goOn()
   while (dropped.length === 0) await failed()
   assert.ok(time.now > heldAt + 3 * dayMs)
-  assert.deepEqual(dropped, [{ webhook: sender.name, count: 1, oldestAt: heldAt }])
+  assert.deepEqual(dropped, [{ webhook: sender.name, count: 1, oldestAt: heldAt, reason: 'not taken in time' }])
   receiver.fault = undefined
   caught = caughtUp()
   await caught
@@ -210,4 +212,45 @@ test('a state that cannot be read is begun anew, and it is told', async (t) => {
   await sender.close()
   assert.deepEqual(posted, [])
   assert.match(errors.join(), /^how far the webhook was cannot be read/)
+})
+
+test('events of a file that is trimmed before they were taken are counted and told, those that were taken are not', async (t) => {
+  const { start, hold, posted, dropped, time, receiver, journal, folder, metrics, caughtUp, failed, goOn } =
+    await bench(t)
+  const [old, young] = ['sluice-a-1-0.ndjson', 'sluice-b-1-0.ndjson']
+  let caught = caughtUp()
+  const sender = start()
+  await caught
+  await hold(time.now, old)
+  caught = caughtUp()
+  goOn()
+  await caught
+  assert.deepEqual(posted.splice(0), [['1']])
+
+  time.goesOn = false
+  receiver.fault = '503'
+  const at = time.now
+  await hold(at, old)
+  await hold(at + 1, old)
+  await hold(at + 2, young)
+  const refused = failed()
+  goOn()
+  await refused
+  assert.equal(await sender.trimming(async () => 'nothing went'), 'nothing went')
+  assert.deepEqual(dropped, [])
+  await hold(at + 3, old)
+  await sender.trimming(() => rm(join(journal, old)))
+  const webhook = sender.name
+  assert.deepEqual(dropped, [{ webhook, count: 3, oldestAt: at, reason: 'the journal was trimmed' }])
+  assert.match(await metrics.registry.metrics(), /webhook_events_total\{outcome="dropped"\} 3/)
+  assert.equal((await readState(folder, webhook))?.dropped, 3)
+
+  receiver.fault = undefined
+  caught = caughtUp()
+  goOn()
+  await caught
+  assert.deepEqual(posted.at(-1), ['4'], 'what is left is posted')
+  await sender.trimming(() => rm(join(journal, young)))
+  assert.equal(dropped.length, 1, 'what was taken is not lost')
+  await sender.close()
 })

@@ -6,7 +6,7 @@ import type { Events } from '../events.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { formatDuration } from '../report/units.ts'
-import type { EventBatch, EventsQuestion, Positions } from './read-events.ts'
+import type { EventBatch, EventsQuestion, Positions, Unread, UnreadQuestion } from './read-events.ts'
 import { readState, webhookName, writeState } from './webhook-state.ts'
 import type { WebhookState } from './webhook-state.ts'
 
@@ -16,6 +16,7 @@ export interface SenderParts {
   readonly folder: string
   readonly ends: () => Promise<Positions>
   readonly next: (question: Omit<EventsQuestion, 'folder'>) => Promise<EventBatch>
+  readonly unread: (question: Omit<UnreadQuestion, 'folder'>) => Promise<ReadonlyMap<string, Unread>>
   /** @throws Error when they were not taken */
   readonly post: (batch: Pick<EventBatch, 'id' | 'events'>, signal: AbortSignal) => Promise<void>
   readonly pause?: (ms: number, signal: AbortSignal) => Promise<unknown>
@@ -43,6 +44,11 @@ export class WebhookSender {
   readonly #parts: SenderParts
   readonly #stop = new AbortController()
   readonly #done: Promise<void>
+  /** One at a time: a step of the sender, or a trimming of the journal. */
+  #turn: Promise<unknown> = Promise.resolve()
+  #batch: EventBatch | undefined
+  #unread: ReadonlyMap<string, Unread> = new Map()
+  #isOpen = false
   #state: WebhookState = { positions: new Map(), sent: 0, dropped: 0 }
   #savedAt: number
   #caughtUpAt: number
@@ -69,22 +75,49 @@ export class WebhookSender {
     await this.#done
   }
 
+  /**
+   * Does work that may take files of the journal away; the sender waits meanwhile. What it had not read of them is counted as dropped, and
+   * told.
+   */
+  trimming<T>(work: () => Promise<T>): Promise<T> {
+    return this.#inTurn(async () => {
+      if (!this.#isOpen || this.#stop.signal.aborted) return work()
+      const { setting, unread } = this.#parts
+      const question = { positions: this.#state.positions, events: setting.events }
+      this.#unread = await unread({ ...question, counted: this.#unread })
+      const result = await work()
+      const left = await unread({ ...question, counted: this.#unread })
+      await this.#lose([...this.#unread].filter(([name]) => !left.has(name)))
+      this.#unread = left
+      return result
+    })
+  }
+
+  async #lose(gone: readonly (readonly [name: string, unread: Unread])[]): Promise<void> {
+    const count = gone.reduce((sum, [, unread]) => sum + unread.count, 0)
+    if (gone.length === 0) return
+    // What is to be posted again may have been there.
+    this.#batch = undefined
+    const positions = new Map(this.#state.positions)
+    for (const [name] of gone) positions.delete(name)
+    await this.#save({ ...this.#state, positions, dropped: this.#state.dropped + count })
+    const oldestAt = Math.min(...gone.map(([, unread]) => unread.oldestAt))
+    if (count > 0) this.#tellDropped(count, oldestAt, 'the journal was trimmed')
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work)
+    this.#turn = result.catch(() => undefined)
+    return result
+  }
+
   async #run(): Promise<void> {
     const { signal } = this.#stop
     const pause = this.#parts.pause ?? ((ms: number) => sleep(ms, undefined, { signal }))
-    let isOpen = false
-    let batch: EventBatch | undefined
     while (!signal.aborted) {
       let pauseMs = lookMs
       try {
-        if (!isOpen) await this.#open()
-        isOpen = true
-        batch = await this.#renew(batch)
-        if (batch.events.length === 0 || (await this.#send(batch))) {
-          await this.#goBehind(batch)
-          pauseMs = batch.isAll ? lookMs : 0
-          batch = undefined
-        } else pauseMs = Math.max(0, (this.#state.failure?.nextAt ?? 0) - this.#parts.clock.now())
+        pauseMs = await this.#inTurn(() => this.#step())
         this.#fault = undefined
       } catch (error) {
         if (signal.aborted) break
@@ -93,7 +126,20 @@ export class WebhookSender {
       }
       if (pauseMs > 0) await pause(pauseMs, signal).catch(() => undefined)
     }
-    if (isOpen) await this.#save(this.#state).catch((error: unknown) => this.#tellFault(error as Error))
+    if (this.#isOpen) await this.#save(this.#state).catch((error: unknown) => this.#tellFault(error as Error))
+  }
+
+  /** Posts what comes next, or what was not taken before. @returns until the next step, ms */
+  async #step(): Promise<number> {
+    if (!this.#isOpen) await this.#open()
+    this.#isOpen = true
+    const batch = await this.#renew(this.#batch)
+    this.#batch = batch
+    if (batch.events.length > 0 && !(await this.#send(batch)))
+      return Math.max(0, (this.#state.failure?.nextAt ?? 0) - this.#parts.clock.now())
+    await this.#goBehind(batch)
+    this.#batch = undefined
+    return batch.isAll ? lookMs : 0
   }
 
   /** A new one begins where the journal ends; a receiver that failed before a restart is tried at once. */
@@ -147,17 +193,19 @@ export class WebhookSender {
   }
 
   async #goBehind({ events, passedOver, positions, isAll }: EventBatch): Promise<void> {
-    const { clock, metrics, events: told } = this.#parts
+    const { clock } = this.#parts
     const { count, oldestAt } = passedOver
     if (isAll) this.#caughtUpAt = clock.now()
-    if (count > 0) {
-      told.webhookDropped({ webhook: this.name, count, oldestAt })
-      metrics.webhookEvents.inc({ outcome: 'dropped' }, count)
-    }
+    if (count > 0) this.#tellDropped(count, oldestAt, 'not taken in time')
     const state = { ...this.#state, positions, dropped: this.#state.dropped + count }
     const isDue = events.length + count > 0 || clock.now() - this.#savedAt > savePositionsMs
     if (isDue) await this.#save(state)
     this.#state = state
+  }
+
+  #tellDropped(count: number, oldestAt: number, reason: string): void {
+    this.#parts.events.webhookDropped({ webhook: this.name, count, oldestAt, reason })
+    this.#parts.metrics.webhookEvents.inc({ outcome: 'dropped' }, count)
   }
 
   async #save(state: WebhookState): Promise<void> {

@@ -4,7 +4,7 @@ import { workerFile } from '../workers/start-worker.ts'
 import { createWorkerPool } from '../workers/worker-pool.ts'
 import type { EventsResult, EventsTask } from './events-thread.ts'
 import { postEvents } from './post-events.ts'
-import type { EventBatch, Positions } from './read-events.ts'
+import type { EventBatch, Positions, Unread } from './read-events.ts'
 import { WebhookSender } from './webhook-sender.ts'
 import { keepStates, webhookName, webhooksFolder } from './webhook-state.ts'
 
@@ -17,6 +17,8 @@ export type WebhookParts = Pick<
 export interface Webhooks {
   /** Begins and ends what the configuration in force begins and ends. How far a webhook was that is no more is forgotten. */
   follow(): Promise<void>
+  /** Does work that may take files of the journal away: what a webhook had not read of them is counted, and told. */
+  trimming<T>(work: () => Promise<T>): Promise<T>
   /** One sentence for each that is behind for long. */
   readonly troubles: readonly string[]
   close(): Promise<void>
@@ -40,6 +42,11 @@ export function openWebhooks(parts: WebhookParts, eventsFolder: string): Webhook
       ends: async () => (await threads.run({ kind: 'ends', folder: eventsFolder })) as Positions,
       next: async (question) =>
         (await threads.run({ kind: 'next', question: { ...question, folder: eventsFolder } })) as EventBatch,
+      unread: async (question) =>
+        (await threads.run({ kind: 'unread', question: { ...question, folder: eventsFolder } })) as ReadonlyMap<
+          string,
+          Unread
+        >,
       post: (batch, signal) => {
         const { tlsCa } = parts.configuration.pipeline
         return postEvents(setting, batch, { resolver, signal, tlsCa, nowAt: clock.now() })
@@ -65,6 +72,15 @@ export function openWebhooks(parts: WebhookParts, eventsFolder: string): Webhook
       for (const [name, setting] of wanted)
         if (!senders.has(name)) senders.set(name, { setting, sender: start(setting) })
       followed = webhooks
+    },
+    trimming<T>(work: () => Promise<T>): Promise<T> {
+      const nested = [...senders.values()].reduce<() => Promise<T>>(
+        (inner, { sender }) =>
+          () =>
+            sender.trimming(inner),
+        work,
+      )
+      return nested()
     },
     get troubles() {
       return [...senders.values()].flatMap(({ sender }) => sender.trouble ?? [])
