@@ -11,6 +11,7 @@ import { classifyReply } from './mail/reply-class.ts'
 import { formatReply, isPositive } from './mail/reply.ts'
 import type { Reply } from './mail/reply.ts'
 import type { RuleHits } from './rule-hits/rule-hits.ts'
+import type { SessionLog } from './session-log.ts'
 
 /** An SMTP session, not yet about a message. */
 export interface SessionFields {
@@ -84,6 +85,8 @@ export interface Events {
       readonly clientFingerprint?: string
     },
   ): void
+  /** A TLS handshake with a client came to nothing. */
+  tlsFailed(fields: SessionFields & { readonly reason: string }): void
   disconnected(fields: SessionFields & { readonly tookMs: number }): void
   authenticated(fields: SessionFields & { readonly user: string; readonly method: string }): void
   authFailed(fields: SessionFields & { readonly user?: string | undefined; readonly reply: Reply }): void
@@ -367,16 +370,21 @@ export interface EventCounters {
   readonly refusals: { inc(labels: { readonly stage: string; readonly code: string; readonly class: string }): void }
 }
 
+/** Of each session, however well it goes: these are in the log alone. */
+const quiet: ReadonlySet<EventName> = new Set(['connected', 'secured', 'authenticated', 'disconnected'])
+
 type Level = 'debug' | 'info' | 'warn' | 'error'
 
 export function createEvents(parts: {
   readonly log: Logger
   readonly metrics: EventCounters
   readonly journal: Journal
+  /** Of what no message has. */
+  readonly sessions?: Pick<SessionLog, 'append'>
   readonly clock: Clock
   readonly hits?: Pick<RuleHits, 'count'>
 }): Events {
-  const { log, metrics, journal, clock, hits } = parts
+  const { log, metrics, journal, sessions, clock, hits } = parts
 
   function emit(event: EventName, level: Level, fields: object, journaled?: object): void {
     const { id, reply } = fields as { readonly id?: MessageId; readonly reply?: Reply }
@@ -384,6 +392,7 @@ export function createEvents(parts: {
     log[level]({ event, ...shown }, event)
     metrics.events.inc({ event })
     if (id !== undefined) journal.append({ at: clock.now(), event, ...shown, ...journaled, id })
+    else if (!quiet.has(event)) sessions?.append({ at: clock.now(), event, ...shown })
   }
 
   function attempted(event: EventName, level: Level, fields: AttemptFields): void {
@@ -399,6 +408,7 @@ export function createEvents(parts: {
   return {
     connected: (fields) => emit('connected', 'debug', fields),
     secured: (fields) => emit('secured', 'info', fields),
+    tlsFailed: (fields) => emit('tls failed', 'debug', fields),
     disconnected: (fields) => emit('disconnected', 'debug', fields),
     authenticated: (fields) => emit('authenticated', 'info', fields),
     authFailed: (fields) => emit('auth failed', 'warn', fields),

@@ -10,6 +10,7 @@ import { openTables } from './config/tables.ts'
 import { createEvents } from './events.ts'
 import { openJournal } from './journal.ts'
 import { openFilterTally } from './filter-tally/tally.ts'
+import { openSessionLog, sessionLogFolder } from './session-log.ts'
 import type { Logger } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { createExpander, createReaddresser } from './pipeline/expander.ts'
@@ -59,7 +60,8 @@ export async function openSystem(options: SystemOptions): Promise<System> {
   const journal = await openJournal(join(dataFolder, 'events'), writer, clock.now())
   const ruleHits = openRuleHits({ dataFolder, writer, clock, log })
   const filterTally = openFilterTally({ dataFolder, writer, clock, log })
-  const events = createEvents({ log, metrics, journal, clock, hits: ruleHits })
+  const sessions = await openSessionLog({ folder: sessionLogFolder(dataFolder), writer, clock })
+  const events = createEvents({ log, metrics, journal, sessions, clock, hits: ruleHits })
   const tables = openTables({
     delimiter: configuration.subAddressDelimiter,
     onWarning: (message) => log.warn({}, message),
@@ -122,6 +124,7 @@ export async function openSystem(options: SystemOptions): Promise<System> {
       await ruleHits.close()
       await filterTally.close()
       await journal.close()
+      await sessions.close()
       await tracing?.close()
       metrics.close()
     },

@@ -13,6 +13,7 @@ import { dkimRecordCommand } from './dkim-record.ts'
 import { doctor } from './doctor.ts'
 import { dryRunCommand } from './dry-run.ts'
 import { encrypt } from './encrypt.ts'
+import { events } from './events.ts'
 import { explainCommand } from './explain.ts'
 import { find } from './find.ts'
 import { init } from './init.ts'
@@ -54,6 +55,7 @@ export const commands: readonly Command[] = [
   showFilters,
   find,
   trace,
+  events,
   audit,
   writeOff,
   schedule,

@@ -70,7 +70,10 @@ export function addAccess(app: FastifyInstance, parts: AccessParts): Access {
       return identifyProgram(authorization, readOnly)
     if (operators === undefined) return anybody
     const token = cookie(request, sessionCookie)
-    const session = token === undefined ? undefined : sessions.find(token, request.headers['x-refresh'] === undefined)
+    const session =
+      token === undefined
+        ? undefined
+        : sessions.find(token, request.headers['x-refresh'] === undefined && !isStream(request))
     if (token === undefined || session === undefined) return undefined
     const operator = await signIn.operator(session.name)
     if (operator?.credential !== session.credential) {
@@ -124,8 +127,13 @@ function isApi(request: FastifyRequest): boolean {
   return request.url.startsWith('/api/')
 }
 
+/** A page asks for it again and again, whether anybody looks or not. */
+function isStream({ routeOptions: { url } }: FastifyRequest): boolean {
+  return url === '/live' || url === '/events/stream'
+}
+
 function askToSignIn(request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  if (isApi(request) || request.url === '/live')
+  if (isApi(request) || isStream(request))
     return reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'sign in first, or send a token' })
   const back = request.method === 'GET' && request.url !== '/' ? `?to=${encodeURIComponent(request.url)}` : ''
   return reply.redirect(`/sign-in${back}`, 303)

@@ -152,7 +152,7 @@ test('an operator sends a message elsewhere, gives a copy another address, and d
   const trial = await olga.get(`/messages/${sampleId}/replay?from=filter&recipient=`)
   assert.match(
     trial.body,
-    /1 decision would be another[^]*<td>filter<\/td><td>joe@example\.net<\/td><td><strong>pass<\/strong><\/td><td>hold<\/td>/,
+    /1 decision would be another[^]*filter<[^]*joe@example\.net<[^]*<strong>pass<\/strong>[^]*hold</,
   )
   assert.equal((await send('readdress', { from: 'joe@example.net', to: '' })).statusCode, 409)
   const by = 'olga (dashboard)'

@@ -20,6 +20,7 @@ import { addApi } from './api.ts'
 import type { Assets } from './assets.ts'
 import { addBulk } from './bulk-routes.ts'
 import { addDryRuns } from './dry-run-routes.ts'
+import { addEvents } from './event-routes.ts'
 import { parseQuestion } from './explain-question.ts'
 import { addHealth } from './health.ts'
 import type { DomainDesk } from './domain-desk.ts'
@@ -35,7 +36,6 @@ import { selectionPage } from './pages/selection-page.ts'
 import { errorPage } from './pages/error-page.ts'
 import { destinationHistory } from './pages/destination-parts.ts'
 import { destinationsPage } from './pages/destinations-page.ts'
-import { eventsPage } from './pages/events-page.ts'
 import { heldPage, previewPage } from './pages/held-page.ts'
 import { reportsPage } from './pages/reports-page.ts'
 import { rulesPage } from './pages/rules-page.ts'
@@ -75,6 +75,8 @@ export interface AppParts {
   readonly log: Logger
   /** Address it listens on: decides which Host headers are answered. */
   readonly host: string
+  /** How often the page Live looks for what is new. */
+  readonly eventsEveryMs?: number
   /** How often open pages are told to refresh. */
   readonly tickEveryMs?: number
 }
@@ -82,8 +84,6 @@ export interface AppParts {
 const defaultTickEveryMs = 2_000
 const auditRows = 100
 const heldRows = 200
-const eventRows = 100
-const mostWordLength = 200
 
 /** All routes. What may be seen and done by whom is decided before any of them runs. */
 export function createApp(parts: AppParts): FastifyInstance {
@@ -109,6 +109,7 @@ export function createApp(parts: AppParts): FastifyInstance {
   addAssets(app, parts)
   addMachineRoutes(app, parts, access)
   addPages(app, parts, { access, show })
+  addEvents(app, { ...parts, show })
   addConfirmations(app, parts, { access, show })
   addChanges(app, parts, { access, show })
   addTrial(app, { ...parts, visitor: (request) => access.visitor(request) ?? anybody, show })
@@ -222,12 +223,6 @@ function addPages(app: FastifyInstance, { source, shelf, clock }: AppParts, { ac
   app.get('/held', async (request, reply) => {
     const { jobs, at } = await source.held(heldRows)
     return show(request, reply, heldPage(jobs, heldRows, visitorOf(request), at))
-  })
-
-  app.get('/events', async (request, reply) => {
-    const word = queryText(request, 'word')?.trim().slice(0, mostWordLength) ?? ''
-    const { events, at } = await source.events(eventRows, word)
-    return show(request, reply, eventsPage(events, { word, most: eventRows }, at))
   })
 
   app.get('/destinations', async (request, reply) => {

@@ -16,6 +16,8 @@ import { expose, processName, readMetricsFiles } from '../../shared/metrics-file
 import type { ProcessMetrics } from '../../shared/metrics-files.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import { openDryRuns } from '../../shared/dry-run/dry-runs.ts'
+import { openEventTail } from '../../shared/event-tail.ts'
+import { sessionLogFolder } from '../../shared/session-log.ts'
 import { createBulkRuns } from '../../shared/operate/bulk-runs.ts'
 import { createBulkWork } from '../../shared/operate/bulk-work.ts'
 import { createOperations } from '../../shared/operate/operations.ts'
@@ -30,7 +32,6 @@ import { findMessage } from '../../shared/spool/list-messages.ts'
 import { createApp } from './app.ts'
 import { readAssets } from './assets.ts'
 import { createDomainDesk } from './domain-desk.ts'
-import { openEventTail } from './event-tail.ts'
 import { createFormTokens } from './form-tokens.ts'
 import { createMetricsApp } from './metrics-app.ts'
 import type { Exposition } from './metrics-app.ts'
@@ -62,7 +63,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
     tables: context.tables,
     clock,
     dataFolder,
-    eventTail: openEventTail(join(dataFolder, 'events'), () => clock.now()),
+    eventTail: openEventTail([join(dataFolder, 'events'), sessionLogFolder(dataFolder)], () => clock.now()),
     spoolFreeBytes: async () => {
       await access(spool.path, constants.W_OK | constants.X_OK)
       return spool.freeBytes()

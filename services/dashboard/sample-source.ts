@@ -115,6 +115,7 @@ export function sampleSource(parts: {
   /** Of destinations. */
   readonly book?: ReadonlyMap<string, DestinationHistory>
   readonly events?: readonly JournalEntry[]
+  readonly eventTail?: Source['eventTail']
   readonly message?: MessageView
   readonly preview?: Preview
   readonly reports?: readonly ReceivedReport[]
@@ -130,7 +131,8 @@ export function sampleSource(parts: {
       overview.queues.kind === 'away'
         ? overview.queues
         : { kind: 'seen', value: { tags: tagsOf(jobs), parked: new Map(), cut: false } },
-    events: async () => ({ at: sampleAt, events }),
+    events: async () => ({ at: sampleAt, events, number: 0 }),
+    eventTail: parts.eventTail ?? { after: async (number) => ({ events: [], number, missed: 0 }) },
     async queue(name, question) {
       const { queues } = overview
       if (queues.kind === 'away') return { queue: queues, jobs: queues, question, at: sampleAt }

@@ -1,3 +1,4 @@
+import type { EventFilter, EventTail } from '../../shared/event-tail.ts'
 import type { JournalEntry } from '../../shared/journal.ts'
 import type { DestinationHistory } from '../../shared/destinations/known.ts'
 import type { Destinations } from '../../shared/report/destinations.ts'
@@ -17,8 +18,13 @@ export interface Source {
   overview(): Promise<Overview>
   /** Whose messages wait, as it was at most ten seconds ago. */
   shares(): Promise<Seen<QueueShares>>
-  /** The newest events of all messages, the newest first; with a word those in which it stands. */
-  events(limit: number, word: string): Promise<{ readonly at: number; readonly events: readonly JournalEntry[] }>
+  /** The newest events of all messages and sessions, the newest first. */
+  events(
+    limit: number,
+    filter: EventFilter,
+  ): Promise<{ readonly at: number; readonly events: readonly JournalEntry[]; readonly number: number }>
+  /** Those that come behind a number. */
+  readonly eventTail: Pick<EventTail, 'after'>
   /** `undefined`: there is no queue of that name. */
   queue(name: string, question: JobQuestion): Promise<QueueDetail | undefined>
   /** Held messages of all queues, at most `limit`. */

@@ -28,7 +28,7 @@ import { explain, renderExplanation } from '../../shared/routing/explain.ts'
 import type { MessageSearch } from '../../shared/store/message-search.ts'
 import { QueryError, parseQuery } from '../../shared/store/query.ts'
 import { localAddresses } from '../../shared/system.ts'
-import type { EventTail } from './event-tail.ts'
+import type { EventTail } from '../../shared/event-tail.ts'
 import { previewOf } from './preview.ts'
 import type { Preview } from './preview.ts'
 import { jobStates } from './pages/queue-page.ts'
@@ -116,7 +116,8 @@ export function createSource(parts: SourceParts): Source {
 
     shares,
 
-    events: async (limit, word) => ({ at: clock.now(), events: await eventTail.latest(limit, word) }),
+    events: async (limit, filter) => ({ at: clock.now(), ...(await eventTail.latest(limit, filter)) }),
+    eventTail,
 
     async queue(name: string, question: JobQuestion): Promise<QueueDetail | undefined> {
       if (!workQueues(queues).includes(name)) return undefined

@@ -102,7 +102,15 @@ export interface Reception {
   readonly login: Login
   readonly events: Pick<
     Events,
-    'connected' | 'secured' | 'disconnected' | 'authenticated' | 'authFailed' | 'rejected' | 'received' | 'filterReport'
+    | 'connected'
+    | 'secured'
+    | 'tlsFailed'
+    | 'disconnected'
+    | 'authenticated'
+    | 'authFailed'
+    | 'rejected'
+    | 'received'
+    | 'filterReport'
   >
   /** Absent: tracing is off, and no session pays for it. */
   readonly tracing?: Tracing

@@ -10,6 +10,7 @@ import { formatReply } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import type { Certificates } from './certificates.ts'
 import { firstOctet, handshakeOctet } from './first-octet.ts'
+import { handshakeFailure } from './handshake-failure.ts'
 import { ProxyHeaderError, readProxyHeader } from './proxy-header.ts'
 import type { Reception } from './reception.ts'
 import { InboundSession } from './session.ts'
@@ -126,7 +127,10 @@ export class InboundServer extends SMTPServer {
 
   /** Errors of single connections must not end the process; those of `listen` reach `open`. */
   override _onError(error: Error): void {
-    this.reception.log.debug({ err: error, listener: this.reception.name }, 'connection failed')
+    const { log, name, events } = this.reception
+    log.debug({ err: error, listener: name }, 'connection failed')
+    const failure = handshakeFailure(error)
+    if (failure !== undefined) events.tlsFailed({ session: '-', listener: name, ...failure })
   }
 
   /** The client is at the socket's address, or with `proxy-v2` where the balancer says. */

@@ -19,6 +19,7 @@ import type { ClientCertificate } from '../../shared/restrictions/question.ts'
 import { clientCertificateOf } from './client-certificate.ts'
 import { banned } from './client-watch.ts'
 import { offeredExtensions } from './extensions.ts'
+import { handshakeFailure } from './handshake-failure.ts'
 import { heloArgument } from './helo-argument.ts'
 import { parseXclient, xclientAttributes } from './xclient.ts'
 import type { ForwardedClient } from './xclient.ts'
@@ -987,6 +988,9 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   /** A reset connection or a failed handshake ends the session, never the process. */
   override _onError(error: Error): void {
     this.#reception.log.debug({ err: error, session: this.id, address: this.remoteAddress }, 'session broke off')
+    const failure = handshakeFailure(error)
+    if (failure !== undefined && !this._closing)
+      this.#reception.events.tlsFailed({ ...this.#fields(), reason: failure.reason })
     this.close()
   }
 

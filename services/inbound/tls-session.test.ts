@@ -86,6 +86,7 @@ test('with `verify` a client proves a certificate, by STARTTLS too, and the log 
   await visit(implicit.port, trusted)
   assert.equal(secured(implicit)[0]?.clientSubject, 'CN=mx.sluice.test')
   for (const options of [{}, stranger]) await assert.rejects(visit(implicit.port, options))
+  assert.equal(implicit.events.filter((name) => name === 'tlsFailed').length, 2)
   assert.equal(secured(implicit).length, 1)
 
   const starttls = await start(t, { listener: { ...verified, tls: 'offered' }, configuration: { cas } })
@@ -95,6 +96,7 @@ test('with `verify` a client proves a certificate, by STARTTLS too, and the log 
     [{}, false],
   ] as const)
     assert.equal(await greetedByTls(starttls.port, options), passes)
+  assert.equal(starttls.events.filter((name) => name === 'tlsFailed').length, 2)
   assert.equal(secured(starttls).length, 1)
 })
 

@@ -41,10 +41,11 @@ export const messageEvents = [
 
 export type MessageEvent = (typeof messageEvents)[number]
 
-/** About sessions and the service: they are in the log alone. */
+/** About sessions and the service: in the log, and for some days in the log of sessions. */
 export type OtherEvent =
   | 'connected'
   | 'secured'
+  | 'tls failed'
   | 'disconnected'
   | 'authenticated'
   | 'auth failed'

@@ -32,6 +32,12 @@ const tones = new Map<string, Tone>([
   ['report unreadable', 'waiting'],
   ['undecided', 'waiting'],
   ['rejected', 'bad'],
+  ['auth failed', 'bad'],
+  ['tls failed', 'bad'],
+  ['rate exceeded', 'waiting'],
+  ['banned', 'bad'],
+  ['reload refused', 'bad'],
+  ['webhook dropped', 'bad'],
   ['failed', 'bad'],
   ['expired', 'bad'],
   ['double bounce', 'bad'],
@@ -118,8 +124,29 @@ const tellers = new Map<string, Teller>([
   ],
   ['missing', () => 'it has no outcome and is not in the spool'],
   ['requeued', (f) => `queued anew from the spool: ${f.text('reason')}`],
-  ['rejected', (f) => `rejected at ${f.text('stage')}${f.quote(' with ', 'reply')}${f.quote(', by ', 'restriction')}`],
+  [
+    'rejected',
+    (f) =>
+      `rejected at ${f.text('stage')}${f.quote(' with ', 'reply')}${f.quote(', by ', 'restriction')}${sessionOf(f)}`,
+  ],
+  ['auth failed', (f) => `login failed${f.quote(' for ', 'user')}${f.quote(': ', 'reply')}${sessionOf(f)}`],
+  ['tls failed', (f) => `TLS failed${f.quote(': ', 'reason')}${sessionOf(f)}`],
+  [
+    'rate exceeded',
+    (f) =>
+      `more than ${f.text('rule')} allows: ${f.text('count')} ${f.text('unit')}${f.quote(', user ', 'user')}${sessionOf(f)}`,
+  ],
+  ['banned', (f) => `${f.text('client')} is kept out for ${f.text('offence')} (${f.text('rule')})${sessionOf(f)}`],
+  ['filter report', (f) => `${f.text('filter')}: ${f.text('text')}${sessionOf(f)}`],
 ])
+
+/** Of what is about no message: where it came from, and how often it came again. */
+function sessionOf(f: Fields): string {
+  if (f.value('id') !== undefined) return ''
+  const more = f.number('more')
+  const again = more === undefined ? '' : `; ${more} more like it`
+  return `${f.quote(', client ', 'address')}${f.quote(' on ', 'listener')}${again}`
+}
 
 function tellReplayed(f: Fields): string {
   const from = typeof f.value('stage') === 'string' ? f.text('stage') : 'its beginning'

@@ -1,5 +1,5 @@
 // Keeps the page up to date: at each tick of the server the page is fetched anew, and what is new in its <main> is put in place of
-// what was there. Without this module the page is complete, and as old as it says.
+// what was there; the page Live gets its rows sent. Without this module the page is complete, and as old as it says.
 const main = document.querySelector('main')
 const freshness = document.querySelector('#freshness')
 const pause = document.querySelector('#pause')
@@ -97,12 +97,66 @@ pause.hidden = false
 pause.addEventListener('click', () => {
   paused = !paused
   pause.textContent = paused ? 'Go on with updates' : 'Pause updates'
-  void refresh()
+  if (main.querySelector('[data-stream]') === null) void refresh()
 })
 
-const ticks = new EventSource('/live')
-ticks.addEventListener('tick', () => void refresh())
-ticks.addEventListener('error', () => {
-  freshness.textContent = 'No connection to the dashboard; trying again.'
-})
-document.addEventListener('visibilitychange', () => void refresh())
+/** The server says when the page may have changed. */
+function followTicks() {
+  const ticks = new EventSource('/live')
+  ticks.addEventListener('tick', () => void refresh())
+  ticks.addEventListener('error', () => {
+    freshness.textContent = 'No connection to the dashboard; trying again.'
+  })
+  document.addEventListener('visibilitychange', () => void refresh())
+}
+
+/** The server sends the rows themselves, from the last one that is here on; nothing comes while nobody looks. */
+function followRows(section) {
+  const rows = section.querySelector('tbody')
+  const most = Number(section.dataset.most)
+  const missed = document.querySelector('#missed')
+  let [after, source, lost] = [section.dataset.after, null, 0]
+
+  function put({ data, lastEventId }) {
+    const parsed = new DOMParser().parseFromString(`<table><tbody>${data}</tbody></table>`, 'text/html')
+    rows.prepend(...parsed.querySelectorAll('tr'))
+    while (rows.rows.length > most) rows.lastElementChild.remove()
+    section.querySelector('.empty')?.remove()
+    after = lastEventId
+  }
+
+  function open() {
+    source = new EventSource(`${section.dataset.stream}&after=${encodeURIComponent(after)}`)
+    source.addEventListener('open', () => {
+      freshness.textContent = 'Rows come as things happen.'
+    })
+    source.addEventListener('row', put)
+    source.addEventListener('missed', ({ data }) => {
+      lost += Number(data)
+      missed.hidden = false
+      missed.textContent = `${lost} events came faster than they could be shown.`
+    })
+    source.addEventListener('error', () => {
+      // What is refused is not tried again: most likely the session is over.
+      if (source.readyState === EventSource.CLOSED) location.reload()
+      else freshness.textContent = 'No connection to the dashboard; trying again.'
+    })
+  }
+
+  function follow() {
+    const isWanted = !paused && !document.hidden
+    if (isWanted && source === null) open()
+    if (isWanted || source === null) return
+    source.close()
+    source = null
+    freshness.textContent = 'Paused.'
+  }
+
+  pause.addEventListener('click', follow)
+  document.addEventListener('visibilitychange', follow)
+  follow()
+}
+
+const section = main.querySelector('[data-stream]')
+if (section === null) followTicks()
+else followRows(section)

@@ -1,43 +1,61 @@
+import type { EventFilter } from '../../../shared/event-tail.ts'
 import type { JournalEntry } from '../../../shared/journal.ts'
+import { messageEvents } from '../../../shared/mail/event-names.ts'
 import { isMessageId } from '../../../shared/mail/message-id.ts'
 import { tellStory } from '../../../shared/report/story.ts'
-import type { StoryLine } from '../../../shared/report/story.ts'
 import { html } from '../../../shared/html.ts'
-import type { Html } from '../../../shared/html.ts'
+import type { Html, HtmlValue } from '../../../shared/html.ts'
 import { messageLink } from './job-table.ts'
 import type { Page } from './layout.ts'
-import { badge, dataTable } from './parts.ts'
+import { badge, dataRow, dataTable } from './parts.ts'
+import type { Column } from './parts.ts'
 
-/** What happens to mail now, the newest first, and a word to look for in it. */
+/** Of sessions that have no message. */
+const sessionEvents = ['auth failed', 'tls failed', 'rate exceeded', 'banned', 'filter report'] as const
+const stages = ['filter', 'sign', 'deliver', 'relay', 'connect', 'helo', 'auth', 'mail', 'rcpt', 'data'] as const
+
+/** What happens now, the newest first, and what to look for in it. Rows that come are put before the others by live.js. */
 export function eventsPage(
   events: readonly JournalEntry[],
-  look: { readonly word: string; readonly most: number },
+  look: EventFilter & { readonly words: readonly string[]; readonly most: number; readonly after: string },
   at: number,
 ): Page {
-  const { word, most } = look
-  const main = html`<div class="headline"><h1>Live</h1><p class="quiet-text">What happens to messages, in all processes, the newest first; at most ${most}.</p></div>
+  const { words, event, stage, most, after } = look
+  const asked = new URLSearchParams({
+    ...(words.length === 0 ? {} : { word: words.join(' ') }),
+    ...(event === undefined ? {} : { event }),
+    ...(stage === undefined ? {} : { stage }),
+  }).toString()
+  const main = html`<div class="headline"><h1>Live</h1><p class="quiet-text">What happens to messages, and in sessions before there is one, in all processes, the newest first; at most ${most}.</p></div>
 <form class="ask" action="/events" method="get" role="search" aria-label="Events">
-<label>Only those with the word<input id="word" name="word" value="${word}" placeholder="address, id, event" maxlength="200" autocomplete="off" autocapitalize="none" spellcheck="false"></label>
-<div class="actions"><button class="primary">Filter</button>${word !== '' && html`<a class="button" href="/events">All</a>`}</div>
+<label>Only those with the words<input id="word" name="word" value="${words.join(' ')}" placeholder="address, id, reply" maxlength="200" autocomplete="off" autocapitalize="none" spellcheck="false"></label>
+${choice('event', 'Event', [...messageEvents, ...sessionEvents], event)}
+${choice('stage', 'Stage', stages, stage)}
+<div class="actions"><button class="primary">Filter</button>${asked !== '' && html`<a class="button" href="/events">All</a>`}</div>
 </form>
-<section class="events" aria-label="Events">${table(events, word)}</section>`
+<p id="missed" class="quiet-text" role="status" hidden></p>
+<section class="events" aria-label="Events" data-stream="/events/stream?${asked}" data-after="${after}" data-most="${most}">${events.length === 0 && html`<p class="empty">${asked === '' ? 'Nothing has happened lately.' : 'Nothing of late fits.'}</p>`}${dataTable('Events, the newest first', columns, events)}</section>`
   return { title: 'Live', section: '/events', at, main }
 }
 
-function table(events: readonly JournalEntry[], word: string): Html {
-  if (events.length === 0)
-    return html`<p class="empty">${word === '' ? 'Nothing has happened lately.' : `Nothing of late has “${word}” in it.`}</p>`
-  const lines = events.flatMap((entry) => tellStory([entry]).map((line) => ({ line, id: entry.id })))
-  return dataTable<{ readonly line: StoryLine; readonly id?: string | undefined }>(
-    'Events, the newest first',
-    [
-      { title: 'Time', cell: ({ line }) => time(line.at) },
-      { title: 'Event', cell: ({ line }) => badge(line.tone, line.event) },
-      { title: 'What', cell: ({ line }) => html`<span class="reply">${line.text}</span>` },
-      { title: 'Message', cell: ({ id }) => (id !== undefined && isMessageId(id) ? messageLink(id) : id) },
-    ],
-    lines,
-  )
+/** One row of the table. */
+export function eventRow(entry: JournalEntry): Html {
+  return dataRow(columns, entry)
+}
+
+const columns: readonly Column<JournalEntry>[] = [
+  { title: 'Time', cell: ({ at }) => time(at) },
+  { title: 'Event', cell: (entry) => tellStory([entry]).map(({ tone, event }) => badge(tone, event)) },
+  {
+    title: 'What',
+    cell: (entry) => tellStory([entry]).map(({ text }) => html`<span class="reply">${text}</span>`),
+  },
+  { title: 'Message', cell: ({ id }): HtmlValue => (id !== undefined && isMessageId(id) ? messageLink(id) : id) },
+]
+
+function choice(name: string, label: string, all: readonly string[], chosen: string | undefined): Html {
+  const named = chosen === undefined || all.includes(chosen) ? all : [...all, chosen]
+  return html`<label>${label}<select name="${name}"><option value="">any</option>${named.map((one) => html`<option${one === chosen && html` selected`}>${one}</option>`)}</select></label>`
 }
 
 /** Of the day: the page is about now. */

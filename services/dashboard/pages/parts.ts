@@ -39,9 +39,14 @@ export function dataTable<Row>(caption: string, columns: readonly Column<Row>[],
 <thead><tr>${columns.map((column) => html`<th scope="col"${column.numeric === true && html` class="num"`}>${column.title}</th>`)}</tr></thead>
 <tbody>${rows.map(
     (row) => html`
-<tr>${columns.map((column) => tableCell(column, row))}</tr>`,
+${dataRow(columns, row)}`,
   )}
 </tbody></table></div>`
+}
+
+/** One row of such a table. */
+export function dataRow<Row>(columns: readonly Column<Row>[], row: Row): Html {
+  return html`<tr>${columns.map((column) => tableCell(column, row))}</tr>`
 }
 
 function tableCell<Row>(column: Column<Row>, row: Row): Html {

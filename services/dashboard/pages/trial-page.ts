@@ -4,7 +4,7 @@ import type { TrialRequest, TrialStep } from '../../../shared/operate/try-replay
 import { plural } from '../../../shared/report/units.ts'
 import type { Visitor } from '../visitor.ts'
 import type { Page } from './layout.ts'
-import { formTokenField } from './parts.ts'
+import { dataTable, formTokenField } from './parts.ts'
 
 /** What rules and stages would decide about a message now, beside what they did, and the button that lets it go. */
 export function trialPage(
@@ -16,11 +16,16 @@ export function trialPage(
   const differing = steps.filter(({ differs }) => differs).length
   const main = html`<div class="headline"><h1>Replay of <span class="id">${id}</span>, tried</h1><p><a href="/messages/${id}/change#replay">Back</a></p></div>
 <p>From ${from ?? 'its beginning'}${recipient !== undefined && html`, for ${recipient}`}; nothing was sent. ${differing === 0 ? 'The same would be decided.' : html`<strong>${plural(differing, 'decision')} would be another.</strong>`}</p>
-<div class="scroll" tabindex="0" role="region" aria-label="Decisions"><table><thead><tr><th scope="col">By</th><th scope="col">For</th><th scope="col">Now</th><th scope="col">Then</th></tr></thead>
-<tbody>${steps.map(
-    ({ to, queue = 'rules', now, before, differs }) =>
-      html`<tr><td>${queue}</td><td>${to.join(', ')}</td><td>${differs ? html`<strong>${now}</strong>` : now}</td><td>${before ?? 'not known'}</td></tr>`,
-  )}</tbody></table></div>
+${dataTable<TrialStep>(
+  'Decisions, now and then',
+  [
+    { title: 'By', cell: ({ queue = 'rules' }) => queue },
+    { title: 'For', cell: ({ to }) => to.join(', ') },
+    { title: 'Now', cell: ({ now, differs }) => (differs ? html`<strong>${now}</strong>` : now) },
+    { title: 'Then', cell: ({ before = 'not known' }) => before },
+  ],
+  steps,
+)}
 <form class="ask" action="/messages/${id}/replay" method="post">${formTokenField(visitor)}
 ${from !== undefined && html`<input type="hidden" name="from" value="${from}">`}
 ${recipient !== undefined && html`<input type="hidden" name="recipient" value="${recipient}">`}
