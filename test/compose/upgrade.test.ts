@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readdir } from 'node:fs/promises'
 import { after, before, describe, test } from 'node:test'
 
 import { tempFolder } from '../support/temp-folder.ts'
@@ -6,7 +7,6 @@ import { Elsewhere } from './elsewhere.ts'
 import {
   cameOnce,
   ComposeProject,
-  docker,
   eventually,
   Load,
   missingEngine,
@@ -89,17 +89,18 @@ describe('docker compose up -d, from one version to the next', { skip: missingEn
     await project.settles()
   })
 
-  test('a backup of three volumes is the whole host: mail, accounts and what waits', async () => {
+  test('a backup is the whole host: mail, accounts and what waits', async () => {
     await waits('delivery', 'in-the-backup')
     const password = await project.password()
     await project.compose('stop')
     const backup = await tempFolder('backup')
     const other = new ComposeProject(project.version)
     try {
-      await tar(project, backup.path, '-cpf')
+      const mounted = ['run', '--rm', '-v', `${backup.path}:/backup`, 'backup'] as const
+      await project.compose(...mounted)
       await project.remove()
-      await other.compose('up', '--no-start', '--no-build')
-      await tar(other, backup.path, '-xpf')
+      const [file = ''] = await readdir(backup.path)
+      await other.compose(...mounted, 'restore', file)
       await other.up('--no-build')
       assert.equal(await other.password(), password)
       await other.arrives(['old-1', 'today', 'in-the-backup'])
@@ -109,11 +110,4 @@ describe('docker compose up -d, from one version to the next', { skip: missingEn
       await backup.remove()
     }
   })
-
-  /** As docs/operations.md has it. */
-  async function tar({ name, version }: ComposeProject, folder: string, how: string): Promise<void> {
-    const volumes = ['data', 'identity', 'mail'].flatMap((volume) => ['-v', `${name}_${volume}:/volumes/${volume}`])
-    const run = ['run', '--rm', '--user', '0', '--entrypoint', 'tar', ...volumes, '-v', `${folder}:/backup`]
-    await docker(...run, version.image, '-C', '/volumes', how, '/backup/sluice.tar', '.')
-  }
 })
