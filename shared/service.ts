@@ -11,7 +11,7 @@ import type { Pipeline } from './pipeline/pipeline.ts'
 import type { Queues } from './queue/queues.ts'
 import type { Resolver } from './resolver.ts'
 import type { RuleHits } from './rule-hits/rule-hits.ts'
-import type { FileSpool } from './spool/file-spool.ts'
+import type { OpenedSpool } from './spool/volume.ts'
 import type { Tracing } from './tracing/span.ts'
 
 /** What every service is given. One process builds it once for all services it runs. */
@@ -21,7 +21,7 @@ export interface ServiceContext {
   /** For what is opened by the configuration and goes along with its changes. */
   readonly live: Pick<LiveConfiguration, 'follow' | 'texts' | 'origin'>
   readonly tables: TableSet
-  readonly spool: FileSpool
+  readonly spool: OpenedSpool
   readonly queues: Queues
   readonly pipeline: Pipeline
   readonly resolver: Resolver

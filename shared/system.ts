@@ -1,4 +1,3 @@
-import { mkdir, statfs } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 
@@ -22,8 +21,7 @@ import { createResolver } from './resolver.ts'
 import { openRuleHits } from './rule-hits/rule-hits.ts'
 import { externalOpener } from './table-host/open-external.ts'
 import type { ServiceContext } from './service.ts'
-import { openSpool } from './spool/file-spool.ts'
-import { asStartError, readSpoolKeys } from './start/spool-keys.ts'
+import { openConfiguredSpool } from './start/open-spool.ts'
 import { startTracing } from './tracing/start-tracing.ts'
 
 /** Everything the services of one process share, opened in order and closed in the opposite one. */
@@ -46,12 +44,10 @@ export interface SystemOptions {
 }
 
 const recentBytes = 16 * 1024 * 1024
-const maxReserveBytes = 64 * 1024 * 1024
 
-/** @throws StartError when records of the spool need a key that is not there */
+/** @throws StartError when the spool cannot be used */
 export async function openSystem(options: SystemOptions): Promise<System> {
   const { configuration, dataFolder, redis, writer, log } = options
-  const keyring = await readSpoolKeys(configuration)
   const live = options.live ?? fixedConfiguration(configuration)
   const clock = systemClock
   const metrics = createMetrics()
@@ -68,21 +64,15 @@ export async function openSystem(options: SystemOptions): Promise<System> {
     external: externalOpener({ log, now: () => clock.now() }),
   })
   const resolver = createResolver({ servers: configuration.pipeline.resolvers })
-  const { path: spoolPath = join(dataFolder, 'spool'), quotaBytes } = configuration.pipeline.spool ?? {}
-  const spool = await openSpool({
-    path: spoolPath,
-    writer,
-    reserveBytes: await reserveOf(spoolPath),
-    ...(quotaBytes !== undefined && { quotaBytes }),
-    keyring,
-    compression: configuration.atRest.compression,
-    encryption: configuration.atRest.encryption,
-    recentBytes: options.readsWhatItStores === true ? recentBytes : 0,
-    clock,
-    onDamage: (damage) => log.error({ damage }, 'spool segment is damaged'),
-  }).catch((error: unknown) => {
-    throw asStartError(error)
-  })
+  const spool = await openConfiguredSpool(
+    { configuration, dataFolder },
+    {
+      writer,
+      recentBytes: options.readsWhatItStores === true ? recentBytes : 0,
+      clock,
+      onDamage: (damage) => log.error({ damage }, 'spool segment is damaged'),
+    },
+  )
   const names = [...configuration.pipeline.queues.keys()]
   const prefix = configuration.pipeline.redis?.prefix ?? 'sluice'
   const queues = openQueues({ endpoint: redis, prefix, names, log, service: writer, ...traced })
@@ -140,13 +130,6 @@ function withConfiguration<Parts extends object>(
     enumerable: true,
     get: () => live.current,
   })
-}
-
-/** Free octets below which new mail is refused: 64 MiB, on a small disk a twentieth of it. */
-async function reserveOf(path: string): Promise<number> {
-  await mkdir(path, { recursive: true })
-  const { blocks, bsize } = await statfs(path)
-  return Math.min(maxReserveBytes, Math.floor((blocks * bsize) / 20))
 }
 
 /** Every address of this host, without zone: who connects from one of them is `local`. */

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { settledOrLost } from '../../shared/pipeline/audit.ts'
@@ -152,9 +151,10 @@ async function countSpool(
   return sums
 }
 
-async function openIndex({ spoolPath }: Place): Promise<LiveIndex> {
-  if (!existsSync(spoolPath)) throw new ControlError(`there is no spool in ${spoolPath}`)
-  return LiveIndex.open(spoolPath)
+async function openIndex({ spool, openVolume }: Place): Promise<LiveIndex> {
+  const volume = await openVolume()
+  if (await volume.isEmpty()) throw new ControlError(`there is no spool in ${spool}`)
+  return LiveIndex.open(volume)
 }
 
 function auditText(found: Audit, terminal: Terminal): readonly string[] {

@@ -212,7 +212,7 @@ test('what a filter keeps back stays there under its new address, and is not jud
 })
 
 async function withIndex<T>({ spool }: ServiceContext, use: (index: LiveIndex) => Promise<T>): Promise<T> {
-  const index = await LiveIndex.open(spool.path)
+  const index = await LiveIndex.open(spool.volume)
   try {
     return await use(index)
   } finally {

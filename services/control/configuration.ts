@@ -56,7 +56,7 @@ export async function notInForce({
   return [...new Set(lines)]
 }
 
-function summary({ configuration, dataFolder, spoolPath }: Place): readonly string[] {
+function summary({ configuration, dataFolder, spool }: Place): readonly string[] {
   const { listeners, rules, pipeline } = configuration
   const { dashboard, queues } = pipeline
   const listens = listeners.map((one) => [
@@ -72,7 +72,7 @@ function summary({ configuration, dataFolder, spoolPath }: Place): readonly stri
         ['revision', configuration.revision],
         ['hostname', configuration.hostname],
         ['data', dataFolder],
-        ['spool', spoolPath],
+        ['spool', spool],
         ['dashboard', `http://${dashboard.host}:${dashboard.port}`],
       ],
     ),

@@ -21,10 +21,12 @@ import type { ServiceContext } from '../../shared/service.ts'
 import type { Keyring } from '../../shared/spool/keyring.ts'
 import { findMessage } from '../../shared/spool/list-messages.ts'
 import { OutcomeIndex } from '../../shared/spool/outcome-index.ts'
+import type { SpoolVolume } from '../../shared/spool/volume.ts'
 import { readCommandLine } from '../../shared/start/command-line.ts'
 import type { StartOptions } from '../../shared/start/command-line.ts'
 import { openDataFolder } from '../../shared/start/data-folder.ts'
 import { prepareLocalIdentity } from '../../shared/start/first-start.ts'
+import { openSpoolVolume, spoolName } from '../../shared/start/open-spool.ts'
 import { readSpoolKeys } from '../../shared/start/spool-keys.ts'
 import { openSystem } from '../../shared/system.ts'
 import { openStoreReader } from '../../shared/store/open-store.ts'
@@ -42,7 +44,10 @@ export interface Place {
   readonly texts: LoadedConfiguration['texts']
   readonly setBy?: NonNullable<LoadedConfiguration['setBy']>
   readonly dataFolder: string
-  readonly spoolPath: string
+  /** Where the spool lies, for people. */
+  readonly spool: string
+  /** For readers. */
+  openVolume(): Promise<SpoolVolume>
   /** Folder of the journal. */
   readonly eventsFolder: string
 }
@@ -77,14 +82,14 @@ export async function loadPlace(
     libexec: options.libexec,
     ...(hostname === undefined ? {} : { hostname }),
   })
-  const spoolPath = configuration.pipeline.spool?.path ?? join(dataFolder, 'spool')
   return {
     configuration,
     warnings,
     texts,
     ...(setBy && { setBy }),
     dataFolder,
-    spoolPath,
+    spool: spoolName({ configuration, dataFolder }),
+    openVolume: () => openSpoolVolume({ configuration, dataFolder, environment: invocation.environment }),
     eventsFolder: join(dataFolder, 'events'),
   }
 }
@@ -150,18 +155,24 @@ export async function withSystem<T>(
 
 /** Where a message's story is read when only files are at hand. */
 export function messageFiles(place: Place): Pick<MessageSources, 'find' | 'outcomesOf' | 'story'> {
-  const { spoolPath, eventsFolder } = place
+  const { eventsFolder } = place
+  let opening: Promise<SpoolVolume> | undefined
+  const volume = (): Promise<SpoolVolume> => (opening ??= place.openVolume())
   let reading: Promise<Keyring> | undefined
   const keys = (): Promise<Keyring> => (reading ??= readSpoolKeys(place.configuration))
   let index: OutcomeIndex | undefined
   const outcomes = async (): Promise<OutcomeIndex> => {
     const keyring = await keys()
-    return (index ??= new OutcomeIndex({ place: spoolPath, limit: 2_000_000, keyring, onDamage: () => undefined }))
+    return (index ??= new OutcomeIndex({
+      place: await volume(),
+      limit: 2_000_000,
+      keyring,
+      onDamage: () => undefined,
+    }))
   }
   return {
-    find: async (id) => (existsSync(spoolPath) ? findMessage(spoolPath, id, await keys()) : undefined),
-    outcomesOf: async (id) =>
-      existsSync(spoolPath) ? ((await (await outcomes()).outcomesOf([id])).get(id) ?? []) : [],
+    find: async (id) => findMessage(await volume(), id, await keys()),
+    outcomesOf: async (id) => (await (await outcomes()).outcomesOf([id])).get(id) ?? [],
     story: async (id) => (await withStore(place, (store) => store.story(id))) ?? storyOf(eventsFolder, id),
   }
 }

@@ -50,7 +50,7 @@ test(
   { skip },
   async (t) => {
     const bench = await openBench(t)
-    const spool = bench.context.spool.path
+    const spool = bench.context.spool.volume.name
     for (let count = 0; count < 3; count += 1) await bench.accept()
     const newer = testJob('filter')
     await bench.context.queues.add([{ ...newer, data: { ...newer.data, v: 2 } as unknown as StageJob }])

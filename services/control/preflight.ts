@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { constants, existsSync } from 'node:fs'
+import { constants } from 'node:fs'
 import { access, readFile, statfs } from 'node:fs/promises'
 
 import { renderDiagnostic } from '../../shared/config/diagnostic.ts'
@@ -10,8 +10,10 @@ import { isReadableJob, jobSchema } from '../../shared/queue/job.ts'
 import type { Queues } from '../../shared/queue/queues.ts'
 import { describeAddress } from '../../shared/queue/redis-address.ts'
 import { formatSize, plural } from '../../shared/report/units.ts'
+import { systemClock } from '../../shared/clock.ts'
+import { BucketVolume } from '../../shared/spool/bucket/bucket-volume.ts'
+import { tryBucket } from '../../shared/spool/bucket/try-bucket.ts'
 import { LiveIndex } from '../../shared/spool/live-index.ts'
-import { RecordReader } from '../../shared/spool/record-reader.ts'
 import { readSpoolKeys } from '../../shared/start/spool-keys.ts'
 import { exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
@@ -36,6 +38,7 @@ interface Finding {
 const dayMs = 86_400_000
 const soonDays = 14
 const littleBytes = 1_073_741_824
+const skewLimitMs = 30_000
 const jobsLookedAt = 5_000
 
 async function run(invocation: Invocation): Promise<number> {
@@ -109,17 +112,20 @@ async function dataFolder(path: string): Promise<Finding> {
 }
 
 /** Every record's head, and every message that is not settled: keys and compression are tried. */
-async function spool({ spoolPath, configuration: inForce }: Place): Promise<Finding> {
+async function spool({ openVolume, configuration: inForce }: Place): Promise<Finding> {
   const about = 'spool'
-  if (!existsSync(spoolPath)) return { about, verdict: 'good', text: 'no messages yet' }
+  const volume = await openVolume()
+  if (await volume.isEmpty()) return { about, verdict: 'good', text: 'no messages yet' }
+  const bucket = volume instanceof BucketVolume ? await bucketFinding(volume) : undefined
+  if (bucket?.verdict === 'bad') return bucket
   const damages: string[] = []
-  const index = await LiveIndex.open(spoolPath, {
+  const index = await LiveIndex.open(volume, {
     onDamage: ({ segment, offset, reason }) => damages.push(`${segment} at ${offset}: ${reason}`),
   })
   const live = [...index.entries()]
   await index.close()
   const keyring = await readSpoolKeys(inForce)
-  const reader = new RecordReader(spoolPath, { openFiles: 0, ...(keyring !== undefined && { keyring }) })
+  const reader = volume.reader({ openFiles: 0, keyring })
   for (const { id, locator } of live) {
     await reader
       .read(locator)
@@ -128,7 +134,23 @@ async function spool({ spoolPath, configuration: inForce }: Place): Promise<Find
   }
   if (damages.length > 0) return { about, verdict: 'bad', text: damages.join('\n') }
   const sealed = inForce.pipeline.spool?.keyFile === undefined ? '' : ', with the keys at hand'
-  return { about, verdict: 'good', text: `${plural(live.length, 'message')} not settled, all readable${sealed}` }
+  const text = `${plural(live.length, 'message')} not settled, all readable${sealed}`
+  return bucket === undefined
+    ? { about, verdict: 'good', text }
+    : { about, verdict: bucket.verdict, text: `${text}; ${bucket.text}` }
+}
+
+/** Writes, reads, lists and deletes an object of no meaning. */
+async function bucketFinding({ store }: BucketVolume): Promise<Finding> {
+  const about = 'spool'
+  try {
+    const { putMs, aheadMs } = await tryBucket(store, systemClock)
+    const skewed = Math.abs(aheadMs) > skewLimitMs
+    const clock = skewed ? `; the clock of this host is ${Math.round(aheadMs / 1000)} s off: set it (chrony)` : ''
+    return { about, verdict: skewed ? 'look' : 'good', text: `${store.name} stores in ${putMs} ms${clock}` }
+  } catch (error) {
+    return { about, verdict: 'bad', text: (error as Error).message }
+  }
 }
 
 /** What the services that run now have to say. */

@@ -14,7 +14,7 @@ export const rebuild: Command = {
 }
 
 async function run({ terminal, options }: Invocation, context: ServiceContext): Promise<number> {
-  const index = await LiveIndex.open(context.spool.path)
+  const index = await LiveIndex.open(context.spool.volume)
   try {
     const result = await sweep({ ...context, index }, { minAgeMs: 0, reason: `rebuild by ${operatorName()}` })
     await context.queues.ensureEpoch()

@@ -78,7 +78,7 @@ function answer(reply: Reply): (message: StageMessage) => Disposition {
 }
 
 async function counts({ spool }: ServiceContext) {
-  const index = await LiveIndex.open(spool.path)
+  const index = await LiveIndex.open(spool.volume)
   await index.close()
   return index.counts()
 }

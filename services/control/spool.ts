@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs'
-
 import { editMessage } from '../../shared/mail/header-edit.ts'
 import { formatDuration, formatSize, plural } from '../../shared/report/units.ts'
 import { findMessage, listMessages } from '../../shared/spool/list-messages.ts'
@@ -26,8 +24,8 @@ export const spoolCat: Command = {
 
 async function list(invocation: Invocation): Promise<number> {
   const { terminal, options } = invocation
-  const { spoolPath } = await findPlace(invocation)
-  const messages = existsSync(spoolPath) ? await listMessages(spoolPath) : []
+  const { openVolume } = await findPlace(invocation)
+  const messages = await listMessages(await openVolume())
   if (options.has('json')) {
     terminal.print(JSON.stringify(messages, undefined, 2))
     return exitCodes.done
@@ -60,9 +58,9 @@ async function list(invocation: Invocation): Promise<number> {
 async function cat(invocation: Invocation): Promise<number> {
   const { terminal, options } = invocation
   const id = messageIdOperand(invocation)
-  const { spoolPath, configuration } = await findPlace(invocation)
+  const { openVolume, configuration } = await findPlace(invocation)
   const keyring = await readSpoolKeys(configuration)
-  const stored = existsSync(spoolPath) ? await findMessage(spoolPath, id, keyring) : undefined
+  const stored = await findMessage(await openVolume(), id, keyring)
   if (stored === undefined) throw new ControlError(`message ${id} is not in the spool`)
   const { header, before, after } = editMessage(await stored.header(), options.has('raw') ? [] : stored.edits)
   if (options.has('json')) {

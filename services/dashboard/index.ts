@@ -1,5 +1,3 @@
-import { constants } from 'node:fs'
-import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { FastifyInstance } from 'fastify'
@@ -52,7 +50,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
   const storePlace = await readStorePlace(context.configuration)
   const search = openMessageSearch(join(dataFolder, 'events'), storePlace)
   const messages = {
-    find: (id: MessageId) => findMessage(spool.path, id, spool.keyring),
+    find: (id: MessageId) => findMessage(spool.volume, id, spool.keyring),
     outcomesOf: async (id: MessageId) => (await spool.outcomesOf([id])).get(id) ?? [],
   }
   const source = createSource({
@@ -65,7 +63,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
     dataFolder,
     eventTail: openEventTail([join(dataFolder, 'events'), sessionLogFolder(dataFolder)], () => clock.now()),
     spoolFreeBytes: async () => {
-      await access(spool.path, constants.W_OK | constants.X_OK)
+      await spool.check()
       return spool.freeBytes()
     },
     messages: { ...messages, story: search.story },

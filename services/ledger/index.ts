@@ -22,6 +22,7 @@ import { LiveIndex } from '../../shared/spool/live-index.ts'
 import { expireTallies, tallyKeptMs } from '../../shared/filter-tally/tally.ts'
 import { expireRuleHits, hitsKeptMs } from '../../shared/rule-hits/rule-hits.ts'
 import { openWebhooks } from '../../shared/webhooks/webhooks.ts'
+import { alone, openLeader } from './leader.ts'
 
 const wipeCheckMs = 2_000
 const orphanCheckMs = 30_000
@@ -53,7 +54,8 @@ const keepSettledMs = 60_000
 
 /**
  * Keeps the promise that nothing accepted is lost: watches the spool's log against the queues, gives messages without a job their
- * jobs again (a crash between disk and queue, an emptied Redis), and frees what is settled. One per data folder.
+ * jobs again (a crash between disk and queue, an emptied Redis), and frees what is settled. One per data folder; of several hosts that
+ * share a bucket one leads, and the others look after what is in their own folder.
  */
 const ledger: Service = { name: 'ledger', start: startLedger }
 export default ledger
@@ -61,7 +63,7 @@ export default ledger
 async function startLedger(context: ServiceContext): Promise<RunningService> {
   const { queues, spool, pipeline, events, metrics, clock, log } = context
   const startedAt = clock.now()
-  const index = await LiveIndex.open(spool.path, {
+  const index = await LiveIndex.open(spool.volume, {
     clock,
     onDamage: (damage) => log.error({ damage }, 'spool segment is damaged'),
   })
@@ -69,6 +71,7 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
   const store = openEventStore(eventsFolder, await readStorePlace(context.configuration), log)
   const webhooks = openWebhooks(context, eventsFolder)
   const parts: SweepParts = { index, queues, spool, pipeline, events, clock, log }
+  const leader = spool.volume.folder === undefined ? openLeader(queues.leases, clock) : alone
   const stop = new AbortController()
   const running = new Set<Promise<void>>()
   const timers = new Set<NodeJS.Timeout>()
@@ -102,6 +105,13 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
       timers.add(timer)
     }
     again(0)
+  }
+
+  /** What only one ledger of a spool may do, or needs to. */
+  function everyLeading(name: string, periodMs: number, rest: number, duty: () => Promise<void>): void {
+    every(name, periodMs, rest, async () => {
+      if (await leader.leads()) await duty()
+    })
   }
 
   /** The index is refreshed by one duty at a time. */
@@ -152,25 +162,25 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
     return isAudited || clock.now() - startedAt > auditPatienceMs
   }
 
-  every('wipe check', wipeCheckMs, 0, requeueAfterWipe)
+  everyLeading('wipe check', wipeCheckMs, 0, requeueAfterWipe)
   every('limits of queues', limitsMs, 0, async () => {
     const restored = await restoreLimits({ queues, dataFolder: context.dataFolder })
     if (restored.length > 0) log.warn({ queues: restored }, 'limits of queues are in force again')
   })
-  every('orphan check', orphanCheckMs, restOfIndexDuties, () => report('no job', minAgeMs))
-  every('decisions', decisionMs, restOfIndexDuties, async () => {
+  everyLeading('orphan check', orphanCheckMs, restOfIndexDuties, () => report('no job', minAgeMs))
+  everyLeading('decisions', decisionMs, restOfIndexDuties, async () => {
     const done = await withIndex(() => takeUpDecisions(parts, followed, decisionAgeMs))
     if (done > 0) log.info({ jobs: done }, 'decisions of operators were carried out')
   })
-  every('quarantine', quarantineMs, restOfIndexDuties, async () => {
+  everyLeading('quarantine', quarantineMs, restOfIndexDuties, async () => {
     const { keepMs } = context.configuration.pipeline.quarantine
     if (keepMs !== undefined) await expireQuarantine({ queues, spool, events, clock }, keepMs)
   })
-  every('digests', digestMs, restOfIndexDuties, async () => {
+  everyLeading('digests', digestMs, restOfIndexDuties, async () => {
     const sent = await sendDigests(context, stop.signal)
     if (sent > 0) log.info({ sent }, 'digests of what was kept back are on their way')
   })
-  every('notices', noticeMs, restOfIndexDuties, async () => {
+  everyLeading('notices', noticeMs, restOfIndexDuties, async () => {
     await sendNoticeSummaries(context)
   })
   const sendReports = createReportDuty(context)
@@ -192,15 +202,15 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
   })
   every('webhooks', webhooksMs, 0, () => webhooks.follow())
   every('garbage collection', garbageMs, restOfIndexDuties, async () => {
-    if (!mayCollect()) return
+    const before = clock.now() - context.configuration.pipeline.events.keepMs
+    await webhooks.trimming(() => trimJournal(eventsFolder, before))
+    if (!mayCollect() || !(await leader.leads())) return
     const { troubles: found } = await withIndex(async () => {
       const limits = { leastMs: keepSettledMs, ...context.configuration.pipeline.replay }
       const now = { at: clock.now(), freeBytes: () => spool.freeBytes() }
       return collectGarbage(index, { olderThanMs: await keepTimeOf(index, limits, now), clock })
     })
     for (const trouble of found) log.warn({ trouble }, 'spool could not be cleaned up here')
-    const before = clock.now() - context.configuration.pipeline.events.keepMs
-    await webhooks.trimming(() => trimJournal(eventsFolder, before))
   })
 
   return {
@@ -216,6 +226,7 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
       // A duty that waits for a receiver of a webhook ends with that.
       const closing = webhooks.close()
       await Promise.all(running)
+      await leader.close()
       await closing
       await store.close()
       await index.close()

@@ -143,6 +143,9 @@ function loadModel(
   if (!isDomain(hostname)) wrong(`configuration.hostname: "${hostname}" is not a host name`, '"mail.example.org"')
   if (model.atRest.encryption && model.atRest.key === undefined && model.pipeline.spool?.keyFile === undefined)
     wrong('configuration.atRest: encryption needs a key', 'name its file in configuration.pipeline.spool.keyFile')
+  const { spool } = model.pipeline
+  if (spool !== undefined && (spool.path === undefined) === (spool.bucket === undefined))
+    wrong('configuration.pipeline.spool: it lies in a folder or in a bucket', 'give either path or bucket')
   diagnostics.push(...missingFiles(namedFiles(model).map(([what, path]) => ({ path, what, span }))))
   const configuration = { ...model, hostname: hostname.toLowerCase(), revision: revisionOf(texts, options) }
   const policy = parsers.modern(new TokenReader(emptyLexer(new Map())))

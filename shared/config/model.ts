@@ -350,6 +350,23 @@ export interface DigestSettings {
   readonly to: 'recipients' | Mailbox
 }
 
+/** A bucket that holds the spool. */
+export interface BucketSettings {
+  /** As it was written. */
+  readonly url: string
+  /** `https://s3.example.org`; absent: AWS. */
+  readonly endpoint?: string
+  readonly bucket: string
+  /** Begins every key; empty, or with a slash at its end. */
+  readonly prefix: string
+  /** Absent: AWS_REGION says, or it is us-east-1. */
+  readonly region?: string
+  /** Of objects kept on this host. */
+  readonly cacheBytes: number
+  /** Absent: `spool-cache` in the data folder. */
+  readonly cachePath?: string
+}
+
 /** What pipeline.conf holds; every line optional, defaults written out. */
 export interface PipelineSettings {
   readonly redis?: {
@@ -360,7 +377,9 @@ export interface PipelineSettings {
     readonly prefix: string
   }
   readonly spool?: {
-    readonly path: string
+    /** Its folder; absent for a bucket. */
+    readonly path?: string
+    readonly bucket?: BucketSettings
     readonly compression: boolean
     readonly quotaBytes?: number
     /** Keys, one a line; the first one encrypts, all of them decrypt. */

@@ -26,6 +26,7 @@ import { receivedStatements, usualReceivedReports } from './pipeline-received.ts
 import { restrictStatements } from './pipeline-restrict.ts'
 import { rateStatements } from './pipeline-rate.ts'
 import { sessionStatements } from './pipeline-session.ts'
+import { spoolStatements } from './pipeline-spool.ts'
 import { systemStatements, usualEvents } from './pipeline-system.ts'
 import { traceStatements } from './pipeline-traces.ts'
 import { strangersStatements } from './pipeline-strangers.ts'
@@ -137,6 +138,7 @@ const statements: Readonly<Record<string, ParseStatement>> = {
   table: (draft) => parseTable(draft.policy),
   include: (draft) => parsePipelineInclude(draft.reader),
   ...systemStatements,
+  ...spoolStatements,
   ...dashboardStatements,
   ...queueStatements,
   ...filterStatements,

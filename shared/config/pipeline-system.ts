@@ -3,16 +3,14 @@ import { isIP } from 'node:net'
 import { dnsPlace } from '../dns/exchange.ts'
 import { isDomain } from '../mail/address.ts'
 import type { PipelineSettings } from './model.ts'
-import { resolvePath } from './path.ts'
 import { parseEventStore } from './pipeline-event-store.ts'
 import { finish, namedFile, choiceOf, sizeOf } from './pipeline-draft.ts'
 import type { ParseStatement, PipelineDraft } from './pipeline-draft.ts'
 import type { TokenReader } from './token-reader.ts'
 
-/** What the processes of this host share: Redis, spool, log, name, DNS. */
+/** What the processes of this host share: Redis, log, name, DNS. */
 export const systemStatements: Readonly<Record<string, ParseStatement>> = {
   redis: parseRedis,
-  spool: parseSpool,
   log: parseLog,
   events: parseEvents,
   replay: parseReplay,
@@ -63,26 +61,6 @@ function isRedisUrl(text: string): boolean {
     text.startsWith('/') ||
     new RegExp(String.raw`^rediss?\+(?:sentinel://${hosts}/[^/]+(?:/\d+)?|cluster://${hosts}/?)$`).test(text)
   )
-}
-
-/** `spool PATH [compression] [quota SIZE] [key file PATH]`. */
-function parseSpool(draft: PipelineDraft): void {
-  const { reader } = draft
-  reader.next()
-  const path = reader.string('the folder of the spool')
-  let spool: NonNullable<PipelineSettings['spool']> = {
-    path: resolvePath(path.text, path.span.file),
-    compression: false,
-  }
-  while (!reader.atEnd()) {
-    if (reader.accept('quota')) spool = { ...spool, quotaBytes: sizeOf(reader) }
-    else if (reader.accept('compression')) spool = { ...spool, compression: true }
-    else if (reader.accept('key')) {
-      reader.expect('file', 'behind "key"')
-      spool = { ...spool, keyFile: namedFile(draft, 'the keys of the spool') }
-    } else reader.unexpected('compression, quota or key', ['compression', 'quota', 'key'])
-  }
-  finish(draft, { spool })
 }
 
 /** `log level LEVEL [format json]`. */

@@ -8,7 +8,6 @@ import { heldQueue } from '../queue/queues.ts'
 import type { JobSummary, Queues } from '../queue/queues.ts'
 import type { MessageSources } from '../report/message-view.ts'
 import { workQueues } from '../report/read-queues.ts'
-import type { FileSpool } from '../spool/file-spool.ts'
 import { countMany, doToMany, holdJob, rerouteMany, releaseJob, returnJob } from './many.ts'
 import type { ManyAction, ManyCount, ManyDone, Selection, TellProgress } from './many.ts'
 import { atWork, describeJob, jobsFor, openMessage, recipientNamed, splitJob, unfinishedJobs } from './message-jobs.ts'
@@ -27,7 +26,7 @@ import { tryReplay } from './try-replay.ts'
 import type { TrialRequest, TrialStep } from './try-replay.ts'
 import { describeLesson } from './spool-lessons.ts'
 import type { SpoolLessons } from './spool-lessons.ts'
-import type { OutcomeRecord } from '../spool/spool.ts'
+import type { OutcomeRecord, Spool } from '../spool/spool.ts'
 
 /**
  * What an operator can change, for sluicectl and the dashboard alike. `by` tells the story who it was: `jane (sluicectl)`. With `recipient` it
@@ -76,7 +75,7 @@ export interface Operations {
 
 export interface OperationParts extends OrderParts {
   readonly queues: Queues
-  readonly spool: Pick<FileSpool, 'settle'>
+  readonly spool: Pick<Spool, 'settle'>
   readonly events: Pick<
     Events,
     'scheduled' | 'removed' | 'released' | 'held' | 'returned' | 'rerouted' | 'readdressed' | 'replayed'

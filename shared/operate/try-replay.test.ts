@@ -87,7 +87,7 @@ test('a dry replay asks the stages, sends nothing, and shows what is decided bes
       {
         ...context,
         messages: {
-          find: (one) => findMessage(context.spool.path, one),
+          find: (one) => findMessage(context.spool.volume, one),
           outcomesOf: async (one) => (await context.spool.outcomesOf([one])).get(one) ?? [],
           story,
         },

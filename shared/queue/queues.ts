@@ -24,6 +24,8 @@ import { openLanes } from './lanes.ts'
 import { openQueueLimits } from './limits.ts'
 import type { QueueLimits } from './limits.ts'
 import type { Lanes } from './lanes.ts'
+import { openLeases } from './leases.ts'
+import type { Leases } from './leases.ts'
 import { openPenalties } from './penalties.ts'
 import type { Penalties } from './penalties.ts'
 import { openBringOldest } from './oldest-first.ts'
@@ -52,6 +54,7 @@ export type { BackOff, Entrance } from './back-off.ts'
 export type { Ban, Bans } from './bans.ts'
 export type { Lanes } from './lanes.ts'
 export type { QueueLimit } from './limits.ts'
+export type { Leases } from './leases.ts'
 export type { Penalties } from './penalties.ts'
 export type { Answer, Questions } from './questions.ts'
 export type { RateGate, Taking } from './rate-gate.ts'
@@ -96,6 +99,7 @@ export interface Queues {
   /** What all processes count together. */
   readonly tallies: Tallies
   readonly bans: Bans
+  readonly leases: Leases
   /** About messages that are not accepted yet. */
   readonly questions: Questions
 
@@ -183,6 +187,7 @@ class RedisQueues implements Queues {
   readonly greylist: Greylist
   readonly tallies: Tallies
   readonly bans: Bans
+  readonly leases: Leases
   readonly questions: Questions
   readonly #place: { readonly address: RedisAddress; readonly prefix: string; readonly log: Logger }
   readonly #tracing: Tracing | undefined
@@ -218,6 +223,7 @@ class RedisQueues implements Queues {
     this.greylist = openGreylist(this.#producer, prefix, { tooFull: () => this.tooFull })
     this.tallies = openTallies(this.#producer, prefix)
     this.bans = openBans(this.#producer, prefix)
+    this.leases = openLeases(this.#producer, prefix)
     this.questions = openQuestions({
       producer: this.#producer,
       prefix,

@@ -1,4 +1,5 @@
-import { mkdir } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { access, mkdir } from 'node:fs/promises'
 
 import { systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
@@ -165,6 +166,10 @@ export class FileSpool implements OpenedSpool {
 
   outcomesOf(ids: readonly MessageId[]): Promise<ReadonlyMap<MessageId, readonly OutcomeRecord[]>> {
     return this.#outcomeIndex.outcomesOf(ids)
+  }
+
+  check(): Promise<void> {
+    return access(this.path, constants.W_OK | constants.X_OK)
   }
 
   freeBytes(): Promise<number> {

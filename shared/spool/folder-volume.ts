@@ -42,6 +42,8 @@ export class FolderVolume implements SpoolVolume {
     return withFile(join(this.folder, file), use)
   }
 
+  async prepare(): Promise<void> {}
+
   sizeOf(file: string): Promise<number | undefined> {
     return fileSizeAt(join(this.folder, file))
   }

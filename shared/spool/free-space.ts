@@ -16,6 +16,11 @@ export interface SpaceLimits {
   readonly quotaBytes?: number
 }
 
+export interface SpaceMeasure {
+  usedBytes(): Promise<number>
+  readonly freshMs: number
+}
+
 /**
  * Watches that the reserve stays free and the quota holds: asks the file system at most once a second and counts what is written in
  * between.
@@ -25,6 +30,7 @@ export class FreeSpace {
   readonly #limits: SpaceLimits
   readonly #clock: Clock
   readonly #usedBytes: () => Promise<number>
+  readonly #freshMs: number
   #freeBytes = 0
   /** What was set aside and is not known to be on disk. */
   #outstanding = 0
@@ -32,12 +38,13 @@ export class FreeSpace {
   #tookMs = 0
   #asking: Promise<void> | undefined
 
-  /** `usedBytes` of the spool, when it does not lie in this folder. */
-  constructor(path: string, limits: SpaceLimits, clock: Clock, usedBytes = () => spoolBytes(path)) {
+  /** `measure`: what of the spool is used and how long that holds, when it does not lie in this folder. */
+  constructor(path: string, limits: SpaceLimits, clock: Clock, measure?: SpaceMeasure) {
     this.#path = path
     this.#limits = limits
     this.#clock = clock
-    this.#usedBytes = usedBytes
+    this.#usedBytes = measure?.usedBytes ?? (() => spoolBytes(path))
+    this.#freshMs = measure?.freshMs ?? freshMs
   }
 
   /** Octets that may be used before the reserve is touched and the quota reached. */
@@ -79,7 +86,7 @@ export class FreeSpace {
   }
 
   #isFresh(): boolean {
-    return this.#ageMs() < Math.max(freshMs, this.#tookMs * restOfMeasuring)
+    return this.#ageMs() < Math.max(this.#freshMs, this.#tookMs * restOfMeasuring)
   }
 
   /** Without end when the clock was set back. */

@@ -158,12 +158,23 @@ export class LiveIndex {
   async #look(): Promise<void> {
     const recordsReadAt = this.#clock.now() - clockSkewMs
     const listing = await this.volume.list()
-    for (const { path, isClosed } of segmentsOf(listing.writers, 'msg')) await this.#readMessages(path, isClosed)
+    await this.#readSegments([...segmentsOf(listing.writers, 'msg')])
     await this.#readRelocated(listing)
-    for (const log of listing.outcomeLogs) await this.#readOutcomes(log, recordsReadAt)
+    const logs = listing.outcomeLogs.filter(({ path }) => this.#outcomeLogs.get(path)?.isComplete !== true)
+    await this.volume.prepare(logs.map(({ path }) => path))
+    for (const log of logs) await this.#readOutcomes(log, recordsReadAt)
     this.#forgetDeleted(listing)
     this.#contents = contentsIn(listing)
     this.#table.forgetBefore(this.#clock.now() - (this.#options.rememberMs ?? 3_600_000))
+  }
+
+  async #readSegments(listed: readonly { readonly path: string; readonly isClosed: boolean }[]): Promise<void> {
+    const unread = listed.filter(({ path }) => this.#segments.get(path)?.isComplete !== true)
+    for (let start = 0; start < unread.length; start += preparedAtOnce) {
+      const some = unread.slice(start, start + preparedAtOnce)
+      await this.volume.prepare(some.map(({ path }) => path))
+      for (const { path, isClosed } of some) await this.#readMessages(path, isClosed)
+    }
   }
 
   async #readMessages(path: string, isClosed: boolean): Promise<void> {
@@ -281,6 +292,8 @@ export interface KeptLog {
   readonly id: MessageId
   readonly lookedAt: number
 }
+
+const preparedAtOnce = 256
 
 /** Clocks of the hosts that share a spool may differ by this much. */
 const clockSkewMs = 600_000

@@ -141,7 +141,9 @@ export class OutcomeIndex {
 
   async #follow(): Promise<void> {
     const seen = new Set<string>()
-    for (const { path, origin, isClosed } of await this.#volume.listOutcomeLogs()) {
+    const listed = await this.#volume.listOutcomeLogs()
+    await this.#volume.prepare(listed.flatMap(({ path }) => (this.#logs.has(path) ? [] : [path])))
+    for (const { path, origin, isClosed } of listed) {
       seen.add(path)
       const log = this.#logs.get(path) ?? { path, origin, size: 0, end: 0, newestAt: 0, index: new OutcomeLogIndex() }
       this.#logs.set(path, log)

@@ -17,6 +17,8 @@ export interface SpoolVolume {
   listOutcomeLogs(): Promise<readonly OutcomeLogFile[]>
   /** Runs `use` with the open file, which holds at least what the last listing told; `undefined` when there is no such file. */
   withFile<T>(file: string, use: (fd: number) => Promise<T>): Promise<T | undefined>
+  /** These will be read one after the other: what is far is fetched together. */
+  prepare(files: readonly string[]): Promise<void>
   /** `undefined` when there is no such file. */
   sizeOf(file: string): Promise<number | undefined>
   /** `undefined` when there is no such file. */
@@ -58,4 +60,6 @@ export interface OpenedSpool extends Spool {
   readonly keyring: Keyring
   /** Damages seen by this process since it opened the spool. */
   readonly damageCount: number
+  /** Rejects with what keeps it from being written, as far as is known without writing. */
+  check(): Promise<void>
 }

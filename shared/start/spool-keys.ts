@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 
 import type { Configuration } from '../config/model.ts'
+import { BucketError } from '../spool/bucket/object-store.ts'
 import { Keyring, SpoolKeyError, parseKeyFile } from '../spool/keyring.ts'
 import { StartError } from './start-error.ts'
 
@@ -13,6 +14,7 @@ export async function readSpoolKeys({ pipeline, atRest }: Configuration): Promis
 
 /** What opening the spool failed of, told the operator: a key that is missing is for him to mend. */
 export function asStartError(error: unknown): unknown {
+  if (error instanceof BucketError) return new StartError(error.message, { cause: error })
   if (!(error instanceof SpoolKeyError)) return error
   const hint =
     'nothing is lost: name a file with this key behind the others in pipeline.conf: spool "/path" key file "/path"'

@@ -4,11 +4,14 @@ import { bodyOf, bodySha256, testMessage } from './messages.ts'
 import { SmtpClient } from './smtp-client.ts'
 
 export interface StormOptions {
-  readonly port: number
+  /** Asked before each connection when it is a function: the host may be another one by then. */
+  readonly port: number | (() => number)
   readonly messages: number
   readonly sessions?: number
   readonly bytes?: number
   readonly to?: string
+  /** Begins the ids, where there are several storms. */
+  readonly name?: string
 }
 
 export interface StormResult {
@@ -23,14 +26,14 @@ export interface StormResult {
  * server meanwhile.
  */
 export async function sendStorm(options: StormOptions): Promise<StormResult> {
-  const { messages, sessions = 10, bytes = 4096 } = options
+  const { messages, sessions = 10, bytes = 4096, name = 'storm' } = options
   const sent = new Map<string, string>()
   const uncertain = new Set<string>()
   let next = 0
   const worker = async () => {
     let client: SmtpClient | undefined
     while (next < messages) {
-      const id = `storm-${next++}`
+      const id = `${name}-${next++}`
       const body = bodyOf(id, bytes)
       sent.set(id, bodySha256(body))
       client = await sendUntilTaken(options, client, id, body, uncertain)
@@ -53,7 +56,7 @@ async function sendUntilTaken(
   for (;;) {
     let mayHaveArrived = false
     try {
-      current ??= await SmtpClient.ready({ port: options.port, timeoutMs: 120_000 })
+      current ??= await SmtpClient.ready({ port: portOf(options), timeoutMs: 120_000 })
       mayHaveArrived = true
       const reply = await current.send({ from: 'storm@remote.test', to: [to], content: testMessage({ id, to, body }) })
       if (reply.code === 250) return current
@@ -67,4 +70,8 @@ async function sendUntilTaken(
     current = undefined
     await pause(100)
   }
+}
+
+function portOf({ port }: StormOptions): number {
+  return typeof port === 'number' ? port : port()
 }

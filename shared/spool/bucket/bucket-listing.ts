@@ -1,6 +1,7 @@
 import { parseSegmentPath } from '../segment-name.ts'
 import type { OutcomeLogFile, SpoolListing, WriterListing } from '../spool-files.ts'
 import type { FileStat } from '../volume.ts'
+import { partsStayMs } from './bucket-log.ts'
 import { alivePrefix, deadPrefix, parseKey } from './keys.ts'
 import type { Listing } from './object-store.ts'
 
@@ -78,10 +79,21 @@ export interface WriterMarks {
   readonly at: number
 }
 
-export function marksOf(alive: Listing, dead: Listing): WriterMarks {
-  return {
-    alive: new Map(alive.objects.map(({ key, writtenAt }) => [key.slice(alivePrefix.length), writtenAt])),
-    dead: new Set(dead.objects.map(({ key }) => key.slice(deadPrefix.length))),
-    at: alive.at,
+export function marksOf({ objects, at }: Listing): WriterMarks {
+  const alive = new Map<string, number>()
+  const dead = new Set<string>()
+  for (const { key, writtenAt } of objects) {
+    if (key.startsWith(alivePrefix)) alive.set(key.slice(alivePrefix.length), writtenAt)
+    else if (key.startsWith(deadPrefix)) dead.add(key.slice(deadPrefix.length))
   }
+  return { alive, dead, at }
+}
+
+/** Parts of outcome logs that were whole long before: their writer ended before it deleted them. */
+export function leftPartsIn({ objects, at }: Listing, files: ReadonlyMap<string, BucketFile>): readonly string[] {
+  return objects.flatMap(({ key }) => {
+    const parsed = parseKey(key)
+    const whole = parsed?.kind === 'part' ? files.get(parsed.file) : undefined
+    return whole !== undefined && whole.parts === undefined && at - whole.mtimeMs >= partsStayMs ? [key] : []
+  })
 }

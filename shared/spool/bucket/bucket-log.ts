@@ -149,7 +149,12 @@ export interface OutcomeObjectsLimits {
   /** A log of so many parts is made one object. */
   readonly parts: number
   readonly bytes: number
+  /** A listing under way when a log became whole may show neither it nor parts that are deleted too early. */
+  readonly partsStayMs: number
 }
+
+/** Longer than a listing takes. */
+export const partsStayMs = 60_000
 
 /**
  * Outcomes: groups are parts of a log, put one after the other, so that nothing was acknowledged behind a gap. A log that is long enough
@@ -160,16 +165,18 @@ export class OutcomeObjects extends GroupLog {
   #sequence = 0
   #log: GrowingLog | undefined
   #joining: Promise<void> = Promise.resolve()
+  #left: readonly LeftParts[] = []
 
-  constructor(options: BucketLogOptions, limits: OutcomeObjectsLimits = { parts: 256, bytes: 4 * 1024 * 1024 }) {
+  constructor(options: BucketLogOptions, limits: OutcomeObjectsLimits = usualLimits) {
     super(options, 1)
     this.#limits = limits
   }
 
-  /** Makes a log of this age one object, so that it can be cleaned up. */
+  /** Makes a log of this age one object, so that it can be cleaned up, and deletes parts nobody reads any more. */
   rotate(nowAt: number, ageMs: number): Promise<void> {
     const log = this.#log
     if (log !== undefined && nowAt - log.openedAt >= ageMs) this.#finish(log)
+    this.#joining = this.#joining.then(() => this.#removeParts(nowAt))
     return this.#joining
   }
 
@@ -217,12 +224,30 @@ export class OutcomeObjects extends GroupLog {
     try {
       await store.put(keyOf(file), Buffer.concat(pieces))
       await cache.keep(file, pieces)
-      await store.remove(parts)
     } catch {
-      // The parts are as good; what is left of both is cleaned up.
+      // The parts are as good.
+      return
     }
+    this.#left = [...this.#left, { keys: parts, at: Date.now() }]
+    await this.#removeParts(Date.now())
+  }
+
+  /** Never rejects: cleaning finds what is left. */
+  async #removeParts(nowAt: number): Promise<void> {
+    const isOld = ({ at }: LeftParts): boolean => Math.abs(nowAt - at) >= this.#limits.partsStayMs
+    const keys = this.#left.filter(isOld).flatMap((left) => left.keys)
+    this.#left = this.#left.filter((left) => !isOld(left))
+    if (keys.length > 0) await this.options.store.remove(keys).catch(() => undefined)
   }
 }
+
+/** Of a log that is whole. */
+interface LeftParts {
+  readonly keys: readonly string[]
+  readonly at: number
+}
+
+const usualLimits: OutcomeObjectsLimits = { parts: 256, bytes: 4 * 1024 * 1024, partsStayMs }
 
 interface GrowingLog {
   readonly writer: BucketWriter

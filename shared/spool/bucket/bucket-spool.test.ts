@@ -10,6 +10,7 @@ import { collectGarbage } from '../garbage.ts'
 import { LiveIndex } from '../live-index.ts'
 import type { Locator } from '../spool.ts'
 import { octets, outcome, storedMessage } from '../test-support.ts'
+import { partsStayMs } from './bucket-log.ts'
 import { BucketWriter, deadAfterMs, declareDead, leaseMs } from './bucket-writer.ts'
 import { openS3Store } from './s3-store.ts'
 import { bucketVolume, bucketWriter, storeOf, temporaryHost, testBucket } from './testing.ts'
@@ -83,7 +84,7 @@ test('everything a killed process had acknowledged is there for another host, an
     assert.deepEqual(await (await spool.read(locator)).content(), octets(length, seed))
   }
   const large = [...again.entries()].filter(({ locator }) => locator.sizeBytes > 20_000)
-  assert.equal(bucket.objects.keys('big/').length, large.length)
+  assert.equal(bucket.objects.keys('octets/').length, large.length)
 })
 
 test('an object whose answer was lost is taken back, and its number is not used again', async (t) => {
@@ -107,7 +108,7 @@ test('an outcome whose answer was lost is never overwritten by the next one', as
   const ids = Array.from({ length: 3 }, () => storedMessage().envelope.id)
   await spool.settle([outcome(ids[0]!)])
   bucket.objects.afterPut = (key) => {
-    if (key.includes('out/')) throw new Error('the line is cut')
+    if (key.includes('result/')) throw new Error('the line is cut')
   }
   await assert.rejects(spool.settle([outcome(ids[1]!)]))
   bucket.objects.afterPut = () => undefined
@@ -122,7 +123,7 @@ test('an outcome whose answer was lost is never overwritten by the next one', as
 
 test('a log of outcomes becomes one object while others follow it: none is missed and none is counted twice', async (t) => {
   const bucket = await testBucket(t)
-  const outcomeLogs = { parts: 4, bytes: 1_000_000 }
+  const outcomeLogs = { parts: 4, bytes: 1_000_000, partsStayMs: 0 }
   const spool = await bucketWriter(t, bucket, await temporaryHost(t), { outcomeLogs })
   const other = await bucketWriter(t, bucket, await temporaryHost(t), { outcomeLimit: 5 })
   const index = await LiveIndex.open(await bucketVolume(t, bucket))
@@ -144,12 +145,14 @@ test('a log of outcomes becomes one object while others follow it: none is misse
     [...seen.values()].map(({ length }) => length),
     ids.map(() => 1),
   )
-  assert.equal(bucket.objects.keys('out/').length, 8)
+  assert.equal(bucket.objects.keys('result/').length, 8)
 })
 
 test('parts that a killed process left beside the whole log are cleaned up', async (t) => {
   const bucket = await testBucket(t)
-  const spool = await bucketWriter(t, bucket, await temporaryHost(t), { outcomeLogs: { parts: 3, bytes: 1_000_000 } })
+  const spool = await bucketWriter(t, bucket, await temporaryHost(t), {
+    outcomeLogs: { parts: 3, bytes: 1_000_000, partsStayMs: 0 },
+  })
   bucket.objects.beforeRemove = (key) => {
     if (key.includes('.out/')) throw new Error('killed here')
   }
@@ -158,12 +161,15 @@ test('parts that a killed process left beside the whole log are cleaned up', asy
   for (const recipient of [0, 1, 2]) await spool.settle([outcome(message.envelope.id, recipient)])
   await spool.close()
   bucket.objects.beforeRemove = () => undefined
-  assert.equal(bucket.objects.keys('out/').length, 4)
+  assert.equal(bucket.objects.keys('result/').length, 4)
 
   const index = await LiveIndex.open(await bucketVolume(t, bucket))
   assert.deepEqual([index.size, index.counts().repeated], [0, 0])
   await collectGarbage(index, { ...everything, outcomesMs: 1e9, clock: later })
-  assert.equal(bucket.objects.keys('out/').length, 1)
+  assert.equal(bucket.objects.keys('result/').length, 4, 'somebody may be reading them')
+  bucket.objects.aheadMs += partsStayMs + 3_000
+  await collectGarbage(index, { ...everything, outcomesMs: 1e9, clock: later })
+  assert.equal(bucket.objects.keys('result/').length, 1)
 })
 
 test('listings that come late lose nothing: what was stored is read by its place, and what is young is not cleaned up', async (t) => {

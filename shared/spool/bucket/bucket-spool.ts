@@ -50,7 +50,11 @@ export interface BucketSpoolOptions {
   onDamage?(damage: Damage): void
 }
 
-/** The bucket as readers see it. `close` also lets go of the store. */
+/** A listing costs money; what this process stores in between it counts itself. */
+const quotaFreshMs = 30_000
+const trimEachBeats = 4
+
+/** The bucket as readers see it. */
 export async function openBucketVolume(
   store: ObjectStore,
   options: Pick<BucketSpoolOptions, 'cachePath' | 'cacheBytes'>,
@@ -89,7 +93,10 @@ export class BucketSpool implements OpenedSpool {
   #makingWriter: Promise<BucketWriter> | undefined
   #ownFiles = 0
   #damages = 0
+  #beats = 0
   #isClosed = false
+  /** Why the last heartbeat failed. */
+  #trouble: Error | undefined
   #caring: Promise<void> = Promise.resolve()
 
   constructor(options: BucketSpoolOptions, volume: BucketVolume, writer: BucketWriter) {
@@ -101,7 +108,10 @@ export class BucketSpool implements OpenedSpool {
     this.#clock = clock
     this.#writer = writer
     const limits = { reserveBytes, ...(quotaBytes !== undefined && { quotaBytes }) }
-    this.#space = new FreeSpace(cachePath, limits, clock, () => volume.usedBytes())
+    this.#space = new FreeSpace(cachePath, limits, clock, {
+      usedBytes: () => volume.usedBytes(),
+      freshMs: quotaFreshMs,
+    })
     const log = {
       store: volume.store,
       cache: volume.cache,
@@ -162,6 +172,11 @@ export class BucketSpool implements OpenedSpool {
     return this.#outcomeIndex.outcomesOf(ids)
   }
 
+  /** The last heartbeat was a write. */
+  async check(): Promise<void> {
+    if (this.#trouble !== undefined) throw this.#trouble
+  }
+
   freeBytes(): Promise<number> {
     return this.#space.freeBytes()
   }
@@ -206,8 +221,14 @@ export class BucketSpool implements OpenedSpool {
   async #beat(): Promise<void> {
     const now = this.#clock.now()
     this.#reader.closeIdle()
-    await this.#writer?.beat().catch(() => undefined)
+    this.#trouble = await this.#currentWriter()
+      .then((writer) => writer.beat())
+      .then(
+        () => undefined,
+        (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
+      )
     await this.#outcomes.rotate(now, this.#options.logAgeMs ?? 600_000)
-    await this.volume.cache.trim(now).catch(() => undefined)
+    this.#beats += 1
+    if (this.#beats % trimEachBeats === 0) await this.volume.cache.trim(now).catch(() => undefined)
   }
 }

@@ -4,20 +4,21 @@ import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 
 import type { Clock } from '../../clock.ts'
-import { withFile } from '../file-io.ts'
+import { fileSizeAt, withFile } from '../file-io.ts'
 import { RecordReader } from '../record-reader.ts'
 import type { RecordReaderOptions } from '../record-reader.ts'
 import type { OutcomeLogFile, SpoolListing } from '../spool-files.ts'
 import type { FileStat, KeyNames, SpoolVolume } from '../volume.ts'
-import { filesOf, marksOf, outcomeLogsOf, spoolListing } from './bucket-listing.ts'
+import { filesOf, leftPartsIn, marksOf, outcomeLogsOf, spoolListing } from './bucket-listing.ts'
 import type { BucketFile, WriterMarks } from './bucket-listing.ts'
 import { deadAfterMs, declareDead } from './bucket-writer.ts'
-import { alivePrefix, deadPrefix, keyNamesPrefix, keyOf, partKey } from './keys.ts'
+import { alivePrefix, deadPrefix, keyNamesPrefix, keyOf, outcomePrefix, partKey } from './keys.ts'
 import type { ObjectStore } from './object-store.ts'
 import type { ReadCache } from './read-cache.ts'
 
 const partsAtOnce = 16
 const removedAtOnce = 500
+const fetchedAtOnce = 32
 
 /**
  * A spool in a bucket. Objects are read through the host's cache, whole and once: a segment is no more than one group of records. What it
@@ -33,6 +34,7 @@ export class BucketVolume implements SpoolVolume {
   /** Outcome logs that are not whole yet, as far as they were read. */
   readonly #growing = new Map<string, GrowingLog>()
   #removed: string[] = []
+  #leftParts: readonly string[] = []
 
   constructor(store: ObjectStore, cache: ReadCache) {
     this.name = store.name
@@ -45,23 +47,19 @@ export class BucketVolume implements SpoolVolume {
     return false
   }
 
-  /**
-   * Records before the contents they name, and before their outcomes. Who writes is asked last: whoever wrote what was listed before, and
-   * is not there then, has ended.
-   */
+  /** Whoever wrote what is listed, and is not listed himself behind it, has ended. */
   async list(): Promise<SpoolListing> {
     await this.#flush()
-    const kinds = ['msg/', 'big/', 'draft/', 'out/']
-    const objects = []
-    for (const kind of kinds) objects.push(...(await this.store.list(kind)).objects)
-    this.#files = filesOf({ objects })
-    this.#marks = marksOf(await this.store.list(alivePrefix), await this.store.list(deadPrefix))
+    const listing = await this.store.list('')
+    this.#files = filesOf(listing)
+    this.#marks = marksOf(listing)
+    this.#leftParts = leftPartsIn(listing, this.#files)
     await this.#forgetGrown()
     return spoolListing(this.#files, this.#marks)
   }
 
   async listOutcomeLogs(): Promise<readonly OutcomeLogFile[]> {
-    const logs = filesOf(await this.store.list('out/'))
+    const logs = filesOf(await this.store.list(outcomePrefix))
     this.#files = new Map([...[...this.#files].filter(([file]) => !file.endsWith('.out')), ...logs])
     await this.#forgetGrown()
     return outcomeLogsOf(logs)
@@ -78,6 +76,13 @@ export class BucketVolume implements SpoolVolume {
   /** Brings an object into the cache; false when it is nowhere. */
   fetch(file: string): Promise<boolean> {
     return this.cache.fetch(file, () => this.store.get(keyOf(file)))
+  }
+
+  async prepare(files: readonly string[]): Promise<void> {
+    const missing = files.filter((file) => this.#files.get(file)?.parts === undefined)
+    await eachOf(missing, fetchedAtOnce, async (file) => {
+      if ((await fileSizeAt(join(this.cache.path, file))) === undefined) await this.fetch(file)
+    })
   }
 
   async sizeOf(file: string): Promise<number | undefined> {
@@ -118,18 +123,14 @@ export class BucketVolume implements SpoolVolume {
     return true
   }
 
-  /** Parts of an outcome log that is whole: their writer ended before it deleted them. */
+  /** Parts of outcome logs that are whole, as of the last listing. */
   async removeUnfinished(_unfinishedMs: number, _clock: Clock, onStep: (step: string) => unknown): Promise<void> {
     await this.#flush()
-    const { objects } = await this.store.list('out/')
-    const whole = filesOf({ objects })
-    const left = objects.filter(({ key }) => {
-      const file = /^out\/(.+\.out)\/\d+$/.exec(key)?.[1]
-      return file !== undefined && whole.get(file)?.parts === undefined
-    })
+    const left = this.#leftParts
     if (left.length === 0) return
+    this.#leftParts = []
     await onStep('remove unfinished')
-    await this.store.remove(left.map(({ key }) => key))
+    await this.store.remove(left)
   }
 
   reader(options: RecordReaderOptions): RecordReader {
@@ -218,6 +219,15 @@ export class BucketVolume implements SpoolVolume {
     const octets = await this.store.get(key)
     return octets === undefined ? undefined : buffer(octets)
   }
+}
+
+/** Runs `act` for each, so many at a time. */
+async function eachOf(files: readonly string[], atOnce: number, act: (file: string) => Promise<void>): Promise<void> {
+  const rest = files.values()
+  const run = async (): Promise<void> => {
+    for (const file of rest) await act(file)
+  }
+  await Promise.all(Array.from({ length: atOnce }, run))
 }
 
 interface GrowingLog {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { SpoolWriter } from '../append-log.ts'
 import { newWriterName } from '../segment-name.ts'
 import { alivePrefix, deadPrefix } from './keys.ts'
+import { BucketError } from './object-store.ts'
 import type { ObjectStore } from './object-store.ts'
 
 /**
@@ -92,8 +93,8 @@ export async function declareDead(store: ObjectStore, writer: string): Promise<v
 
 const noOctets = Buffer.alloc(0)
 
-function lists({ name }: ObjectStore): Error {
-  return new Error(
+function lists({ name }: ObjectStore): BucketError {
+  return new BucketError(
     `${name}: a listing does not show what was stored ${showsWithinMs / 1000} s before; a spool needs a store whose listings are up to date (AWS, MinIO, Ceph, R2, Google)`,
   )
 }

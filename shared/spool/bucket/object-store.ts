@@ -37,3 +37,8 @@ export interface Listing {
   /** When the store answered first. */
   readonly at: number
 }
+
+/** The bucket cannot be used as it should be; the message says what to do about it. */
+export class BucketError extends Error {
+  override readonly name = 'BucketError'
+}

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type * as S3 from '@aws-sdk/client-s3'
 
 import { SpoolFullError } from '../spool.ts'
+import { BucketError } from './object-store.ts'
 import type { Listing, ObjectBody, ObjectStore, PutResult, StoredObject } from './object-store.ts'
 
 export interface BucketAddress {
@@ -136,7 +137,7 @@ class S3Store implements ObjectStore {
           throw this.#asError('delete objects', error)
         })
       const [first] = Errors
-      if (first !== undefined) throw new Error(`${this.name}: ${first.Key} cannot be deleted: ${first.Message}`)
+      if (first !== undefined) throw new BucketError(`${this.name}: ${first.Key} cannot be deleted: ${first.Message}`)
     }
   }
 
@@ -164,7 +165,7 @@ class S3Store implements ObjectStore {
   #timeOf(answer: object): number {
     const at = this.#times.get(answer)
     if (at === undefined || Number.isNaN(at))
-      throw new Error(`${this.name} does not tell the time: no Date in its answer`)
+      throw new BucketError(`${this.name} does not tell the time: no Date in its answer`)
     return at
   }
 
@@ -173,7 +174,9 @@ class S3Store implements ObjectStore {
     if (isFull(error)) return new SpoolFullError(`${this.name} is full: ${name}`, { cause: error })
     const told = message === '' || message === name ? name : `${name}: ${message}`
     const hint = hints.get(name)
-    return new Error(`${this.name}: cannot ${what}: ${told}${hint === undefined ? '' : `; ${hint}`}`, { cause: error })
+    return new BucketError(`${this.name}: cannot ${what}: ${told}${hint === undefined ? '' : `; ${hint}`}`, {
+      cause: error,
+    })
   }
 }
 

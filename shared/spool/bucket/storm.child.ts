@@ -14,7 +14,7 @@ async function storm(address: BucketAddress, cachePath: string): Promise<void> {
     writer: 'storm',
     reserveBytes: 0,
     streamThresholdBytes: 20_000,
-    outcomeLogs: { parts: 10, bytes: 1_000_000 },
+    outcomeLogs: { parts: 10, bytes: 1_000_000, partsStayMs: 0 },
   })
   await Promise.all(Array.from({ length: 20 }, (_, seed) => writeOn(seed)))
 
