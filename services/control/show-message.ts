@@ -4,6 +4,7 @@ import { readJobsOf } from '../../shared/report/read-queues.ts'
 import { formatDuration, formatInstant, formatSecond, formatSize } from '../../shared/report/units.ts'
 import { tellStory } from '../../shared/report/story.ts'
 import type { StoryLine, Tone } from '../../shared/report/story.ts'
+import type { FilterVerdict } from '../../shared/report/verdicts.ts'
 import type { JobView, MessageView, RecipientState, Seen } from '../../shared/report/views.ts'
 import { describeAddress } from '../../shared/queue/redis-address.ts'
 import { ControlError, exitCodes } from './command.ts'
@@ -72,8 +73,9 @@ export function messageText(message: MessageView, terminal: Terminal, nowAt: num
     heading(terminal, 'recipients'),
     ...recipients(message, terminal),
     ...jobs(message, terminal, nowAt),
+    ...message.verdicts.flatMap((verdict) => ['', heading(terminal, 'filter'), ...verdictText(verdict)]),
     ...(message.edits.length === 0 ? [] : ['', heading(terminal, 'header edits')]),
-    ...message.edits.map((edit) => `  ${visible(edit)}`),
+    ...(message.stages.length === 0 ? message.edits.map((edit) => `  ${visible(edit)}`) : stages(message, terminal)),
     '',
     heading(terminal, 'story'),
     ...story(message.story, terminal),
@@ -131,6 +133,25 @@ function jobs({ jobs }: MessageView, terminal: Terminal, nowAt: number): readonl
     job.jobId,
   ])
   return ['', heading(terminal, 'in the queues'), ...textTable([{}, {}, {}, {}, {}, {}], rows)]
+}
+
+function verdictText({ verdict, score, reason, tests, authentication }: FilterVerdict): readonly string[] {
+  const found = tests.map(({ name, score: own, text }) => [`  ${visible(name)}`, String(own), visible(text)])
+  const proven = authentication.map(({ method, result, detail }) => [`  ${method}`, result, visible(detail)])
+  return [
+    `  ${visible([verdict, score === undefined ? '' : `score ${score}`, reason ?? ''].filter((one) => one !== '').join(', '))}`,
+    ...textTable([{}, { align: 'right' }, {}], found),
+    ...textTable([{}, {}, {}], proven),
+  ]
+}
+
+const marks = { added: '+', removed: '-', changed: '~', other: ' ' } as const
+
+function stages({ stages }: MessageView, terminal: Terminal): readonly string[] {
+  return stages.flatMap(({ stage, changes }) => [
+    `  ${terminal.paint('dim', visible(stage))}`,
+    ...changes.map(({ kind, text }) => `  ${marks[kind]} ${visible(text)}`),
+  ])
 }
 
 /** Its lane, where that is another's too. */

@@ -115,7 +115,7 @@ test('a reader and a read-only dashboard offer no action and do none; what was t
       const forms = [...body.matchAll(/<form[^>]*action="([^"]*)"/g)].map((match) => match[1])
       assert.deepEqual(forms, ['/sign-out', '/messages'], page)
       const links = [...body.matchAll(/<a class="button"[^>]*>([^<]*)</g)].map((match) => match[1])
-      assert.deepEqual(links, name === 'ada' && page.startsWith('/messages') ? ['Preview'] : [], page)
+      assert.deepEqual(links, name === 'ada' && page.startsWith('/messages') ? ['Preview', 'Source'] : [], page)
     }
     assert.equal((await browser.get(`/messages/${sampleId}/remove`)).statusCode, 303)
     for (const path of actions)
@@ -248,22 +248,31 @@ test('a page offers what can be done as things are', async (t) => {
     return [...buttons].map((match) => match[1])
   }
   const url = `/messages/${sampleId}`
-  assert.deepEqual(await offered([{ state: 'delayed' }], url), ['Preview', 'Try now', 'Hold', 'Change…', 'Remove…'])
-  assert.deepEqual(await offered([{ state: 'waiting' }], url), ['Preview', 'Hold', 'Change…', 'Remove…'])
+  assert.deepEqual(await offered([{ state: 'delayed' }], url), [
+    'Preview',
+    'Source',
+    'Try now',
+    'Hold',
+    'Change…',
+    'Remove…',
+  ])
+  assert.deepEqual(await offered([{ state: 'waiting' }], url), ['Preview', 'Source', 'Hold', 'Change…', 'Remove…'])
   assert.deepEqual(await offered([{ state: 'held', reason: 'held by ada' }], url), [
     'Preview',
+    'Source',
     'Release',
     'Change…',
     'Remove…',
   ])
   assert.deepEqual(await offered([{ state: 'held', quarantine: 'virus' }], url), [
     'Preview',
+    'Source',
     'Release…',
     'Block sender',
     'Change…',
     'Remove…',
   ])
-  assert.deepEqual(await offered([{ state: 'done' }], url), ['Send again…'])
+  assert.deepEqual(await offered([{ state: 'done' }], url), ['Preview', 'Source', 'Send again…'])
   assert.deepEqual(await offered([], '/queues/relay'), ['Pause', 'Try all delayed now', 'Limit'])
   assert.deepEqual(await offered([], '/queues/filter'), ['Resume', 'Limit'])
 })

@@ -22,6 +22,8 @@ export interface ApiRoute {
   /** What is asked may not be understood. */
   readonly mayRefuse?: true
   readonly answer: Schema
+  /** It answers with a message (message/rfc822) in place of JSON. */
+  readonly givesMail?: true
   /** @throws ApiError */
   run(request: FastifyRequest, caller: Visitor): Promise<unknown>
 }

@@ -84,6 +84,8 @@ const recipient = object({
   },
   'detail?': { ...text, description: 'The last reply, or the reason.' },
   'at?': instant,
+  'nextAt?': { ...instant, description: 'When it is tried again.' },
+  'attempts?': count,
 })
 
 const statementHits = object({
@@ -173,6 +175,22 @@ export const schemas = {
     origin: list(object({ name: text, value: text })),
     tags: texts,
     edits: { ...texts, description: 'What was done to its header section.' },
+    stages: list(
+      object({
+        stage: { ...text, description: 'Who did it; `acceptance`: before the first queue.' },
+        changes: list(object({ kind: { type: 'string', enum: ['added', 'removed', 'changed', 'other'] }, text })),
+      }),
+    ),
+    verdicts: list(
+      object({
+        at: instant,
+        verdict: text,
+        'score?': { type: 'number' },
+        'reason?': text,
+        tests: list(object({ name: text, score: { type: 'number' }, text })),
+        authentication: list(object({ method: text, result: text, detail: text })),
+      }),
+    ),
     jobs: list(job),
     queues: { ...texts, description: 'Those it came to, as its story tells.' },
     'queuesAway?': { ...text, description: 'Redis did not answer: where the message waits is not known.' },
@@ -182,6 +200,7 @@ export const schemas = {
         event: text,
         text,
         tone: { type: 'string', enum: ['good', 'waiting', 'bad', 'plain'] },
+        'rule?': { ...text, description: 'file:line of the line that decided.' },
       }),
     ),
   }),

@@ -59,18 +59,19 @@ const mostAudited = 500
 export function addApi(app: FastifyInstance, parts: ApiParts): void {
   addMailParser(app)
   const routes = apiRoutes(parts)
-  for (const { method, path, scope, takesMail, mostBytes, answer, run } of routes) {
+  for (const { method, path, scope, takesMail, givesMail, mostBytes, answer, run } of routes) {
     app.route({
       method,
       url: path,
       ...(takesMail === true ? { bodyLimit: mostMailBytes } : {}),
       ...(mostBytes === undefined ? {} : { bodyLimit: mostBytes }),
-      schema: { response: { 200: answer } },
+      ...(givesMail === true ? {} : { schema: { response: { 200: answer } } }),
       handler: async (request: FastifyRequest, reply: FastifyReply) => {
         const caller = parts.access.visitor(request) ?? anybody
         try {
           if (!caller.scopes.has(scope)) throw new ApiError(403, `this needs a token of scope ${scope}`)
-          return await run(request, caller)
+          const told = await run(request, caller)
+          return givesMail === true ? await reply.type('message/rfc822').send(told) : told
         } catch (error) {
           if (error instanceof ApiError) return reply.code(error.code).send({ error: error.message })
           throw error
@@ -98,7 +99,7 @@ function apiRoutes(parts: ApiParts): readonly ApiRoute[] {
   ]
 }
 
-function readingRoutes({ source, audit }: ApiParts): readonly ApiRoute[] {
+function readingRoutes({ source, access, audit }: ApiParts): readonly ApiRoute[] {
   return [
     {
       method: 'GET',
@@ -193,6 +194,22 @@ function readingRoutes({ source, audit }: ApiParts): readonly ApiRoute[] {
         const { jobs, ...told } = message
         if (jobs.kind === 'away') return { ...told, jobs: [], queuesAway: jobs.reason }
         return { ...told, jobs: jobs.value }
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/messages/:id/source',
+      scope: 'content',
+      summary: 'A message as it was received, while it is in the spool; it is kept who read it',
+      givesMail: true,
+      answer: { type: 'string' },
+      run: async (request, { name: by = 'unknown' }) => {
+        const id = messageId(request)
+        const stored = await source.content(id)
+        if (stored === undefined) throw new ApiError(404, 'it is not in the spool')
+        const from = access.client(request).address
+        audit.record({ by, from, action: 'read source', about: id, outcome: 'done' })
+        return stored.stream()
       },
     },
     {

@@ -53,6 +53,7 @@ import { isAddressedBy, isHostAllowed, securityHeaders } from './security.ts'
 import { addSearches } from './search-routes.ts'
 import type { SearchShelf } from './search-shelf.ts'
 import type { Source } from './source.ts'
+import { addSource } from './source-routes.ts'
 import { addTrial } from './trial-route.ts'
 import { anybody, mayPreview } from './visitor.ts'
 import type { Visitor } from './visitor.ts'
@@ -114,6 +115,7 @@ export function createApp(parts: AppParts): FastifyInstance {
   addChanges(app, parts, { access, show })
   addTrial(app, { ...parts, visitor: (request) => access.visitor(request) ?? anybody, show })
   addPreview(app, parts, { access, show })
+  addSource(app, { source: parts.source, access, audit: parts.access.audit, clock: parts.clock, show })
   addSystemPage(app, parts, { access, show })
   addActions(app, { operations: parts.operations, access, audit: parts.access.audit, clock: parts.clock, show })
   addBulk(app, {

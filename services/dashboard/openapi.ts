@@ -35,6 +35,11 @@ const mailBody = {
   content: { 'message/rfc822': { schema: { type: 'string' } } },
 }
 
+const mailAnswer = {
+  description: 'The message as it was received.',
+  content: { 'message/rfc822': { schema: { type: 'string' } } },
+}
+
 function jsonBody(fields: Fields): object {
   return { required: false, content: { 'application/json': { schema: schemaOf(fields) } } }
 }
@@ -49,7 +54,7 @@ function operation(route: ApiRoute): object {
     ...(route.fields === undefined ? {} : { requestBody: jsonBody(route.fields) }),
     parameters: [...pathParameters(route.path), ...queryParameters(route.query ?? {})],
     responses: {
-      200: answer('As asked', route.answer),
+      200: route.givesMail === true ? mailAnswer : answer('As asked', route.answer),
       ...(route.fields === undefined && route.mayRefuse === undefined
         ? {}
         : { 400: answer(notUnderstood, schemas.error) }),

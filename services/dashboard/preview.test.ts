@@ -4,6 +4,8 @@ import { test } from 'node:test'
 
 import { shaCrypt } from '../../shared/crypt/sha-crypt.ts'
 import type { Envelope } from '../../shared/mail/envelope.ts'
+import { makeToken } from '../../shared/config/api-tokens.ts'
+import type { SpooledMessage } from '../../shared/spool/spool.ts'
 import { previewOf } from './preview.ts'
 import type { Preview } from './preview.ts'
 import { sampleAt, sampleId, sampleJob, sampleMessage, sampleSource } from './sample-source.ts'
@@ -87,6 +89,7 @@ const preview: Preview = {
   fields: [{ name: 'Subject', value: hostile }],
   texts: [`${hostile}\n  indented`],
   files: [hostile],
+  parts: [{ type: hostile, extension: hostile }],
   cut: true,
 }
 
@@ -107,6 +110,56 @@ test('what a message says stays text, is shown to operators only, and it is kept
   await rita.signIn('rita', 'glass')
   assert.equal((await rita.get(url)).statusCode, 403)
   assert.equal((await new TestBrowser(app).get(url)).statusCode, 303)
+})
+
+test('the source is text that can do nothing, saved only as a file, for operators alone, and it is kept who looked', async (t) => {
+  const octets = Buffer.concat([
+    Buffer.from(`Subject: ${hostile}\r\nContent-Type: text/html\r\n\r\n<script>alert(1)</script>`),
+    Buffer.from([0xe4]),
+  ])
+  const message = sampleMessage()
+  const content = stored(octets) as SpooledMessage
+  const { token, entry } = makeToken('ci', ['content'])
+  const { entry: reader, token: reading } = makeToken('rd', ['read', 'messages'])
+  const opened = await openTestApp(t, {
+    source: sampleSource({ message, content }),
+    operators,
+    apiTokens: { ci: entry, rd: reader },
+  })
+  const { app, audit } = opened
+  const url = `/messages/${sampleId}/source`
+  const olga = new TestBrowser(app)
+  await olga.signIn('olga', 'engine')
+  const { body } = await olga.get(url)
+  assert.match(body, /&lt;script&gt;alert\(1\)&lt;\/script&gt;\\xe4[^]*/)
+  assert.match(body, /text\/html/)
+  assert.doesNotMatch(body, /<script>|<img|[\u0000\u202e]|live\.js/)
+  const file = await olga.get(`${url}.eml`)
+  assert.deepEqual(file.rawPayload, octets)
+  assert.deepEqual(
+    ['content-type', 'content-disposition', 'x-content-type-options'].map((name) => file.headers[name]),
+    ['message/rfc822', `attachment; filename="${sampleId}.eml"`, 'nosniff'],
+  )
+  assert.equal((await olga.get('/messages/0mi8v2c4bm99999999/source')).statusCode, 404)
+  const rita = new TestBrowser(app)
+  await rita.signIn('rita', 'glass')
+  for (const path of [url, `${url}.eml`]) assert.equal((await rita.get(path)).statusCode, 403, path)
+  assert.equal((await new TestBrowser(app).get(url)).statusCode, 303)
+  const ask = (sent: string) =>
+    app.inject({ url: `/api/v1${url}`, headers: { host: 'localhost', authorization: `Bearer ${sent}` } })
+  const told = await ask(token)
+  assert.deepEqual([told.statusCode, told.headers['content-type'], told.rawPayload], [200, 'message/rfc822', octets])
+  assert.equal((await ask(reading)).statusCode, 403)
+  assert.deepEqual(
+    (await audit.last(5)).map(({ by, action, outcome }) => `${by} ${action} ${outcome}`),
+    [
+      'token ci read source done',
+      'rita download message refused',
+      'rita read source refused',
+      'rita sign in done',
+      'olga download message done',
+    ],
+  )
 })
 
 test('where nobody signs in nobody reads what messages say', async (t) => {

@@ -10,8 +10,16 @@ export interface Preview {
   readonly texts: readonly string[]
   /** Types and endings of the parts that are no text: `application/pdf (pdf)`. */
   readonly files: readonly string[]
+  readonly parts: readonly PreviewPart[]
   /** The rest of it was not looked at. */
   readonly cut: boolean
+}
+
+/** Not a multipart. */
+export interface PreviewPart {
+  readonly type: string
+  /** In lower case; empty when there is none. */
+  readonly extension: string
 }
 
 export interface PreviewField {
@@ -39,6 +47,7 @@ export async function previewOf(stored: Pick<SpooledMessage, 'envelope' | 'locat
     files: parts
       .filter(({ type }) => !type.startsWith('text/'))
       .map(({ type, extension }) => (extension === '' ? type : `${type} (${extension})`)),
+    parts,
     cut: stored.locator.sizeBytes > content.length || texts.some(({ text }) => text.trim().length > mostTextLength),
   }
 }

@@ -10,6 +10,7 @@ import type { JournalEntry } from '../../shared/journal.ts'
 import { tagsOf } from '../../shared/report/queue-shares.ts'
 import { destinationsOf, withHistory } from '../../shared/report/destinations.ts'
 import type { JobView, MessageView, QueueView, Seen } from '../../shared/report/views.ts'
+import type { SpooledMessage } from '../../shared/spool/spool.ts'
 import type { FoundPage } from '../../shared/store/found-message.ts'
 import { parseQuery } from '../../shared/store/query.ts'
 import type { Traffic } from '../../shared/store/traffic.ts'
@@ -82,6 +83,13 @@ export function sampleMessage(fields: Partial<MessageView> = {}): MessageView {
     origin: [{ name: 'client', value: '192.0.2.1' }],
     tags: ['Signed'],
     edits: ['add Received: from laptop (192.0.2.1) by mx.example.org'],
+    stages: [
+      {
+        stage: 'acceptance',
+        changes: [{ kind: 'added', text: 'Received: from laptop (192.0.2.1) by mx.example.org' }],
+      },
+    ],
+    verdicts: [],
     jobs: { kind: 'seen', value: [sampleJob()] },
     queues: ['filter'],
     story: [{ at: sampleAt - 3_725_000, event: 'received', text: 'received from jane@example.org', tone: 'plain' }],
@@ -118,6 +126,7 @@ export function sampleSource(parts: {
   readonly eventTail?: Source['eventTail']
   readonly message?: MessageView
   readonly preview?: Preview
+  readonly content?: SpooledMessage
   readonly reports?: readonly ReceivedReport[]
   readonly traffic?: Seen<Traffic>
   readonly found?: FoundPage
@@ -147,6 +156,7 @@ export function sampleSource(parts: {
     },
     message: async (id) => (message?.id === id ? message : undefined),
     preview: async (id) => (message?.id === id ? preview : undefined),
+    content: async (id) => (message?.id === id ? parts.content : undefined),
     destinations: async () => ({
       at: sampleAt,
       seen: { kind: 'seen', value: { destinations: withHistory(destinationsOf(jobs), book), cut: false } },

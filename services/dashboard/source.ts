@@ -10,6 +10,7 @@ import type { JobState, JobView, MessageView, QueueView, Seen } from '../../shar
 import type { AbuseView, DmarcView, ReportQuestion, TlsView } from '../../shared/received-reports/views.ts'
 import type { ExplainQuestion } from './explain-question.ts'
 import type { Preview } from './preview.ts'
+import type { SpooledMessage } from '../../shared/spool/spool.ts'
 import type { FoundPage } from '../../shared/store/found-message.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 
@@ -35,6 +36,8 @@ export interface Source {
   message(id: MessageId): Promise<MessageView | undefined>
   /** The beginning of a message, as text; `undefined`: it is not, or no longer, in the spool. */
   preview(id: MessageId): Promise<Preview | undefined>
+  /** As it was received; `undefined`: it is not, or no longer, in the spool. */
+  content(id: MessageId): Promise<SpooledMessage | undefined>
   destinations(): Promise<{ readonly at: number; readonly seen: Seen<Destinations> }>
   /** How it took mail in the last 24 hours; absent: no attempt was made. */
   destination(name: string): Promise<DestinationHistory | undefined>

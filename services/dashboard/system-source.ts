@@ -150,6 +150,8 @@ export function createSource(parts: SourceParts): Source {
       return withTimeLimit(messageLimitMs, 'no answer of the spool', viewMessage(sources, id))
     },
 
+    content: (id) => withTimeLimit(messageLimitMs, 'no answer of the spool', messages.find(id)),
+
     preview: (id) => withTimeLimit(messageLimitMs, 'no answer of the spool', readPreview(messages, id)),
 
     destinations: async () => ({

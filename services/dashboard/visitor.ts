@@ -19,7 +19,7 @@ export const anybody: Visitor = { role: 'reader', acts: false, formToken: '', sc
 
 /** A program with a token of these scopes. */
 export function program(name: string, scopes: ReadonlySet<Scope>, readOnly: boolean): Visitor {
-  const looking: ReadonlySet<Scope> = new Set(['read', 'audit'])
+  const looking: ReadonlySet<Scope> = new Set(['read', 'audit', 'content'])
   const allowed = readOnly ? new Set([...scopes].filter((scope) => looking.has(scope))) : scopes
   return { name: `token ${name}`, role: 'reader', acts: false, formToken: '', scopes: allowed }
 }

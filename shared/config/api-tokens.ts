@@ -1,9 +1,9 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 
-/** What a token of the API may do: look, change queues, change messages, read what operators did, teach the classifier. */
-export type Scope = 'read' | 'queues' | 'messages' | 'audit' | 'learn'
+/** What a token of the API may do: look, change queues, change messages, read what operators did, teach the classifier, read what messages say. */
+export type Scope = 'read' | 'queues' | 'messages' | 'audit' | 'learn' | 'content'
 
-export const scopes: readonly Scope[] = ['read', 'queues', 'messages', 'audit', 'learn']
+export const scopes: readonly Scope[] = ['read', 'queues', 'messages', 'audit', 'learn', 'content']
 
 /** A token as a table holds it. */
 export interface ApiToken {

@@ -1,7 +1,6 @@
 import type { JournalEntry } from '../journal.ts'
 import { formatUpstream } from '../mail/envelope.ts'
 import type { Envelope } from '../mail/envelope.ts'
-import { fieldValue, headerFields } from '../mail/header-edit.ts'
 import type { HeaderEdit } from '../mail/header-edit.ts'
 import { parseMailbox } from '../mail/address.ts'
 import { acceptedAtOf } from '../mail/message-id.ts'
@@ -11,7 +10,9 @@ import { isDecision, withDecisions } from '../spool/decisions.ts'
 import { isFinal } from '../spool/spool.ts'
 import type { OutcomeRecord, SpooledMessage } from '../spool/spool.ts'
 import { traceIdOf } from '../tracing/span.ts'
+import { changesOf, editStages } from './edit-stages.ts'
 import { tellStory } from './story.ts'
+import { verdictsOf } from './verdicts.ts'
 import type { JobView, MessageView, OpenJob, OriginField, RecipientState, RecipientView, Seen } from './views.ts'
 
 /** Where the knowledge about a message comes from; each may know nothing. */
@@ -47,7 +48,16 @@ export function composeMessage(id: MessageId, parts: MessageParts): MessageView 
   if (stored === undefined && story.length === 0 && outcomes.length === 0) return undefined
   const known = jobs.kind === 'seen' ? jobs.value : []
   const open = known.filter(isOpen)
-  const told = { id, acceptedAt: acceptedAtOf(id), jobs, queues: queuesIn(story, id), story: tellStory(story) }
+  const own = story.filter((entry) => entry.id === id)
+  const told = {
+    id,
+    acceptedAt: acceptedAtOf(id),
+    jobs,
+    queues: queuesIn(story, id),
+    story: tellStory(story),
+    verdicts: verdictsOf(own),
+    stages: editStages(stored?.edits, known, own),
+  }
   const received = story.find((entry) => entry.event === 'received' && entry.id === id)
   if (stored === undefined) {
     const sizeBytes = received?.['sizeBytes']
@@ -80,27 +90,11 @@ export function isOpen(job: JobView): job is OpenJob {
   return job.state !== 'done'
 }
 
+const verbs = { added: 'add ', removed: 'remove ', changed: 'set ', other: '' } as const
+
 /** Header edits, one line each: what is done to which field, with its value. */
 export function describeEdits(edits: readonly HeaderEdit[]): readonly string[] {
-  return edits.flatMap((edit) => {
-    switch (edit.kind) {
-      case 'prepend':
-        return headerFields(Buffer.from(edit.fields)).map((field) => `add ${nameOf(field.raw)}: ${fieldValue(field)}`)
-      case 'remove':
-        return [edit.value === undefined ? `remove ${edit.name}` : `remove ${edit.name}: ${edit.value}`]
-      case 'replace':
-        return headerFields(Buffer.from(edit.field)).map((field) => `set ${nameOf(field.raw)}: ${fieldValue(field)}`)
-      case 'wrap':
-        return ['attach the message to a report']
-      case 'seven-bit':
-        return ['encode the body for 7-bit transport']
-    }
-  })
-}
-
-/** A field's name as it is written. */
-function nameOf(raw: Buffer): string {
-  return raw.toString('latin1').split(':', 1)[0]?.trimEnd() ?? ''
+  return edits.flatMap(changesOf).map(({ kind, text }) => `${verbs[kind]}${text}`)
 }
 
 /** The outcome log is the truth, the queues say where the rest is. */
@@ -120,7 +114,7 @@ function recipientsFromSpool(
   })
 }
 
-type Stated = Pick<RecipientView, 'state' | 'detail' | 'at'>
+type Stated = Pick<RecipientView, 'state' | 'detail' | 'at' | 'nextAt' | 'attempts'>
 
 function stateOf(last: OutcomeRecord | undefined, job: OpenJob | undefined): Stated {
   if (last !== undefined && isFinal(last)) {
@@ -135,7 +129,8 @@ function stateOf(last: OutcomeRecord | undefined, job: OpenJob | undefined): Sta
 
 function stateInQueue(job: OpenJob): Stated {
   const detail = job.reason ?? job.lastReply
-  return { state: job.state, ...(detail === undefined ? { detail: `in queue ${job.queue}` } : { detail }) }
+  const next = job.nextAt === undefined ? {} : { nextAt: job.nextAt, attempts: job.attempts }
+  return { state: job.state, ...next, ...(detail === undefined ? { detail: `in queue ${job.queue}` } : { detail }) }
 }
 
 const finalEvents: ReadonlyMap<string, RecipientState> = new Map([

@@ -10,13 +10,24 @@ export interface StoryLine {
   readonly event: string
   readonly text: string
   readonly tone: Tone
+  /** The line that decided, file:line, as the text has it. */
+  readonly rule?: string
 }
 
 /** Tells the journal's entries in the order of time; an entry of an unknown kind is told by its fields. */
 export function tellStory(entries: readonly JournalEntry[]): readonly StoryLine[] {
   return entries
     .toSorted((one, other) => one.at - other.at)
-    .map((entry) => ({ at: entry.at, event: entry.event, text: tell(entry), tone: tones.get(entry.event) ?? 'plain' }))
+    .map((entry) => {
+      const rule = entry['rule'] ?? entry['restriction']
+      return {
+        at: entry.at,
+        event: entry.event,
+        text: tell(entry),
+        tone: tones.get(entry.event) ?? 'plain',
+        ...(typeof rule === 'string' ? { rule } : {}),
+      }
+    })
 }
 
 const tones = new Map<string, Tone>([

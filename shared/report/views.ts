@@ -3,7 +3,9 @@ import type { Mailbox, ReversePath } from '../mail/address.ts'
 import type { Quarantine } from '../mail/disposition.ts'
 import type { HeaderEdit } from '../mail/header-edit.ts'
 import type { MessageId } from '../mail/message-id.ts'
+import type { StageEdits } from './edit-stages.ts'
 import type { StoryLine } from './story.ts'
+import type { FilterVerdict } from './verdicts.ts'
 
 /** A queue as an operator looks at it. */
 export interface QueueView {
@@ -73,6 +75,10 @@ export interface MessageView {
   readonly tags: readonly string[]
   /** What was done to its header section so far, one line each. */
   readonly edits: readonly string[]
+  /** The same by the stage that did it, as far as that is known. */
+  readonly stages: readonly StageEdits[]
+  /** What the filter said, each time it was asked. */
+  readonly verdicts: readonly FilterVerdict[]
   readonly jobs: Seen<readonly JobView[]>
   /** Those it came to, as its story tells. */
   readonly queues: readonly string[]
@@ -87,6 +93,9 @@ export interface RecipientView {
   /** The last reply, or the reason. */
   readonly detail?: string
   readonly at?: number
+  /** When it is tried again, after so many attempts; `detail` is why. */
+  readonly nextAt?: number
+  readonly attempts?: number
 }
 
 export type RecipientState =

@@ -250,6 +250,23 @@ test('the dashboard in Chromium', { skip: missingPeers('chromium') }, async (t) 
     await page.waitForURL(`**/messages/${id}`)
   })
 
+  await t.test('the source of a message is read by an operator, and by nobody who may only look', async (t) => {
+    const id = await send('source', 'joe@sluice.test', gtube)
+    await system.waitForEvent('held', id)
+    const page = await open(t)
+    await signIn(page)
+    await page.goto(`/messages/${id}`)
+    await page.getByRole('cell', { name: 'GTUBE' }).waitFor()
+    await page.getByRole('link', { name: 'Source' }).click()
+    await page.getByText(gtube).waitFor()
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await signIn(page, 'rita')
+    await page.goto(`/messages/${id}`)
+    assert.equal(await page.getByRole('link', { name: 'Source' }).count(), 0)
+    const refused = await page.request.get(`/messages/${id}/source`)
+    assert.equal(refused.status(), 403)
+  })
+
   await t.test('who may only look finds nothing to press', async (t) => {
     const page = await open(t)
     await signIn(page, 'rita')

@@ -108,6 +108,7 @@ test('what strangers write is text on every page, and breaks none', { skip: miss
     ['/held', image],
     [`/messages/${held}`, image],
     [`/messages/${held}/preview`, hostile.slice(0, 40)],
+    [`/messages/${held}/source`, hostile.slice(0, 40)],
     [`/messages/${held}/release`, image],
     [`/messages/${held}/remove`, image],
     [`/messages/${held}/change`],

@@ -202,6 +202,7 @@ export function dashboardPages({
     ['run', `/messages/runs/${run}`],
     ['held', '/held'],
     ['preview', `/messages/${held}/preview`],
+    ['source', `/messages/${held}/source`],
     ['release', `/messages/${held}/release`],
     ['remove', `/messages/${held}/remove`],
     ['message-held', `/messages/${held}`],

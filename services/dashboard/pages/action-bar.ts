@@ -15,7 +15,7 @@ export function messageActionBar(message: MessageView, visitor: Visitor): HtmlVa
   const open = message.jobs.value.filter(isOpen)
   const path = `/messages/${message.id}`
   if (open.length === 0) return endedActionBar(message, visitor)
-  const preview = mayPreview(visitor) && html`<a class="button" href="${path}/preview">Preview</a>`
+  const preview = mayPreview(visitor) && contentLinks(message)
   if (!visitor.acts) return preview && html`<div class="actions">${preview}</div>`
   const isHeld = open.some((job) => job.state === 'held')
   const isQuarantined = open.some((job) => job.quarantine !== undefined)
@@ -31,10 +31,17 @@ ${isQuarantined && message.from !== null && button(`${path}/block`, 'Block sende
 </div>`
 }
 
+function contentLinks({ id }: MessageView): Html {
+  return html`<a class="button" href="/messages/${id}/preview">Preview</a><a class="button" href="/messages/${id}/source">Source</a>`
+}
+
 /** While it is in the spool it can be sent again. */
-function endedActionBar({ id, knownFrom }: MessageView, { acts }: Visitor): HtmlValue {
-  if (!acts || knownFrom === 'journal') return undefined
-  return html`<div class="actions" role="group" aria-label="Actions"><a class="button" href="/messages/${id}/change">Send again…</a></div>`
+function endedActionBar(message: MessageView, visitor: Visitor): HtmlValue {
+  const { id, knownFrom } = message
+  const content = mayPreview(visitor) && contentLinks(message)
+  const again = visitor.acts && html`<a class="button" href="/messages/${id}/change">Send again…</a>`
+  if (knownFrom === 'journal' || (content === false && again === false)) return undefined
+  return html`<div class="actions" role="group" aria-label="Actions">${content}${again}</div>`
 }
 
 export function queueActionBar(name: string, view: QueueView | undefined, visitor: Visitor): HtmlValue {

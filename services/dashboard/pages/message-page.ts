@@ -1,5 +1,7 @@
 import { isOpen } from '../../../shared/report/message-view.ts'
 import { formatInstant, formatSecond, formatSize, plural } from '../../../shared/report/units.ts'
+import type { StoryLine } from '../../../shared/report/story.ts'
+import type { AuthenticationResult, FilterVerdict, TestResult } from '../../../shared/report/verdicts.ts'
 import type { MessageView, RecipientView } from '../../../shared/report/views.ts'
 import { html } from '../../../shared/html.ts'
 import type { Html, HtmlValue } from '../../../shared/html.ts'
@@ -7,7 +9,7 @@ import type { Visitor } from '../visitor.ts'
 import { doneNotice, messageActionBar } from './action-bar.ts'
 import { jobTable } from './job-table.ts'
 import type { Page } from './layout.ts'
-import { badge, dataTable, notice } from './parts.ts'
+import { ahead, badge, dataTable, notice } from './parts.ts'
 import type { Tone } from './parts.ts'
 
 export interface MessageLook {
@@ -25,12 +27,13 @@ ${doneNotice(done)}
 ${messageActionBar(message, visitor)}
 ${message.knownFrom === 'journal' && notice('plain', 'It has left the spool.', 'What follows is from the journal.')}
 ${message.jobs.kind === 'away' && notice('bad', 'Redis is away.', `${message.jobs.reason}. Where the message waits is not shown.`)}
-<section aria-labelledby="recipients"><h2 id="recipients">Recipients</h2>${recipientTable(message.recipients)}</section>
+<section aria-labelledby="recipients"><h2 id="recipients">Recipients</h2>${recipientTable(message.recipients, at)}</section>
 <section aria-labelledby="story"><h2 id="story">Story</h2>${story(message, at)}</section>
 ${jobs(message, at)}
+${message.verdicts.map((verdict, index) => verdictSection(verdict, index))}
 <div class="columns">
 <section aria-labelledby="origin"><h2 id="origin">Origin</h2>${origin(message)}</section>
-<section aria-labelledby="edits"><h2 id="edits">Header edits</h2>${message.edits.length === 0 ? html`<p class="empty">None known.</p>` : html`<ol class="edits">${message.edits.map((edit) => html`<li><code>${edit}</code></li>`)}</ol>`}</section>
+<section aria-labelledby="edits"><h2 id="edits">Header edits</h2>${headerEdits(message)}</section>
 </div>`
   return { title: message.id, section: 'none', at, main }
 }
@@ -55,7 +58,7 @@ const recipientTones = {
   accepted: 'plain',
 } as const satisfies Record<RecipientView['state'], Tone>
 
-function recipientTable(recipients: readonly RecipientView[]): Html {
+function recipientTable(recipients: readonly RecipientView[], at: number): Html {
   return dataTable(
     'Recipients and the state of their copies',
     [
@@ -63,9 +66,18 @@ function recipientTable(recipients: readonly RecipientView[]): Html {
       { title: 'State', cell: (recipient) => badge(recipientTones[recipient.state], recipient.state) },
       { title: 'Reply or reason', cell: (recipient) => html`<span class="reply">${recipient.detail}</span>` },
       { title: 'Since', cell: (recipient) => (recipient.at === undefined ? '' : formatSecond(recipient.at)) },
+      ...(recipients.some(({ nextAt }) => nextAt !== undefined)
+        ? [{ title: 'Next attempt', cell: (recipient: RecipientView) => nextAttempt(recipient, at) }]
+        : []),
     ],
     recipients,
   )
+}
+
+/** Why is what was said last. */
+function nextAttempt({ nextAt, attempts }: RecipientView, at: number): HtmlValue {
+  if (nextAt === undefined) return undefined
+  return html`${ahead(nextAt, at)}${attempts !== undefined && attempts > 0 && html`, after ${plural(attempts, 'attempt')}`}`
 }
 
 function recipientAddress(recipient: RecipientView): Html {
@@ -76,9 +88,70 @@ function story(message: MessageView, at: number): HtmlValue {
   if (message.story.length === 0) return html`<p class="empty">The journal has no lines about it.</p>`
   return html`<ol class="story">${message.story.map(
     (line) => html`
-<li data-tone="${line.tone}"><time datetime="${new Date(line.at).toISOString()}" title="${formatInstant(line.at)}">${offset(line.at, message.acceptedAt)}</time><p>${line.text}</p></li>`,
+<li data-tone="${line.tone}"><time datetime="${new Date(line.at).toISOString()}" title="${formatInstant(line.at)}">${offset(line.at, message.acceptedAt)}</time><p>${storyText(line)}</p></li>`,
   )}
 </ol><p class="quiet-text">Times since acceptance, ${formatInstant(message.acceptedAt)}; now ${formatInstant(at)}.</p>`
+}
+
+/** The line that decided leads to the page Rules. */
+function storyText({ text, rule }: StoryLine): HtmlValue {
+  const start = rule === undefined ? -1 : text.indexOf(rule)
+  if (rule === undefined || start < 0) return text
+  return html`${text.slice(0, start)}<a href="/rules#${encodeURIComponent(rule.slice(rule.lastIndexOf('/') + 1))}">${rule}</a>${text.slice(start + rule.length)}`
+}
+
+function verdictSection({ at, verdict, score, reason, tests, authentication }: FilterVerdict, index: number): Html {
+  const id = `verdict${index}`
+  return html`<section aria-labelledby="${id}"><h2 id="${id}">Filter</h2>
+<p>${badge(verdict === 'clean' ? 'good' : 'bad', verdict)}${score !== undefined && html` score ${score}`}${reason !== undefined && html`, ${reason}`} <span class="quiet-text">${formatSecond(at)}</span></p>
+${
+  tests.length > 0 &&
+  dataTable(
+    'Tests of the filter, the heaviest first',
+    [
+      { title: 'Test', cell: ({ name }: TestResult) => html`<code>${name}</code>` },
+      { title: 'Score', numeric: true, cell: (test: TestResult) => test.score },
+      { title: 'What it found', cell: ({ text }: TestResult) => html`<span class="reply">${text}</span>` },
+    ],
+    tests,
+  )
+}
+${
+  authentication.length > 0 &&
+  dataTable(
+    'Authentication of the sender',
+    [
+      { title: 'Method', cell: ({ method }: AuthenticationResult) => method.toUpperCase() },
+      {
+        title: 'Result',
+        cell: ({ result }: AuthenticationResult) => badge(authenticationTones.get(result) ?? 'plain', result),
+      },
+      { title: 'About', cell: ({ detail }: AuthenticationResult) => html`<span class="reply">${detail}</span>` },
+    ],
+    authentication,
+  )
+}</section>`
+}
+
+const authenticationTones: ReadonlyMap<string, Tone> = new Map([
+  ['pass', 'good'],
+  ['fail', 'bad'],
+  ['softfail', 'waiting'],
+  ['temperror', 'waiting'],
+  ['permerror', 'bad'],
+])
+
+const marks = { added: '+', removed: '−', changed: '±', other: ' ' } as const
+
+/** By stage; where that is not known any more, all in one list. */
+function headerEdits({ stages, edits }: MessageView): HtmlValue {
+  if (edits.length === 0 && stages.length === 0) return html`<p class="empty">None known.</p>`
+  if (stages.length === 0)
+    return html`<ol class="edits">${edits.map((edit) => html`<li><code>${edit}</code></li>`)}</ol>`
+  return stages.map(
+    ({ stage, changes }) =>
+      html`<h3 class="quiet-text">${stage}</h3><ul class="diff">${changes.map(({ kind, text }) => html`<li data-kind="${kind}"><span class="mark" aria-hidden="true">${marks[kind]}</span><span class="quiet">${kind}: </span><code>${text}</code></li>`)}</ul>`,
+  )
 }
 
 /** `+1.204 s`, `+2:03:04` */

@@ -54,7 +54,7 @@ function hitsTable(caption: string, rules: RulesView['rules'], nowAt: number): H
   return dataTable(
     caption,
     [
-      { title: 'Line', cell: ({ at }) => html`<span class="whole">${at}</span>` },
+      { title: 'Line', cell: ({ at }) => html`<span class="whole" id="${at}">${at}</span>` },
       { title: 'Rule', cell: ({ text }) => html`<code>${text}</code>` },
       { title: 'Today', numeric: true, cell: ({ hits }) => html`${hits?.today.toLocaleString('en') ?? '-'}` },
       { title: '7 days', numeric: true, cell: ({ hits }) => html`${hits?.week.toLocaleString('en') ?? '-'}` },

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { sampleAt, sampleId, sampleMessage, sampleSource } from './sample-source.ts'
+import { openTestApp, TestBrowser } from './testing.ts'
+
+test('a message is shown with the rule that decided, the tests of the filter, edits by stage, and its next attempt', async (t) => {
+  const message = sampleMessage({
+    recipients: [
+      { mailbox: 'joe@example.net', state: 'delayed', detail: '451 wait', nextAt: sampleAt + 300_000, attempts: 2 },
+    ],
+    story: [
+      {
+        at: sampleAt,
+        event: 'routed',
+        text: 'rule /etc/smtpd.conf:44 sends x',
+        tone: 'plain',
+        rule: '/etc/smtpd.conf:44',
+      },
+    ],
+    verdicts: [
+      {
+        at: sampleAt,
+        verdict: 'tag',
+        score: 7.5,
+        tests: [{ name: 'URIBL<b>', score: 7.5, text: 'links to <i>' }],
+        authentication: [{ method: 'spf', result: 'fail', detail: 'smtp.mailfrom=<u>' }],
+      },
+    ],
+    stages: [
+      {
+        stage: 'filter',
+        changes: [
+          { kind: 'removed', text: 'X-Spam' },
+          { kind: 'changed', text: 'Subject: <s>' },
+        ],
+      },
+    ],
+  })
+  const { app } = await openTestApp(t, { source: sampleSource({ message }) })
+  const { body } = await new TestBrowser(app).get(`/messages/${sampleId}`)
+  assert.match(body, /rule <a href="\/rules#smtpd\.conf%3A44">\/etc\/smtpd\.conf:44<\/a> sends x/)
+  assert.match(
+    body,
+    /URIBL&lt;b&gt;[^]*7\.5[^]*links to &lt;i&gt;[^]*SPF[^]*data-tone="bad">fail[^]*smtp\.mailfrom=&lt;u&gt;/,
+  )
+  assert.match(body, /in 5 min<\/time>, after 2 attempts/)
+  assert.match(body, /filter<\/h3>[^]*removed: [^]*X-Spam[^]*changed: [^]*Subject: &lt;s&gt;/)
+  assert.match((await new TestBrowser(app).get('/rules')).body, /id="smtpd\.conf:7"/)
+})
