@@ -1,8 +1,8 @@
 import type { WebhookSetting } from '../../shared/config/model.ts'
 import { formatDuration, formatSecond, plural } from '../../shared/report/units.ts'
 import { createResolver } from '../../shared/resolver.ts'
-import { postEvents } from '../../shared/webhooks/post-events.ts'
-import { nextEvents } from '../../shared/webhooks/read-events.ts'
+import { postTest } from '../../shared/webhooks/post-events.ts'
+import { countWaiting, mostWaiting } from '../../shared/webhooks/read-events.ts'
 import { readState, webhookName, webhooksFolder } from '../../shared/webhooks/webhook-state.ts'
 import type { WebhookFailure } from '../../shared/webhooks/webhook-state.ts'
 import { ControlError, exitCodes } from './command.ts'
@@ -27,9 +27,6 @@ export const webhookTest: Command = {
   summary: 'post one signed event "test" to a webhook of pipeline.conf, now; exit code 1 when it is not taken',
   run: test,
 }
-
-/** Nobody counts further. */
-const mostCounted = 10_000
 
 interface WebhookView {
   readonly url: string
@@ -62,19 +59,7 @@ async function viewOf({ dataFolder, eventsFolder }: Place, setting: WebhookSetti
   const state = await readState(webhooksFolder(dataFolder), name)
   if (state === undefined) return { url, name, events }
   const { positions, ...rest } = state
-  return { url, name, events, ...rest, waiting: countWaiting(eventsFolder, setting, positions) }
-}
-
-function countWaiting(folder: string, { events }: WebhookSetting, from: ReadonlyMap<string, number>): number {
-  let waiting = 0
-  let positions = from
-  while (waiting < mostCounted) {
-    const batch = nextEvents({ folder, positions, events, notBefore: 0 })
-    waiting += batch.events.length
-    positions = batch.positions
-    if (batch.isAll) break
-  }
-  return waiting
+  return { url, name, events, ...rest, waiting: countWaiting({ folder: eventsFolder, positions, events }) }
 }
 
 function listText(views: readonly WebhookView[], terminal: Terminal): readonly string[] {
@@ -89,7 +74,7 @@ function listText(views: readonly WebhookView[], terminal: Terminal): readonly s
   const rows = views.map(({ url, failure, waiting, sent, dropped, sentAt }) => [
     visible(url),
     failure !== undefined ? terminal.paint('red', 'fails') : sent === undefined ? 'not begun' : 'works',
-    waiting === undefined ? '-' : waiting < mostCounted ? String(waiting) : `${mostCounted}+`,
+    waiting === undefined ? '-' : waiting < mostWaiting ? String(waiting) : `${mostWaiting}+`,
     String(sent ?? 0),
     String(dropped ?? 0),
     sentAt === undefined ? 'never' : formatSecond(sentAt),
@@ -116,11 +101,10 @@ async function test(invocation: Invocation): Promise<number> {
   const setting = webhookOf(webhooks, operands[0] ?? '')
   const resolver = createResolver({ servers: resolvers })
   const nowAt = Date.now()
-  const eventId = `test-${nowAt}`
-  const events = [JSON.stringify({ eventId, at: nowAt, event: 'test', host: configuration.hostname })]
   const { signal } = new AbortController()
+  let eventId: string
   try {
-    await postEvents(setting, { id: eventId, events }, { resolver, signal, tlsCa, nowAt })
+    eventId = await postTest(setting, configuration.hostname, { resolver, signal, tlsCa, nowAt })
   } catch (error) {
     throw new ControlError(`it was not taken: ${(error as Error).message}`, exitCodes.failed, { cause: error })
   } finally {

@@ -11,6 +11,7 @@ import type { BulkRuns } from '../../shared/operate/bulk-runs.ts'
 import { OperationError } from '../../shared/operate/operation-error.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
 import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
+import type { WebhookDesk } from '../../shared/webhooks/webhook-desk.ts'
 import { QueryError, queryExample } from '../../shared/store/query.ts'
 import type { Access } from './access.ts'
 import { describeSelection, manyActions, messageActions, queueActions, saidNow, selections } from './actions.ts'
@@ -35,6 +36,7 @@ import type { SearchShelf } from './search-shelf.ts'
 import type { Source } from './source.ts'
 import { anybody } from './visitor.ts'
 import type { Visitor } from './visitor.ts'
+import { webhookApi } from './webhook-routes.ts'
 
 export interface ApiParts {
   readonly source: Source
@@ -42,6 +44,7 @@ export interface ApiParts {
   readonly teacher: Teacher
   readonly domains: DomainDesk
   readonly filters: ViewFilters
+  readonly webhooks: WebhookDesk
   readonly access: Access
   readonly audit: Audit
   /** What is done to all that a search finds. */
@@ -89,6 +92,7 @@ function apiRoutes(parts: ApiParts): readonly ApiRoute[] {
     ...reportRoutes(parts.source),
     ...domainApi(parts.domains),
     ...filterApi(parts.filters),
+    ...webhookApi(parts),
     ...queueRoutes(parts),
     ...messageRoutes(parts),
     ...manyRoutes(parts),

@@ -13,6 +13,7 @@ import type { Operations } from '../../shared/operate/operations.ts'
 import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
 import { QueryError } from '../../shared/store/query.ts'
 import { LateError } from '../../shared/deadline.ts'
+import type { WebhookDesk } from '../../shared/webhooks/webhook-desk.ts'
 import { addAccess, assetRoutes, linkRoute } from './access.ts'
 import type { Access, AccessParts } from './access.ts'
 import { addActions, describeSelection, selections } from './actions.ts'
@@ -57,6 +58,7 @@ import { addSource } from './source-routes.ts'
 import { addTrial } from './trial-route.ts'
 import { anybody, mayPreview } from './visitor.ts'
 import type { Visitor } from './visitor.ts'
+import { addWebhooks } from './webhook-routes.ts'
 
 export interface AppParts {
   readonly source: Source
@@ -68,6 +70,7 @@ export interface AppParts {
   readonly desk: QuarantineDesk
   readonly domains: DomainDesk
   readonly filters: ViewFilters
+  readonly webhooks: WebhookDesk
   readonly access: Omit<AccessParts, 'log'>
   /** Absent: the metrics are told elsewhere. */
   readonly exposition?: Exposition
@@ -128,6 +131,7 @@ export function createApp(parts: AppParts): FastifyInstance {
     show,
   })
   addFilters(app, parts.filters, show)
+  addWebhooks(app, { desk: parts.webhooks, access, audit: parts.access.audit, clock: parts.clock, show })
   addDomains(app, { desk: parts.domains, access, audit: parts.access.audit, clock: parts.clock, show })
   addDryRuns(app, { runs: parts.dryRuns, access, audit: parts.access.audit, clock: parts.clock, show })
   addSearches(app, { shelf: parts.shelf, access, audit: parts.access.audit, clock: parts.clock, show })
@@ -147,6 +151,7 @@ export function createApp(parts: AppParts): FastifyInstance {
     dryRuns: parts.dryRuns,
     shelf: parts.shelf,
     filters: parts.filters,
+    webhooks: parts.webhooks,
     access,
     audit: parts.access.audit,
     clock: parts.clock,
@@ -358,14 +363,19 @@ function addPreview(
 
 function addSystemPage(
   app: FastifyInstance,
-  { source, access: { settings, audit } }: AppParts,
+  { source, webhooks: desk, access: { settings, audit } }: AppParts,
   { access, show }: Shown,
 ): void {
   app.get('/system', async (request, reply) => {
     const visitor = access.visitor(request) ?? anybody
     const seesAudit = isAtLeast(visitor.role, 'admin')
-    const [overview, entries] = await Promise.all([source.overview(), seesAudit ? audit.last(auditRows) : undefined])
-    const facts = { overview, settings: settings(), ...(entries === undefined ? {} : { audit: entries }) }
+    const [overview, webhooks, entries] = await Promise.all([
+      source.overview(),
+      desk.list(),
+      seesAudit ? audit.last(auditRows) : undefined,
+    ])
+    const shown = { overview, webhooks, settings: settings(), done: queryText(request, 'done') }
+    const facts = { ...shown, ...(entries === undefined ? {} : { audit: entries }) }
     return show(request, reply, systemPage(facts, visitor))
   })
 }

@@ -26,6 +26,7 @@ import type { RunningService, Service, ServiceContext } from '../../shared/servi
 import { openMessageSearch } from '../../shared/store/message-search.ts'
 import { readStorePlace } from '../../shared/store/read-place.ts'
 import { StartError } from '../../shared/start/start-error.ts'
+import { openWebhookDesk } from '../../shared/webhooks/webhook-desk.ts'
 import { findMessage } from '../../shared/spool/list-messages.ts'
 import { createApp } from './app.ts'
 import { readAssets } from './assets.ts'
@@ -119,6 +120,14 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
   // Apart from the searches of those who wait.
   const counting = openMessageSearch(join(dataFolder, 'events'), storePlace)
   const shelf = createSearchShelf(dataFolder, createSearchCounts(counting.count, clock))
+  const webhooks = openWebhookDesk({
+    get configuration() {
+      return context.configuration
+    },
+    resolver: context.resolver,
+    clock,
+    dataFolder,
+  })
   const app = createApp({
     source,
     shelf,
@@ -127,6 +136,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
     dryRuns,
     teacher,
     domains,
+    webhooks,
     filters: (days) => viewFilters(dataFolder, context.configuration, days, clock.now()),
     desk: {
       quarantine: createQuarantine(context),
@@ -153,6 +163,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
   const watched = elsewhere === undefined ? undefined : createMetricsApp({ exposition, source })
   const close = async (): Promise<void> => {
     await Promise.all([app.close(), watched?.close(), runs.close(), dryRuns.close()])
+    await webhooks.close()
     await examinations.close()
     await search.close()
     await counting.close()

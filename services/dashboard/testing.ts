@@ -23,6 +23,7 @@ import type { Operations } from '../../shared/operate/operations.ts'
 import type { GivenOrder } from '../../shared/operate/relay-order.ts'
 import type { ChosenMessage } from '../../shared/store/found-message.ts'
 import { createLinkSigner } from '../../shared/quarantine/links.ts'
+import type { WebhookDesk, WebhookView } from '../../shared/webhooks/webhook-desk.ts'
 import { createApp } from './app.ts'
 import { readAssets } from './assets.ts'
 import type { DomainDesk } from './domain-desk.ts'
@@ -53,6 +54,7 @@ export interface TestAppOptions {
   readonly url?: string
   readonly trustedProxies?: readonly string[]
   readonly domains?: DomainDesk
+  readonly webhooks?: WebhookDesk
   readonly filters?: ViewFilters
 }
 
@@ -105,6 +107,7 @@ export async function openTestApp(t: TestContext, options: TestAppOptions = {}) 
     teacher: sampleTeacher(done),
     desk: sampleDesk(done),
     domains: options.domains ?? noDomains,
+    webhooks: options.webhooks ?? sampleWebhooks([], done),
     filters: options.filters ?? (async () => ({ at: sampleAt, sinceAt: sampleAt, engines: [], mix: [], findings: [] })),
     access: {
       settings: () => settings.current,
@@ -131,6 +134,19 @@ export async function openTestApp(t: TestContext, options: TestAppOptions = {}) 
     await rm(folder, { recursive: true })
   })
   return { app, runs, dryRuns, audit, time, settings, asked, done }
+}
+
+/** Writes down which were tested; `silent` does not take it. */
+export function sampleWebhooks(views: readonly WebhookView[], done: string[] = []): WebhookDesk {
+  return {
+    list: async () => views,
+    async test(name) {
+      if (name === 'silent') throw new OperationError('it was not taken: silent gave no answer')
+      done.push(`test ${name}`)
+      return 'taken in 12 ms'
+    },
+    close: async () => {},
+  }
 }
 
 /** Writes down what it was asked to do; a run is done as soon as it is begun. */

@@ -42,6 +42,18 @@ export async function postEvents(
   if (code < 200 || code > 299) throw new Error(`${to.host} answered ${code}`)
 }
 
+/** One event `test`, made up now. @returns its id. @throws Error that says why it was not taken */
+export async function postTest(
+  setting: Pick<WebhookSetting, 'url' | 'secretFile'>,
+  host: string,
+  parts: PostEventsParts,
+): Promise<string> {
+  const id = `test-${parts.nowAt}`
+  const events = [JSON.stringify({ eventId: id, at: parts.nowAt, event: 'test', host })]
+  await postEvents(setting, { id, events }, parts)
+  return id
+}
+
 /** `t=SECONDS,v1=HEX`: HMAC-SHA-256 of the seconds, a dot and the body. */
 export function signatureOf(body: Buffer, secret: string, seconds: number): string {
   const mac = createHmac('sha256', secret).update(`${seconds}.`).update(body).digest('hex')

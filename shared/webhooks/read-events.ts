@@ -66,6 +66,22 @@ export function nextEvents({ folder, positions, events, notBefore }: EventsQuest
   return batch.end(reached, octets < readOctets)
 }
 
+/** Nobody counts further. */
+export const mostWaiting = 10_000
+
+/** Events that a webhook has not taken, `mostWaiting` at most. Blocks: for a thread, or a command. */
+export function countWaiting(question: Omit<EventsQuestion, 'notBefore'>): number {
+  let waiting = 0
+  let { positions } = question
+  while (waiting < mostWaiting) {
+    const batch = nextEvents({ ...question, positions, notBefore: 0 })
+    waiting += batch.events.length
+    positions = batch.positions
+    if (batch.isAll) break
+  }
+  return Math.min(waiting, mostWaiting)
+}
+
 /** What a webhook has not read of one file of the journal. */
 export interface Unread {
   /** Octets of the file that it had read, and those up to which was counted. */

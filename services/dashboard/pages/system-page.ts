@@ -4,21 +4,26 @@ import { formatSecond } from '../../../shared/report/units.ts'
 import { isMessageId } from '../../../shared/mail/message-id.ts'
 import { html } from '../../../shared/html.ts'
 import type { Html, HtmlValue } from '../../../shared/html.ts'
+import type { WebhookView } from '../../../shared/webhooks/webhook-desk.ts'
 import type { Overview } from '../source.ts'
 import type { Visitor } from '../visitor.ts'
 import { messageLink } from './job-table.ts'
 import type { Page } from './layout.ts'
 import { badge, dataTable, notice } from './parts.ts'
+import { webhooksSection } from './webhooks-section.ts'
 
 export interface SystemFacts {
   readonly overview: Overview
   readonly settings: DashboardSettings
+  readonly webhooks: readonly WebhookView[]
+  /** The action that led here. */
+  readonly done?: string | undefined
   /** Absent: not for this visitor. */
   readonly audit?: readonly AuditEntry[]
 }
 
 /** What this is, who may come in, and what operators did. */
-export function systemPage({ overview, settings, audit }: SystemFacts, visitor: Visitor): Page {
+export function systemPage({ overview, settings, webhooks, done, audit }: SystemFacts, visitor: Visitor): Page {
   const facts: readonly (readonly [string, HtmlValue])[] = [
     ['Host', overview.hostname],
     ['Configuration', overview.revision],
@@ -30,9 +35,11 @@ export function systemPage({ overview, settings, audit }: SystemFacts, visitor: 
   const living = overview.services.filter(({ silent }) => !silent)
   const notes = new Set(living.flatMap(({ notes: said = [] }) => said))
   const main = html`<div class="headline"><h1>System</h1></div>
+${done === 'test' && notice('plain', 'Done.', 'The webhook took the event "test".')}
 ${[...notes].map((text) => notice('waiting', 'Worth a look:', text))}
 <section aria-labelledby="facts"><h2 id="facts">This Sluice</h2>
 <dl class="facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl></section>
+${webhooksSection(webhooks, visitor)}
 <section aria-labelledby="audit"><h2 id="audit">What operators did</h2>${auditList(audit)}</section>`
   return { title: 'System', section: '/system', at: overview.at, main }
 }
