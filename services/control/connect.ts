@@ -153,8 +153,11 @@ export async function withSystem<T>(
   }
 }
 
-/** Where a message's story is read when only files are at hand. */
-export function messageFiles(place: Place): Pick<MessageSources, 'find' | 'outcomesOf' | 'story'> {
+/**
+ * Where a message's story is read when only files are at hand. Without a store beside it the journal is gone through; `looks`: also
+ * while a store of several hosts is away, unless this host knows nothing.
+ */
+export function messageFiles(place: Place, looks = false): Pick<MessageSources, 'find' | 'outcomesOf' | 'story'> {
   const { eventsFolder } = place
   let opening: Promise<SpoolVolume> | undefined
   const volume = (): Promise<SpoolVolume> => (opening ??= place.openVolume())
@@ -173,17 +176,17 @@ export function messageFiles(place: Place): Pick<MessageSources, 'find' | 'outco
   return {
     find: async (id) => findMessage(await volume(), id, await keys()),
     outcomesOf: async (id) => (await (await outcomes()).outcomesOf([id])).get(id) ?? [],
-    story: async (id) => (await withStore(place, (store) => store.story(id))) ?? storyOf(eventsFolder, id),
-  }
-}
-
-/** Asks the message store; `undefined`: there is none that can be read. */
-export async function withStore<T>(place: Place, ask: (store: StoreReader) => Promise<T>): Promise<T | undefined> {
-  try {
-    return await askStore(place, ask)
-  } catch (error) {
-    if (error instanceof StoreAwayError) return undefined
-    throw error
+    async story(id) {
+      try {
+        return await askStore(place, (store) => store.story(id))
+      } catch (error) {
+        const isAlone = place.configuration.pipeline.events.store.kind === 'sqlite'
+        if (!(error instanceof StoreAwayError && (isAlone || looks))) throw error
+        const told = await storyOf(eventsFolder, id)
+        if (told.length === 0 && !isAlone) throw error
+        return told
+      }
+    },
   }
 }
 

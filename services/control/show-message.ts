@@ -33,7 +33,7 @@ export const trace: Command = {
 async function traceMessage(invocation: Invocation): Promise<number> {
   const { terminal, options } = invocation
   const id = messageIdOperand(invocation)
-  const entries = await messageFiles(await findPlace(invocation)).story(id)
+  const entries = await messageFiles(await findPlace(invocation), true).story(id)
   if (entries.length === 0) throw new ControlError(`the journal has no lines about message ${id}`)
   if (options.has('json')) terminal.print(JSON.stringify(entries, undefined, 2))
   else for (const line of story(tellStory(entries), terminal)) terminal.print(line.trimStart())
@@ -44,7 +44,7 @@ async function show(invocation: Invocation): Promise<number> {
   const { terminal, options } = invocation
   const id = messageIdOperand(invocation)
   const place = await findPlace(invocation)
-  const sources = { ...messageFiles(place), jobsOf: (one: string) => jobsOf(invocation, place, one) }
+  const sources = { ...messageFiles(place, true), jobsOf: (one: string) => jobsOf(invocation, place, one) }
   const message = await viewMessage(sources, id)
   if (message === undefined) throw new ControlError(`nothing is known about message ${id}`)
   if (options.has('json')) terminal.print(JSON.stringify(message, undefined, 2))

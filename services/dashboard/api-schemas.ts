@@ -148,6 +148,7 @@ export const schemas = {
         'user?': text,
         'listener?': text,
         'messageId?': { ...text, description: 'Its Message-ID field.' },
+        'host?': { ...text, description: 'The host that accepted it, where several write one store.' },
         tags: texts,
         copyCount: { ...count, description: 'Recipients; those asked for come first, and no more than five are told.' },
         copies: list(

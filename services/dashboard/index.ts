@@ -67,7 +67,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
       await spool.check()
       return spool.freeBytes()
     },
-    messages: { ...messages, story: search.story },
+    messages: { ...messages, story: search.storyHere },
     search,
   })
   const gauges = new Registry()

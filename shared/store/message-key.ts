@@ -13,8 +13,9 @@ export function keyOf(id: MessageId, at: number = acceptedAtOf(id)): number {
   return firstKeyOf(at) + (Number.parseInt(id.slice(-4), 36) % keysPerMs)
 }
 
+/** None is beyond what a number can hold: it is a time without end, then. */
 export function firstKeyOf(at: number): number {
-  return Math.max(0, Math.trunc(at) - firstAt) * keysPerMs
+  return Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, Math.trunc(at) - firstAt) * keysPerMs)
 }
 
 /** The last number of the millisecond. */

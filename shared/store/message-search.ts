@@ -18,8 +18,10 @@ export interface MessageSearch {
   choose(question: ChoiceQuestion): Promise<ChosenMessages>
   /** How many are found, and no more than `most`. @throws as `search` does */
   count(question: ChoiceQuestion): Promise<number>
-  /** As `storyOf`; without a store the journal is gone through. */
+  /** The whole story. Without a store beside it the journal is gone through. @throws when the lines of other hosts cannot be asked for */
   story(id: MessageId): Promise<readonly JournalEntry[]>
+  /** The same to look at: what this host's journal has, while others cannot be asked. @throws when that is nothing */
+  storyHere(id: MessageId): Promise<readonly JournalEntry[]>
   /** Of messages since then, epoch ms. @throws ThreadLimitError when it takes too long; an Error when there is no store */
   traffic(sinceAt: number): Promise<Traffic>
   close(): Promise<void>
@@ -48,17 +50,25 @@ export function openMessageSearch(folder: string, place: StorePlace): MessageSea
     }
   }
 
+  const askStory = async (id: MessageId): Promise<readonly JournalEntry[]> =>
+    (await pool.run({ kind: 'story', folder, place, id })) as readonly JournalEntry[]
+
+  async function storyHere(id: MessageId): Promise<readonly JournalEntry[]> {
+    try {
+      return await askStory(id)
+    } catch (error) {
+      const told = await storyOf(folder, id)
+      if (told.length === 0 && place.kind !== 'sqlite') throw error
+      return told
+    }
+  }
+
   return {
     search: async (question) => (await inTime({ kind: 'search', folder, place, question })) as FoundPage,
     choose: async (question) => (await inTime({ kind: 'choose', folder, place, question })) as ChosenMessages,
     count: async (question) => (await inTime({ kind: 'count', folder, place, question })) as number,
-    async story(id) {
-      try {
-        return (await pool.run({ kind: 'story', folder, place, id })) as readonly JournalEntry[]
-      } catch {
-        return storyOf(folder, id)
-      }
-    },
+    story: (id) => (place.kind === 'sqlite' ? storyHere(id) : askStory(id)),
+    storyHere,
     traffic: async (sinceAt) => (await pool.run({ kind: 'traffic', folder, place, sinceAt })) as Traffic,
     close: () => pool.close(),
   }

@@ -4,15 +4,18 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { createTraffic } from './store-traffic.ts'
+import { openStoreReader, openStoreWriter } from '../../shared/store/open-store.ts'
 import { parseQuery } from '../../shared/store/query.ts'
-import { readSqlite, storePath, writeSqlite } from '../../shared/store/sqlite-store.ts'
-import { StoreReader } from '../../shared/store/store-reader.ts'
-import { StoreWriter } from '../../shared/store/store-writer.ts'
+import { storePath } from '../../shared/store/sqlite-store.ts'
+import { sqlitePlace } from '../../shared/store/store-place.ts'
+import type { StoreReader } from '../../shared/store/store-reader.ts'
+import { startEventDatabase } from '../support/event-database.ts'
+import { postgresLoad, postgresSizes, sqliteSizes } from './store-size.ts'
 
 /**
  * The message store alone: a journal of made-up mail is written, taken over by the store as the ledger does it, and searched.
  *
- *   node --import tsx test/bench/store.ts [--messages 1000000] [--live 50] [--keep FOLDER]
+ *   node --import tsx test/bench/store.ts [--messages 1000000] [--live 50] [--keep FOLDER] [--postgresql]
  */
 const { values } = parseArgs({
   options: {
@@ -21,6 +24,8 @@ const { values } = parseArgs({
     live: { type: 'string', default: '50' },
     /** Left there; a store that is there is searched only. */
     keep: { type: 'string' },
+    /** In a PostgreSQL of its own, which is there for the run, in place of SQLite. */
+    postgresql: { type: 'boolean', default: false },
   },
 })
 
@@ -28,12 +33,15 @@ const messages = Number(values.messages)
 const dayMs = 86_400_000
 const days = 30
 const folder = values.keep ?? (await mkdtemp(join(tmpdir(), 'sluice-bench-store-')))
+const database = values.postgresql ? await startEventDatabase() : undefined
+const place = database?.place ?? sqlitePlace
 const isThere = await stat(storePath(folder)).catch(() => undefined)
 console.log(`${availableParallelism()} x ${cpus()[0]?.model ?? '?'}, Node ${process.version}, ${messages} messages`)
 try {
   if (isThere === undefined) await fill()
   await search()
 } finally {
+  await database?.server.stop()
   if (values.keep === undefined) await rm(folder, { recursive: true })
 }
 
@@ -41,8 +49,8 @@ async function fill(): Promise<void> {
   const betweenMs = (days * dayMs) / messages
   const traffic = createTraffic(Date.now() - days * dayMs, betweenMs)
   const now = (): number => Date.now()
-  const store = writeSqlite({ folder, now, warn: (fields, text) => console.log(text, fields) })
-  const writer = new StoreWriter({ folder, store, now })
+  const warn = (fields: object, text: string): void => console.log(text, fields)
+  const writer = await openStoreWriter({ folder, place, now, warn })
   const perFile = 20_000
   let journalBytes = 0
   for (let start = 0, file = 0; start < messages; start += perFile, file += 1) {
@@ -50,6 +58,7 @@ async function fill(): Promise<void> {
     const isLast = start + perFile >= messages
     const perTick = isLast ? Number(values.live) * 6 : lines.length
     const used = process.cpuUsage()
+    const servedMs = database === undefined ? 0 : await postgresLoad(database)
     const startedAt = performance.now()
     for (let line = 0; line < lines.length; line += perTick) {
       const text = lines.slice(line, line + perTick).join('')
@@ -62,24 +71,25 @@ async function fill(): Promise<void> {
     const count = Math.min(perFile, messages - start)
     if (isLast || file % 10 === 0) {
       const how = isLast ? `, ${values.live} at a time` : ''
+      const served =
+        database === undefined
+          ? ''
+          : ` and ${((((await postgresLoad(database)) - servedMs) * 1000) / count).toFixed(0)} us of the server`
       console.log(
-        `${start + count} messages${how}: CPU ${((user + system) / count).toFixed(0)} us, ${((wallMs * 1000) / count).toFixed(0)} us a message`,
+        `${start + count} messages${how}: CPU ${((user + system) / count).toFixed(0)} us${served}, ${((wallMs * 1000) / count).toFixed(0)} us a message`,
       )
     }
   }
-  const sizes = store.database.prepare('SELECT name, sum(pgsize) FROM dbstat GROUP BY name ORDER BY 2 DESC').raw().all()
   await writer.close()
-  const { size } = await stat(storePath(folder))
+  const { octets, parts } = database === undefined ? await sqliteSizes(folder) : await postgresSizes(database)
   console.log(
-    `journal ${Math.round(journalBytes / messages)} octets a message, database ${Math.round(size / messages)}:`,
+    `journal ${Math.round(journalBytes / messages)} octets a message, database ${Math.round(octets / messages)}:`,
   )
-  for (const [name, octets] of sizes as [string, number][]) {
-    if (octets / messages >= 1) console.log(`  ${name} ${(octets / messages).toFixed(1)}`)
-  }
+  for (const [name, size] of parts) if (size / messages >= 1) console.log(`  ${name} ${(size / messages).toFixed(1)}`)
 }
 
 async function search(): Promise<void> {
-  const reader = new StoreReader(folder, readSqlite(folder))
+  const reader = await openStoreReader(folder, place)
   const relayed = parseQuery('status:relayed before:9d', Date.now())
   const [some] = (await reader.search({ query: relayed, limit: 1 })).messages
   if (some === undefined) throw new Error('the store is empty')

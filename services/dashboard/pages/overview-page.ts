@@ -30,7 +30,7 @@ ${services
       `for ${formatDuration(at - service.beatAt)} (process ${service.pid} on ${service.host}). Other processes take over its work when there are any.`,
     ),
   )}
-${services.filter(isInTrouble).map((service) => notice('bad', `Service ${service.name} reports trouble.`, service.troubles.join('; ')))}
+${serviceTroubles(services)}
 ${troubleNotices(overview)}
 ${configurationWarnings(services)}
 <section aria-labelledby="pipeline"><h2 id="pipeline">Pipeline</h2>${pipelineDrawing(overview)}</section>
@@ -52,6 +52,13 @@ export function headline(overview: Overview): string {
   if (late.length > 0) return `${plural(late.length, 'queue is', 'queues are')} behind`
   const inside = queues.value.reduce((sum, queue) => sum + queue.waiting + queue.active + queue.delayed, 0)
   return inside === 0 ? 'All mail is out' : `${plural(inside, 'message')} on the way`
+}
+
+/** What services say that hinders them. */
+export function serviceTroubles(services: readonly ServiceView[]): HtmlValue {
+  return services
+    .filter(isInTrouble)
+    .map(({ name, troubles }) => notice('bad', `Service ${name} reports trouble.`, troubles.join('; ')))
 }
 
 function isInTrouble({ silent, troubles }: ServiceView): boolean {

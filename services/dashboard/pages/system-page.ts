@@ -9,6 +9,7 @@ import type { Overview } from '../source.ts'
 import type { Visitor } from '../visitor.ts'
 import { messageLink } from './job-table.ts'
 import type { Page } from './layout.ts'
+import { serviceTroubles } from './overview-page.ts'
 import { badge, dataTable, notice } from './parts.ts'
 import { webhooksSection } from './webhooks-section.ts'
 
@@ -36,6 +37,7 @@ export function systemPage({ overview, settings, webhooks, done, audit }: System
   const notes = new Set(living.flatMap(({ notes: said = [] }) => said))
   const main = html`<div class="headline"><h1>System</h1></div>
 ${done === 'test' && notice('plain', 'Done.', 'The webhook took the event "test".')}
+${serviceTroubles(living)}
 ${[...notes].map((text) => notice('waiting', 'Worth a look:', text))}
 <section aria-labelledby="facts"><h2 id="facts">This Sluice</h2>
 <dl class="facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl></section>
