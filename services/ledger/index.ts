@@ -202,9 +202,10 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
   })
   every('webhooks', webhooksMs, 0, () => webhooks.follow())
   every('garbage collection', garbageMs, restOfIndexDuties, async () => {
+    if (!mayCollect()) return
     const before = clock.now() - context.configuration.pipeline.events.keepMs
     await webhooks.trimming(() => trimJournal(eventsFolder, before))
-    if (!mayCollect() || !(await leader.leads())) return
+    if (!(await leader.leads())) return
     const { troubles: found } = await withIndex(async () => {
       const limits = { leastMs: keepSettledMs, ...context.configuration.pipeline.replay }
       const now = { at: clock.now(), freeBytes: () => spool.freeBytes() }

@@ -135,9 +135,8 @@ export class MessageObjects extends GroupLog {
       const { at } = await store.put(keyOf(file), octets)
       return { file, offsets, at }
     } catch (error) {
+      // Not deleted: should it be there all the same, others may have seen it and be at work on it.
       void keeping.then(() => cache.remove(file))
-      // The sender is told to come again: what arrived all the same would come twice.
-      void store.remove([keyOf(file)]).catch(() => undefined)
       throw error
     } finally {
       await keeping

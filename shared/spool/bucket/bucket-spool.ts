@@ -1,5 +1,3 @@
-import { mkdir } from 'node:fs/promises'
-
 import { systemClock } from '../../clock.ts'
 import type { Clock } from '../../clock.ts'
 import type { MessageId } from '../../mail/message-id.ts'
@@ -59,8 +57,7 @@ export async function openBucketVolume(
   store: ObjectStore,
   options: Pick<BucketSpoolOptions, 'cachePath' | 'cacheBytes'>,
 ): Promise<BucketVolume> {
-  await mkdir(options.cachePath, { recursive: true, mode: 0o750 })
-  return new BucketVolume(store, new ReadCache(options.cachePath, options.cacheBytes))
+  return new BucketVolume(store, await ReadCache.open(options.cachePath, options.cacheBytes))
 }
 
 /**
@@ -98,6 +95,7 @@ export class BucketSpool implements OpenedSpool {
   /** Why the last heartbeat failed. */
   #trouble: Error | undefined
   #caring: Promise<void> = Promise.resolve()
+  #isCaring = false
 
   constructor(options: BucketSpoolOptions, volume: BucketVolume, writer: BucketWriter) {
     const { cachePath, reserveBytes, quotaBytes, recentBytes = 0, clock = systemClock } = options
@@ -213,8 +211,13 @@ export class BucketSpool implements OpenedSpool {
     return this.#writer
   }
 
+  /** One at a time: a store that is slow is not asked more often for it. */
   #care(): void {
-    this.#caring = this.#caring.then(() => this.#beat())
+    if (this.#isCaring) return
+    this.#isCaring = true
+    this.#caring = this.#beat().finally(() => {
+      this.#isCaring = false
+    })
   }
 
   /** Never rejects: a heartbeat that fails is noticed by the next write, or by others. */

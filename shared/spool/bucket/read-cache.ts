@@ -1,14 +1,19 @@
 import { randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+
+import { isFull } from '../free-space.ts'
+import { isWriterName } from '../segment-name.ts'
 
 /** Unfinished files of this age belong to nobody. */
 const unfinishedMs = 3_600_000
 /** Trimming goes a little below the limit, so that it is not needed again at once. */
 const trimTo = 0.9
+const bootMark = '.boot'
+const unfinishedPattern = /^\.[0-9a-f]{16}$/
 
 /**
  * Objects that were stored or read by the processes of this host, as files of the same path: each is fetched once for all of them.
@@ -19,7 +24,21 @@ export class ReadCache {
   readonly #limitBytes: number
   readonly #fetching = new Map<string, Promise<boolean>>()
 
-  constructor(path: string, limitBytes: number) {
+  /** Files are kept without a sync: those of before the machine was booted may have holes, and go. */
+  static async open(path: string, limitBytes: number): Promise<ReadCache> {
+    await mkdir(path, { recursive: true, mode: 0o750 })
+    const mark = join(path, bootMark)
+    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')
+    const known = await readFile(mark, 'utf8').catch(() => undefined)
+    if (boot === '' || known !== boot) {
+      const old = (await readdir(path)).filter(isWriterName)
+      for (const name of old) await rm(join(path, name), { recursive: true, force: true })
+      await writeFile(mark, boot, { mode: 0o640 })
+    }
+    return new ReadCache(path, limitBytes)
+  }
+
+  private constructor(path: string, limitBytes: number) {
     this.path = path
     this.#limitBytes = limitBytes
   }
@@ -61,18 +80,33 @@ export class ReadCache {
 
   /** Deletes the oldest files until the limit holds, and what was left behind unfinished. */
   async trim(nowAt: number): Promise<void> {
-    const files = await this.#files(nowAt)
+    await this.#trim(await this.#files(nowAt), this.#limitBytes)
+  }
+
+  async #trim(files: CachedFile[], limitBytes: number): Promise<void> {
     let bytes = files.reduce((sum, { size }) => sum + size, 0)
-    if (bytes <= this.#limitBytes) return
+    if (bytes <= limitBytes) return
     files.sort((one, other) => one.mtimeMs - other.mtimeMs)
     for (const { path, size } of files) {
-      if (bytes <= this.#limitBytes * trimTo) break
+      if (bytes <= limitBytes * trimTo) break
       await rm(path, { force: true })
       bytes -= size
     }
   }
 
+  /** On a full disk with half of the files that were there. */
   async #fetch(file: string, read: () => Promise<Readable | undefined>): Promise<boolean> {
+    try {
+      return await this.#fetchOnce(file, read)
+    } catch (error) {
+      if (!isFull(error)) throw error
+      const files = await this.#files(Date.now())
+      await this.#trim(files, files.reduce((sum, { size }) => sum + size, 0) / 2)
+      return this.#fetchOnce(file, read)
+    }
+  }
+
+  async #fetchOnce(file: string, read: () => Promise<Readable | undefined>): Promise<boolean> {
     const octets = await read()
     if (octets === undefined) return false
     await this.#make(file, (making) => pipeline(octets, createWriteStream(making, { flags: 'wx', mode: 0o640 })))
@@ -94,8 +128,9 @@ export class ReadCache {
     const files: CachedFile[] = []
     for (const name of await readdir(this.path)) {
       const path = join(this.path, name)
-      if (!name.startsWith('.')) files.push(...(await filesIn(path)))
-      else if (nowAt - ((await fileAt(path))?.mtimeMs ?? nowAt) > unfinishedMs) await rm(path, { force: true })
+      if (isWriterName(name)) files.push(...(await filesIn(path)))
+      if (!unfinishedPattern.test(name)) continue
+      if (nowAt - ((await fileAt(path))?.mtimeMs ?? nowAt) > unfinishedMs) await rm(path, { force: true })
     }
     return files
   }
