@@ -2,6 +2,7 @@ import { audit, writeOff } from './audit.ts'
 import { banAdd, banList, banRemove } from './ban.ts'
 import { blockAdd, blockList, blockRemove } from './block.ts'
 import { bulkCancel, bulkList, bulkResume } from './bulk.ts'
+import { certificatePut } from './certificate.ts'
 import { expire, hold, pause, release, remove, resume, schedule } from './change-queue.ts'
 import type { Command } from './command.ts'
 import { readdress, reroute } from './change-way.ts'
@@ -103,6 +104,7 @@ export const commands: readonly Command[] = [
   tryLogin,
   tokenCommand,
   init,
+  certificatePut,
   mailboxList,
   mailboxAdd,
   mailboxPassword,
