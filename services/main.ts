@@ -16,6 +16,7 @@ import type { EnsureRedisSettings } from '../shared/queue/ensure-redis.ts'
 import { describeAddress } from '../shared/queue/redis-address.ts'
 import { readRedisSecrets } from '../shared/queue/redis-secrets.ts'
 import { UnsuitableRedisError } from '../shared/queue/check-redis.ts'
+import { sluiceVersion } from '../shared/version.ts'
 import { checkOpenDoors } from '../shared/restrictions/check-open-doors.ts'
 import type { RunningService, ServiceContext } from '../shared/service.ts'
 import { UsageError, readCommandLine, usage } from '../shared/start/command-line.ts'
@@ -146,8 +147,10 @@ async function run({ options, names, dataFolder, files, live, parent, local }: R
       opened.push(() => workers.close())
     }
     const upkeep = keepCurrent({ live, files, parent, context: system.context })
+    const versions = { sluice: await sluiceVersion(), node: process.version }
     const beats = await startHeartbeats(dataFolder, running, () => system.context.clock.now(), {
       configuration: () => upkeep.state,
+      versions,
       added: () => system.context.queues.added(),
     })
     opened.push(() => beats.stop())
@@ -225,6 +228,7 @@ function beating(name: string, service: RunningService): BeatingService {
     lastJobAt: () => service.lastJobAt?.(),
     work: () => service.work?.(),
     notes: () => service.notes?.() ?? [],
+    connections: () => service.connections?.(),
     troubles: async () => (await service.health?.()) ?? [],
   }
 }

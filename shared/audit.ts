@@ -1,4 +1,4 @@
-import { appendFile, mkdir, open, rename, stat } from 'node:fs/promises'
+import { appendFile, mkdir, open, readFile, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { Clock } from './clock.ts'
@@ -28,6 +28,8 @@ export interface Audit {
   record(entry: Omit<AuditEntry, 'at'>): void
   /** The last ones, newest first. */
   last(count: number): Promise<readonly AuditEntry[]>
+  /** The last ones that have the word somewhere, in any case, newest first; all that is kept is gone through. */
+  find(word: string, count: number): Promise<readonly AuditEntry[]>
   /** Resolves when all entries so far are with the operating system. */
   close(): Promise<void>
 }
@@ -64,6 +66,21 @@ export async function openAudit(dataFolder: string, { log, clock }: { log: Logge
       if (newest.length >= count) return newest.slice(0, count)
       return [...newest, ...(await tailOf(previous)).toReversed()].slice(0, count)
     },
+    async find(word, count) {
+      await writing
+      const found: AuditEntry[] = []
+      const [wanted, isPlain] = [word.toLowerCase(), /^[\w .@:/-]*$/.test(word)]
+      for (const path of [current, previous]) {
+        const text = await readFile(path, 'utf8').catch(() => '')
+        for (const line of text.split('\n').toReversed()) {
+          // Told apart before it is parsed, where the word stands in JSON as it is.
+          if (isPlain && !line.toLowerCase().includes(wanted)) continue
+          if (found.length >= count) return found
+          found.push(...parseLine(line).filter((entry) => has(entry, wanted)))
+        }
+      }
+      return found
+    },
     close: () => writing,
   }
 }
@@ -81,6 +98,10 @@ async function tailOf(path: string): Promise<readonly AuditEntry[]> {
   } finally {
     await file.close()
   }
+}
+
+function has({ by, from, action, about = '', outcome, detail = '' }: AuditEntry, word: string): boolean {
+  return [by, from, action, about, outcome, detail].some((text) => text.toLowerCase().includes(word))
 }
 
 /** Nothing for a line that a crash cut. */

@@ -15,6 +15,10 @@ export interface Heartbeat {
   /** When the service last took a job; absent before the first, and for services that take none. */
   readonly lastJobAt?: number
   readonly listens: readonly string[]
+  /** Clients that are connected, by what it listens on. */
+  readonly connections?: Readonly<Record<string, number>>
+  /** What its process runs. */
+  readonly versions?: Versions
   /** One sentence each; empty when all is well. */
   readonly troubles: readonly string[]
   /** What an operator should know and is no trouble; absent: nothing. */
@@ -24,6 +28,11 @@ export interface Heartbeat {
   readonly work?: WorkFigures
   /** Jobs that its process added, by queue: told by one service of each process. */
   readonly added?: Readonly<Record<string, RateFigures>>
+}
+
+export interface Versions {
+  readonly sluice: string
+  readonly node: string
 }
 
 /** What a service does at its queue. */
@@ -55,6 +64,7 @@ export interface BeatingService {
   readonly service: string
   readonly listens: readonly string[]
   lastJobAt(): number | undefined
+  connections?(): Readonly<Record<string, number>> | undefined
   work?(): WorkFigures | undefined
   troubles(): Promise<readonly string[]>
   notes?(): readonly string[]
@@ -70,6 +80,7 @@ export interface Heartbeats {
 /** What is the same for all services of the process. */
 export interface WholeProcess {
   configuration?(): ConfigurationState
+  readonly versions?: Versions
   /** Jobs it added, by queue. */
   added?(): ReadonlyMap<string, RateFigures>
 }
@@ -103,6 +114,7 @@ export async function startHeartbeats(
     const lastJobAt = one.lastJobAt()
     const work = one.work?.()
     const notes = one.notes?.() ?? []
+    const connections = one.connections?.()
     const added = isFirst ? whole?.added?.() : undefined
     const heartbeat: Heartbeat = {
       service: one.service,
@@ -112,6 +124,8 @@ export async function startHeartbeats(
       at: now(),
       ...(lastJobAt === undefined ? {} : { lastJobAt }),
       listens: one.listens,
+      ...(connections === undefined ? {} : { connections }),
+      ...(whole?.versions === undefined ? {} : { versions: whole.versions }),
       troubles: await one.troubles(),
       ...(notes.length === 0 ? {} : { notes }),
       ...(whole?.configuration === undefined ? {} : { configuration: whole.configuration() }),

@@ -52,6 +52,8 @@ export interface RunningService {
   health?(): Promise<readonly string[]>
   /** What an operator should know and is no trouble, one sentence each. */
   notes?(): readonly string[]
+  /** Clients that are connected, by what it listens on. */
+  connections?(): Readonly<Record<string, number>>
   /** When it last took a job, epoch ms. */
   lastJobAt?(): number | undefined
   /** What it does at its queue. */

@@ -34,6 +34,8 @@ import { reportRoutes } from './report-routes.ts'
 import { searchRoutes } from './search-api.ts'
 import type { SearchShelf } from './search-shelf.ts'
 import type { Source } from './source.ts'
+import type { SystemDesk } from './system-desk.ts'
+import { systemApi } from './system-routes.ts'
 import { anybody } from './visitor.ts'
 import type { Visitor } from './visitor.ts'
 import { webhookApi } from './webhook-routes.ts'
@@ -45,6 +47,7 @@ export interface ApiParts {
   readonly domains: DomainDesk
   readonly filters: ViewFilters
   readonly webhooks: WebhookDesk
+  readonly system: SystemDesk
   readonly access: Access
   readonly audit: Audit
   /** What is done to all that a search finds. */
@@ -56,7 +59,6 @@ export interface ApiParts {
 }
 
 const mostHeld = 500
-const mostAudited = 500
 
 /** `/api/v1`: JSON for programs. A token needs the scope of what it asks; a browser that has signed in may read. */
 export function addApi(app: FastifyInstance, parts: ApiParts): void {
@@ -93,6 +95,7 @@ function apiRoutes(parts: ApiParts): readonly ApiRoute[] {
     ...domainApi(parts.domains),
     ...filterApi(parts.filters),
     ...webhookApi(parts),
+    ...systemApi({ desk: parts.system, source: parts.source, audit: parts.audit }),
     ...queueRoutes(parts),
     ...messageRoutes(parts),
     ...manyRoutes(parts),
@@ -223,14 +226,6 @@ function readingRoutes({ source, access, audit }: ApiParts): readonly ApiRoute[]
       summary: 'What is well and what is not; the code is 200 either way',
       answer: schemas.health,
       run: () => source.health(),
-    },
-    {
-      method: 'GET',
-      path: '/api/v1/audit',
-      scope: 'audit',
-      summary: `The last ${mostAudited} things that operators did or tried, newest first`,
-      answer: schemas.audit,
-      run: async () => ({ entries: await audit.last(mostAudited) }),
     },
   ]
 }

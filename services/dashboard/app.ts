@@ -4,7 +4,6 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Teacher } from '../../shared/classifier/teacher.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { TableError } from '../../shared/config/external-table.ts'
-import { isAtLeast } from '../../shared/config/operators.ts'
 import type { Logger } from '../../shared/log.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
 import type { DryRuns } from '../../shared/dry-run/dry-runs.ts'
@@ -46,7 +45,6 @@ import { messageNotFoundPage, messagePage } from './pages/message-page.ts'
 import { messagesPage } from './pages/messages-page.ts'
 import { overviewPage } from './pages/overview-page.ts'
 import { queuePage, queuesPage } from './pages/queue-page.ts'
-import { systemPage } from './pages/system-page.ts'
 import { addQuarantineLinks } from './quarantine-links.ts'
 import type { QuarantineDesk } from './quarantine-links.ts'
 import { explainForm, findQuestion, jobQuestion, queryText, reportQuestion } from './questions.ts'
@@ -55,6 +53,8 @@ import { addSearches } from './search-routes.ts'
 import type { SearchShelf } from './search-shelf.ts'
 import type { Source } from './source.ts'
 import { addSource } from './source-routes.ts'
+import type { SystemDesk } from './system-desk.ts'
+import { addSystem } from './system-routes.ts'
 import { addTrial } from './trial-route.ts'
 import { anybody, mayPreview } from './visitor.ts'
 import type { Visitor } from './visitor.ts'
@@ -71,6 +71,7 @@ export interface AppParts {
   readonly domains: DomainDesk
   readonly filters: ViewFilters
   readonly webhooks: WebhookDesk
+  readonly system: SystemDesk
   readonly access: Omit<AccessParts, 'log'>
   /** Absent: the metrics are told elsewhere. */
   readonly exposition?: Exposition
@@ -86,7 +87,6 @@ export interface AppParts {
 }
 
 const defaultTickEveryMs = 2_000
-const auditRows = 100
 const heldRows = 200
 
 /** All routes. What may be seen and done by whom is decided before any of them runs. */
@@ -119,7 +119,9 @@ export function createApp(parts: AppParts): FastifyInstance {
   addTrial(app, { ...parts, visitor: (request) => access.visitor(request) ?? anybody, show })
   addPreview(app, parts, { access, show })
   addSource(app, { source: parts.source, access, audit: parts.access.audit, clock: parts.clock, show })
-  addSystemPage(app, parts, { access, show })
+  const { source, webhooks, system: desk } = parts
+  const { audit, settings } = parts.access
+  addSystem(app, { desk, source, webhooks, audit, access, settings, show })
   addActions(app, { operations: parts.operations, access, audit: parts.access.audit, clock: parts.clock, show })
   addBulk(app, {
     source: parts.source,
@@ -152,6 +154,7 @@ export function createApp(parts: AppParts): FastifyInstance {
     shelf: parts.shelf,
     filters: parts.filters,
     webhooks: parts.webhooks,
+    system: parts.system,
     access,
     audit: parts.access.audit,
     clock: parts.clock,
@@ -358,25 +361,6 @@ function addPreview(
     const from = access.client(request).address
     audit.record({ by: visitor.name ?? 'unknown', from, action: 'preview message', about: id, outcome: 'done' })
     return show(request, reply, previewPage(id, preview, clock.now()))
-  })
-}
-
-function addSystemPage(
-  app: FastifyInstance,
-  { source, webhooks: desk, access: { settings, audit } }: AppParts,
-  { access, show }: Shown,
-): void {
-  app.get('/system', async (request, reply) => {
-    const visitor = access.visitor(request) ?? anybody
-    const seesAudit = isAtLeast(visitor.role, 'admin')
-    const [overview, webhooks, entries] = await Promise.all([
-      source.overview(),
-      desk.list(),
-      seesAudit ? audit.last(auditRows) : undefined,
-    ])
-    const shown = { overview, webhooks, settings: settings(), done: queryText(request, 'done') }
-    const facts = { ...shown, ...(entries === undefined ? {} : { audit: entries }) }
-    return show(request, reply, systemPage(facts, visitor))
   })
 }
 

@@ -40,6 +40,10 @@ import { createSearchShelf } from './search-shelf.ts'
 import { Sessions } from './sessions.ts'
 import { createSignIn } from './sign-in.ts'
 import { createTokenCheck } from './token-check.ts'
+import type { TokenCheck } from './token-check.ts'
+import { openTokenUses } from './token-uses.ts'
+import type { TokenUses } from './token-uses.ts'
+import { createSystemDesk } from './system-desk.ts'
 import { createSource } from './system-source.ts'
 
 /** Pages, JSON and metrics for operators. */
@@ -84,6 +88,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
   }
   const verifier = createPasswordVerifier()
   const audit = await openAudit(dataFolder, { log, clock })
+  const tokenUses = await openTokenUses(dataFolder, { clock, log })
   const settings = () => context.configuration.pipeline.dashboard
   const { dashboard: place, metrics: elsewhere } = context.configuration.pipeline
   const teacher = createTeacher({ dataFolder, school: () => schoolOf(context.configuration), log })
@@ -103,6 +108,19 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
     tables: context.tables,
     examinations,
     dataFolder,
+    clock,
+  })
+  const system = createSystemDesk({
+    get configuration() {
+      return context.configuration
+    },
+    tables: context.tables,
+    dataFolder,
+    spool,
+    redis: () => (queues.connected ? queues.redis : undefined),
+    storePlace,
+    audit,
+    tokenUses,
     clock,
   })
   const delimiter = (): string => context.configuration.subAddressDelimiter
@@ -137,6 +155,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
     teacher,
     domains,
     webhooks,
+    system,
     filters: (days) => viewFilters(dataFolder, context.configuration, days, clock.now()),
     desk: {
       quarantine: createQuarantine(context),
@@ -151,7 +170,10 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
       signIn: createSignIn({ operators: () => settings().operators, tables: context.tables, verifier, clock, log }),
       sessions: new Sessions(clock),
       tokens: createFormTokens(),
-      checkToken: createTokenCheck(() => settings().tokens, context.tables),
+      checkToken: noting(
+        createTokenCheck(() => settings().tokens, context.tables),
+        tokenUses,
+      ),
       audit,
     },
     ...(elsewhere === undefined ? { exposition } : {}),
@@ -170,6 +192,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
     await teacher.close()
     await verifier.close()
     await audit.close()
+    await tokenUses.close()
   }
   try {
     const listens = [`${await listen(app, 'dashboard', place)} (dashboard)`]
@@ -179,6 +202,15 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
   } catch (error) {
     await close()
     throw error
+  }
+}
+
+/** Each token that is good is noted. */
+function noting(check: TokenCheck, uses: TokenUses): TokenCheck {
+  return async (token) => {
+    const found = await check(token)
+    if (found !== undefined) uses.note(found.name)
+    return found
   }
 }
 

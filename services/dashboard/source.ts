@@ -1,4 +1,5 @@
 import type { EventFilter, EventTail } from '../../shared/event-tail.ts'
+import type { Versions } from '../../shared/heartbeat.ts'
 import type { JournalEntry } from '../../shared/journal.ts'
 import type { DestinationHistory } from '../../shared/destinations/known.ts'
 import type { Destinations } from '../../shared/report/destinations.ts'
@@ -99,6 +100,9 @@ export interface ServiceView {
   /** It said nothing for some time: dead, or its machine is. */
   readonly silent: boolean
   readonly listens: readonly string[]
+  /** Clients that are connected, by what it listens on. */
+  readonly connections?: Readonly<Record<string, number>>
+  readonly versions?: Versions
   readonly troubles: readonly string[]
   /** What an operator should know and is no trouble. */
   readonly notes?: readonly string[]

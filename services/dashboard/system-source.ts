@@ -249,6 +249,8 @@ function servicesOf(beats: readonly Heartbeat[], nowAt: number): readonly Servic
     beatAt: beat.at,
     silent: nowAt - beat.at > deadAfterMs,
     listens: beat.listens,
+    ...(beat.connections === undefined ? {} : { connections: beat.connections }),
+    ...(beat.versions === undefined ? {} : { versions: beat.versions }),
     troubles: beat.troubles,
     ...(beat.notes === undefined ? {} : { notes: beat.notes }),
     ...(beat.configuration === undefined ? {} : { configuration: beat.configuration }),

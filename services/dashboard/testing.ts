@@ -37,6 +37,7 @@ import { Sessions } from './sessions.ts'
 import { createSignIn } from './sign-in.ts'
 import { createTokenCheck } from './token-check.ts'
 import type { Source } from './source.ts'
+import type { SystemDesk } from './system-desk.ts'
 
 export interface TestAppOptions {
   readonly source?: Source
@@ -55,6 +56,7 @@ export interface TestAppOptions {
   readonly trustedProxies?: readonly string[]
   readonly domains?: DomainDesk
   readonly webhooks?: WebhookDesk
+  readonly system?: SystemDesk
   readonly filters?: ViewFilters
 }
 
@@ -108,6 +110,7 @@ export async function openTestApp(t: TestContext, options: TestAppOptions = {}) 
     desk: sampleDesk(done),
     domains: options.domains ?? noDomains,
     webhooks: options.webhooks ?? sampleWebhooks([], done),
+    system: options.system ?? sampleSystem,
     filters: options.filters ?? (async () => ({ at: sampleAt, sinceAt: sampleAt, engines: [], mix: [], findings: [] })),
     access: {
       settings: () => settings.current,
@@ -162,6 +165,19 @@ function sampleBulk(done: string[]): BulkWork {
       return { done: piece.length, left: 0 }
     },
   }
+}
+
+const noFiles = { path: '/var/sluice', files: 0, bytes: 0 }
+
+/** Of a system without anything in it. */
+const sampleSystem: SystemDesk = {
+  look: async () => ({
+    certificates: [],
+    spool: { name: '/var/sluice', freeBytes: 1 },
+    store: { what: 'SQLite' },
+    journal: noFiles,
+  }),
+  people: async () => ({ users: [], tokens: [] }),
 }
 
 /** Of a configuration that names none. */

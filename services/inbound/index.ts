@@ -41,6 +41,7 @@ export default {
         },
         health: async () => inbound.troubles(),
         notes: () => watch.notes,
+        connections: () => inbound.connections(),
         async close() {
           unfollow()
           await acme.close()

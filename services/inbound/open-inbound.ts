@@ -94,6 +94,8 @@ export interface Inbound {
   /** For the start message: `smtp://127.0.0.1:2525 (STARTTLS)`. */
   readonly listens: readonly string[]
   readonly addresses: readonly AddressInfo[]
+  /** Clients that are connected, by what is listened on. */
+  connections(): Readonly<Record<string, number>>
   /** Reads the certificate files again now. */
   refreshCertificates(): Promise<void>
   /** Tells the other processes what was counted here, and hears of them; done every second by itself. */
@@ -236,6 +238,7 @@ export async function openInbound(parts: InboundParts): Promise<Inbound> {
     get listens() {
       return current.places.map((one) => one.text)
     },
+    connections: () => connectionsOf(all),
     get addresses() {
       return current.places.map((one) => one.door.address)
     },
@@ -284,6 +287,14 @@ async function openAll(
     await abandon({ configuration, places, filters, quotaStatus }, doors)
     throw error
   }
+}
+
+/** Of all configurations that still have sessions, by what is listened on. */
+function connectionsOf(all: Iterable<Opened>): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {}
+  for (const { places } of all)
+    for (const { text, server } of places) counts[text] = (counts[text] ?? 0) + server.clients
+  return counts
 }
 
 async function abandon(opened: Opened, doors: ReadonlyMap<string, Door>): Promise<void> {

@@ -61,6 +61,11 @@ export class InboundServer extends SMTPServer {
     }
   }
 
+  /** Clients that are connected. */
+  get clients(): number {
+    return this.#places.size
+  }
+
   /** A client that came in by the door. */
   accept(socket: Socket): void {
     this.#sweep ??= setInterval(() => this.#checkTimes(), this.reception.limits.sweepMs).unref()
