@@ -12,6 +12,7 @@ import { UsageError, exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
 import { withQueues } from './connect.ts'
 import type { Place } from './connect.ts'
+import { smtpctlLines } from './smtpctl-lines.ts'
 import { visible } from './terminal.ts'
 import type { Colour, Terminal } from './terminal.ts'
 import { textTable } from './text-table.ts'
@@ -23,7 +24,10 @@ export const states: readonly JobState[] = ['active', 'waiting', 'delayed', 'hel
 export const showQueue: Command = {
   words: ['show', 'queue'],
   operands: [{ name: 'QUEUE', required: false }],
-  options: [{ name: 'limit', value: 'N', summary: `messages shown of each queue and state (${defaultLimit}; 0: all)` }],
+  options: [
+    { name: 'limit', value: 'N', summary: `messages shown of each queue and state (${defaultLimit}; 0: all)` },
+    { name: 'smtpctl', summary: 'all of them, in the lines of `smtpctl show queue`' },
+  ],
   summary: 'what waits where: numbers of all queues, then the messages',
   run: (invocation) => withQueues(invocation, (queues, place) => show(invocation, queues, place)),
 }
@@ -34,10 +38,15 @@ async function show(invocation: Invocation, queues: Queues, place: Place): Promi
   const names = workQueues(queues).filter((name) => asked === undefined || name === asked)
   if (names.length === 0)
     throw new UsageError(`there is no queue '${asked}'; there are: ${workQueues(queues).join(' ')}`)
-  const limit = limitOf(options.text('limit'))
+  const limit = limitOf(options.text('limit') ?? (options.has('smtpctl') ? '0' : undefined))
   const views = (await readQueues(queues)).filter((view) => names.includes(view.name))
   const jobs: JobView[] = []
   for (const name of names) for (const state of states) jobs.push(...(await readUpTo(queues, name, state, limit)))
+  if (options.has('smtpctl')) {
+    const nowAt = systemClock.now()
+    for (const job of jobs) for (const line of smtpctlLines(job, place.configuration, nowAt)) terminal.print(line)
+    return exitCodes.done
+  }
   const advice = await adviceOn(views, place)
   if (options.has('json')) {
     terminal.print(JSON.stringify({ queues: views, advice, jobs }, undefined, 2))

@@ -38,6 +38,7 @@ const job = object({
   tags: texts,
   path: { ...texts, description: 'Queues it passed before.' },
   attempts: count,
+  'startedAt?': { ...instant, description: 'Of its last start.' },
   'nextAt?': instant,
   'lastReply?': text,
   'action?': text,

@@ -30,6 +30,8 @@ export interface JobSummary {
   /** Delayed jobs: the time of the next attempt. */
   readonly nextAt?: number
   readonly starts: number
+  /** Of its last start. */
+  readonly startedAt?: number
   /** `host:pid` of the worker that has or had it. */
   readonly worker?: string
 }
@@ -236,14 +238,14 @@ interface Place {
   readonly nextAt?: number
 }
 
-const fields = ['data', 'timestamp', 'ats', 'pb', 'reason'] as const
+const fields = ['data', 'timestamp', 'ats', 'pb', 'reason', 'processedOn'] as const
 
 /** BullMQ's delayed set is ordered by due time times 4096 plus a counter. */
 const delayedScoreUnit = 0x1000
 
 function summaryOf(
   place: Place,
-  [text, timestamp, starts, worker, reason]: readonly (string | null)[],
+  [text, timestamp, starts, worker, reason, startedAt]: readonly (string | null)[],
 ): readonly JobSummary[] {
   if (typeof text !== 'string') return []
   const data = JSON.parse(text) as StageJob
@@ -258,6 +260,7 @@ function summaryOf(
       ...(data.lastReply === undefined ? {} : { lastReply: data.lastReply }),
       ...(typeof why === 'string' ? { reason: why } : {}),
       ...(typeof worker === 'string' ? { worker } : {}),
+      ...(typeof startedAt === 'string' ? { startedAt: Number(startedAt) } : {}),
     },
   ]
 }

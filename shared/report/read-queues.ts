@@ -90,6 +90,7 @@ function jobView(job: JobSummary): JobView {
     path: data.path,
     edits: data.edits,
     attempts: job.attempts,
+    ...(job.startedAt === undefined ? {} : { startedAt: job.startedAt }),
     ...(job.nextAt === undefined ? {} : { nextAt: job.nextAt }),
     ...(job.lastReply === undefined ? {} : { lastReply: job.lastReply }),
     ...(data.action === undefined ? {} : { action: data.action }),

@@ -43,6 +43,8 @@ export interface JobView {
   readonly path: readonly string[]
   readonly edits: readonly HeaderEdit[]
   readonly attempts: number
+  /** Of its last start. */
+  readonly startedAt?: number
   readonly nextAt?: number
   readonly lastReply?: string
   readonly action?: string

@@ -1,12 +1,15 @@
 import { existsSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 
 import { freePort } from './free-port.ts'
-import { startProcess, waitForPort } from './process.ts'
+import { run, startProcess, waitForPort } from './process.ts'
 import { tempFolder } from './temp-folder.ts'
 
 const program = join(process.env['SLUICE_FILTERS'] ?? '/nonexistent', 'usr/sbin/smtpd')
+const control = join(dirname(program), 'smtpctl')
+/** The id that `setup` gives to `opensmtpq`: the program runs as this group. */
+const queueGroup = '64772'
 
 /** For the `skip` option of a test. Debian's package cannot be installed beside another mail server: it is unpacked. */
 export function missingOpenSmtpd(): string | false {
@@ -22,6 +25,8 @@ export interface OpenSmtpdOptions {
 
 export interface OpenSmtpd {
   readonly port: number
+  /** What `smtpctl` of the same package prints. */
+  smtpctl(...args: readonly string[]): Promise<string>
   stop(): Promise<void>
 }
 
@@ -43,6 +48,13 @@ export async function startOpenSmtpd({ relay, login }: OpenSmtpdOptions): Promis
   }
   return {
     port,
+    async smtpctl(...args) {
+      const inside = (await readFile(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8')).trim().split(' ')[0]
+      const enter = ['--target', inside ?? '', '--mount', '--pid', '--setgid', queueGroup, control, ...args]
+      const { code, stdout, stderr } = await run('nsenter', enter, { timeoutMs: 120_000 })
+      if (code !== 0) throw new Error(`smtpctl ${args.join(' ')}: ${stderr}`)
+      return stdout
+    },
     stop: async () => {
       // `unshare` itself waits for the end of what it runs, and takes that with it when it is killed.
       await process.stop(1)
