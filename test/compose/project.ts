@@ -83,14 +83,23 @@ export class ComposeProject {
     if (isBuilt) await this.compose('build', '-q')
   }
 
-  async compose(...words: readonly string[]): Promise<string> {
+  compose(...words: readonly string[]): Promise<string> {
+    return this.#composed(words)
+  }
+
+  /** The command of docs/operations.md, with a folder of backups. */
+  backup(folder: string, ...words: readonly string[]): Promise<string> {
+    return this.#composed(['run', '--rm', 'backup', ...words], { BACKUP_FOLDER: folder })
+  }
+
+  async #composed(words: readonly string[], settings: Readonly<Record<string, string>> = {}): Promise<string> {
     const { folder, image } = this.version
     const files = ['-f', join(folder, 'docker-compose.yml'), '-f', join(root, 'test/compose/test.yml')]
     const finished = await run(
       'docker',
       ['compose', '--project-directory', folder, ...files, '-p', this.name, ...words],
       {
-        env: { ...environment(), SLUICE_IMAGE: image },
+        env: { ...environment(), ...settings, SLUICE_IMAGE: image },
         timeoutMs: 15 * minutes,
       },
     )

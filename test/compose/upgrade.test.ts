@@ -96,11 +96,10 @@ describe('docker compose up -d, from one version to the next', { skip: missingEn
     const backup = await tempFolder('backup')
     const other = new ComposeProject(project.version)
     try {
-      const mounted = ['run', '--rm', '-v', `${backup.path}:/backup`, 'backup'] as const
-      await project.compose(...mounted)
+      await project.backup(backup.path)
       await project.remove()
       const [file = ''] = await readdir(backup.path)
-      await other.compose(...mounted, 'restore', file)
+      await other.backup(backup.path, 'restore', file)
       await other.up('--no-build')
       assert.equal(await other.password(), password)
       await other.arrives(['old-1', 'today', 'in-the-backup'])
