@@ -19,6 +19,11 @@ describe('docker compose up -d --build --wait', { skip: missingEngine() }, () =>
   })
   after(() => project?.remove())
 
+  test('Compose takes each file, with every profile', async () => {
+    await project.compose('--profile', '*', 'config', '-q')
+    await docker('compose', '-f', 'deploy/demo.yml', '--profile', '*', 'config', '-q')
+  })
+
   test('mail from outside goes through the filter to Dovecot, and is read by IMAP', async () => {
     assert.match((await project.send('outside')).raw, /^250 2\.0\.0 /)
     await project.arrives(['outside'])

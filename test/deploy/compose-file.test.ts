@@ -7,7 +7,11 @@ import { root } from '../support/fixtures.ts'
 import { againstSpecification, type ComposeService, readComposeFile, withDefaults } from './compose-file.ts'
 
 const file = readComposeFile('docker-compose.yml')
-const services = Object.entries(file.services)
+/** Those of the demonstration too, where they are its own. */
+const services = [
+  ...Object.entries(file.services),
+  ...Object.entries(readComposeFile('deploy/demo/overlay.yml').services).filter(([, { image }]) => image !== undefined),
+]
 const operations = readFileSync(join(root, 'docs/operations.md'), 'utf8')
 
 /** What `--scale` is for: each of them shares a queue with its copies. */

@@ -42,9 +42,9 @@ export interface ComposeFile {
   readonly volumes?: Readonly<Record<string, unknown>>
 }
 
-/** A compose file by its path from the root, variables as they are written. */
+/** A compose file by its path from the root, variables as they are written; `!reset` and the like are not carried out. */
 export function readComposeFile(path: string): ComposeFile {
-  return parse(readFileSync(join(root, path), 'utf8'), { merge: true }) as ComposeFile
+  return parse(readFileSync(join(root, path), 'utf8'), { merge: true, logLevel: 'error' }) as ComposeFile
 }
 
 /** `NAME:-default` of a value is what it is when nobody says anything else. */
