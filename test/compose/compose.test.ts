@@ -81,6 +81,20 @@ describe('docker compose up -d --build --wait', { skip: missingEngine() }, () =>
     assert.match(who, /Read-only file system/)
   })
 
+  test('Redis is well only while it writes down what it is told and throws nothing away', async () => {
+    const [id = ''] = await project.containers('redis')
+    const [, command = ''] = JSON.parse(
+      await docker('inspect', '-f', '{{json .Config.Healthcheck.Test}}', id),
+    ) as readonly string[]
+    const redis = async (script: string): Promise<string> => (await docker('exec', id, 'sh', '-c', script)).trim()
+    const set = (policy: string): Promise<string> =>
+      redis(`${command.slice(0, command.indexOf(' redis-cli'))} redis-cli config set maxmemory-policy ${policy}`)
+    assert.equal(await redis(`${command}; echo $?`), '0')
+    await set('allkeys-lru')
+    assert.equal(await redis(`${command}; echo $?`), '1')
+    await set('noeviction')
+  })
+
   test('three filters share the work', async () => {
     await project.up('--no-recreate', '--scale', 'filter=3')
     const ids = await project.containers('filter')

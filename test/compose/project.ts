@@ -37,7 +37,7 @@ export function missingEngine(): string | false {
 }
 
 export async function docker(...words: readonly string[]): Promise<string> {
-  const finished = await run('docker', words, { env: environment(), timeoutMs: 15 * minutes, cwd: root })
+  const finished = await run('docker', words, { env: engine(), timeoutMs: 15 * minutes, cwd: root })
   assert.equal(finished.code, 0, `docker ${words.join(' ')}\n${finished.stdout}${finished.stderr}`)
   return finished.stdout
 }
@@ -229,7 +229,8 @@ export class ComposeProject {
       },
       async (found) => {
         const missing = [...wanted].filter((subject) => !found.includes(subject))
-        return `these never arrived: ${missing.join(' ')}\n${await this.ctl('show', 'queue')}`
+        const story = await this.ctl('find', `<${missing[0]}@remote.test>`, '--json')
+        return `these never arrived: ${missing.join(' ')}\nof the first: ${story}\n${await this.ctl('show', 'queue')}`
       },
     )
   }
@@ -361,13 +362,20 @@ export async function eventually<T>(
   }
 }
 
+/** Where the engine is. */
+function engine(): Record<string, string> {
+  return Object.fromEntries(
+    ['DOCKER_HOST', 'DOCKER_CONFIG'].flatMap((name) => {
+      const value = process.env[name]
+      return value === undefined || value === '' ? [] : [[name, value] as const]
+    }),
+  )
+}
+
+/** What an operator says in `.env`, and the engine. */
 function environment(): Record<string, string> {
-  const engine = ['DOCKER_HOST', 'DOCKER_CONFIG'].flatMap((name) => {
-    const value = process.env[name]
-    return value === undefined || value === '' ? [] : [[name, value] as const]
-  })
   return {
-    ...Object.fromEntries(engine),
+    ...engine(),
     UNBOUND_IMAGE: process.env['UNBOUND_IMAGE'] ?? 'sluice-test-unbound:local',
     SLUICE_TEST_FOLDER: join(root, 'test'),
     MAIL_DOMAIN: 'sluice.test',
