@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { setTimeout as pause } from 'node:timers/promises'
 import { test, type TestContext } from 'node:test'
 
 import { startTestBucket, testCredentials, type TestBucket } from '../../shared/spool/bucket/testing.ts'
@@ -65,6 +66,34 @@ test('what one host accepted another one delivers, and sluicectl of any host sho
   await client.quit()
 })
 
+test(
+  'while the bucket cannot be written mail is put off, and taken when it can; what waited is delivered',
+  { skip },
+  async (t) => {
+    const world = await openWorld(t)
+    const system = await world.host()
+    const client = await SmtpClient.ready({ port: system.port('smtp'), timeoutMs: 120_000 })
+    const send = (id: string) => {
+      const content = testMessage({ id, from: 'a@remote.test' })
+      return client.send({ from: 'a@remote.test', to: ['jane@sluice.test'], content })
+    }
+    world.bucket.objects.beforePut = () => {
+      throw new Error('no quorum')
+    }
+    assert.equal((await send('refused')).code, 451)
+    // At its next heartbeat it knows.
+    while (!/cannot store writers/.test(await health(system))) await pause(500)
+    world.bucket.objects.beforePut = () => undefined
+    assert.equal((await send('taken')).code, 250)
+    while (/cannot store/.test(await health(system))) await pause(500)
+    await world.sink.waitForDistinct(1)
+    await system.waitForEmptyQueues()
+    await system.waitForBalance()
+    assert.deepEqual([...world.sink.copies], [['taken', 1]])
+    await client.quit()
+  },
+)
+
 test('a bucket that cannot be used is told at the start, with what to do', { skip }, async (t) => {
   const bucket = await startTestBucket()
   atEnd(t, () => bucket.close())
@@ -103,6 +132,11 @@ async function openWorld(t: TestContext): Promise<World> {
       return system
     },
   }
+}
+
+async function health(system: MailSystem): Promise<string> {
+  const answer = await fetch(`http://127.0.0.1:${system.port('http')}/health`)
+  return answer.text()
 }
 
 function pipelineWith(url: string, more = ''): string {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
@@ -85,6 +86,25 @@ test('everything a killed process had acknowledged is there for another host, an
   }
   const large = [...again.entries()].filter(({ locator }) => locator.sizeBytes > 20_000)
   assert.equal(bucket.objects.keys('octets/').length, large.length)
+})
+
+test('of a large content that is still coming in, or never ends, nothing is in the bucket', async (t) => {
+  const bucket = await testBucket(t)
+  const host = await temporaryHost(t)
+  const spool = await bucketWriter(t, bucket, host)
+  const incoming = spool.receive()
+  await incoming.write(octets(300_000))
+  await incoming.write(octets(300_000))
+  assert.deepEqual(bucket.objects.keys('octets/'), [])
+  bucket.objects.beforePut = () => {
+    throw new Error('refused')
+  }
+  await assert.rejects(incoming.commit(storedMessage()), /cannot store octets/)
+  assert.deepEqual(bucket.objects.keys('octets/'), [])
+  assert.deepEqual(
+    (await readdir(host)).filter((name) => /^\.[0-9a-f]{16}$/.test(name)),
+    [],
+  )
 })
 
 test('an object whose answer was lost may be delivered, but nothing else ever has its name', async (t) => {
