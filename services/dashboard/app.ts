@@ -243,13 +243,14 @@ function addPages(app: FastifyInstance, { source, shelf, clock }: AppParts, { ac
   app.get('/reports', async (request, reply) => {
     const question = reportQuestion(request)
     const { reports } = source
-    const [dmarc, tls, abuse, traffic] = await Promise.all([
+    const [dmarc, tls, abuse, traffic, recipients] = await Promise.all([
       reports.dmarc(question),
       reports.tls(question),
       reports.abuse(question),
       reports.traffic(question.days),
+      reports.recipients(question.days),
     ])
-    return show(request, reply, reportsPage({ dmarc, tls, abuse, traffic }, question, clock.now()))
+    return show(request, reply, reportsPage({ dmarc, tls, abuse, traffic, recipients }, question, clock.now()))
   })
 
   app.get('/rules', async (request, reply) => {

@@ -51,12 +51,24 @@ export function reportRoutes({ reports }: Source): readonly ApiRoute[] {
       method: 'GET',
       path: '/api/v1/reports/traffic',
       scope: 'read',
-      summary: 'Recipients that failed, by domain and what the reply was about, and who sends most',
+      summary: 'Recipients that failed, by domain or host and what the reply was about, and who sends most',
       query: { days },
       answer: reportSchemas.traffic,
       run: async (request) => {
         const { sinceAt, ...traffic } = await reports.traffic(reportQuestion(request).days)
         return { sinceAt, ...seenOr503(traffic) }
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/reports/recipients',
+      scope: 'read',
+      summary: 'Domains that most mail went to, and how much of it failed',
+      query: { days },
+      answer: reportSchemas.recipientDomains,
+      run: async (request) => {
+        const { sinceAt, ...domains } = await reports.recipients(reportQuestion(request).days)
+        return { sinceAt, domains: seenOr503(domains) }
       },
     },
   ]

@@ -114,7 +114,18 @@ export const reportSchemas = {
         copies: { ...count, description: 'Recipients.' },
       }),
     ),
+    hosts: list(
+      object({
+        'host?': { ...text, description: 'Who said no; absent: it was refused here, or nobody could be asked.' },
+        'class?': text,
+        copies: { ...count, description: 'Recipients.' },
+      }),
+    ),
     senders: list(object({ sender: text, messages: count, sizeBytes: count })),
+  }),
+  recipientDomains: object({
+    sinceAt: instant,
+    domains: list(object({ domain: text, copies: { ...count, description: 'Recipients.' }, failed: count })),
   }),
   abuseReports: object({
     ...period,

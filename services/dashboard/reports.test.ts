@@ -68,17 +68,25 @@ test('bounces and top senders stand below, of all mail here; without a store the
       { class: 'unknown-user', domain: 'far.test', copies: 7 },
       { domain: hostile, copies: 1 },
     ],
+    hosts: [
+      { host: 'mx.far.test', class: 'unknown-user', copies: 6 },
+      { host: hostile, copies: 2 },
+    ],
     senders: [{ sender: `jane${hostile}@example.org`, messages: 12, sizeBytes: 4_300 }],
   }
   const { token, entry } = makeToken('ci', ['read'])
-  const source = sampleSource({ traffic: { kind: 'seen', value } })
+  const recipients = { kind: 'seen', value: [{ domain: `far${hostile}`, copies: 1_250, failed: 7 }] } as const
+  const source = sampleSource({ traffic: { kind: 'seen', value }, recipients })
   const { app } = await openTestApp(t, { source, apiTokens: { ci: entry } })
   const { body } = await app.inject({ url: '/reports', headers: { host: 'localhost:8080' } })
   assert.match(body, /far\.test[^]*unknown-user[^]*7[^]*not said[^]*jane[^]*12[^]*4\.2 KiB/)
+  assert.match(body, /Bounces by host[^]*mx\.far\.test[^]*unknown-user[^]*6[^]*Top domains of recipients[^]*1,250[^]*7/)
   assert.doesNotMatch(body, /<script>|<img|[\u0000\u202e]/)
   const headers = { host: 'localhost', authorization: `Bearer ${token}` }
   const told = await app.inject({ url: '/api/v1/reports/traffic?days=7', headers })
   assert.deepEqual(told.json(), { sinceAt: sampleAt, ...value })
+  const domains = await app.inject({ url: '/api/v1/reports/recipients?days=7', headers })
+  assert.deepEqual(domains.json(), { sinceAt: sampleAt, domains: recipients.value })
   const away = sampleSource({ traffic: { kind: 'away', reason: 'there is no message store yet' } })
   const { app: other } = await openTestApp(t, { source: away, apiTokens: { ci: entry } })
   assert.match(

@@ -13,7 +13,7 @@ import type { JobView, MessageView, QueueView, Seen } from '../../shared/report/
 import type { SpooledMessage } from '../../shared/spool/spool.ts'
 import type { FoundPage } from '../../shared/store/found-message.ts'
 import { parseQuery } from '../../shared/store/query.ts'
-import type { Traffic } from '../../shared/store/traffic.ts'
+import type { RecipientDomain, Traffic } from '../../shared/store/traffic.ts'
 import type { Preview } from './preview.ts'
 import type { Overview, Source } from './source.ts'
 
@@ -129,10 +129,12 @@ export function sampleSource(parts: {
   readonly content?: SpooledMessage
   readonly reports?: readonly ReceivedReport[]
   readonly traffic?: Seen<Traffic>
+  readonly recipients?: Seen<readonly RecipientDomain[]>
   readonly found?: FoundPage
   readonly healthy?: boolean
 }): Source {
   const { overview = sampleOverview(), jobs = [], events = [], message, preview, reports = [] } = parts
+  const { recipients = { kind: 'seen', value: [] } } = parts
   const { traffic = noTraffic, found = { messages: [] }, healthy = true, book = new Map() } = parts
   return {
     overview: async () => overview,
@@ -163,7 +165,7 @@ export function sampleSource(parts: {
     }),
     destination: async (name) => book.get(name),
     relayActions: () => ['out', 'backup <b>'],
-    reports: sampleReports(reports, traffic),
+    reports: sampleReports(reports, traffic, recipients),
     rules: async () => [
       {
         kind: 'rule',
@@ -187,10 +189,14 @@ export function sampleSource(parts: {
   }
 }
 
-const noTraffic: Seen<Traffic> = { kind: 'seen', value: { failures: [], senders: [] } }
+const noTraffic: Seen<Traffic> = { kind: 'seen', value: { failures: [], hosts: [], senders: [] } }
 
 /** As if they were kept. */
-function sampleReports(kept: readonly ReceivedReport[], traffic: Seen<Traffic>): Source['reports'] {
+function sampleReports(
+  kept: readonly ReceivedReport[],
+  traffic: Seen<Traffic>,
+  recipients: Seen<readonly RecipientDomain[]>,
+): Source['reports'] {
   const reader: ReportsReader = {
     async read<Wanted extends ReportKind>(kind: Wanted, sinceAt: number) {
       const isWanted = (report: ReceivedReport): report is ReportOf<Wanted> => report.kind === kind
@@ -202,6 +208,7 @@ function sampleReports(kept: readonly ReceivedReport[], traffic: Seen<Traffic>):
     tls: (question) => viewTls(reader, question, sampleAt),
     abuse: (question) => viewAbuse(reader, question, sampleAt),
     traffic: async () => ({ sinceAt: sampleAt, ...traffic }),
+    recipients: async () => ({ sinceAt: sampleAt, ...recipients }),
   }
 }
 

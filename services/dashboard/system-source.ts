@@ -49,7 +49,7 @@ export interface SourceParts {
   readonly tables: TableSet
   readonly queues: SharedQueues
   readonly messages: Pick<MessageSources, 'find' | 'outcomesOf' | 'story'>
-  readonly search: Pick<MessageSearch, 'search' | 'traffic'>
+  readonly search: Pick<MessageSearch, 'search' | 'traffic' | 'recipientDomains'>
   /** Free octets of the spool; rejects when it cannot be written to. */
   spoolFreeBytes(): Promise<number>
   readonly eventTail: EventTail
@@ -168,6 +168,11 @@ export function createSource(parts: SourceParts): Source {
       async traffic(days) {
         const { sinceAt } = lastDays(days, clock.now())
         return { sinceAt, ...(await seen('the message store', reportsLimitMs, parts.search.traffic(sinceAt))) }
+      },
+      async recipients(days) {
+        const { sinceAt } = lastDays(days, clock.now())
+        const asked = parts.search.recipientDomains(sinceAt)
+        return { sinceAt, ...(await seen('the message store', reportsLimitMs, asked)) }
       },
     },
 

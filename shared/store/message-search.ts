@@ -8,7 +8,7 @@ import { QueryError } from './query.ts'
 import type { SearchResult, SearchTask } from './search-thread.ts'
 import type { ChoiceQuestion, PageQuestion } from './store-reader.ts'
 import type { StorePlace } from './store-place.ts'
-import type { Traffic } from './traffic.ts'
+import type { RecipientDomain, Traffic } from './traffic.ts'
 
 /** Questions to the store, as a service asks them. */
 export interface MessageSearch {
@@ -24,6 +24,8 @@ export interface MessageSearch {
   storyHere(id: MessageId): Promise<readonly JournalEntry[]>
   /** Of messages since then, epoch ms. @throws ThreadLimitError when it takes too long; an Error when there is no store */
   traffic(sinceAt: number): Promise<Traffic>
+  /** Where mail went since then. @throws as `traffic` does */
+  recipientDomains(sinceAt: number): Promise<readonly RecipientDomain[]>
   close(): Promise<void>
 }
 
@@ -70,6 +72,8 @@ export function openMessageSearch(folder: string, place: StorePlace): MessageSea
     story: (id) => (place.kind === 'sqlite' ? storyHere(id) : askStory(id)),
     storyHere,
     traffic: async (sinceAt) => (await pool.run({ kind: 'traffic', folder, place, sinceAt })) as Traffic,
+    recipientDomains: async (sinceAt) =>
+      (await pool.run({ kind: 'recipients', folder, place, sinceAt })) as readonly RecipientDomain[],
     close: () => pool.close(),
   }
 }

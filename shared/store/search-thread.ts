@@ -8,7 +8,7 @@ import { openStoreReader } from './open-store.ts'
 import { storePath } from './sqlite-store.ts'
 import type { StorePlace } from './store-place.ts'
 import type { ChoiceQuestion, PageQuestion, StoreReader } from './store-reader.ts'
-import type { Traffic } from './traffic.ts'
+import type { RecipientDomain, Traffic } from './traffic.ts'
 
 /** What the threads of message-search.ts are asked, and what they answer. */
 export type SearchTask =
@@ -16,9 +16,20 @@ export type SearchTask =
   | { readonly kind: 'choose'; readonly folder: string; readonly place: StorePlace; readonly question: ChoiceQuestion }
   | { readonly kind: 'count'; readonly folder: string; readonly place: StorePlace; readonly question: ChoiceQuestion }
   | { readonly kind: 'story'; readonly folder: string; readonly place: StorePlace; readonly id: MessageId }
-  | { readonly kind: 'traffic'; readonly folder: string; readonly place: StorePlace; readonly sinceAt: number }
+  | {
+      readonly kind: 'traffic' | 'recipients'
+      readonly folder: string
+      readonly place: StorePlace
+      readonly sinceAt: number
+    }
 
-export type SearchResult = FoundPage | ChosenMessages | number | readonly JournalEntry[] | Traffic
+export type SearchResult =
+  | FoundPage
+  | ChosenMessages
+  | number
+  | readonly JournalEntry[]
+  | Traffic
+  | readonly RecipientDomain[]
 
 /** A thread that keeps the database open, as long as it is the same. */
 export async function open(): Promise<Work> {
@@ -48,6 +59,8 @@ export async function open(): Promise<Work> {
         return reader.story(task.id)
       case 'traffic':
         return reader.traffic(task.sinceAt)
+      case 'recipients':
+        return reader.recipientDomains(task.sinceAt)
     }
   }
 }

@@ -29,6 +29,8 @@ export interface Dialect {
   byDomain(column: string): string
   /** What stands behind the `@`, in small letters. */
   domainOf(column: string): string
+  /** Where a text begins in a column, from 1 on; 0: nowhere. */
+  positionOf(column: string, text: string): string
   /** A pattern for one `?`; capital and small letters (of ASCII) are the same, `\` takes the meaning of `%` and `_`. */
   like(column: string): string
   /** Any of the texts, capital or small. */

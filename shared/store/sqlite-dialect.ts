@@ -8,6 +8,7 @@ export const sqliteDialect: Dialect = {
   by: (table, index) => `${table} k INDEXED BY ${index}`,
   byDomain,
   domainOf: (column) => `lower(substr(${column}, instr(${column}, '@') + 1))`,
+  positionOf: (column, text) => `instr(${column}, '${text}')`,
   like: (column) => `${column} LIKE ? ESCAPE '\\'`,
   sameText: (column, texts) => ({ text: `${column} IN (${texts.map(() => '?').join(', ')})`, values: texts }),
   words(text) {

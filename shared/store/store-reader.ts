@@ -14,8 +14,8 @@ import { firstRefused } from './message-draft.ts'
 import type { Query } from './query.ts'
 import type { Dialect, Rows, Sql, Way } from './sql.ts'
 import type { ReadableStore } from './store-database.ts'
-import { trafficOf } from './traffic.ts'
-import type { Traffic } from './traffic.ts'
+import { recipientDomainsOf, trafficOf } from './traffic.ts'
+import type { RecipientDomain, Traffic } from './traffic.ts'
 
 export interface PageQuestion {
   readonly query: Query
@@ -132,6 +132,11 @@ export class StoreReader {
   /** @param sinceAt epoch ms */
   traffic(sinceAt: number): Promise<Traffic> {
     return this.#store.atOneMoment((rows) => trafficOf(rows, this.#store.dialect, sinceAt))
+  }
+
+  /** @param sinceAt epoch ms */
+  recipientDomains(sinceAt: number): Promise<readonly RecipientDomain[]> {
+    return this.#store.atOneMoment((rows) => recipientDomainsOf(rows, this.#store.dialect, sinceAt))
   }
 
   #searched<T>(ask: (search: Search) => Promise<T>): Promise<T> {

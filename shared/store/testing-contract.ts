@@ -454,27 +454,41 @@ export function testStoreContract(
     `${kind}: bounces are counted by domain and what the reply was about, senders by their messages`,
     { skip },
     async (t) => {
-      const ids = [testId(), testId(), testId()] as const
-      const failing = (id: MessageId, to: string, about?: string): readonly JournalEntry[] =>
+      const ids = [testId(), testId(), testId(), testId()] as const
+      const failing = (id: MessageId, to: string, about: string, said: object): readonly JournalEntry[] =>
         deliveredStory(id, to, 'Bob@remote.test').map((entry) => {
           if (entry.event !== 'delivered') return entry
-          return { ...entry, event: 'failed', ...(about === undefined ? {} : { class: about }) }
+          return { ...entry, event: 'failed', class: about, ...said }
         })
       const { reader } = await searched(await make(t), [
-        ...failing(ids[0], 'jane@Far.test', 'unknown-user'),
-        ...failing(ids[1], 'joe@far.test', 'unknown-user'),
+        ...failing(ids[0], 'jane@Far.test', 'unknown-user', {
+          remoteMta: 'MX.far.test[192.0.2.9]:25',
+          reply: '550 No',
+        }),
+        ...failing(ids[1], 'joe@far.test', 'unknown-user', { reply: '550 nobody [here]' }),
+        ...failing(ids[3], 'eva@far.test', 'unknown-user', { reply: '550 nobody' }),
         ...deliveredStory(ids[2], 'ann@far.test', 'eve@other.test'),
       ])
-      const { failures, senders } = await reader.traffic(testedAt - 1_000)
-      assert.deepEqual(failures, [{ class: 'unknown-user', domain: 'far.test', copies: 2 }])
+      const { failures, hosts, senders } = await reader.traffic(testedAt - 1_000)
+      assert.deepEqual(failures, [{ class: 'unknown-user', domain: 'far.test', copies: 3 }])
       assert.deepEqual(
         senders.map(({ sender, messages }) => [sender, messages]),
         [
-          ['bob@remote.test', 2],
+          ['bob@remote.test', 3],
           ['eve@other.test', 1],
         ],
       )
-      assert.deepEqual(await reader.traffic(acceptedAtOf(ids[2]) + 1_000), { failures: [], senders: [] })
+      assert.deepEqual(
+        hosts.toSorted((one, other) => (one.host ?? '').localeCompare(other.host ?? '')),
+        [
+          { class: 'unknown-user', copies: 2 },
+          { host: 'mx.far.test', class: 'unknown-user', copies: 1 },
+        ],
+      )
+      assert.deepEqual(await reader.recipientDomains(testedAt - 1_000), [{ domain: 'far.test', copies: 4, failed: 3 }])
+      const later = acceptedAtOf(ids[3]) + 1_000
+      assert.deepEqual(await reader.traffic(later), { failures: [], hosts: [], senders: [] })
+      assert.deepEqual(await reader.recipientDomains(later), [])
     },
   )
 

@@ -8,7 +8,13 @@ import type {
   TlsView,
 } from '../../../shared/received-reports/views.ts'
 import type { Seen } from '../../../shared/report/views.ts'
-import type { FailureCount, SenderCount, Traffic } from '../../../shared/store/traffic.ts'
+import type {
+  FailureCount,
+  HostFailures,
+  RecipientDomain,
+  SenderCount,
+  Traffic,
+} from '../../../shared/store/traffic.ts'
 import { formatSecond, formatSize, plural } from '../../../shared/report/units.ts'
 import { html } from '../../../shared/html.ts'
 import type { Html, HtmlValue } from '../../../shared/html.ts'
@@ -21,6 +27,7 @@ export interface ReportsSeen {
   readonly tls: TlsView
   readonly abuse: AbuseView
   readonly traffic: Seen<Traffic>
+  readonly recipients: Seen<readonly RecipientDomain[]>
 }
 
 const offered = [7, 30, 90, 400]
@@ -28,14 +35,18 @@ const offered = [7, 30, 90, 400]
 const mostShown = 20
 
 /** What others report to us: each text is theirs, and none of it is believed. */
-export function reportsPage({ dmarc, tls, abuse, traffic }: ReportsSeen, question: ReportQuestion, at: number): Page {
+export function reportsPage(
+  { dmarc, tls, abuse, traffic, recipients }: ReportsSeen,
+  question: ReportQuestion,
+  at: number,
+): Page {
   const isEmpty = dmarc.domains.length + tls.domains.length + abuse.complaints.length === 0
   const main = html`<div class="headline"><h1>Reports</h1><p class="quiet-text">What others report of mail in the name of our domains, and of TLS with our hosts.</p></div>
 ${periodTabs(question)}
 ${question.domain !== undefined && html`<p>Only <strong class="address">${question.domain}</strong> · <a href="${address({ days: question.days })}">all domains</a></p>`}
 ${(dmarc.cut || tls.cut || abuse.cut) && notice('waiting', 'These are not all.', 'There are more reports than are read at once: the newest are counted.')}
 ${isEmpty ? emptyText(question) : html`${dmarcPart(dmarc, question)}${tlsPart(tls, question)}${complaintsPart(abuse, at)}${receivedPart(dmarc, tls, at)}`}
-${question.domain === undefined && trafficPart(traffic)}`
+${question.domain === undefined && trafficPart(traffic, recipients)}`
   return { title: 'Reports', section: '/reports', at, main, still: true }
 }
 
@@ -196,11 +207,11 @@ ${dataTable<AbuseView['complaints'][number]>(
 }
 
 /** Of all mail here, whatever the reports say. */
-function trafficPart(traffic: Seen<Traffic>): Html {
+function trafficPart(traffic: Seen<Traffic>, recipients: Seen<readonly RecipientDomain[]>): Html {
   if (traffic.kind === 'away')
     return html`<section aria-labelledby="bounces"><h2 id="bounces">Bounces and senders</h2><p class="empty">Not known now: ${traffic.reason}.</p></section>`
-  const { failures, senders } = traffic.value
-  return html`<div class="columns"><section aria-labelledby="bounces"><h2 id="bounces">Bounces</h2>${
+  const { failures, hosts, senders } = traffic.value
+  return html`<div class="columns"><section aria-labelledby="bounces"><h2 id="bounces">Bounces by domain</h2>${
     failures.length === 0
       ? html`<p class="empty">No mail failed.</p>`
       : dataTable<FailureCount>(
@@ -213,6 +224,23 @@ function trafficPart(traffic: Seen<Traffic>): Html {
           failures,
         )
   }</section>
+<section aria-labelledby="refusers"><h2 id="refusers">Bounces by host</h2>${
+    hosts.length === 0
+      ? html`<p class="empty">No mail failed.</p>`
+      : dataTable<HostFailures>(
+          'Recipients that failed, by the host that said no and what its reply was about',
+          [
+            {
+              title: 'Host',
+              cell: ({ host }) => html`<span class="address">${host ?? 'none: it ended here'}</span>`,
+            },
+            { title: 'About', cell: ({ class: about }) => about ?? 'not said' },
+            { title: 'Recipients', numeric: true, cell: ({ copies }) => copies.toLocaleString('en') },
+          ],
+          hosts,
+        )
+  }</section>
+${recipientPart(recipients)}
 <section aria-labelledby="senders"><h2 id="senders">Top senders</h2>${
     senders.length === 0
       ? html`<p class="empty">No mail came.</p>`
@@ -226,6 +254,24 @@ function trafficPart(traffic: Seen<Traffic>): Html {
           senders,
         )
   }</section></div>`
+}
+
+function recipientPart(recipients: Seen<readonly RecipientDomain[]>): Html {
+  const table =
+    recipients.kind === 'away'
+      ? html`<p class="empty">Not known now: ${recipients.reason}.</p>`
+      : recipients.value.length === 0
+        ? html`<p class="empty">No mail went anywhere.</p>`
+        : dataTable<RecipientDomain>(
+            'Domains that most mail went to, ours as well',
+            [
+              { title: 'Domain', cell: ({ domain }) => html`<span class="address">${domain}</span>` },
+              { title: 'Recipients', numeric: true, cell: ({ copies }) => copies.toLocaleString('en') },
+              { title: 'Failed', numeric: true, cell: ({ failed }) => failed.toLocaleString('en') },
+            ],
+            recipients.value,
+          )
+  return html`<section aria-labelledby="recipients"><h2 id="recipients">Top domains of recipients</h2>${table}</section>`
 }
 
 function receivedPart(dmarc: DmarcView, tls: TlsView, at: number): HtmlValue {

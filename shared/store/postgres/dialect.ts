@@ -7,6 +7,7 @@ export function postgresDialect(identity: string): Dialect {
     by: (table) => `${table} k`,
     byDomain,
     domainOf: (column) => `lower(substr(${column}, strpos(${column}, '@') + 1))`,
+    positionOf: (column, text) => `strpos(${column}, '${text}')`,
     like: (column) => `${column} ILIKE ? ESCAPE '\\'`,
     sameText: (column, texts) => ({
       text: `lower(${column}) IN (${texts.map(() => '?').join(', ')})`,
