@@ -23,10 +23,7 @@ export function conditionOf(dialect: Dialect, term: Term, names: NameTexts): Con
   const condition = plainCondition(dialect, term, names)
   if (!term.isNegated) return condition
   const { of, where } = condition
-  const text =
-    of === 'message'
-      ? `NOT coalesce((${where.text}), false)`
-      : `NOT EXISTS (SELECT 1 FROM copies c WHERE c.message = m.message AND ${where.text})`
+  const text = of === 'message' ? `NOT coalesce((${where.text}), false)` : `NOT ${dialect.hasCopy(where.text)}`
   return { of: 'message', where: { text, values: where.values }, ways: [] }
 }
 
@@ -127,7 +124,7 @@ function eitherSide(dialect: Dialect, values: readonly string[]): Condition {
   const where = either([
     ...from.map((one) => one.where),
     {
-      text: `EXISTS (SELECT 1 FROM copies c WHERE c.message = m.message AND ${received.text})`,
+      text: dialect.hasCopy(received.text),
       values: received.values,
     },
   ])

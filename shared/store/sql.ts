@@ -23,6 +23,10 @@ export interface Way {
 export interface Dialect {
   /** Joins in the order in which it is written, where the database must be told. */
   readonly join: string
+  /** Ends a subquery that is to be answered by itself first: it gives few rows, which the planner may not know. */
+  readonly fence: string
+  /** Whether there is such a copy `c` of the message `m`: asked message by message, and not of all copies beforehand. */
+  hasCopy(where: string): string
   /** `messages k`, by that index where the database must be told. */
   by(table: string, index: string): string
   /** An address as the indexes have it, `example.org@jane`: one index finds both an address and all of a domain. */

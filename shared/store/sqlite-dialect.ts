@@ -5,6 +5,8 @@ import type { Dialect } from './sql.ts'
 /** Of one host: nothing in it has another's. Its addresses and users are compared without case (NOCASE). */
 export const sqliteDialect: Dialect = {
   join: 'CROSS JOIN',
+  fence: '',
+  hasCopy: (where) => `EXISTS (SELECT 1 FROM copies c WHERE c.message = m.message AND ${where})`,
   by: (table, index) => `${table} k INDEXED BY ${index}`,
   byDomain,
   domainOf: (column) => `lower(substr(${column}, instr(${column}, '@') + 1))`,

@@ -226,35 +226,29 @@ class Search {
     return row?.[0] ?? 0
   }
 
+  /** The newest of those that a way leads to, or of all messages. */
   async #keys(
-    { from, key, where }: Way,
+    way: Way,
     conditions: readonly Condition[],
     { first, end }: KeyRange,
     limit: number,
   ): Promise<readonly number[]> {
+    const { join, hasCopy, fence } = this.#dialect
     const of = (kind: Condition['of']): readonly Sql[] =>
       conditions.filter((condition) => condition.of === kind).map((condition) => condition.where)
-    const message = allOf(of('message'))
+    const message = allOf(of('message')) ?? always
     const copy = allOf(of('copy'))
-    const filters = [
-      where,
-      { text: `${key} >= ? AND ${key} < ?`, values: [first, end] },
-      ...(message === undefined ? [] : [message]),
-      ...(copy === undefined
-        ? []
-        : [
-            {
-              text: `EXISTS (SELECT 1 FROM copies c WHERE c.message = m.message AND ${copy.text})`,
-              values: copy.values,
-            },
-          ]),
-    ]
-    const rows = (await this.#rows(
-      `SELECT DISTINCT ${key} FROM ${from} ${this.#dialect.join} messages m ON m.message = ${key}
-       WHERE ${filters.map(({ text }) => text).join(' AND ')} ORDER BY ${key} DESC LIMIT ${limit}`,
-      ...filters.flatMap(({ values }) => values),
-    )) as readonly [number][]
-    return rows.map(([found]) => found)
+    const asked = [message, copy === undefined ? always : { text: hasCopy(copy.text), values: copy.values }]
+    const { from, key, where } = way
+    const found = [where, { text: `${key} >= ? AND ${key} < ?`, values: [first, end] }]
+    const text =
+      way === allMessages
+        ? `SELECT m.message FROM messages m WHERE ${andOf([...found, ...asked])} ORDER BY m.message DESC LIMIT ${limit}`
+        : `SELECT DISTINCT k.message FROM (SELECT ${key} AS message FROM ${from} WHERE ${andOf(found)} ${fence}) AS k
+           ${join} messages m ON m.message = k.message
+           WHERE ${andOf(asked)} ORDER BY k.message DESC LIMIT ${limit}`
+    const rows = await this.#rows(text, ...[...found, ...asked].flatMap(({ values }) => values))
+    return (rows as readonly [number][]).map(([number]) => number)
   }
 
   /** In their order. */
@@ -377,7 +371,8 @@ type CopyValues = readonly [
 
 const mostTailBytes = 4 * 1024 * 1024
 const acceptedKinds = `${kindNumber('received')}, ${kindNumber('made')}`
-const allMessages: Way = { from: 'messages k', key: 'k.message', where: { text: 'true', values: [] }, isSorted: true }
+const always: Sql = { text: 'true', values: [] }
+const allMessages: Way = { from: 'messages m', key: 'm.message', where: always, isSorted: true }
 
 function rangeOf({ after, before }: Query, cursor: string | undefined): KeyRange {
   const first = after === undefined ? 0 : firstKeyOf(after)
@@ -395,7 +390,11 @@ function copiesAskedFor(conditions: readonly Condition[]): Sql | undefined {
 
 function allOf(some: readonly Sql[]): Sql | undefined {
   if (some.length === 0) return undefined
-  return { text: some.map(({ text }) => `(${text})`).join(' AND '), values: some.flatMap(({ values }) => values) }
+  return { text: andOf(some), values: some.flatMap(({ values }) => values) }
+}
+
+function andOf(some: readonly Sql[]): string {
+  return some.map(({ text }) => `(${text})`).join(' AND ')
 }
 
 function linesOf(text: string | null): readonly string[] {

@@ -4,6 +4,9 @@ import type { Dialect } from '../sql.ts'
 export function postgresDialect(identity: string): Dialect {
   return {
     join: 'JOIN',
+    fence: 'OFFSET 0',
+    // With an OFFSET the planner does not make a join of it.
+    hasCopy: (where) => `EXISTS (SELECT 1 FROM copies c WHERE c.message = m.message AND ${where} OFFSET 0)`,
     by: (table) => `${table} k`,
     byDomain,
     domainOf: (column) => `lower(substr(${column}, strpos(${column}, '@') + 1))`,
