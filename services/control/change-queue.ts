@@ -37,9 +37,12 @@ export const forRecipient: Option = {
 export const schedule: Command = {
   words: ['schedule'],
   operands: [{ name: 'ID|all', required: false }],
-  options: selecting,
+  options: [...selecting, { name: 'queue', value: 'QUEUE', summary: 'all that wait in a queue, in place of ID' }],
   summary: 'try a delayed message, or all of them, now',
-  run: (invocation) => onMany(invocation, 'schedule', (operations) => runNow(invocation, operations)),
+  run: (invocation) =>
+    invocation.options.has('queue')
+      ? runQueueNow(invocation)
+      : onMany(invocation, 'schedule', (operations) => runNow(invocation, operations)),
 }
 
 export const expire: Command = {
@@ -171,6 +174,18 @@ export function notWanted({ terminal }: Invocation): number {
 export function tellCount(invocation: Invocation, { jobs, messages }: ManyCount): number {
   const text = `${plural(jobs, 'job')} of ${plural(messages, 'message')}; nothing is changed`
   return done(invocation, { jobs, messages }, text)
+}
+
+function runQueueNow(invocation: Invocation): Promise<number> {
+  const { options, operands } = invocation
+  const others = selecting.filter(({ name }) => options.has(name)).map(({ name }) => `--${name}`)
+  if (operands[0] !== undefined || others.length > 0)
+    throw new UsageError(`--queue stands alone: leave out ${operands[0] ?? others.join(' ')}`)
+  const queue = options.text('queue') ?? ''
+  return withOperations(invocation, async (operations) => {
+    const scheduled = await operations.scheduleQueue(queue)
+    return done(invocation, { queue, scheduled }, `${plural(scheduled, 'message')} of ${queue} will be tried now`)
+  })
 }
 
 async function runNow(invocation: Invocation, operations: Operations): Promise<number> {

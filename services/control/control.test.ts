@@ -259,6 +259,9 @@ test('schedule runs a delayed message, or all, now', { skip }, async (t) => {
   assert.deepEqual(await states(), ['waiting'])
   assert.match((await ctl('schedule', id)).errors, /has no delayed job: filter waiting/)
   assert.equal((await ctl('schedule', 'all')).out, '0 messages will be tried now\n')
+  assert.equal((await ctl('schedule', '--queue', 'relay')).out, '0 messages of relay will be tried now\n')
+  assert.match((await ctl('schedule', '--queue', 'nowhere')).errors, /there is no queue 'nowhere'/)
+  assert.match((await ctl('schedule', id, '--queue', 'relay')).errors, /--queue stands alone/)
 })
 
 test('ban: an operator keeps clients out, sees them, and lets them in again', { skip }, async (t) => {
