@@ -137,6 +137,8 @@ export interface Events {
       readonly upstream?: string | undefined
       /** The Message-ID field, at most 256 characters of it. */
       readonly messageId?: string | undefined
+      /** The Subject field, decoded, at most 256 characters of it (`events subjects`). */
+      readonly subject?: string | undefined
       readonly tookMs?: number | undefined
       /** Id of its trace, when it is recorded. */
       readonly trace?: string | undefined

@@ -150,6 +150,7 @@ export const schemas = {
         'listener?': text,
         'messageId?': { ...text, description: 'Its Message-ID field.' },
         'host?': { ...text, description: 'The host that accepted it, where several write one store.' },
+        'subject?': { ...text, description: 'With `events subjects`.' },
         tags: texts,
         copyCount: { ...count, description: 'Recipients; those asked for come first, and no more than five are told.' },
         copies: list(

@@ -32,6 +32,7 @@ import type { SessionTrace } from './session-trace.ts'
 import { traceIdOf } from '../../shared/tracing/span.ts'
 import type { Span } from '../../shared/tracing/span.ts'
 import { parseXforward } from './xforward.ts'
+import { subjectIn } from './subject.ts'
 
 /** What a transaction asks of its session. */
 export interface Client {
@@ -81,6 +82,7 @@ const foreignSender: Reply = { code: 553, enhanced: '5.7.1', text: 'Sender addre
 interface Acceptance {
   readonly sizeBytes: number
   readonly messageId: string | undefined
+  readonly subject: string | undefined
   readonly tookMs: number
 }
 
@@ -531,7 +533,12 @@ export class MailTransactions {
     this.messages += 1
     const { sizeBytes } = receiver
     tellAccepted(transaction.span, accepted, sizeBytes)
-    this.#received(accepted, { sizeBytes, messageId: facts.messageId, tookMs: this.#reception.monotonic() - startedAt })
+    this.#received(accepted, {
+      sizeBytes,
+      messageId: facts.messageId,
+      subject: this.#reception.configuration.pipeline.events.subjects && subjectIn((filtered ?? receiver).section()),
+      tookMs: this.#reception.monotonic() - startedAt,
+    })
     return { code: 250, enhanced: '2.0.0', text: `Ok: queued as ${transaction.id}` }
   }
 
@@ -575,7 +582,7 @@ export class MailTransactions {
     for (const warning of found?.warnings ?? []) reportFilter({ session: id, listener: name, address, ...warning })
   }
 
-  #received(envelope: Envelope, { sizeBytes, messageId, tookMs }: Acceptance): void {
+  #received(envelope: Envelope, { sizeBytes, messageId, subject, tookMs }: Acceptance): void {
     const { id, reversePath, recipients, origin, trace } = envelope
     this.#reception.events.received({
       id,
@@ -587,6 +594,7 @@ export class MailTransactions {
       ...originFields(envelope),
       upstream: origin.upstream && formatUpstream(origin.upstream),
       messageId,
+      subject,
       tookMs: Math.round(tookMs * 10) / 10,
       trace: traceIdOf(trace),
     })

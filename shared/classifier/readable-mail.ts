@@ -176,8 +176,8 @@ function decodeText(octets: Buffer, charset: string): string {
   return text.includes('\ufffd') ? new TextDecoder('windows-1252').decode(octets) : text
 }
 
-/** `=?utf-8?B?...?=`; blanks between two of them do not count. What is no word stays, as UTF-8 where it is. */
-function decodeWords(latin1: string): string {
+/** @param latin1 a field's value, octet by octet. `=?utf-8?B?...?=`; blanks between two of them do not count. What is no word stays, as UTF-8 where it is. */
+export function decodeWords(latin1: string): string {
   if (!latin1.includes('=?')) return hasHighOctets(latin1) ? decodeText(Buffer.from(latin1, 'latin1'), '') : latin1
   return latin1
     .replaceAll(/\?=\s+=\?/g, '?==?')

@@ -428,7 +428,13 @@ export interface PipelineSettings {
   /** Mail that a filter keeps back is discarded after `keepMs`; absent: it stays until somebody releases or removes it. */
   readonly quarantine: { readonly keepMs?: number; readonly digest?: DigestSettings }
   /** How long, and up to which size on disk, the journal and the message store are kept, and in which database. */
-  readonly events: { readonly keepMs: number; readonly maxBytes?: number; readonly store: EventStoreSetting }
+  readonly events: {
+    readonly keepMs: number
+    readonly maxBytes?: number
+    readonly store: EventStoreSetting
+    /** Subjects are written down, and found by search. */
+    readonly subjects?: true
+  }
   /**
    * How long after its end, and up to which size together, a message stays in the spool so that it can go again, and what it was at each stage in
    * the journal; absent: no longer than the spool itself needs it.

@@ -17,6 +17,16 @@ test('events are kept for 30 days, unless it is said otherwise', async () => {
   })
 })
 
+test('subjects are written down where that is asked for', async () => {
+  const store = { kind: 'sqlite' }
+  assert.deepEqual((await load('events subjects')).events, { keepMs: 30 * dayMs, subjects: true, store })
+  assert.deepEqual((await load('events keep 7d subjects store sqlite')).events, {
+    keepMs: 7 * dayMs,
+    subjects: true,
+    store,
+  })
+})
+
 test('events lie in SQLite or in a PostgreSQL, whose password stands in a file', async () => {
   const store = async (line: string): Promise<unknown> => (await load(line)).events.store
   assert.deepEqual(await store('events store sqlite'), { kind: 'sqlite' })

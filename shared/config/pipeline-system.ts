@@ -78,14 +78,16 @@ const shortestKeepMs = 86_400_000
 const leastBytes = 256 * 1024 * 1024
 const shortestReplayMs = 60_000
 
-/** `events [keep D [SIZE]] [store sqlite | store postgresql ...]`. */
+/** `events [keep D [SIZE]] [subjects] [store sqlite | store postgresql ...]`. */
 function parseEvents(draft: PipelineDraft): void {
   const { reader } = draft
   reader.next()
-  if (!['keep', 'store'].includes(reader.peek().text)) reader.unexpected('keep or store', ['keep', 'store'])
+  const words = ['keep', 'subjects', 'store']
+  if (!words.includes(reader.peek().text)) reader.unexpected('keep, subjects or store', words)
   const kept = reader.accept('keep') ? parseKeep(reader) : { keepMs: usualEvents.keepMs }
+  const subjects = reader.accept('subjects') ? ({ subjects: true } as const) : {}
   const store = reader.atEnd() ? usualEvents.store : parseEventStore(draft)
-  finish(draft, { events: { ...kept, store } })
+  finish(draft, { events: { ...kept, ...subjects, store } })
 }
 
 /** `D [SIZE]`. */
@@ -93,7 +95,7 @@ function parseKeep(reader: TokenReader): Pick<PipelineSettings['events'], 'keepM
   const time = reader.peek()
   const keepMs = reader.duration('keep')
   if (keepMs < shortestKeepMs) reader.fail('value', 'events are kept for a day at least', time.span, '30d')
-  if (reader.atEnd() || reader.peek().text === 'store') return { keepMs }
+  if (reader.atEnd() || ['subjects', 'store'].includes(reader.peek().text)) return { keepMs }
   const size = reader.peek()
   const maxBytes = sizeOf(reader)
   if (maxBytes < leastBytes) reader.fail('value', 'less than 256M holds no useful time of events', size.span, '2G')

@@ -64,6 +64,8 @@ function plainCondition(dialect: Dialect, { field, values }: Term, names: NameTe
       return named('copy', 'class', namesWith(names, values, sameText), dialect.by('copies', 'copies_class'))
     case 'text':
       return texts(dialect, values)
+    case 'subject':
+      return subjects(dialect, values)
   }
 }
 
@@ -104,17 +106,19 @@ function waysOf(some: readonly OneOf[]): readonly Way[] {
 
 function fromWay(dialect: Dialect, value: string): OneOf {
   const place = { from: dialect.by('messages', 'messages_sender'), key: 'k.message' }
+  const locals = dialect.by('messages', 'messages_local')
   if (value === '<>') {
     const where = (column: string): Sql => ({ text: `${column} = ''`, values: [] })
     const indexed = { text: `k.sender IS NOT NULL AND ${dialect.byDomain('k.sender')} = '@'`, values: [] }
     return { where: where('m.sender'), way: { ...place, where: indexed, isSorted: true } }
   }
-  return addressWay(dialect, value, { ...place, column: 'sender', mark: 'm' })
+  return addressWay(dialect, value, { ...place, locals, column: 'sender', mark: 'm' })
 }
 
 function toWay(dialect: Dialect, value: string): OneOf {
   const from = dialect.by('copies', 'copies_address')
-  return addressWay(dialect, value, { from, key: 'k.message', column: 'address', mark: 'c' })
+  const locals = dialect.by('copies', 'copies_local')
+  return addressWay(dialect, value, { from, locals, key: 'k.message', column: 'address', mark: 'c' })
 }
 
 function eitherSide(dialect: Dialect, values: readonly string[]): Condition {
@@ -132,19 +136,30 @@ function eitherSide(dialect: Dialect, values: readonly string[]): Condition {
 }
 
 interface AddressColumn extends Pick<Way, 'from' | 'key'> {
+  /** By the name before the `@` alone. */
+  readonly locals: string
   readonly column: 'sender' | 'address'
   /** Of the table in conditions. */
   readonly mark: 'm' | 'c'
 }
 
 /** `jane@example.org`, `@example.org` for all of the domain, `jane@` or `jane` for that name in any domain. */
-function addressWay(dialect: Dialect, value: string, { from, key, column, mark }: AddressColumn): OneOf {
+function addressWay(dialect: Dialect, value: string, { from, locals, key, column, mark }: AddressColumn): OneOf {
   const at = value.lastIndexOf('@')
   const local = (at < 0 ? value : value.slice(0, at)).toLowerCase()
   const domain = at < 0 ? '' : value.slice(at + 1).toLowerCase()
   const asked = `${mark}.${column}`
   const present = column === 'sender' ? 'k.sender IS NOT NULL AND ' : ''
-  if (domain === '') return { where: { text: dialect.like(asked), values: [`${escaped(local)}@%`] } }
+  if (domain === '') {
+    const is = (name: string): string => `${dialect.localOf(name)} = ?`
+    const way = {
+      from: locals,
+      key,
+      where: { text: `${present}${is(`k.${column}`)}`, values: [local] },
+      isSorted: true,
+    }
+    return { where: { text: is(asked), values: [local] }, way }
+  }
   const [is, values] =
     local === ''
       ? [(name: string) => `${name} >= ? AND ${name} < ?`, [`${domain}@`, `${domain}A`]]
@@ -182,6 +197,11 @@ function statuses(dialect: Dialect, values: readonly CopyState[]): Condition {
 function texts(dialect: Dialect, values: readonly string[]): Condition {
   const where = either(values.map((value) => ({ text: dialect.like('c.remote'), values: [`%${escaped(value)}%`] })))
   return { of: 'copy', where, ways: values.map((value) => dialect.words(value)) }
+}
+
+function subjects(dialect: Dialect, values: readonly string[]): Condition {
+  const where = either(values.map((value) => ({ text: dialect.like('m.subject'), values: [`%${escaped(value)}%`] })))
+  return { of: 'message', where, ways: values.map((value) => dialect.subjectWords(value)) }
 }
 
 function ofUser(dialect: Dialect, values: readonly string[]): Condition {

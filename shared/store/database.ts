@@ -10,7 +10,7 @@ export type StoreDatabase = Database.Database
 export type Statement = Database.Statement
 
 /** Raised with each change of the tables: a store of another version is made anew from the journals. */
-const version = 2
+const version = 3
 
 /** How long a reader or the writer waits for the other. */
 const busyMs = 5_000
@@ -18,6 +18,11 @@ const busyMs = 5_000
 /** An address as the indexes have it, `example.org@jane`: one index finds both an address and all of a domain. */
 export function byDomain(column: string): string {
   return `lower(substr(${column}, instr(${column}, '@') + 1) || '@' || substr(${column}, 1, instr(${column}, '@') - 1))`
+}
+
+/** What stands before the `@`, in small letters. */
+export function localOf(column: string): string {
+  return `lower(substr(${column}, 1, instr(${column}, '@') - 1))`
 }
 
 const tables = `
@@ -35,6 +40,7 @@ CREATE TABLE messages (
   listener INTEGER,
   header_id TEXT,
   tags INTEGER,
+  subject TEXT,
   places BLOB
 );
 CREATE TABLE copies (
@@ -51,12 +57,14 @@ CREATE TABLE copies (
   PRIMARY KEY (message, n)
 ) WITHOUT ROWID;
 CREATE INDEX messages_sender ON messages (${byDomain('sender')}) WHERE sender IS NOT NULL;
+CREATE INDEX messages_local ON messages (${localOf('sender')}) WHERE sender IS NOT NULL;
 CREATE INDEX messages_client ON messages (client) WHERE client IS NOT NULL;
 CREATE INDEX messages_user ON messages (user) WHERE user IS NOT NULL;
 CREATE INDEX messages_header_id ON messages (header_id) WHERE header_id IS NOT NULL;
 CREATE INDEX messages_tags ON messages (tags) WHERE tags IS NOT NULL;
 CREATE INDEX messages_later ON messages (id) WHERE kind = 2;
 CREATE INDEX copies_address ON copies (${byDomain('address')}, message);
+CREATE INDEX copies_local ON copies (${localOf('address')}, message);
 CREATE INDEX copies_rules ON copies (rules, message) WHERE rules IS NOT NULL;
 CREATE INDEX copies_class ON copies (class, message) WHERE class IS NOT NULL;
 CREATE INDEX copies_open ON copies (message, n) WHERE state < 3;

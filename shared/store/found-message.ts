@@ -14,6 +14,8 @@ export interface FoundMessage {
   readonly user?: string
   readonly listener?: string
   readonly messageId?: string
+  /** With `events subjects`. */
+  readonly subject?: string
   /** Name of the host that has it, where several write into one store. */
   readonly host?: string
   readonly tags: readonly string[]

@@ -12,6 +12,7 @@ export interface MessageRow {
   user?: string
   listener?: string
   headerId?: string
+  subject?: string
   /** Separated by line feeds. */
   tags?: string
 }
@@ -24,7 +25,7 @@ export interface CopyRow {
   /** The rules it went by, in their order, separated by line feeds. */
   rules?: string
   class?: string
-  /** Who said what last: `mx.example.net: 250 2.0.0 Ok`, or a reason. */
+  /** Who said what: `mx.example.net: 250 2.0.0 Ok`, or a reason; a line each, the last first, none twice. */
   remote?: string
   nextAt?: number
   /** Of the last line about it. */
@@ -35,6 +36,8 @@ export interface CopyRow {
 export const firstRefused = 1_000_000
 const mostRefused = 100
 const mostRemote = 500
+/** Of what was said in all attempts; the last stands first. */
+const mostRemotes = 2_000
 
 /** What the journal tells of one message, line by line. Lines may come in any order and more than once. */
 export class MessageDraft {
@@ -89,10 +92,16 @@ export class MessageDraft {
     const { message } = this
     this.isAccepted = true
     message.kind = kindNumber(kind)
-    const { from, sizeBytes, address, user, listener, messageId } = entry
+    const { from, sizeBytes, address, user, listener, messageId, subject } = entry
     if (from !== undefined) message.sender = text(from) ?? ''
     if (typeof sizeBytes === 'number') message.sizeBytes = sizeBytes
-    assign(message, { client: text(address), user: text(user), listener: text(listener), headerId: text(messageId) })
+    assign(message, {
+      client: text(address),
+      user: text(user),
+      listener: text(listener),
+      headerId: text(messageId),
+      subject: text(subject),
+    })
     for (const [n, mailbox] of texts(entry['to']).entries()) {
       const copy = this.#copy(n, entry.at)
       if (copy.address === mailbox) continue
@@ -155,14 +164,18 @@ export class MessageDraft {
     const said = text(entry['reply']) ?? text(entry['reason'])
     const host = text(entry['remoteMta'])
     for (const [n, copy] of this.#copiesOf(entry)) {
-      if (!isOpenNumber(copy.state) || (isOpenNumber(number) && entry.at < copy.at)) continue
+      const line = said === undefined ? undefined : remoteLine(said, host)
+      if (!isOpenNumber(copy.state) || (isOpenNumber(number) && entry.at < copy.at)) {
+        if (line !== undefined && state === 'delayed' && addLine(copy, line, 'behind')) this.changedCopies.add(n)
+        continue
+      }
       copy.state = number
       copy.at = entry.at
       const { nextAt } = entry
       if (typeof nextAt === 'number') copy.nextAt = nextAt
       else delete copy.nextAt
       assign(copy, { stage: text(entry['stage']), class: text(entry['class']) })
-      if (said !== undefined) copy.remote = (host === undefined ? said : `${host}: ${said}`).slice(0, mostRemote)
+      if (line !== undefined) addLine(copy, line, 'before')
       this.changedCopies.add(n)
     }
   }
@@ -201,6 +214,21 @@ export class MessageDraft {
     this.changedCopies.add(n)
     return copy
   }
+}
+
+function remoteLine(said: string, host: string | undefined): string {
+  return (host === undefined ? said : `${host}: ${said}`).replaceAll(/[\r\n]+/g, ' ').slice(0, mostRemote)
+}
+
+/** True: it was not there. */
+function addLine(copy: CopyRow, line: string, place: 'before' | 'behind'): boolean {
+  const known = copy.remote === undefined ? [] : copy.remote.split('\n')
+  if (place === 'behind' && known.includes(line)) return false
+  const others = known.filter((one) => one !== line)
+  const lines = place === 'before' ? [line, ...others] : [...others, line]
+  while (lines.length > 1 && lines.join('\n').length > mostRemotes) lines.pop()
+  copy.remote = lines.join('\n')
+  return lines.includes(line)
 }
 
 /** Sets what is given; what is not stays. */

@@ -49,6 +49,39 @@ test('times are dates in UTC, or how long ago', () => {
   assert.equal(parseQuery('before:yesterday', nowAt).before, Date.UTC(2026, 10, 20))
 })
 
+test('a time alone, or a range of them, is a period: a day has its end', () => {
+  const day = (date: number): number => Date.UTC(2026, 10, date)
+  for (const [text, after, before] of [
+    ['today', day(21), day(22)],
+    ['yesterday', day(20), day(21)],
+    ['-2h', nowAt - 2 * 3_600_000, undefined],
+    ['time:-2h', nowAt - 2 * 3_600_000, undefined],
+    ['on:2026-11-20', day(20), day(21)],
+    ['2026-11-19..2026-11-20', day(19), day(21)],
+    ['2026-11-19..', day(19), undefined],
+    ['..2026-11-20', undefined, day(21)],
+    ['2026-11-20T14:30..2026-11-20T15:00', Date.UTC(2026, 10, 20, 14, 30), Date.UTC(2026, 10, 20, 15)],
+    ['time:yesterday..today', day(20), day(22)],
+    ['2026-11-01..2026-11-20 after:2026-11-10', day(10), day(21)],
+  ] as const) {
+    const query = parseQuery(text, nowAt)
+    assert.deepEqual([query.terms, query.after, query.before], [[], after, before], text)
+  }
+  assert.deepEqual(parseQuery('"today" -2hours text:yesterday', nowAt).terms, [
+    { field: 'text', values: ['today'], isNegated: false },
+    { field: 'text', values: ['2hours'], isNegated: true },
+    { field: 'text', values: ['yesterday'], isNegated: false },
+  ])
+  for (const [text, told] of [
+    ['2026-13-40', /'2026-13-40' is not a time/],
+    ['time:..', /'\.\.' is not a range/],
+    ['-time:today', /'-time:today' leaves nothing out/],
+    ['on:today,yesterday', /takes one time/],
+    ['2026-11-21..2026-11-19', /swap them/],
+  ] as const)
+    assert.throws(() => parseQuery(text, nowAt), told, text)
+})
+
 test('what cannot be understood is refused with what to write instead', () => {
   for (const [text, told] of [
     ['form:jane@example.org', /'form:' is not known: use id, .*from, to/],
@@ -57,7 +90,7 @@ test('what cannot be understood is refused with what to write instead', () => {
     ['"mailbox full', /has no end: write "/],
     ['after:last-week', /write after:2026-11-20/],
     ['after:2026-13-40', /is not a time/],
-    ['after:1d before:2d', /swap after: and before:/],
+    ['after:1d before:2d', /swap them/],
     ['-after:1d', /use before:/],
     ['id:abc', /18 characters/],
     ['"--"', /no letter or digit/],

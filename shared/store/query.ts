@@ -39,6 +39,7 @@ const fields = [
   'listener',
   'class',
   'text',
+  'subject',
 ] as const
 
 /** What else people write. */
@@ -72,7 +73,8 @@ export const queryExample = 'to:jane@example.org status:failed after:2d "mailbox
 
 /**
  * Reads `to:jane@example.org status:failed,delayed after:2026-11-20 -tag:Spam "mailbox full"`. A word alone is an id, a Message-ID in
- * angle brackets, an address of either side, or text that a remote host said. Times are UTC.
+ * angle brackets, a time (`today`, `-2h`, `2026-11-20..2026-11-21`), an address of either side, or text that a remote host said. Times are
+ * UTC.
  * @throws QueryError
  */
 export function parseQuery(text: string, nowAt: number): Query {
@@ -84,12 +86,13 @@ export function parseQuery(text: string, nowAt: number): Query {
       if (word.isNegated)
         throw new QueryError(`'-${word.name}:' says nothing: use ${word.name === 'after' ? 'before' : 'after'}:`)
       range[word.name] = parseTime(word.name, word.values, nowAt)
-    } else terms.push(termOf(word))
+    } else if (isTime(word)) narrow(range, parsePeriod(word, nowAt))
+    else terms.push(termOf(word))
   }
   if (terms.length > mostTerms) throw new QueryError(`the query has more than ${mostTerms} terms`)
   const { after, before } = range
   if (after !== undefined && before !== undefined && after >= before)
-    throw new QueryError('nothing lies after the one time and before the other: swap after: and before:')
+    throw new QueryError('nothing lies after the one time and before the other: swap them')
   return { terms, ...range }
 }
 
@@ -102,7 +105,7 @@ interface Word {
   readonly isQuoted: boolean
 }
 
-const wordPattern = /\s*(-)?(?:([a-zA-Z][a-zA-Z-]*):)?(?:"([^"]*)("?)|([^\s"]*))/y
+const wordPattern = /\s*(-(?!\d{1,5}[mhdw](?:\s|$)))?(?:([a-zA-Z][a-zA-Z-]*):)?(?:"([^"]*)("?)|([^\s"]*))/y
 
 function wordsOf(text: string): readonly Word[] {
   const words: Word[] = []
@@ -141,6 +144,7 @@ function termOf({ name, values, isNegated, isQuoted }: Word): Term {
     case 'status':
       return { field, values: values.flatMap(statusesOf), isNegated }
     case 'text':
+    case 'subject':
       return { field, values: values.map(checkedText), isNegated }
     case 'from':
     case 'to':
@@ -167,7 +171,7 @@ function fieldAlone(values: readonly string[]): Field {
 function fieldNamed(name: string): Field {
   const field = fields.find((one) => one === name) ?? otherNames[name]
   if (field !== undefined) return field
-  const known = [...fields.filter((one) => one !== 'address'), 'after', 'before'].join(', ')
+  const known = [...fields.filter((one) => one !== 'address'), 'time', 'after', 'before'].join(', ')
   throw new QueryError(`'${name}:' is not known: use ${known}; text with a colon goes in quotation marks`)
 }
 
@@ -202,20 +206,64 @@ export function textTokens(value: string): readonly string[] {
   return value.match(/[\p{L}\p{N}\p{Co}]+/gu) ?? []
 }
 
-const agoUnits: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
+interface Period {
+  readonly after?: number
+  readonly before?: number
+}
 
-function parseTime(name: 'after' | 'before', values: readonly string[], nowAt: number): number {
+/** `time:` and what stands alone: `today`, `-2h`, `2026-11-20`, `2026-11-20..2026-11-21`. */
+function isTime({ name, values: [value = '', ...others], isQuoted }: Word): boolean {
+  if (name !== undefined) return name === 'time' || name === 'on'
+  return !isQuoted && others.length === 0 && periodPattern.test(value)
+}
+
+const periodPattern = /^(?:today|yesterday|-\d{1,5}[mhdw]|\d{4}-\d{2}-\d{2}|[\dT:.Z-]*\.\.[\dT:.Z-]*)$/i
+
+/** All of a day that is named; of a range its last day, too. */
+function parsePeriod({ name = '', values, isNegated }: Word, nowAt: number): Period {
+  const [value = '', ...others] = values
+  if (isNegated)
+    throw new QueryError(`'-${name}${name === '' ? '' : ':'}${value}' leaves nothing out: use before: and after:`)
+  if (others.length > 0) throw new QueryError(`'${name}:' takes one time, or two as 2026-11-20..2026-11-21`)
+  const [from, to, more] = value.split('..')
+  if (to === undefined) {
+    const after = parseTime('time', [value], nowAt)
+    return isDay(value) ? { after, before: after + dayMs } : { after }
+  }
+  if (more !== undefined || (from === '' && to === ''))
+    throw new QueryError(`'${value}' is not a range of times: write 2026-11-20..2026-11-21`)
+  const end = to === '' ? undefined : parseTime('time', [to], nowAt)
+  return {
+    ...(from === undefined || from === '' ? {} : { after: parseTime('time', [from], nowAt) }),
+    ...(end === undefined ? {} : { before: isDay(to) ? end + dayMs : end }),
+  }
+}
+
+function isDay(value: string): boolean {
+  return /^(?:today|yesterday|\d{4}-\d{2}-\d{2})$/i.test(value)
+}
+
+/** Both hold. */
+function narrow(range: { after?: number; before?: number }, { after, before }: Period): void {
+  if (after !== undefined) range.after = Math.max(range.after ?? after, after)
+  if (before !== undefined) range.before = Math.min(range.before ?? before, before)
+}
+
+const dayMs = 86_400_000
+const agoUnits: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: dayMs, w: 7 * dayMs }
+
+function parseTime(name: 'after' | 'before' | 'time', values: readonly string[], nowAt: number): number {
   const [value = '', ...others] = values
   if (others.length > 0) throw new QueryError(`'${name}:' takes one time`)
-  const midnight = nowAt - (nowAt % 86_400_000)
+  const midnight = nowAt - (nowAt % dayMs)
   if (value.toLowerCase() === 'today') return midnight
-  if (value.toLowerCase() === 'yesterday') return midnight - 86_400_000
-  const [, count, unit = ''] = /^(\d{1,5})([mhdw])$/.exec(value) ?? []
+  if (value.toLowerCase() === 'yesterday') return midnight - dayMs
+  const [, count, unit = ''] = /^-?(\d{1,5})([mhdw])$/.exec(value) ?? []
   if (count !== undefined) return nowAt - Number(count) * (agoUnits[unit] ?? 0)
   const day = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)Z?)?$/.exec(value)
   const at = day === null ? Number.NaN : Date.parse(`${day[1]}T${day[2] ?? '00:00'}Z`)
   if (!Number.isNaN(at)) return at
   throw new QueryError(
-    `'${value}' is not a time: write ${name}:2026-11-20, ${name}:2026-11-20T14:30 (UTC), ${name}:6h, ${name}:2d or ${name}:today`,
+    `'${value}' is not a time: write ${name}:2026-11-20, ${name}:2026-11-20T14:30 (UTC), ${name}:6h, ${name}:-2h or ${name}:today`,
   )
 }

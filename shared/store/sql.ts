@@ -31,6 +31,8 @@ export interface Dialect {
   by(table: string, index: string): string
   /** An address as the indexes have it, `example.org@jane`: one index finds both an address and all of a domain. */
   byDomain(column: string): string
+  /** What stands before the `@`, in small letters. */
+  localOf(column: string): string
   /** What stands behind the `@`, in small letters. */
   domainOf(column: string): string
   /** Where a text begins in a column, from 1 on; 0: nowhere. */
@@ -41,6 +43,8 @@ export interface Dialect {
   sameText(column: string, texts: readonly string[]): Sql
   /** Copies whose remote text has these words, the last of them perhaps not whole. */
   words(text: string): Way
+  /** The same of the subject. */
+  subjectWords(text: string): Way
   /** Name of the host that has the message `m`; NULL: there is one only. */
   readonly hostName: string
   /** Messages `m` that this host accepted. */

@@ -1,4 +1,4 @@
-import { byDomain } from './database.ts'
+import { byDomain, localOf } from './database.ts'
 import { textTokens } from './query.ts'
 import type { Dialect } from './sql.ts'
 
@@ -9,6 +9,7 @@ export const sqliteDialect: Dialect = {
   hasCopy: (where) => `EXISTS (SELECT 1 FROM copies c WHERE c.message = m.message AND ${where})`,
   by: (table, index) => `${table} k INDEXED BY ${index}`,
   byDomain,
+  localOf,
   domainOf: (column) => `lower(substr(${column}, instr(${column}, '@') + 1))`,
   positionOf: (column, text) => `instr(${column}, '${text}')`,
   like: (column) => `${column} LIKE ? ESCAPE '\\'`,
@@ -22,6 +23,7 @@ export const sqliteDialect: Dialect = {
       isSorted: true,
     }
   },
+  subjectWords: (text) => sqliteDialect.words(text),
   hostName: 'NULL',
   isOwn: { text: 'true', values: [] },
   ownFact: (name) => name,

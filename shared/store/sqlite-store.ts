@@ -202,7 +202,7 @@ class SqliteWriter implements WritableStore {
         for (const id of ids) {
           const row = messageRow(this.#statements, id)
           if (row === undefined) continue
-          const [key, packed] = [row[0], row[9]]
+          const [key, packed] = [row[0], row[10]]
           if (packed !== null) places.set(key, packed)
           known.set(id, { key, message: this.#message(row), copies: this.#copies(key) })
         }
@@ -215,7 +215,7 @@ class SqliteWriter implements WritableStore {
     }
   }
 
-  #message([, kind, sender, size, client, user, listener, headerId, tags]: MessageValues): MessageRow {
+  #message([, kind, sender, size, client, user, listener, headerId, tags, subject]: MessageValues): MessageRow {
     const message: MessageRow = { kind }
     if (sender !== null) message.sender = sender
     if (size !== null) message.sizeBytes = size
@@ -224,6 +224,7 @@ class SqliteWriter implements WritableStore {
     if (listener !== null) message.listener = this.#names.text(listener)
     if (headerId !== null) message.headerId = headerId
     if (tags !== null) message.tags = this.#names.text(tags)
+    if (subject !== null) message.subject = subject
     return message
   }
 
@@ -262,6 +263,7 @@ class SqliteWriter implements WritableStore {
       name(message.listener),
       message.headerId ?? null,
       name(message.tags),
+      message.subject ?? null,
       packPlaces(places, told),
     )
     for (const n of changedCopies) {
@@ -280,11 +282,13 @@ class SqliteWriter implements WritableStore {
         copy.at,
       )
     }
-    if (changedCopies.size > 0) this.#saveRemote(key, copies)
+    if (changedCopies.size > 0) this.#saveWords(key, message.subject, copies)
   }
 
-  #saveRemote(key: number, copies: ReadonlyMap<number, CopyRow>): void {
-    const said = [...new Set([...copies.values()].map(({ remote }) => remote).filter((one) => one !== undefined))]
+  /** What was said of any copy, and the subject. */
+  #saveWords(key: number, subject: string | undefined, copies: ReadonlyMap<number, CopyRow>): void {
+    const texts = [...[...copies.values()].map(({ remote }) => remote), subject]
+    const said = [...new Set(texts.filter((one) => one !== undefined))]
     if (said.length > 0) this.#statements.saveRemote.run(key, said.join('\n'))
   }
 }
@@ -369,6 +373,7 @@ type MessageValues = readonly [
   listener: number | null,
   headerId: string | null,
   tags: number | null,
+  subject: string | null,
   places: Uint8Array | null,
 ]
 
@@ -386,7 +391,7 @@ type CopyValues = readonly [
 
 type Statements = ReturnType<typeof prepare>
 
-const messageColumns = 'message, kind, sender, size, client, user, listener, header_id, tags, places'
+const messageColumns = 'message, kind, sender, size, client, user, listener, header_id, tags, subject, places'
 
 function prepare(database: StoreDatabase) {
   const raw = (sql: string): Statement => database.prepare(sql).raw()
@@ -396,10 +401,10 @@ function prepare(database: StoreDatabase) {
     copies: raw('SELECT n, address, state, stage, rules, class, remote, next_at, at FROM copies WHERE message = ?'),
     isTaken: raw('SELECT 1 FROM messages WHERE message = ?'),
     saveMessage: database.prepare(
-      `INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      `INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (message) DO UPDATE SET kind = excluded.kind, sender = excluded.sender, size = excluded.size,
          client = excluded.client, user = excluded.user, listener = excluded.listener, header_id = excluded.header_id,
-         tags = excluded.tags, places = excluded.places`,
+         tags = excluded.tags, subject = excluded.subject, places = excluded.places`,
     ),
     saveCopy: database.prepare('INSERT OR REPLACE INTO copies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'),
     saveRemote: database.prepare('INSERT OR REPLACE INTO remote (rowid, text) VALUES (?, ?)'),

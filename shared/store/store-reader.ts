@@ -255,7 +255,7 @@ class Search {
   async #messages(keys: readonly number[], names: NameTexts, asked: Sql | undefined): Promise<readonly FoundMessage[]> {
     const name = (number: number | null): string | null => (number === null ? null : (names.get(number) ?? ''))
     const found = (await this.#rows(
-      `SELECT message, id, kind, sender, size, client, "user", listener, header_id, tags, ${this.#dialect.hostName},
+      `SELECT message, id, kind, sender, size, client, "user", listener, header_id, tags, subject, ${this.#dialect.hostName},
          (SELECT count(*) FROM copies c WHERE c.message = m.message)
        FROM messages m WHERE message IN (${marks(keys)})`,
       ...keys,
@@ -310,17 +310,22 @@ class Search {
 type NameOf = (number: number | null) => string | null
 
 function messageOf(row: MessageValues, name: NameOf, copies: readonly FoundCopy[]): FoundMessage {
-  const [key, id, kind, sender, size, client, user, listener, headerId, tags, host, copyCount] = row
+  const [key, id, kind, sender, size, client, user, listener, headerId, tags, subject, host, copyCount] = row
   return {
     id,
     at: timeOf(key),
     kind: messageKinds[kind] ?? 'unknown',
     ...(sender === null ? {} : { from: sender === '' ? null : sender }),
-    ...present({ sizeBytes: size, client, user, listener: name(listener), messageId: headerId, host }),
+    ...present({ sizeBytes: size, client, user, listener: name(listener), messageId: headerId, subject, host }),
     tags: linesOf(name(tags)),
     copies,
     copyCount,
   }
+}
+
+/** Of what was said in all attempts. */
+function lastOf(remote: string | null): string | null {
+  return remote === null ? null : (remote.split('\n', 1)[0] ?? null)
 }
 
 function copyOf([, mailbox, state, stage, rules, about, remote, nextAt, at]: CopyValues, name: NameOf): FoundCopy {
@@ -328,7 +333,7 @@ function copyOf([, mailbox, state, stage, rules, about, remote, nextAt, at]: Cop
     state: copyStates[state] ?? 'queued',
     at,
     rules: linesOf(name(rules)),
-    ...present({ mailbox, queue: name(stage), class: name(about), remote, nextAt }),
+    ...present({ mailbox, queue: name(stage), class: name(about), remote: lastOf(remote), nextAt }),
   }
 }
 
@@ -353,6 +358,7 @@ type MessageValues = readonly [
   listener: number | null,
   headerId: string | null,
   tags: number | null,
+  subject: string | null,
   host: string | null,
   copyCount: number,
 ]

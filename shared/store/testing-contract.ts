@@ -333,6 +333,46 @@ export function testStoreContract(
     assert.deepEqual(await find('rule:/etc/smtpd.conf:99'), [other])
   })
 
+  test(`${kind}: what each attempt was told is found, and the last is shown`, { skip }, async (t) => {
+    const id = testId()
+    const failing = (at: number, reply: string, event = 'delayed') => ({
+      at: testedAt + at,
+      event,
+      id,
+      recipient: 'jane@example.org',
+      rcpt: 0,
+      stage: 'relay',
+      remoteMta: 'mx.far.test',
+      reply,
+      nextAt: testedAt + at + 1,
+    })
+    const to = ['jane@example.org']
+    const { find, reader } = await searched(await make(t), [
+      { at: testedAt, event: 'received', id, from: null, to, sizeBytes: 1, subject: 'Grüße aus Köln' },
+      failing(2, '451 4.7.1 Greylisted'),
+      failing(3, '451 4.7.1 Greylisted'),
+      failing(1, '421 too many\r\nconnections'),
+      failing(4, '452 4.2.2 Mailbox full'),
+      failing(5, '250 2.0.0 queued as XYZ', 'relayed'),
+    ])
+    for (const text of [
+      'greylisted',
+      '"too many connections"',
+      '"mailbox full"',
+      'XYZ',
+      'subject:köln',
+      'subject:"grüße aus"',
+    ])
+      assert.deepEqual(await find(text), [id], text)
+    for (const text of ['subject:greylisted', 'text:köln', '-subject:köln', 'subject:"aus grüße"'])
+      assert.deepEqual(await find(text), [], text)
+    const { messages } = await reader.search({ query: parseQuery('', testedAt), limit: 1 })
+    assert.deepEqual(
+      [messages[0]?.subject, messages[0]?.copies[0]?.remote],
+      ['Grüße aus Köln', 'mx.far.test: 250 2.0.0 queued as XYZ'],
+    )
+  })
+
   test(`${kind}: what is asked of a copy must hold of one and the same copy`, { skip }, async (t) => {
     const id = testId()
     const to = ['jane@example.org', 'eve@example.org']

@@ -17,6 +17,9 @@ export function foundTable(caption: string, messages: readonly FoundMessage[], a
       { title: 'To', cell: recipients },
       { title: 'State', cell: ({ copies: [copy] }) => copy && badge(stateTones[copy.state], copy.state) },
       { title: 'Said last', cell: ({ copies: [copy] }) => html`<span class="reply">${said(copy)}</span>` },
+      ...(messages.some(({ subject }) => subject !== undefined)
+        ? [{ title: 'Subject', cell: ({ subject }: FoundMessage) => subject }]
+        : []),
       {
         title: 'Size',
         numeric: true,

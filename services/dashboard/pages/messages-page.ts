@@ -50,14 +50,22 @@ function saveForm({ query, visitor }: MessagesLook): HtmlValue {
 }
 
 const words: readonly (readonly [example: string, meaning: string])[] = [
-  ['jane@example.org', 'from or to this address; to: and from: for one side, @example.org for all of a domain'],
+  [
+    'jane@example.org',
+    'from or to this address; to: and from: for one side, @example.org for all of a domain, to:jane for her name in any',
+  ],
   [
     'status:failed,delayed',
     'queued, delayed, held, delivered, relayed, failed, discarded, removed, refused; open for all without an end',
   ],
   ['domain:example.org', 'a domain of the recipients'],
-  ['after:2026-11-20 before:2d', 'a day, a time (2026-11-20T14:30) or how long ago: 30m, 6h, 2d'],
-  ['"mailbox full"', 'what was said of it last: a reply or a reason'],
+  [
+    '2026-11-20..2026-11-21',
+    'the days from the one to the other; today, yesterday and -2h (the last two hours) stand alone, too',
+  ],
+  ['after:2026-11-20T14:30 before:2d', 'a time (UTC) or how long ago: 30m, 6h, 2d'],
+  ['"mailbox full"', 'what was said of it, in any attempt: a reply or a reason'],
+  ['subject:"order 4711"', 'its subject, where `events subjects` is in pipeline.conf'],
   ['queue:relay', 'the queue it is in, or where it ended'],
   ['tag:Filtered', 'a tag it has'],
   ['rule:44', 'a line of smtpd.conf it went by; smtpd.conf:44 where there are several files'],

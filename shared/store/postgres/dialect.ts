@@ -9,6 +9,7 @@ export function postgresDialect(identity: string): Dialect {
     hasCopy: (where) => `EXISTS (SELECT 1 FROM copies c WHERE c.message = m.message AND ${where} OFFSET 0)`,
     by: (table) => `${table} k`,
     byDomain,
+    localOf,
     domainOf: (column) => `lower(substr(${column}, strpos(${column}, '@') + 1))`,
     positionOf: (column, text) => `strpos(${column}, '${text}')`,
     like: (column) => `${column} ILIKE ? ESCAPE '\\'`,
@@ -22,6 +23,15 @@ export function postgresDialect(identity: string): Dialect {
       where: { text: `${wordsOf('k.remote')} @@ CAST(? AS tsquery)`, values: [askedWords(text)] },
       isSorted: false,
     }),
+    subjectWords: (text) => ({
+      from: 'messages k',
+      key: 'k.message',
+      where: {
+        text: `k.subject IS NOT NULL AND ${wordsOf('k.subject')} @@ CAST(? AS tsquery)`,
+        values: [askedWords(text)],
+      },
+      isSorted: false,
+    }),
     hostName: '(SELECT name FROM hosts WHERE hosts.host = m.host)',
     isOwn: { text: 'm.host = (SELECT host FROM hosts WHERE identity = ?)', values: [identity] },
     ownFact: (name) => `${name}, ${identity}`,
@@ -31,6 +41,10 @@ export function postgresDialect(identity: string): Dialect {
 export function byDomain(column: string): string {
   const at = `strpos(${column}, '@')`
   return `lower(substr(${column}, ${at} + 1) || '@' || left(${column}, greatest(${at} - 1, 0)))`
+}
+
+export function localOf(column: string): string {
+  return `lower(left(${column}, greatest(strpos(${column}, '@') - 1, 0)))`
 }
 
 /**

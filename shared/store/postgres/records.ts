@@ -4,17 +4,17 @@ import type { Names } from './names.ts'
 
 /** Rows go to the database as one value in JSON, however many they are. */
 export const saveMessages = `
-  INSERT INTO messages (message, id, host, kind, sender, size, client, "user", listener, header_id, tags)
-  SELECT message, id, host, kind, sender, size, client, "user", listener, header_id, tags
+  INSERT INTO messages (message, id, host, kind, sender, size, client, "user", listener, header_id, tags, subject)
+  SELECT message, id, host, kind, sender, size, client, "user", listener, header_id, tags, subject
   FROM json_to_recordset($1) AS r (message BIGINT, id TEXT, host INTEGER, kind SMALLINT, sender TEXT, size BIGINT,
-    client TEXT, "user" TEXT, listener INTEGER, header_id TEXT, tags INTEGER)
+    client TEXT, "user" TEXT, listener INTEGER, header_id TEXT, tags INTEGER, subject TEXT)
   ON CONFLICT (message) DO UPDATE SET host = excluded.host, kind = excluded.kind, sender = excluded.sender,
     size = excluded.size, client = excluded.client, "user" = excluded."user", listener = excluded.listener,
-    header_id = excluded.header_id, tags = excluded.tags
+    header_id = excluded.header_id, tags = excluded.tags, subject = excluded.subject
   WHERE (messages.host, messages.kind, messages.sender, messages.size, messages.client, messages."user",
-      messages.listener, messages.header_id, messages.tags)
+      messages.listener, messages.header_id, messages.tags, messages.subject)
     IS DISTINCT FROM (excluded.host, excluded.kind, excluded.sender, excluded.size, excluded.client, excluded."user",
-      excluded.listener, excluded.header_id, excluded.tags)`
+      excluded.listener, excluded.header_id, excluded.tags, excluded.subject)`
 
 export const saveCopies = `
   INSERT INTO copies (message, n, address, state, stage, rules, class, remote, next_at, at)
@@ -53,6 +53,7 @@ export function messageRecord({ id, key, draft: { message } }: SavedMessage, hos
     listener: names.number(message.listener),
     header_id: indexed(message.headerId),
     tags: names.number(message.tags),
+    subject: message.subject === undefined ? null : cleanText(message.subject),
   }
 }
 

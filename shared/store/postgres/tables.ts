@@ -1,4 +1,4 @@
-import { byDomain, wordsOf } from './dialect.ts'
+import { byDomain, localOf, wordsOf } from './dialect.ts'
 
 /** All tables are in it, so that the database may be used for other things, too. */
 export const schema = 'sluice'
@@ -68,6 +68,12 @@ export const steps: readonly string[] = [
   CREATE INDEX copies_open ON copies (message, n) WHERE state < 3;
   CREATE INDEX copies_ended ON copies (state, message) WHERE state > 4;
   CREATE INDEX copies_words ON copies USING gin (${wordsOf('remote')});
+  `,
+  `
+  CREATE INDEX messages_local ON messages (${localOf('sender')}, message) WHERE sender IS NOT NULL;
+  CREATE INDEX copies_local ON copies (${localOf('address')}, message);
+  ALTER TABLE messages ADD COLUMN subject TEXT COLLATE "C";
+  CREATE INDEX messages_words ON messages USING gin (${wordsOf('subject')}) WHERE subject IS NOT NULL;
   `,
 ]
 

@@ -202,7 +202,7 @@ class PostgresBatch implements Batch {
 
   async read(ids: readonly MessageId[]): Promise<ReadonlyMap<MessageId, StoredMessage>> {
     const found = (await this.#session.run(
-      `SELECT message, id, host, kind, sender, size, client, "user", listener, header_id, tags
+      `SELECT message, id, host, kind, sender, size, client, "user", listener, header_id, tags, subject
        FROM messages WHERE id = ANY($1)`,
       [ids],
     )) as readonly MessageValues[]
@@ -272,7 +272,7 @@ class PostgresBatch implements Batch {
     return copies
   }
 
-  #message([kind, sender, size, client, user, listener, headerId, tags]: MessageColumns): MessageRow {
+  #message([kind, sender, size, client, user, listener, headerId, tags, subject]: MessageColumns): MessageRow {
     const message: MessageRow = { kind }
     if (sender !== null) message.sender = sender
     if (size !== null) message.sizeBytes = size
@@ -281,6 +281,7 @@ class PostgresBatch implements Batch {
     if (listener !== null) message.listener = this.#names.text(listener)
     if (headerId !== null) message.headerId = headerId
     if (tags !== null) message.tags = this.#names.text(tags)
+    if (subject !== null) message.subject = subject
     return message
   }
 
@@ -305,6 +306,7 @@ type MessageColumns = readonly [
   listener: number | null,
   headerId: string | null,
   tags: number | null,
+  subject: string | null,
 ]
 
 type MessageValues = readonly [key: number, id: MessageId, host: number, ...MessageColumns]

@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import fc from 'fast-check'
+
+import { subjectIn } from './subject.ts'
+
+test('a subject is read as its reader sees it: folded, encoded, in UTF-8, the first one', () => {
+  for (const [section, subject] of [
+    ['From: a@b\r\nSubject: Hello\r\nTo: c@d\r\n\r\n', 'Hello'],
+    ['SUBJECT :\r\n one\r\n\ttwo\r\nSubject: other\r\n\r\n', 'one two'],
+    ['Subject: =?utf-8?B?R3LDvMOfZQ==?= =?iso-8859-1?q?_aus_K=F6ln?=\r\n\r\n', 'Grüße aus Köln'],
+    ['X-Subject: no\r\n\r\n', undefined],
+    ['Subject:\r\nTo: x\r\n\r\n', undefined],
+    ['Subject: Grüße\r\n', 'Grüße'],
+    ['Subject: a\u0000b', 'a b'],
+    [`Subject: ${'x'.repeat(5_000)}\r\n`, 'x'.repeat(256)],
+  ] as const)
+    assert.equal(subjectIn(Buffer.from(section)), subject, section.slice(0, 60))
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 300 }), (octets) => {
+      const subject = subjectIn(Buffer.concat([Buffer.from('Subject:'), octets]))
+      assert.ok(subject === undefined || subject.length <= 256)
+    }),
+  )
+})
