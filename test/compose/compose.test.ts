@@ -26,7 +26,7 @@ describe('docker compose up -d --build --wait', { skip: missingEngine() }, () =>
 
   test('mail from outside goes through the filter to Dovecot, and is read by IMAP', async () => {
     assert.match((await project.send('outside')).raw, /^250 2\.0\.0 /)
-    await project.arrives(['outside'])
+    await project.arrives(['outside'], 'INBOX')
     const client = await project.session()
     await client.command(`MAIL FROM:<${stranger}>`)
     assert.match((await client.command('RCPT TO:<nobody@sluice.test>')).raw, /^550 5\.1\.1/)
@@ -66,7 +66,7 @@ describe('docker compose up -d --build --wait', { skip: missingEngine() }, () =>
     await project.arrives(['junk'], 'Junk')
     assert.ok(!(await project.subjectsIn('INBOX')).includes('junk'))
     await project.imap('Junk', 'UID MOVE 1:* INBOX')
-    await project.arrives(['junk'])
+    await project.arrives(['junk'], 'INBOX')
     const status = JSON.parse(await project.ctl('learn', 'status', '--json')) as { readonly ham: number }
     assert.equal(status.ham, 1, 'Dovecot has reported the move before it answered it')
   })

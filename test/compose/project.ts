@@ -218,11 +218,15 @@ export class ComposeProject {
     return [...answer.matchAll(/^Subject: (\S+)/gm)].map(([, subject]) => subject ?? '')
   }
 
-  /** Resolves with all that is in the folder when those are. */
-  async arrives(wanted: Iterable<string>, folder = 'INBOX'): Promise<readonly string[]> {
+  async #subjects(folders: readonly string[]): Promise<readonly string[]> {
+    return (await Promise.all(folders.map((folder) => this.subjectsIn(folder)))).flat()
+  }
+
+  /** Resolves with all that is in the folders when those are: in both, unless one is named, for a number in a subject may look like junk. */
+  async arrives(wanted: Iterable<string>, ...folders: readonly string[]): Promise<readonly string[]> {
     return eventually(
       // Dovecot may be on its way back.
-      () => this.subjectsIn(folder).catch((): readonly string[] => []),
+      () => this.#subjects(folders.length > 0 ? folders : ['INBOX', 'Junk']).catch((): readonly string[] => []),
       (found) => {
         const there = new Set(found)
         return [...wanted].every((subject) => there.has(subject))
