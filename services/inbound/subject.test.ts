@@ -3,7 +3,10 @@ import { test } from 'node:test'
 
 import fc from 'fast-check'
 
+import { usualEvents } from '../../shared/config/pipeline-system.ts'
 import { subjectIn } from './subject.ts'
+import { connected, start } from './testing-session.ts'
+import { testPipeline } from './testing.ts'
 
 test('a subject is read as its reader sees it: folded, encoded, in UTF-8, the first one', () => {
   for (const [section, subject] of [
@@ -23,4 +26,20 @@ test('a subject is read as its reader sees it: folded, encoded, in UTF-8, the fi
       assert.ok(subject === undefined || subject.length <= 256)
     }),
   )
+})
+
+test('a subject is told with `events subjects`, and nowhere without', async (t) => {
+  for (const [events, told] of [
+    [usualEvents, undefined],
+    [{ ...usualEvents, subjects: true }, 'Hello'],
+  ] as const) {
+    const inbound = await start(t, { configuration: { pipeline: { ...testPipeline, events } } })
+    const client = await connected(t, inbound)
+    const content = 'From: a@example.net\r\nSubject: Hello\r\n\r\nHello Jane\r\n'
+    await client.send({ from: 'a@example.net', to: ['jane@example.org'], content })
+    const received = inbound.told[inbound.events.indexOf('received')] as { readonly subject?: string }
+    assert.equal(received.subject, told)
+    assert.equal(JSON.stringify(inbound.told).includes('Hello'), told !== undefined)
+    await client.quit()
+  }
 })

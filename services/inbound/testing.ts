@@ -6,6 +6,7 @@ import type { Reload } from '../../shared/config/live-configuration.ts'
 import type { Configuration, Listener, Pki, Table } from '../../shared/config/model.ts'
 import { openTables } from '../../shared/config/tables.ts'
 import { checkPassword } from '../../shared/crypt/check-password.ts'
+import { usualEvents } from '../../shared/config/pipeline-system.ts'
 import type { Events } from '../../shared/events.ts'
 import { silentLog } from '../../shared/log.ts'
 import { domainOf, localPart } from '../../shared/mail/address.ts'
@@ -110,6 +111,7 @@ export const testPipeline = {
   restrictions: [],
   delayRefusals: true,
   tlsMinimum: 'TLSv1.2',
+  events: usualEvents,
 } as unknown as Configuration['pipeline']
 
 export function inlineMap(name: string, entries: Readonly<Record<string, string>>): Table {

@@ -126,6 +126,10 @@ async function search(): Promise<void> {
     'text:"word that nobody said"',
     '-status:delivered -status:relayed',
     'from:office@ status:failed',
+    'to:person7',
+    'to:nobody-of-that-name',
+    'from:office domain:example.org',
+    'today',
     'rule:46 tag:Filtered',
     'after:1d user:person9@example.org',
   ]
