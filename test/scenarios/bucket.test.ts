@@ -6,8 +6,8 @@ import { startTestBucket, testCredentials, type TestBucket } from '../../shared/
 import { atEnd } from '../support/at-end.ts'
 import { standardConf, standardPipeline } from '../support/configurations.ts'
 import { type MailSink, startMailSink } from '../support/mail-sink.ts'
-import { MailSystem } from '../support/mail-system.ts'
-import { idOf, testMessage } from '../support/messages.ts'
+import { MailSystem, type MailSystemOptions } from '../support/mail-system.ts'
+import { bodyOf, bodySha256, idOf, testMessage } from '../support/messages.ts'
 import { missingPeers } from '../support/peer.ts'
 import { startRedis } from '../support/redis.ts'
 import { SmtpClient } from '../support/smtp-client.ts'
@@ -53,14 +53,26 @@ test(
 
 test('what one host accepted another one delivers, and sluicectl of any host shows it', { skip }, async (t) => {
   const world = await openWorld(t)
-  const front = await world.host('queue "filter" concurrency 1\nqueue "deliver" concurrency 1')
+  const front = await world.host({ services: 'processes', processes: onlyAccepts })
   const client = await SmtpClient.ready({ port: front.port('smtp') })
-  const content = testMessage({ id: 'one', from: 'a@remote.test' })
-  const id = idOf(await client.send({ from: 'a@remote.test', to: ['jane@sluice.test'], content }))
-  await world.sink.waitForDistinct(1)
-  await front.waitForBalance()
+  const bodies = [bodyOf('small', 2_000), bodyOf('large', 400_000)]
+  const ids: string[] = []
+  for (const [index, body] of bodies.entries()) {
+    const content = testMessage({ id: `${index}`, from: 'a@remote.test', body })
+    ids.push(idOf(await client.send({ from: 'a@remote.test', to: ['jane@sluice.test'], content })))
+  }
+  assert.match((await front.ctl('spool', 'list')).stdout, /2 messages not settled/)
   const back = await world.host()
-  assert.match((await back.ctl('spool', 'cat', id)).stdout, /X-Test-Id: one/)
+  await world.sink.waitForDistinct(2)
+  assert.deepEqual(
+    new Map(world.sink.messages.map(({ id, bodySha256 }) => [id, bodySha256])),
+    new Map(bodies.map((body, index) => [`${index}`, bodySha256(body)])),
+  )
+  await front.waitForBalance()
+  for (const system of [front, back]) {
+    assert.match((await system.ctl('spool', 'cat', ids[0] ?? '')).stdout, /X-Test-Id: 0/)
+    assert.match((await system.ctl('spool', 'list')).stdout, /0 messages not settled/)
+  }
   const told = await back.ctl('preflight')
   assert.match(told.stdout, /all readable; s3:\/\/mail\/spool\/ stores in \d+ ms/)
   await client.quit()
@@ -106,10 +118,11 @@ test('a bucket that cannot be used is told at the start, with what to do', { ski
 interface World {
   readonly bucket: TestBucket
   readonly sink: MailSink
-  host(more?: string): Promise<MailSystem>
+  host(options?: Pick<MailSystemOptions, 'services' | 'processes'>): Promise<MailSystem>
 }
 
 const deliveriesAtOnce = 100
+const onlyAccepts = { filter: 0, signer: 0, delivery: 0, relay: 0, reports: 0 }
 
 async function openWorld(t: TestContext): Promise<World> {
   const bucket = await startTestBucket()
@@ -125,9 +138,9 @@ async function openWorld(t: TestContext): Promise<World> {
   return {
     bucket,
     sink,
-    async host(more = '') {
-      const pipeline = pipelineWith(bucket.url, more)
-      const system = await MailSystem.start({ conf, pipeline, redisUrl: redis.url, env, services: 'embedded' })
+    async host(options = { services: 'embedded' }) {
+      const pipeline = pipelineWith(bucket.url)
+      const system = await MailSystem.start({ conf, pipeline, redisUrl: redis.url, env, ...options })
       atEnd(t, () => system.stop())
       return system
     },
@@ -139,6 +152,6 @@ async function health(system: MailSystem): Promise<string> {
   return answer.text()
 }
 
-function pipelineWith(url: string, more = ''): string {
-  return standardPipeline(`spool s3 "${url}"\n${more}`)
+function pipelineWith(url: string): string {
+  return standardPipeline(`spool s3 "${url}"`)
 }

@@ -95,6 +95,6 @@ const noOctets = Buffer.alloc(0)
 
 function lists({ name }: ObjectStore): BucketError {
   return new BucketError(
-    `${name}: a listing does not show what was stored ${showsWithinMs / 1000} s before; a spool needs a store whose listings are up to date (AWS, MinIO, Ceph, R2, Google)`,
+    `${name}: a listing does not show what was stored ${showsWithinMs / 1000} s before; a spool needs a store whose listings are up to date (AWS, MinIO, Ceph, R2)`,
   )
 }

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 
 /**
  * What a spool needs of a bucket. Objects are whole or not there, and what was put is seen at once by `get` and by `list`: so AWS,
- * MinIO, Ceph, R2 and Google behave. Times are those of the store's own clock, epoch ms.
+ * MinIO, Ceph and R2 say they behave. Times are those of the store's own clock, epoch ms.
  */
 export interface ObjectStore {
   /** For people: `s3://bucket/prefix`. */
