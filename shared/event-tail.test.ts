@@ -34,12 +34,13 @@ test('a word is looked for in all that an event says, in any case', async (t) =>
   await write(
     'x',
     at(1, 'relayed', { recipient: 'Joe@example.net' }),
-    at(2, 'failed', { recipient: 'jim@example.org' }),
+    at(2, 'failed', { recipient: 'jim@example.org', reply: '550 "no" \\o/' }),
   )
   assert.deepEqual(
     (await tail.latest(10, { words: ['joe@EXAMPLE'] })).events.map(({ event }) => event),
     ['relayed'],
   )
+  for (const word of ['"NO"', '\\o/']) assert.equal((await tail.latest(10, { words: [word] })).events.length, 1, word)
   assert.deepEqual((await tail.latest(10, { words: ['nobody'] })).events, [])
 })
 

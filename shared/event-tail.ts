@@ -111,7 +111,12 @@ function isWanted({ entry, line }: Kept, { words = [], event, stage }: EventFilt
   if (stage !== undefined && entry['stage'] !== stage && entry['queue'] !== stage) return false
   if (words.length === 0) return true
   const text = line.toLowerCase()
-  return words.every((word) => text.includes(word.toLowerCase()))
+  return words.every((word) => text.includes(asInJson(word.toLowerCase())))
+}
+
+/** Quotes and backslashes stand in the line as JSON writes them. */
+function asInJson(word: string): string {
+  return JSON.stringify(word).slice(1, -1)
 }
 
 async function journalPaths(folder: string): Promise<readonly string[]> {

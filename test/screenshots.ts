@@ -13,7 +13,8 @@ import {
 import { root } from './support/fixtures.ts'
 
 /** Those that are kept with the documentation; the folder stays small. */
-const kept = /^(?:overview|queues|messages|message-held|reports|live)-(?:wide-light|wide-dark|phone-light)$/
+const kept =
+  /^(?:overview|queues|messages|message-held|reports|live|filters|domain|system)-(?:wide-light|wide-dark|phone-light)$/
 
 /**
  * Takes a picture of each page of the dashboard, light and dark, wide and narrow, of a system that has some mail:

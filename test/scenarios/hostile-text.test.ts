@@ -141,6 +141,7 @@ test('what strangers write is text on every page, and breaks none', { skip: miss
     [`/reports?domain=${asked}`],
     ['/reports?domain=sluice.test', image],
     ['/system', image],
+    [`/system?word=${asked}`],
     [`/?done=${asked}`],
     [`/${asked}`],
   ]
