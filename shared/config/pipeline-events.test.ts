@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { ConfigurationError } from './load.ts'
-import { pipelineLoader } from './testing.ts'
+import { keepUntilNextStart } from './next-start.ts'
+import { configurationLoader, pipelineLoader } from './testing.ts'
 
 const load = pipelineLoader()
+const loadAll = configurationLoader()
 const dayMs = 86_400_000
 
 test('events are kept for 30 days, unless it is said otherwise', async () => {
@@ -57,6 +59,19 @@ test('events lie in SQLite or in a PostgreSQL, whose password stands in a file',
     },
   })
   assert.deepEqual(((await store('events store postgresql "postgres://a@h/m" tls')) as { tls?: object }).tls, {})
+})
+
+test('how long events are kept changes while it runs; their database at the next start', async () => {
+  const running = (await loadAll('events keep 30d')).configuration
+  const longer = keepUntilNextStart(await loadAll('events keep 60d'), running)
+  assert.deepEqual([longer.warnings, longer.configuration.pipeline.events.keepMs], [[], 60 * dayMs])
+  const elsewhere = await loadAll('events keep 60d store postgresql "postgres://a@h/m"')
+  const { configuration, warnings } = keepUntilNextStart(elsewhere, running)
+  assert.deepEqual(configuration.pipeline.events, { keepMs: 60 * dayMs, store: { kind: 'sqlite' } })
+  assert.deepEqual(
+    warnings.map(({ code, message }) => [code, message]),
+    [['next-start', '"events ... store" takes effect at the next start: until then the one before stays in force']],
+  )
 })
 
 test('what events cannot mean is refused, with what to write instead', async () => {

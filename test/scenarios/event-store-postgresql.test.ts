@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,10 +8,12 @@ import type { JournalEntry } from '../../shared/journal.ts'
 import { silentLog } from '../../shared/log.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import { openEventStore } from '../../shared/store/event-store.ts'
+import { openStoreReader } from '../../shared/store/open-store.ts'
 import { parseQuery } from '../../shared/store/query.ts'
 import { testStoreContract } from '../../shared/store/testing-contract.ts'
 import { deliveredStory, testId, testStore, testedAt, writeUntilKilled } from '../../shared/store/testing.ts'
 import type { TestStore } from '../../shared/store/testing.ts'
+import { fixture } from '../support/fixtures.ts'
 import { startEventDatabase } from '../support/event-database.ts'
 import type { EventDatabase } from '../support/event-database.ts'
 import { missingPeers } from '../support/peer.ts'
@@ -154,6 +157,18 @@ test(
     assert.equal((await ask('SELECT 1 FROM messages')).length, 2)
   },
 )
+
+test('a database that cannot show its certificate is told nothing, and is named', options, async (t) => {
+  const { place } = await emptyDatabase()
+  const folder = (await testStore(t)).folder
+  const ca = await readFile(fixture('tls/world-ca.pem'), 'utf8')
+  const stranger = await openStoreReader(folder, { ...place, tls: { ca } })
+  t.after(() => stranger.close())
+  await assert.rejects(stranger.sums(), /^StoreError: PostgreSQL localhost:\d+\/mail: .*certificate/)
+  const refused = await openStoreReader(folder, { ...place, password: 'guessed' })
+  t.after(() => refused.close())
+  await assert.rejects(refused.sums(), /^StoreError: PostgreSQL localhost:\d+\/mail: password authentication failed/)
+})
 
 test('before the ledger wrote, a search says that there is no store in it yet', options, async (t) => {
   const { maker } = await emptyDatabase()

@@ -44,7 +44,7 @@ test(
     const traced = await one.ctl('trace', theirs)
     assert.match(traced.stdout, /received from bob@remote.test for joe@sluice.test/)
     assert.match(traced.stdout, /delivered/)
-    assert.match(await page(one, '/messages?q=to:joe@sluice.test'), new RegExp(theirs))
+    assert.match(await page(one, '/messages?q=to:joe@sluice.test'), new RegExp(`mx2\\.sluice\\.test[^]*${theirs}`))
     assert.match(await page(one, `/messages/${theirs}`), /joe@sluice\.test[^]*delivered/)
     const api = (await (await ask(one, `/api/v1/messages?query=to:joe@sluice.test`)).json()) as Found
     assert.deepEqual(

@@ -25,6 +25,9 @@ export function foundTable(caption: string, messages: readonly FoundMessage[], a
         numeric: true,
         cell: ({ sizeBytes }) => (sizeBytes === undefined ? '' : formatSize(sizeBytes)),
       },
+      ...(messages.some(({ host }) => host !== undefined)
+        ? [{ title: 'Host', cell: ({ host }: FoundMessage): HtmlValue => host }]
+        : []),
       { title: 'Message', cell: ({ id }) => messageLink(id) },
     ],
     messages,
