@@ -21,6 +21,7 @@ import { init } from './init.ts'
 import { limit } from './limit.ts'
 import { learnForget, learnHam, learnSpam, learnStatus, learnTrain } from './learn.ts'
 import { reload } from './reload.ts'
+import { operatorAdd, operatorList, operatorPassword, operatorRemove } from './operator.ts'
 import { preflight } from './preflight.ts'
 import { mailboxAdd, mailboxList, mailboxPassword, mailboxRemove } from './mailbox.ts'
 import { mailq } from './mailq.ts'
@@ -105,6 +106,10 @@ export const commands: readonly Command[] = [
   tokenCommand,
   init,
   certificatePut,
+  operatorList,
+  operatorAdd,
+  operatorPassword,
+  operatorRemove,
   mailboxList,
   mailboxAdd,
   mailboxPassword,

@@ -28,7 +28,7 @@ test('a mailbox is given with a password that is told once, and fits', async () 
     ['jane@example.org', true, false],
   )
   assert.equal((await ctl('mailbox', 'list')).out, 'jane@example.org')
-  assert.match((await ctl('mailbox', 'add', 'jane@example.org')).errors, /has a mailbox already/)
+  assert.match((await ctl('mailbox', 'add', 'jane@example.org')).errors, /is there already: mailbox/)
   assert.equal((await ctl('mailbox', 'remove', 'jane@example.org')).code, 0)
   assert.deepEqual(JSON.parse((await ctl('mailbox', 'list', '--json')).out), { mailboxes: [] })
   assert.match((await runTrimmed(['mailbox', 'list'], {})).errors, /set SLUICE_IDENTITY/)

@@ -1,13 +1,9 @@
-import { join } from 'node:path'
-
-import { hashPassword } from '../../shared/crypt/hash-password.ts'
 import { addMailbox, changeMailbox, listMailboxes, removeMailbox } from '../../shared/start/mailboxes.ts'
-import { newPassword } from '../../shared/start/new-password.ts'
-import { ControlError, exitCodes } from './command.ts'
-import type { Command, Invocation, Option } from './command.ts'
+import { exitCodes } from './command.ts'
+import type { Command, Invocation } from './command.ts'
+import { askOption, fileOption, givePassword, identityFile } from './identity-file.ts'
 
-const file: Option = { name: 'file', value: 'FILE', summary: 'file of mailboxes ($SLUICE_IDENTITY/mailboxes)' }
-const ask: Option = { name: 'ask', summary: 'ask for the password instead of making one up' }
+const file = fileOption('mailboxes')
 
 export const mailboxList: Command = {
   words: ['mailbox', 'list'],
@@ -20,17 +16,18 @@ export const mailboxList: Command = {
 export const mailboxAdd: Command = {
   words: ['mailbox', 'add'],
   operands: [{ name: 'ADDRESS', required: true }],
-  options: [file, ask],
+  options: [file, askOption],
   summary: 'give somebody a mailbox; prints the password, once',
-  run: (invocation) => withPassword(invocation, addMailbox),
+  run: (invocation) => givePassword(invocation, (hash) => addMailbox(fileOf(invocation), addressOf(invocation), hash)),
 }
 
 export const mailboxPassword: Command = {
   words: ['mailbox', 'password'],
   operands: [{ name: 'ADDRESS', required: true }],
-  options: [file, ask],
+  options: [file, askOption],
   summary: 'give a mailbox another password; prints it, once',
-  run: (invocation) => withPassword(invocation, changeMailbox),
+  run: (invocation) =>
+    givePassword(invocation, (hash) => changeMailbox(fileOf(invocation), addressOf(invocation), hash)),
 }
 
 export const mailboxRemove: Command = {
@@ -50,32 +47,16 @@ async function list(invocation: Invocation): Promise<number> {
 }
 
 async function remove(invocation: Invocation): Promise<number> {
-  const { operands, options, terminal } = invocation
-  const address = await removeMailbox(fileOf(invocation), operands[0] ?? '')
+  const { options, terminal } = invocation
+  const address = await removeMailbox(fileOf(invocation), addressOf(invocation))
   terminal.print(options.has('json') ? JSON.stringify({ address }) : `${address} has no mailbox any more`)
   return exitCodes.done
 }
 
-/** Made up, or asked for with `--ask`; what was asked for is not printed. */
-async function withPassword(
-  invocation: Invocation,
-  change: (file: string, address: string, hash: string) => Promise<string>,
-): Promise<number> {
-  const { operands, options, terminal } = invocation
-  const asked = options.has('ask') ? await terminal.askSecret('Password: ') : undefined
-  if (options.has('ask') && (asked ?? '') === '') throw new ControlError('no password was given')
-  const password = asked ?? newPassword()
-  const address = await change(fileOf(invocation), operands[0] ?? '', await hashPassword(password, 'sha512'))
-  const shown = asked === undefined ? password : undefined
-  if (options.has('json')) terminal.print(JSON.stringify({ address, password: shown }))
-  else terminal.print(`${address}${shown === undefined ? '' : `  ${terminal.paint('bold', shown)}`}`)
-  return exitCodes.done
+function fileOf(invocation: Invocation): string {
+  return identityFile(invocation, 'mailboxes')
 }
 
-function fileOf({ options, environment }: Invocation): string {
-  const named = options.text('file')
-  if (named !== undefined) return named
-  const folder = environment['SLUICE_IDENTITY'] ?? ''
-  if (folder === '') throw new ControlError('name the file of mailboxes: --file FILE, or set SLUICE_IDENTITY')
-  return join(folder, 'mailboxes')
+function addressOf({ operands }: Invocation): string {
+  return operands[0] ?? ''
 }
