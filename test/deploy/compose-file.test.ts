@@ -7,10 +7,12 @@ import { root } from '../support/fixtures.ts'
 import { againstSpecification, type ComposeService, readComposeFile, withDefaults } from './compose-file.ts'
 
 const file = readComposeFile('docker-compose.yml')
-/** Those of the demonstration too, where they are its own. */
+/** Those of files that are put on top too, where they are their own. */
 const services = [
   ...Object.entries(file.services),
-  ...Object.entries(readComposeFile('deploy/demo/overlay.yml').services).filter(([, { image }]) => image !== undefined),
+  ...['deploy/demo/overlay.yml', 'deploy/acme.yml']
+    .flatMap((path) => Object.entries(readComposeFile(path).services))
+    .filter(([, { image }]) => image !== undefined),
 ]
 const operations = readFileSync(join(root, 'docs/operations.md'), 'utf8')
 
