@@ -38,6 +38,8 @@ export interface BucketSpoolOptions {
   readonly streamThresholdBytes?: number
   readonly outcomeLimit?: number
   readonly outcomeLogs?: OutcomeObjectsLimits
+  /** How often it says that it is alive; 15 s when left out. */
+  readonly heartbeatMs?: number
   /** A log of outcomes is made one object at this age. */
   readonly logAgeMs?: number
   readonly recentBytes?: number
@@ -129,7 +131,7 @@ export class BucketSpool implements OpenedSpool {
         options.onDamage?.(damage)
       },
     })
-    this.#heartbeat = setInterval(() => this.#care(), heartbeatMs)
+    this.#heartbeat = setInterval(() => this.#care(), options.heartbeatMs ?? heartbeatMs)
     this.#heartbeat.unref()
   }
 
