@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 import { startChromium } from './support/chromium.ts'
 import {
@@ -44,6 +44,7 @@ async function takeAll(folder = join(root, 'docs/screenshots')): Promise<void> {
       for (const [name, path] of pages) {
         if (!all && !kept.test(`${name}-${look}`)) continue
         await page.goto(path)
+        await page.evaluate(renaming(world.system))
         const fullPage = all || name !== 'live'
         await page.screenshot({ path: join(folder, `${name}-${look}.png`), fullPage, animations: 'disabled' })
       }
@@ -52,4 +53,19 @@ async function takeAll(folder = join(root, 'docs/screenshots')): Promise<void> {
   } finally {
     for (const end of ends.toReversed()) await end()
   }
+}
+
+/** Puts the usual folders in place of those of this machine. */
+function renaming({ dataFolder }: { readonly dataFolder: string }): string {
+  const names = [
+    [join(root, 'test/fixtures'), '/etc/sluice'],
+    [dataFolder, '/var/sluice'],
+    [dirname(dataFolder), '/etc/sluice'],
+  ]
+  return `(() => {
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+    while (texts.nextNode() !== null)
+      for (const [from, to] of ${JSON.stringify(names)})
+        texts.currentNode.nodeValue = texts.currentNode.nodeValue.replaceAll(from, to)
+  })()`
 }

@@ -70,7 +70,8 @@ export async function startDashboardWorld(atEnd: Ends): Promise<DashboardWorld> 
       ...domains.map((name) => [name, { MX: [[10, `mx.${name}`]] }] as const),
       ...domains.map((name) => [`mx.${name}`, { A: ['127.0.0.1'] }] as const),
       ['sluice.test', { MX: [[10, 'mx.sluice.test']], TXT: ['v=spf1 mx -all'] }],
-      ['mx.sluice.test', { A: ['127.0.0.1'] }],
+      ['mx.sluice.test', { A: ['127.0.0.2'] }],
+      ['2.0.0.127.in-addr.arpa', { PTR: ['mx.sluice.test'] }],
       ['_dmarc.sluice.test', { TXT: ['v=DMARC1; p=quarantine'] }],
     ]),
   )
