@@ -137,6 +137,8 @@ export interface Events {
       readonly upstream?: string | undefined
       /** The Message-ID field, at most 256 characters of it. */
       readonly messageId?: string | undefined
+      /** What client and server said, a line each: `C: MAIL FROM:<a@b>` (`events smtp-talk`). */
+      readonly talk?: readonly string[] | undefined
       /** The Subject field, decoded, at most 256 characters of it (`events subjects`). */
       readonly subject?: string | undefined
       readonly tookMs?: number | undefined

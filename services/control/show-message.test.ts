@@ -26,6 +26,7 @@ const message: MessageView = {
   tags: ['Filtered'],
   edits: ['add Received: from mx.example.net by mx.example.org'],
   stages: [{ stage: 'filter', changes: [{ kind: 'added', text: 'Received: from mx.example.net by mx.example.org' }] }],
+  talk: ['C: DATA'],
   verdicts: [
     {
       at,
@@ -68,6 +69,9 @@ test('a message reads from top to bottom, and nothing in it drives the terminal'
     'header edits',
     '  filter',
     '  + Received: from mx.example.net by mx.example.org',
+    '',
+    'smtp',
+    '  C: DATA',
     '',
     'story',
     '  2026-11-21 03:00:00.000Z  received from joe@example.net',

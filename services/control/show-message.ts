@@ -76,6 +76,8 @@ export function messageText(message: MessageView, terminal: Terminal, nowAt: num
     ...message.verdicts.flatMap((verdict) => ['', heading(terminal, 'filter'), ...verdictText(verdict)]),
     ...(message.edits.length === 0 ? [] : ['', heading(terminal, 'header edits')]),
     ...(message.stages.length === 0 ? message.edits.map((edit) => `  ${visible(edit)}`) : stages(message, terminal)),
+    ...(message.talk.length === 0 ? [] : ['', heading(terminal, 'smtp')]),
+    ...message.talk.map((line) => `  ${visible(line)}`),
     '',
     heading(terminal, 'story'),
     ...story(message.story, terminal),

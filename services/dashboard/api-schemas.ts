@@ -184,6 +184,7 @@ export const schemas = {
         changes: list(object({ kind: { type: 'string', enum: ['added', 'removed', 'changed', 'other'] }, text })),
       }),
     ),
+    talk: { ...texts, description: 'What its client and this host said, with `events smtp-talk`.' },
     verdicts: list(
       object({
         at: instant,

@@ -18,6 +18,7 @@ test('a message is shown with the rule that decided, the tests of the filter, ed
         rule: '/etc/smtpd.conf:44',
       },
     ],
+    talk: ['C: MAIL FROM:<b>', 'S: 250 ok'],
     verdicts: [
       {
         at: sampleAt,
@@ -44,6 +45,7 @@ test('a message is shown with the rule that decided, the tests of the filter, ed
     body,
     /URIBL&lt;b&gt;[^]*7\.5[^]*links to &lt;i&gt;[^]*SPF[^]*data-tone="bad">fail[^]*smtp\.mailfrom=&lt;u&gt;/,
   )
+  assert.match(body, /<summary>What was said[^]*C: MAIL FROM:&lt;b&gt;\nS: 250 ok/)
   assert.match(body, /in 5 min<\/time>, after 2 attempts/)
   assert.match(body, /filter<\/h3>[^]*removed: [^]*X-Spam[^]*changed: [^]*Subject: &lt;s&gt;/)
   assert.match((await new TestBrowser(app).get('/rules')).body, /id="smtpd\.conf:7"/)

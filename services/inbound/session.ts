@@ -34,6 +34,7 @@ import type { RestrictionRefusal } from './restrictions/session-restrictions.ts'
 import type { InboundServer } from './server.ts'
 import { SessionFilters, resultOf } from './session-filters.ts'
 import type { Refusal, SessionPhase } from './session-filters.ts'
+import { SessionTalk } from './session-talk.ts'
 import { SessionTrace } from './session-trace.ts'
 import { tlsSessionOf } from './tls-session.ts'
 import { MailTransactions } from './transactions.ts'
@@ -108,6 +109,8 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   hostname: string
   /** Since the greeting; absent: tracing is off. */
   trace: SessionTrace | undefined
+  /** Absent: it is not written down. */
+  talk: SessionTalk | undefined
   #tls: NegotiatedTls | undefined
   /** Monotonic ms since which the client, or a handler, is waited for. */
   #waitingSince: number
@@ -270,6 +273,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     if (!(this._socket instanceof TLSSocket)) return
     const tls = tlsSessionOf(this._socket)
     this.#reception.events.secured({ ...this.#fields(), ...tls })
+    this.talk?.both(`TLS: ${tls.version} ${tls.cipher}`)
     this.trace?.event('TLS', { 'tls.protocol.version': tls.version, 'tls.cipher': tls.cipher })
   }
 
@@ -307,6 +311,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     this.#reception.events.connected(this.#fields())
     const { tracing } = this.#reception
     if (tracing !== undefined) this.trace = new SessionTrace(tracing, { id: this.id, ...this.#fields() })
+    if (this.#reception.configuration.pipeline.events.smtpTalk === true) this.talk = new SessionTalk()
     this.#noteTls()
     const greeting = `220 ${this.#reception.manners.greeting(this.hostname)}`
     this.#write(`${greeting}\r\n`)
@@ -331,6 +336,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
       this.offend('protocol-errors')
       return this.drop(answers.spokeTooSoon)
     }
+    this.talk?.client(line, this.#dialogue !== undefined)
     if (this.filters?.observed === true)
       this.filters.report('protocol-client', this.#dialogue === undefined ? safe(line) : masked)
     if (this._server.draining) return this.drop(replies.shuttingDown)
@@ -954,6 +960,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
 
   /** Replies of one turn go out together (RFC 2920 §3.2). */
   #write(text: string): void {
+    this.talk?.server(text)
     if (this.#output === '') process.nextTick(() => this.#flush())
     this.#output += text
   }

@@ -32,6 +32,7 @@ import type { SessionTrace } from './session-trace.ts'
 import { traceIdOf } from '../../shared/tracing/span.ts'
 import type { Span } from '../../shared/tracing/span.ts'
 import { parseXforward } from './xforward.ts'
+import type { SessionTalk } from './session-talk.ts'
 import { subjectIn } from './subject.ts'
 
 /** What a transaction asks of its session. */
@@ -50,6 +51,7 @@ export interface Client {
   readonly forwarded: boolean
   /** Absent: tracing is off. */
   readonly trace: SessionTrace | undefined
+  readonly talk: SessionTalk | undefined
   readonly filters: SessionFilters | undefined
   readonly restrictions: SessionRestrictions | undefined
   /** Verified name by DNS, bounded in time. */
@@ -597,6 +599,7 @@ export class MailTransactions {
       subject,
       tookMs: Math.round(tookMs * 10) / 10,
       trace: traceIdOf(trace),
+      talk: this.#client.talk && [...this.#client.talk.lines(), `S: 250 2.0.0 Ok: queued as ${id}`],
     })
   }
 

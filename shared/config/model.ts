@@ -434,6 +434,8 @@ export interface PipelineSettings {
     readonly store: EventStoreSetting
     /** Subjects are written down, and found by search. */
     readonly subjects?: true
+    /** What clients and this host said in SMTP is written down with each message. */
+    readonly smtpTalk?: true
   }
   /**
    * How long after its end, and up to which size together, a message stays in the spool so that it can go again, and what it was at each stage in

@@ -19,6 +19,13 @@ test('events are kept for 30 days, unless it is said otherwise', async () => {
   })
 })
 
+test('what clients say is written down where that is asked for', async () => {
+  const store = { kind: 'sqlite' }
+  const settings = { keepMs: 7 * dayMs, subjects: true, smtpTalk: true, store }
+  assert.deepEqual((await load('events keep 7d subjects smtp-talk store sqlite')).events, settings)
+  assert.equal((await load('events smtp-talk')).events.smtpTalk, true)
+})
+
 test('subjects are written down where that is asked for', async () => {
   const store = { kind: 'sqlite' }
   assert.deepEqual((await load('events subjects')).events, { keepMs: 30 * dayMs, subjects: true, store })

@@ -78,16 +78,17 @@ const shortestKeepMs = 86_400_000
 const leastBytes = 256 * 1024 * 1024
 const shortestReplayMs = 60_000
 
-/** `events [keep D [SIZE]] [subjects] [store sqlite | store postgresql ...]`. */
+/** `events [keep D [SIZE]] [subjects] [smtp-talk] [store sqlite | store postgresql ...]`. */
 function parseEvents(draft: PipelineDraft): void {
   const { reader } = draft
   reader.next()
-  const words = ['keep', 'subjects', 'store']
-  if (!words.includes(reader.peek().text)) reader.unexpected('keep, subjects or store', words)
+  const words = ['keep', 'subjects', 'smtp-talk', 'store']
+  if (!words.includes(reader.peek().text)) reader.unexpected('keep, subjects, smtp-talk or store', words)
   const kept = reader.accept('keep') ? parseKeep(reader) : { keepMs: usualEvents.keepMs }
   const subjects = reader.accept('subjects') ? ({ subjects: true } as const) : {}
+  const talk = reader.accept('smtp-talk') ? ({ smtpTalk: true } as const) : {}
   const store = reader.atEnd() ? usualEvents.store : parseEventStore(draft)
-  finish(draft, { events: { ...kept, ...subjects, store } })
+  finish(draft, { events: { ...kept, ...subjects, ...talk, store } })
 }
 
 /** `D [SIZE]`. */
@@ -95,7 +96,7 @@ function parseKeep(reader: TokenReader): Pick<PipelineSettings['events'], 'keepM
   const time = reader.peek()
   const keepMs = reader.duration('keep')
   if (keepMs < shortestKeepMs) reader.fail('value', 'events are kept for a day at least', time.span, '30d')
-  if (reader.atEnd() || ['subjects', 'store'].includes(reader.peek().text)) return { keepMs }
+  if (reader.atEnd() || ['subjects', 'smtp-talk', 'store'].includes(reader.peek().text)) return { keepMs }
   const size = reader.peek()
   const maxBytes = sizeOf(reader)
   if (maxBytes < leastBytes) reader.fail('value', 'less than 256M holds no useful time of events', size.span, '2G')

@@ -56,6 +56,7 @@ export function composeMessage(id: MessageId, parts: MessageParts): MessageView 
     queues: queuesIn(story, id),
     story: tellStory(story),
     verdicts: verdictsOf(own),
+    talk: talkOf(own),
     stages: editStages(stored?.edits, known, own),
   }
   const received = story.find((entry) => entry.event === 'received' && entry.id === id)
@@ -112,6 +113,11 @@ function recipientsFromSpool(
       ...stateOf(last, job),
     }
   })
+}
+
+function talkOf(story: readonly JournalEntry[]): readonly string[] {
+  const talk = story.find(({ event }) => event === 'received')?.['talk']
+  return Array.isArray(talk) ? talk.filter((line) => typeof line === 'string') : []
 }
 
 type Stated = Pick<RecipientView, 'state' | 'detail' | 'at' | 'nextAt' | 'attempts'>

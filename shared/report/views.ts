@@ -79,6 +79,8 @@ export interface MessageView {
   readonly edits: readonly string[]
   /** The same by the stage that did it, as far as that is known. */
   readonly stages: readonly StageEdits[]
+  /** What the client that brought it and this host said, a line each; empty: it was not written down (`events smtp-talk`). */
+  readonly talk: readonly string[]
   /** What the filter said, each time it was asked. */
   readonly verdicts: readonly FilterVerdict[]
   readonly jobs: Seen<readonly JobView[]>

@@ -157,7 +157,7 @@ async function measure(reader: StoreReader, text: string): Promise<void> {
   }
   const first = await page(text)
   const second = first.next === undefined ? undefined : await page(text, first.next)
-  const back = /before:|after:/.test(text) ? undefined : await page(`${text} before:28d`)
+  const back = /before:|after:|today/.test(text) ? undefined : await page(`${text} before:28d`)
   const ms = (one: { readonly ms: number } | undefined): string => (one === undefined ? '' : one.ms.toFixed(1))
   console.log(
     `| ${text === '' ? '(all)' : `\`${text}\``} | ${first.found} | ${ms(first)} | ${ms(second)} | ${ms(back)} |`,

@@ -29,6 +29,7 @@ ${message.knownFrom === 'journal' && notice('plain', 'It has left the spool.', '
 ${message.jobs.kind === 'away' && notice('bad', 'Redis is away.', `${message.jobs.reason}. Where the message waits is not shown.`)}
 <section aria-labelledby="recipients"><h2 id="recipients">Recipients</h2>${recipientTable(message.recipients, at)}</section>
 <section aria-labelledby="story"><h2 id="story">Story</h2>${story(message, at)}</section>
+${talk(message)}
 ${jobs(message, at)}
 ${message.verdicts.map((verdict, index) => verdictSection(verdict, index))}
 <div class="columns">
@@ -91,6 +92,11 @@ function story(message: MessageView, at: number): HtmlValue {
 <li data-tone="${line.tone}"><time datetime="${new Date(line.at).toISOString()}" title="${formatInstant(line.at)}">${offset(line.at, message.acceptedAt)}</time><p>${storyText(line)}</p></li>`,
   )}
 </ol><p class="quiet-text">Times since acceptance, ${formatInstant(message.acceptedAt)}; now ${formatInstant(at)}.</p>`
+}
+
+function talk({ talk }: MessageView): HtmlValue {
+  if (talk.length === 0) return undefined
+  return html`<details class="words"><summary>What was said in SMTP when it came in</summary><pre class="letter octets" tabindex="0">${talk.join('\n')}</pre></details>`
 }
 
 /** The line that decided leads to the page Rules. */
