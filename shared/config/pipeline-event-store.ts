@@ -41,6 +41,8 @@ function parseUrl(reader: TokenReader): PostgresSetting {
   if (url.search !== '' || url.hash !== '')
     return refuse(`"${url.search}${url.hash}" is not understood in the URL`, 'the word "tls" behind it for TLS')
   const place = placeOf(url)
+  if (place?.kind === 'unix' && url.port !== '')
+    return refuse('the port of a socket is 5432: it is part of its name', "the socket's folder without a port")
   return place === undefined ? refuse('the URL names no host') : { kind: 'postgresql', place, user, database }
 }
 

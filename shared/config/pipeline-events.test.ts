@@ -96,6 +96,7 @@ test('what events cannot mean is refused, with what to write instead', async () 
     [['events store postgresql "postgres://a@h/m?sslmode=require"'], /sslmode=require" is not understood[^]*tls/],
     [['events store postgresql "postgres://a@h/m" ca "/x"'], /password[^]*tls/],
     [['events store postgresql "postgres://a@%2Frun/m" tls'], /unix socket has no TLS/],
+    [['events store postgresql "postgres://a@%2Frun:5433/m"'], /port of a socket is 5432/],
     [['events store postgresql "postgres://a@h/m" password "/x"'], /file/],
     [['events keep 1h'], /a day at least[^]*30d/],
     [['events keep 30d 10M'], /less than 256M[^]*2G/],

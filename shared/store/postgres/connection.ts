@@ -30,6 +30,7 @@ export interface ConnectionOptions {
   readonly settings?: readonly string[]
 }
 
+const standardPort = 5432
 const connectMs = 5_000
 /** A server that does not keep to its own limit has gone. */
 const answerMs = 2_000
@@ -40,7 +41,8 @@ export function connect(place: PostgresPlace, { statementMs, settings = [] }: Co
   const { user, password, database, tls } = place
   const at = place.place
   const config: PoolConfig = {
-    ...(at.kind === 'unix' ? { host: at.path } : { host: at.host, port: at.port }),
+    // Nothing is left to the environment (PGPORT).
+    ...(at.kind === 'unix' ? { host: at.path, port: standardPort } : { host: at.host, port: at.port }),
     user,
     database,
     ...(password === undefined ? {} : { password }),
