@@ -71,7 +71,10 @@ test('one that cannot go along refuses the reload for all, and what the others o
 
 test('what cannot change while we run stays in force and is named with its line', async (t) => {
   const { write, live, path } = await open(t)
-  await write('pipeline.conf', 'log level debug\ndashboard listen "127.0.0.1:9090"\nredis "redis://10.0.0.1"\n')
+  await write(
+    'pipeline.conf',
+    'log level debug\ndashboard listen "127.0.0.1:9090"\nredis "redis://10.0.0.1"\ntraces sample 1%\n',
+  )
   const result = await live.reload()
   assert.ok(result.kind === 'replaced')
   assert.deepEqual(
@@ -81,10 +84,14 @@ test('what cannot change while we run stays in force and is named with its line'
     [
       `${path('pipeline.conf')}:3: "redis" takes effect at the next start`,
       `${path('pipeline.conf')}:2: "dashboard" takes effect at the next start`,
+      `${path('pipeline.conf')}:4: "traces" takes effect at the next start`,
     ],
   )
   const { pipeline } = live.current
-  assert.deepEqual([pipeline.dashboard.port, pipeline.redis, pipeline.logLevel], [8080, undefined, 'debug'])
+  assert.deepEqual(
+    [pipeline.dashboard.port, pipeline.redis, pipeline.traces, pipeline.logLevel],
+    [8080, undefined, undefined, 'debug'],
+  )
 })
 
 test('an edit, a replaced file and a link that leads elsewhere are seen, a table is not ours to watch', async (t) => {
