@@ -188,11 +188,11 @@ async function send(system: MailSystem, content: string, from = 'sender@remote.t
   return reply
 }
 
-/** Nothing is queued any more, questions neither. */
+/** Nothing is queued any more, questions neither, and the books are right. */
 async function settled(system: MailSystem): Promise<void> {
   for (;;) {
     const queues = JSON.stringify(await system.ctlJson('show', 'queue'))
-    if (!/"id":/.test(queues)) return
+    if (!/"id":/.test(queues)) return system.waitForBalance()
     await pause(500)
   }
 }

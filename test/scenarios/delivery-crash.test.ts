@@ -167,6 +167,7 @@ match from any for any action "out"
   const after = await sendToBoth('after')
   for (const { service, id } of after) await system.waitForEvent(senders[service], id)
   await system.waitForEmptyQueues()
+  await system.waitForBalance()
   for (const { service, id } of logged) {
     assert.equal(hops[service].sink.copies.get('logged'), 1, service)
     assert.equal(told(system, 'may repeat', id), 0, service)
@@ -188,6 +189,7 @@ match from any for domain "sluice.test" action "deliver"
     await system.waitForEmptyQueues()
     assert.equal(told(system, 'may repeat', id), 0, `${step}: a copy in a Maildir is known by its name`)
   }
+  await system.waitForBalance()
   const copies = (await system.maildir('jane').messages()).map((mail) => mail.field('X-Test-Id') ?? '')
   assert.deepEqual(copies.toSorted(), dying.map((step) => step.replace(' ', '-')).toSorted())
 })
@@ -207,6 +209,7 @@ match from any for domain "sluice.test" action "deliver"
     await system.waitForEmptyQueues()
     assert.equal(told(system, 'may repeat', id), step === 'outcome written' ? 0 : 1, step)
   }
+  await system.waitForBalance()
   const mailbox = await readFile(join(system.dataFolder, 'mboxes', 'jane'), 'utf8')
   const copies = (step: DyingStep): number => mailbox.split(`X-Test-Id: ${step.replace(' ', '-')}\n`).length - 1
   assert.deepEqual(dying.map(copies), [1, 1, 2, 1])

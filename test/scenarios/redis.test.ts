@@ -30,6 +30,7 @@ test('while Redis is away mail is accepted, and delivered when it is back', { sk
   const mails = await system.maildir('jane').waitForMessages(20, 90_000)
   assert.equal(new Set(mails.map((mail) => mail.field('X-Test-Id'))).size, 20)
   assert.equal(mails.length, 20)
+  await system.waitForBalance()
 })
 
 test('Redis that is not there at the start keeps no mail out', { skip }, async (t) => {
@@ -44,6 +45,7 @@ test('Redis that is not there at the start keeps no mail out', { skip }, async (
   await client.quit()
   await redis.start()
   await system.maildir('jane').waitForMessages(1, 90_000)
+  await system.waitForBalance()
 })
 
 test('Redis wiped with mail in every queue loses none of it', { skip }, async (t) => {
@@ -87,6 +89,7 @@ test('Redis wiped with mail in every queue loses none of it', { skip }, async (t
   assert.deepEqual([...sink.copies.keys()].toSorted(), [...expected.keys()].toSorted())
   for (const message of sink.messages) assert.equal(message.bodySha256, expected.get(message.id), message.id)
   assert.equal(sink.messages.length, 60)
+  await system.waitForBalance()
 })
 
 test('a wiped Redis is noticed without being told', { skip }, async (t) => {
@@ -99,6 +102,7 @@ test('a wiped Redis is noticed without being told', { skip }, async (t) => {
   assert.equal(await redis.command('FLUSHALL'), '+OK')
   const mails = await system.maildir('jane').waitForMessages(sent.size, 120_000)
   assert.equal(new Set(mails.map((mail) => mail.field('X-Test-Id'))).size, sent.size)
+  await system.waitForBalance()
 })
 
 function countEvents(system: MailSystem, event: string): number {

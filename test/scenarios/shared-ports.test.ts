@@ -38,6 +38,7 @@ test('two processes share the SMTP ports, and one that is killed is replaced', a
   assert.notEqual(pidOf(ready), victim)
   await send(await SmtpClient.ready({ port: system.port('smtp') }), 'after')
   await system.maildir('jane').waitForMessages(25)
+  await system.waitForBalance()
 })
 
 async function send(client: SmtpClient, id: string): Promise<void> {

@@ -205,7 +205,6 @@ export class MailSystem {
     while (/"id":/.test(JSON.stringify(await this.ctlJson('show', 'queue')))) await pause(500)
   }
 
-  /** Starts a process again that was killed; resolves when it is ready. */
   /** Until all that was accepted is accounted for, by the ledger's books. */
   async waitForBalance(): Promise<void> {
     const endsAt = Date.now() + 120_000
@@ -216,6 +215,7 @@ export class MailSystem {
     }
   }
 
+  /** Starts a process again that was killed; resolves when it is ready. */
   async restart(service: ServiceName, index = 0): Promise<void> {
     const instance = this.#instance(service, index)
     if (isRunning(instance)) await instance.process.stop()
