@@ -87,9 +87,10 @@ test(
   'a message that waits goes back to a queue it passed, as it was there, and takes its way once',
   { skip },
   async (t) => {
-    const { ctl, accept, context, jobs, view, work: handle } = await open(t)
+    const { ctl, accept, context, jobs, view, told: heard, work: handle } = await open(t)
     const id = await accept(['joe@far.test', 'jim@far.test'])
     await handle('filter', () => filtered)
+    await heard(id, 'passed')
     await handle('relay', answer(replies.tryLater))
     const relaying = ['relay joe@far.test,jim@far.test Filtered 2']
     assert.deepEqual(await jobs(id), relaying)

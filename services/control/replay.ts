@@ -69,7 +69,9 @@ async function tell(
     '',
     ...textTable(columns, rows),
     '',
-    differing === 0 ? 'the same would be decided' : `${plural(differing, 'decision')} would be another`,
+    differing === 0
+      ? 'no decision that is known would be another'
+      : `${plural(differing, 'decision')} would be another`,
   ]
   return done(invocation, { id, dryRun: true, ...result, trial }, text.join('\n'))
 }

@@ -15,7 +15,7 @@ export function trialPage(
 ): Page {
   const differing = steps.filter(({ differs }) => differs).length
   const main = html`<div class="headline"><h1>Replay of <span class="id">${id}</span>, tried</h1><p><a href="/messages/${id}/change#replay">Back</a></p></div>
-<p>From ${from ?? 'its beginning'}${recipient !== undefined && html`, for ${recipient}`}; nothing was sent. ${differing === 0 ? 'The same would be decided.' : html`<strong>${plural(differing, 'decision')} would be another.</strong>`}</p>
+<p>From ${from ?? 'its beginning'}${recipient !== undefined && html`, for ${recipient}`}; nothing was sent. ${differing === 0 ? 'No decision that is known would be another.' : html`<strong>${plural(differing, 'decision')} would be another.</strong>`}</p>
 ${dataTable<TrialStep>(
   'Decisions, now and then',
   [
