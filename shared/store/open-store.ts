@@ -5,9 +5,17 @@ import type { StorePlace } from './store-place.ts'
 import { StoreReader } from './store-reader.ts'
 import { StoreWriter } from './store-writer.ts'
 
-/** For questions. @param folder of the journal. @throws when there is no store in the folder, or one of another version */
-export async function openStoreReader(folder: string, place: StorePlace): Promise<StoreReader> {
-  return new StoreReader(folder, await readable(folder, place))
+/** For a command, that may add up millions of rows. */
+const patientMs = 120_000
+
+/**
+ * For questions.
+ * @param folder of the journal
+ * @param limitMs for one question to a database elsewhere
+ * @throws when there is no store in the folder, or one of another version
+ */
+export async function openStoreReader(folder: string, place: StorePlace, limitMs = patientMs): Promise<StoreReader> {
+  return new StoreReader(folder, await readable(folder, place, limitMs))
 }
 
 export interface StoreOptions extends SqliteOptions {
@@ -21,12 +29,12 @@ export async function openStoreWriter(options: StoreOptions): Promise<StoreWrite
 }
 
 /** The client of PostgreSQL is loaded by those who use it. */
-async function readable(folder: string, place: StorePlace): Promise<ReadableStore> {
+async function readable(folder: string, place: StorePlace, limitMs: number): Promise<ReadableStore> {
   switch (place.kind) {
     case 'sqlite':
       return readSqlite(folder)
     case 'postgresql':
-      return (await import('./postgres/read.ts')).readPostgres(folder, place)
+      return (await import('./postgres/read.ts')).readPostgres(folder, place, limitMs)
   }
 }
 

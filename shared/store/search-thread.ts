@@ -31,6 +31,9 @@ export type SearchResult =
   | Traffic
   | readonly RecipientDomain[]
 
+/** For a search that somebody waits for. */
+const limitMs = 5_000
+
 /** A thread that keeps the database open, as long as it is the same. */
 export async function open(): Promise<Work> {
   let opened: { readonly reader: StoreReader; readonly identity: string } | undefined
@@ -40,7 +43,7 @@ export async function open(): Promise<Work> {
     if (opened?.identity === identity) return opened.reader
     await opened?.reader.close()
     opened = undefined
-    const reader = await openStoreReader(folder, place)
+    const reader = await openStoreReader(folder, place, limitMs)
     opened = { reader, identity }
     return reader
   }

@@ -56,7 +56,7 @@ export async function startEventDatabase(): Promise<EventDatabase> {
     place,
     maker: {
       open: async (folder) => writePostgres(folder, place),
-      read: async (folder) => readPostgres(folder, place),
+      read: async (folder) => readPostgres(folder, place, 120_000),
     },
     ask,
     async clear() {

@@ -9,12 +9,20 @@ import { postgresDialect } from './dialect.ts'
 import { unpackLines } from './packed-lines.ts'
 import { checkTables } from './prepare.ts'
 
-/** For a search that somebody waits for. */
-const statementMs = 5_000
+/** What the server is told: to prefer an index that leads to few rows to cutting the words of all of them. */
+const settings = [
+  '-c default_transaction_read_only=on',
+  '-c random_page_cost=1.1',
+  '-c max_parallel_workers_per_gather=0',
+]
 
-/** For questions, from any number of processes and hosts. Connects when it is first asked. @param folder of this host's journal */
-export function readPostgres(folder: string, place: PostgresPlace): ReadableStore {
-  const connections = connect(place, { statementMs, settings: ['-c default_transaction_read_only=on'] })
+/**
+ * For questions, from any number of processes and hosts. Connects when it is first asked.
+ * @param folder of this host's journal
+ * @param statementMs for one question
+ */
+export function readPostgres(folder: string, place: PostgresPlace, statementMs: number): ReadableStore {
+  const connections = connect(place, { statementMs, settings })
   return new PostgresReader(connections, folder)
 }
 
