@@ -170,6 +170,15 @@ test('a database that cannot show its certificate is told nothing, and is named'
   await assert.rejects(refused.sums(), /^StoreError: PostgreSQL localhost:\d+\/mail: password authentication failed/)
 })
 
+test('texts that no index could hold are cut, and stop nothing', options, async (t) => {
+  const store = await testStore(t, (await emptyDatabase()).maker)
+  const [id, long] = [testId(), 'ü'.repeat(9_000)]
+  const fields = { subject: long, from: `${long}@remote.test`, address: long, user: `${long}\0\ud800`, messageId: long }
+  await store.write(deliveredStory(id).map((entry) => ({ ...entry, ...fields, rule: long, reply: long })))
+  await store.catchUp()
+  assert.deepEqual(await found(store, 'status:delivered to:jane@example.org'), [id])
+})
+
 test('before the ledger wrote, a search says that there is no store in it yet', options, async (t) => {
   const { maker } = await emptyDatabase()
   const store = await testStore(t, maker)

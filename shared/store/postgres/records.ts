@@ -53,7 +53,7 @@ export function messageRecord({ id, key, draft: { message } }: SavedMessage, hos
     listener: names.number(message.listener),
     header_id: indexed(message.headerId),
     tags: names.number(message.tags),
-    subject: message.subject === undefined ? null : cleanText(message.subject),
+    subject: indexed(message.subject),
   }
 }
 
