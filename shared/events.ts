@@ -34,6 +34,8 @@ export interface AttemptFields {
   readonly tlsTrust?: HopTls['trust'] | undefined
   /** Plain text was spoken although it offered STARTTLS. */
   readonly starttls?: 'offered, not used' | undefined
+  /** What was said, a line each: `C: MAIL FROM:<a@b>` (`events smtp-talk`). */
+  readonly talk?: readonly string[] | undefined
   readonly action?: string | undefined
   /** Since acceptance. */
   readonly ageMs: number

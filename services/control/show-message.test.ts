@@ -26,6 +26,7 @@ const message: MessageView = {
   tags: ['Filtered'],
   edits: ['add Received: from mx.example.net by mx.example.org'],
   stages: [{ stage: 'filter', changes: [{ kind: 'added', text: 'Received: from mx.example.net by mx.example.org' }] }],
+  nextTalks: [{ at: at + 40, host: 'mx.far.test[192.0.2.1]:25', lines: ['C: QUIT', 'S: 221 \u001b[2J'] }],
   talk: ['C: DATA'],
   verdicts: [
     {
@@ -72,6 +73,10 @@ test('a message reads from top to bottom, and nothing in it drives the terminal'
     '',
     'smtp',
     '  C: DATA',
+    '',
+    'smtp with mx.far.test[192.0.2.1]:25',
+    '  C: QUIT',
+    '  S: 221 \\u{1b}[2J',
     '',
     'story',
     '  2026-11-21 03:00:00.000Z  received from joe@example.net',

@@ -78,6 +78,11 @@ export function messageText(message: MessageView, terminal: Terminal, nowAt: num
     ...(message.stages.length === 0 ? message.edits.map((edit) => `  ${visible(edit)}`) : stages(message, terminal)),
     ...(message.talk.length === 0 ? [] : ['', heading(terminal, 'smtp')]),
     ...message.talk.map((line) => `  ${visible(line)}`),
+    ...message.nextTalks.flatMap(({ host, lines }) => [
+      '',
+      heading(terminal, `smtp with ${visible(host ?? 'the next hop')}`),
+      ...lines.map((line) => `  ${visible(line)}`),
+    ]),
     '',
     heading(terminal, 'story'),
     ...story(message.story, terminal),

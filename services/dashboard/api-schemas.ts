@@ -185,6 +185,10 @@ export const schemas = {
       }),
     ),
     talk: { ...texts, description: 'What its client and this host said, with `events smtp-talk`.' },
+    nextTalks: {
+      ...list(object({ at: instant, 'host?': text, lines: texts })),
+      description: 'The same of each transaction with a next hop.',
+    },
     verdicts: list(
       object({
         at: instant,

@@ -89,6 +89,7 @@ export function sampleMessage(fields: Partial<MessageView> = {}): MessageView {
         changes: [{ kind: 'added', text: 'Received: from laptop (192.0.2.1) by mx.example.org' }],
       },
     ],
+    nextTalks: [],
     talk: [],
     verdicts: [],
     jobs: { kind: 'seen', value: [sampleJob()] },

@@ -81,6 +81,7 @@ export class LmtpDelivery {
         timeouts: lmtpTimeouts,
         signal,
         span,
+        talk: context.configuration.pipeline.events.smtpTalk === true,
       })
     const transaction = {
       mail: {
@@ -108,11 +109,12 @@ export class LmtpDelivery {
     } finally {
       span?.end()
     }
-    return open.map((recipient) => ({
+    return open.map((recipient, position) => ({
       recipient,
       reply: result.replies[paths.positionOf.get(recipient) ?? -1] ?? replies.tryLater,
       reached: 'local',
       remoteMta: peerName(endpoint),
+      ...(position === 0 && result.talk !== undefined ? { talk: result.talk } : {}),
     }))
   }
 }

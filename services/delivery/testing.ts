@@ -29,6 +29,7 @@ export function stageContext(actions: readonly Action[], pipeline: Partial<Pipel
       queues: new Map(),
       mda: { enabled: false },
       fullMailbox: { kind: 'as-said' },
+      events: {},
       ...pipeline,
     },
   } as unknown as Configuration

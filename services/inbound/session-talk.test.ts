@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { usualEvents } from '../../shared/config/pipeline-system.ts'
-import { SessionTalk } from './session-talk.ts'
+import { SmtpTalk } from '../../shared/smtp-talk.ts'
 import { connected, start } from './testing-session.ts'
 import { testPipeline } from './testing.ts'
 
@@ -32,7 +32,7 @@ test('what client and server said is told with a message, without its content, w
 })
 
 test('no credentials and nothing that is no command is written down, and a long talk loses its middle', () => {
-  const talk = new SessionTalk()
+  const talk = new SmtpTalk()
   talk.server('220 mx\r\n')
   talk.client('auth PLAIN AGpvZQBzZWNyZXQ=', false)
   talk.server('334 UGFzc3dvcmQ6\r\n')

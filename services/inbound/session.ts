@@ -34,7 +34,7 @@ import type { RestrictionRefusal } from './restrictions/session-restrictions.ts'
 import type { InboundServer } from './server.ts'
 import { SessionFilters, resultOf } from './session-filters.ts'
 import type { Refusal, SessionPhase } from './session-filters.ts'
-import { SessionTalk } from './session-talk.ts'
+import { SmtpTalk } from '../../shared/smtp-talk.ts'
 import { SessionTrace } from './session-trace.ts'
 import { tlsSessionOf } from './tls-session.ts'
 import { MailTransactions } from './transactions.ts'
@@ -110,7 +110,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
   /** Since the greeting; absent: tracing is off. */
   trace: SessionTrace | undefined
   /** Absent: it is not written down. */
-  talk: SessionTalk | undefined
+  talk: SmtpTalk | undefined
   #tls: NegotiatedTls | undefined
   /** Monotonic ms since which the client, or a handler, is waited for. */
   #waitingSince: number
@@ -311,7 +311,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     this.#reception.events.connected(this.#fields())
     const { tracing } = this.#reception
     if (tracing !== undefined) this.trace = new SessionTrace(tracing, { id: this.id, ...this.#fields() })
-    if (this.#reception.configuration.pipeline.events.smtpTalk === true) this.talk = new SessionTalk()
+    if (this.#reception.configuration.pipeline.events.smtpTalk === true) this.talk = new SmtpTalk()
     this.#noteTls()
     const greeting = `220 ${this.#reception.manners.greeting(this.hostname)}`
     this.#write(`${greeting}\r\n`)

@@ -32,7 +32,7 @@ import type { SessionTrace } from './session-trace.ts'
 import { traceIdOf } from '../../shared/tracing/span.ts'
 import type { Span } from '../../shared/tracing/span.ts'
 import { parseXforward } from './xforward.ts'
-import type { SessionTalk } from './session-talk.ts'
+import type { SmtpTalk } from '../../shared/smtp-talk.ts'
 import { subjectIn } from './subject.ts'
 
 /** What a transaction asks of its session. */
@@ -51,7 +51,7 @@ export interface Client {
   readonly forwarded: boolean
   /** Absent: tracing is off. */
   readonly trace: SessionTrace | undefined
-  readonly talk: SessionTalk | undefined
+  readonly talk: SmtpTalk | undefined
   readonly filters: SessionFilters | undefined
   readonly restrictions: SessionRestrictions | undefined
   /** Verified name by DNS, bounded in time. */

@@ -113,7 +113,8 @@ export async function openRelay(service: ServiceContext): Promise<OpenStage> {
     for (const part of partsBySender(message, senders)) {
       const transaction = await composeTransaction(message, part, relayEightBit)
       const { signal, span } = context
-      const tools = { ...sending, signal, span, onPolicyFailure, noteSession }
+      const talk = context.configuration.pipeline.events.smtpTalk === true
+      const tools = { ...sending, signal, span, onPolicyFailure, noteSession, talk }
       const result = await sendByHops(plan.hops, transaction, tools)
       if (result.kind !== 'busy') attempts.push(...attemptsOf(part.pending, result))
       else if (attempts.length === 0) {
@@ -258,6 +259,7 @@ function attemptsOf(
       remoteMta: result.peer,
       ...tlsOf(result),
       dsnPassedOn: result.dsnPassedOn && isPositive(reply),
+      ...(position === 0 && result.talk !== undefined ? { talk: result.talk } : {}),
     }
   })
 }

@@ -117,6 +117,26 @@ test('how a destination took mail is noted for those who look', async (t) => {
   assert.deepEqual([seen?.tls?.session, seen?.policy?.type], [undefined, 'none'])
 })
 
+test('what was said with the next host stands with each message where that is asked for, without content', async () => {
+  const replies = { rcptReply: (line: string) => (line.includes('bad') ? '550 5.1.1 no such user' : '250 ok') }
+  const { context } = await farTest(replies, { smtpTalk: true })
+  const message = stageMessage({ to: ['jane@far.test', 'bad@far.test'] })
+  const [first, second, third] = await relayOne(context, message, message)
+  assert.equal(second?.talk, undefined)
+  for (const talk of [first?.talk, third?.talk]) {
+    const text = talk?.join('\n') ?? ''
+    assert.match(text, /^S: 220 [^]*\nC: EHLO mail\.example\.org\nS: 250/)
+    assert.match(
+      text,
+      /\nC: MAIL FROM:<joe@example\.org>[^]*\nC: RCPT TO:<bad@far\.test>[^]*\nS: 550 5\.1\.1 no such user/,
+    )
+    assert.match(text, /\nS: 354[^\n]*\nS: 250 2\.0\.0 queued$/)
+    assert.doesNotMatch(text, /How are you|MAIL FROM[^]*MAIL FROM/)
+  }
+  const [plain] = await relayOne((await farTest()).context, stageMessage())
+  assert.equal(plain?.talk, undefined)
+})
+
 test('messages to the same host share a connection', async () => {
   const { server, context, taken } = await farTest()
   await relayOne(context, stageMessage(), stageMessage(), stageMessage())

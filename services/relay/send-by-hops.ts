@@ -37,6 +37,8 @@ export interface HopTools {
   readonly span?: Span | undefined
   readonly onPolicyFailure: (failure: PolicyFailure) => void
   readonly noteSession: (fact: TlsFact) => void
+  /** What is said is taken down. */
+  readonly talk: boolean
 }
 
 /** More would keep a message with dozens of dead addresses for hours. */
@@ -114,7 +116,7 @@ async function offerTo(hop: Hop, transaction: Transaction, tools: HopTools): Pro
   try {
     const connect = (signal: AbortSignal) =>
       tools.budget.connect(hop.key, hop.places, hop.limits, () =>
-        openConnection({ ...hop, signal, span: tools.span, ...tlsNote(hop, tools) }),
+        openConnection({ ...hop, signal, span: tools.span, talk: tools.talk, ...tlsNote(hop, tools) }),
       )
     const result = await sendInParts(transaction, (part) =>
       tools.pool.send(hop.key, connect, part, tools.signal, hop.limits.session),

@@ -78,6 +78,8 @@ export interface Surroundings {
   readonly aggregateReports?: Configuration['pipeline']['aggregateReports']
   /** `relay eight-bit`. */
   readonly eightBit?: Configuration['pipeline']['relayEightBit']
+  /** `events smtp-talk`. */
+  readonly smtpTalk?: true
   readonly dataFolder?: string
   readonly events?: Partial<Events>
 }
@@ -113,6 +115,7 @@ export function stageContext(surroundings: Surroundings): StageContext {
         domains: surroundings.lanesOf ?? new Map(),
       },
       tlsMinimum: 'TLSv1.2',
+      events: surroundings.smtpTalk === true ? { smtpTalk: true } : {},
       externals,
       queues,
     },

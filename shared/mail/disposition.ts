@@ -17,6 +17,8 @@ export interface DeliveryAttempt {
   readonly tlsUnused?: true
   /** The next hop offers DSN and was given the parameters: it reports from now on (RFC 3461 §6.2). */
   readonly dsnPassedOn?: boolean
+  /** What was said, a line each; of the recipients of a transaction the first has it, where it is asked for (`events smtp-talk`). */
+  readonly talk?: readonly string[]
 }
 
 /** `trust`: whose demand the host's certificate met; `unverified`: nobody's, it was not looked at. */

@@ -319,6 +319,7 @@ function attemptFields(parts: AdvanceParts, step: Step, attempt: DeliveryAttempt
     tls: attempt.tls?.session,
     tlsTrust: attempt.tls?.trust,
     starttls: attempt.tlsUnused === true ? ('offered, not used' as const) : undefined,
+    talk: attempt.talk,
     action,
     ageMs: parts.clock.now() - envelope.receivedAt,
   }

@@ -13,7 +13,16 @@ import { traceIdOf } from '../tracing/span.ts'
 import { changesOf, editStages } from './edit-stages.ts'
 import { tellStory } from './story.ts'
 import { verdictsOf } from './verdicts.ts'
-import type { JobView, MessageView, OpenJob, OriginField, RecipientState, RecipientView, Seen } from './views.ts'
+import type {
+  JobView,
+  MessageView,
+  NextTalk,
+  OpenJob,
+  OriginField,
+  RecipientState,
+  RecipientView,
+  Seen,
+} from './views.ts'
 
 /** Where the knowledge about a message comes from; each may know nothing. */
 export interface MessageSources {
@@ -56,7 +65,8 @@ export function composeMessage(id: MessageId, parts: MessageParts): MessageView 
     queues: queuesIn(story, id),
     story: tellStory(story),
     verdicts: verdictsOf(own),
-    talk: talkOf(own),
+    talk: talkOf(own.find(({ event }) => event === 'received')),
+    nextTalks: own.flatMap(nextTalkOf),
     stages: editStages(stored?.edits, known, own),
   }
   const received = story.find((entry) => entry.event === 'received' && entry.id === id)
@@ -115,9 +125,16 @@ function recipientsFromSpool(
   })
 }
 
-function talkOf(story: readonly JournalEntry[]): readonly string[] {
-  const talk = story.find(({ event }) => event === 'received')?.['talk']
+function talkOf(entry: JournalEntry | undefined): readonly string[] {
+  const talk = entry?.['talk']
   return Array.isArray(talk) ? talk.filter((line) => typeof line === 'string') : []
+}
+
+/** Of what led to an attempt with a host. */
+function nextTalkOf(entry: JournalEntry): readonly NextTalk[] {
+  const lines = entry.event === 'received' ? [] : talkOf(entry)
+  const host = entry['remoteMta']
+  return lines.length === 0 ? [] : [{ at: entry.at, ...(typeof host === 'string' ? { host } : {}), lines }]
 }
 
 type Stated = Pick<RecipientView, 'state' | 'detail' | 'at' | 'nextAt' | 'attempts'>

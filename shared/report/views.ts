@@ -64,6 +64,14 @@ export type OpenJob = JobView & { readonly state: JobState }
 /** Something that may not answer: the page then says so instead of failing. */
 export type Seen<T> = { readonly kind: 'seen'; readonly value: T } | { readonly kind: 'away'; readonly reason: string }
 
+/** A transaction with a next hop. */
+export interface NextTalk {
+  readonly at: number
+  /** Who it was with: `mx.example.org[192.0.2.1]:25`. */
+  readonly host?: string
+  readonly lines: readonly string[]
+}
+
 /** Everything known about one message, wherever it can still be read. */
 export interface MessageView {
   readonly id: MessageId
@@ -81,6 +89,8 @@ export interface MessageView {
   readonly stages: readonly StageEdits[]
   /** What the client that brought it and this host said, a line each; empty: it was not written down (`events smtp-talk`). */
   readonly talk: readonly string[]
+  /** The same of each transaction with a next hop, in order. */
+  readonly nextTalks: readonly NextTalk[]
   /** What the filter said, each time it was asked. */
   readonly verdicts: readonly FilterVerdict[]
   readonly jobs: Seen<readonly JobView[]>

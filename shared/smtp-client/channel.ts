@@ -4,6 +4,7 @@ import type { ConnectionOptions, TLSSocket } from 'node:tls'
 
 import type { Reply } from '../mail/reply.ts'
 import { lostReply } from './client-error.ts'
+import type { SmtpTalk } from '../smtp-talk.ts'
 import { ReplyParser } from './reply-parser.ts'
 
 /** The replies to a group of commands; fewer than asked for when `lost` tells why the connection is gone. */
@@ -18,6 +19,8 @@ export interface Answers {
  */
 export class Channel {
   readonly peer: string
+  /** Takes down what is said; absent: nobody asks for it. */
+  talk: SmtpTalk | undefined
   #socket: Socket
   readonly #parser = new ReplyParser()
   #expected: Expected | undefined
@@ -62,7 +65,10 @@ export class Channel {
   /** Sends command lines in one segment and waits for the replies to all of them. */
   exchange(lines: string, count: number, timeoutMs: number, doing: string): Promise<Answers> {
     const answers = this.expect(count, timeoutMs, doing)
-    if (this.isOpen) this.#socket.write(lines)
+    if (this.isOpen) {
+      this.#tell(lines)
+      this.#socket.write(lines)
+    }
     return answers
   }
 
@@ -175,7 +181,13 @@ export class Channel {
     }
   }
 
+  #tell(lines: string): void {
+    if (this.talk === undefined) return
+    for (const line of lines.split('\r\n')) if (line !== '') this.talk.client(line, false)
+  }
+
   #answer(reply: Reply): void {
+    this.talk?.reply(reply)
     const expected = this.#expected
     // A reply nobody waits for is a goodbye (421); in any case replies could no longer be told apart.
     if (expected === undefined) {

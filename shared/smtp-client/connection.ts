@@ -105,7 +105,8 @@ export class SmtpConnection {
       })
       this.#needsReset = needsReset
       this.#failedCount += result.replies.filter((reply) => !isPositive(reply)).length
-      return { ...result, replies: result.replies.map(shortened) }
+      const talk = this.#channel.talk?.lines()
+      return { ...result, replies: result.replies.map(shortened), ...(talk === undefined ? {} : { talk }) }
     } finally {
       signal?.removeEventListener('abort', stop)
       clearTimeout(timer)

@@ -15,6 +15,7 @@ import { commandLine } from './commands.ts'
 import { SmtpConnection } from './connection.ts'
 import { daneTrouble } from './dane.ts'
 import type { DaneDemand } from './dane.ts'
+import { SmtpTalk } from '../smtp-talk.ts'
 import { inSpan } from '../tracing/span.ts'
 import type { Span } from '../tracing/span.ts'
 import { endpointAttributes, tlsAttributes } from './client-spans.ts'
@@ -74,6 +75,8 @@ export interface OpenOptions {
   readonly onTls?: (outcome: TlsOutcome) => void
   /** Connecting is told below it; absent: nobody wants to know. */
   readonly span?: Span | undefined
+  /** Takes down what both sides say. */
+  readonly talk?: boolean
 }
 
 /** What came of TLS. `plain`: the server does not offer STARTTLS, or refuses it. */
@@ -120,6 +123,7 @@ async function open(options: OpenOptions): Promise<SmtpConnection> {
   )
   const addresses = addressesOf(socket)
   const channel = new Channel(socket, peer)
+  if (options.talk === true) channel.talk = new SmtpTalk()
   const stop = (): void => channel.lose(lostReply(`stopped before ${peer} was ready`))
   options.signal?.addEventListener('abort', stop, { once: true })
   try {
@@ -225,6 +229,7 @@ async function startTls(
 function secure(channel: Channel, { tls, endpoint, span }: OpenOptions, timeouts: SmtpTimeouts): Promise<TlsSession> {
   return inSpan(span, 'TLS', { kind: 'client' }, async (within) => {
     const session = await shakeHands(channel, tls, endpoint, timeouts)
+    channel.talk?.both(`TLS: ${session.version} ${session.cipher}`)
     within?.set(tlsAttributes(session))
     return session
   })

@@ -41,6 +41,8 @@ export interface TransactionResult {
   readonly untouched: boolean
   /** This server lacks what the message demands, and was told nothing of it: another one of the domain may have it. */
   readonly unfit?: true
+  /** What was said, a line each; absent: it was not taken down. */
+  readonly talk?: readonly string[]
 }
 
 export interface TransactionContext {

@@ -94,9 +94,17 @@ function story(message: MessageView, at: number): HtmlValue {
 </ol><p class="quiet-text">Times since acceptance, ${formatInstant(message.acceptedAt)}; now ${formatInstant(at)}.</p>`
 }
 
-function talk({ talk }: MessageView): HtmlValue {
-  if (talk.length === 0) return undefined
-  return html`<details class="words"><summary>What was said in SMTP when it came in</summary><pre class="letter octets" tabindex="0">${talk.join('\n')}</pre></details>`
+function talk({ talk, nextTalks, acceptedAt }: MessageView): HtmlValue {
+  return [
+    talk.length > 0 && talkBox('What was said in SMTP when it came in', talk),
+    ...nextTalks.map(({ at, host, lines }) =>
+      talkBox(html`What was said with ${host ?? 'the next hop'} after ${offset(at, acceptedAt)}`, lines),
+    ),
+  ]
+}
+
+function talkBox(title: HtmlValue, lines: readonly string[]): Html {
+  return html`<details class="words"><summary>${title}</summary><pre class="letter octets" tabindex="0">${lines.join('\n')}</pre></details>`
 }
 
 /** The line that decided leads to the page Rules. */

@@ -1,3 +1,6 @@
+import { formatReply } from './mail/reply.ts'
+import type { Reply } from './mail/reply.ts'
+
 const mostLines = 60
 const mostLength = 200
 const masked = '********'
@@ -9,7 +12,7 @@ const verbs =
  * What client and server said before and in a transaction, as far as it is nobody's secret: no credentials, no content. The session's
  * beginning stands before each transaction; of a long talk the middle is left out.
  */
-export class SessionTalk {
+export class SmtpTalk {
   /** Up to the first MAIL. */
   readonly #beginning: string[] = []
   #lines: string[] = []
@@ -29,6 +32,12 @@ export class SessionTalk {
   server(text: string): void {
     for (const line of text.split('\r\n'))
       if (line !== '') this.#add(`S: ${line.startsWith('334') ? `334 ${masked}` : line}`)
+  }
+
+  /** One that was read from another server. */
+  reply(reply: Reply): void {
+    const [first = '', ...more] = reply.text.split('\n')
+    this.server([formatReply({ ...reply, text: first }), ...more.map((line) => `${reply.code}-${line}`)].join('\r\n'))
   }
 
   /** Something that both did: the handshake of TLS. */
