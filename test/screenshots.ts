@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 import { startChromium } from './support/chromium.ts'
@@ -12,19 +12,16 @@ import {
 } from './support/dashboard-world.ts'
 import { root } from './support/fixtures.ts'
 
-/** Those that are kept with the documentation; the folder stays small. */
-const kept =
-  /^(?:overview|queues|messages|message-held|reports|live|filters|domain|system)-(?:wide-light|wide-dark|phone-light)$/
+const signInPage = 'sign-in'
 
 /**
  * Takes a picture of each page of the dashboard, light and dark, wide and narrow, of a system that has some mail:
- * `npm run screenshots [-- FOLDER]`. Without a folder the ones that stand in docs/screenshots are made anew.
+ * `npm run screenshots [-- FOLDER]`. Without a folder those in docs/screenshots are made anew, with their list.
  */
-await takeAll(process.argv[2])
+await takeAll(process.argv[2] ?? join(root, 'docs/screenshots'))
 
-async function takeAll(folder = join(root, 'docs/screenshots')): Promise<void> {
+async function takeAll(folder: string): Promise<void> {
   const ends: (() => unknown)[] = []
-  const all = process.argv[2] !== undefined
   await mkdir(folder, { recursive: true })
   try {
     const world = await startDashboardWorld((end) => void ends.push(end))
@@ -34,25 +31,49 @@ async function takeAll(folder = join(root, 'docs/screenshots')): Promise<void> {
     for (const [look, options] of looks) {
       const { page: open, close } = await browser.open(world.base, options)
       const page = await open()
+      const take = (name: string, fullPage = true): Promise<Buffer> =>
+        page.screenshot({
+          path: join(folder, `${name}-${look}.jpg`),
+          type: 'jpeg',
+          quality: 60,
+          fullPage,
+          animations: 'disabled',
+        })
       await page.goto('/')
-      if (all) await page.screenshot({ path: join(folder, `sign-in-${look}.png`), fullPage: true })
+      await take(signInPage)
       await signIn(page)
       if (look === looks[0]?.[0]) await checkDomain(page)
       await page.goto('/')
       // Until the services have told what they did.
       await page.locator('.arrow[data-tone="good"]').first().waitFor()
       for (const [name, path] of pages) {
-        if (!all && !kept.test(`${name}-${look}`)) continue
         await page.goto(path)
         await page.evaluate(renaming(world.system))
-        const fullPage = all || name !== 'live'
-        await page.screenshot({ path: join(folder, `${name}-${look}.png`), fullPage, animations: 'disabled' })
+        await take(name, name !== 'live')
       }
       await close()
     }
+    await writeFile(join(folder, 'README.md'), listOf([signInPage, ...pages.map(([name]) => name)]))
   } finally {
     for (const end of ends.toReversed()) await end()
   }
+}
+
+/** Links to the pictures, a line for each page. */
+function listOf(names: readonly string[]): string {
+  const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+  const titles = looks.map(([look]) => look.replace('-', ', '))
+  const rows = names.map((name) => row([name, ...looks.map(([look]) => `[${look}](${name}-${look}.jpg)`)]))
+  return [
+    '# The pages of the dashboard',
+    '',
+    'Made by `npm run screenshots`, of a system that has some mail.',
+    '',
+    row(['page', ...titles]),
+    row(['page', ...titles].map(() => '---')),
+    ...rows,
+    '',
+  ].join('\n')
 }
 
 /** Puts the usual folders in place of those of this machine. */
