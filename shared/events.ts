@@ -144,6 +144,8 @@ export interface Events {
       /** The Subject field, decoded, at most 256 characters of it (`events subjects`). */
       readonly subject?: string | undefined
       readonly tookMs?: number | undefined
+      /** Since it was connected. */
+      readonly sessionMs?: number | undefined
       /** Id of its trace, when it is recorded. */
       readonly trace?: string | undefined
     } & OriginFields,

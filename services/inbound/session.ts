@@ -160,6 +160,11 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     return this.#place !== undefined
   }
 
+  /** How long it has been connected. */
+  get sessionMs(): number {
+    return Math.round(this.#reception.monotonic() - this.#connectedAt)
+  }
+
   get address(): string {
     return this.remoteAddress
   }
@@ -988,8 +993,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     this.restrictions?.close()
     this.#place?.()
     this._server.forget(this, this.#accepted)
-    const tookMs = Math.round(this.#reception.monotonic() - this.#connectedAt)
-    if (this._ready) this.#reception.events.disconnected({ ...this.#fields(), tookMs })
+    if (this._ready) this.#reception.events.disconnected({ ...this.#fields(), tookMs: this.sessionMs })
   }
 
   /** A reset connection or a failed handshake ends the session, never the process. */

@@ -38,6 +38,8 @@ import { subjectIn } from './subject.ts'
 /** What a transaction asks of its session. */
 export interface Client {
   readonly id: string
+  /** How long it has been connected. */
+  readonly sessionMs: number
   /** Our own name in this session. */
   readonly hostname: string
   readonly address: string
@@ -598,6 +600,7 @@ export class MailTransactions {
       messageId,
       subject,
       tookMs: Math.round(tookMs * 10) / 10,
+      sessionMs: this.#client.sessionMs,
       trace: traceIdOf(trace),
       talk: this.#client.talk && [...this.#client.talk.lines(), `S: 250 2.0.0 Ok: queued as ${id}`],
     })

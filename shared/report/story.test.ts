@@ -132,3 +132,16 @@ test('the story tells by what TLS the next hop was reached, and whether its cert
     '+0 good relayed to ann@far.test by mx.far.test[192.0.2.1]:25 in clear (STARTTLS offered, not used): 250 2.0.0 ok',
   ])
 })
+
+test('a session stands before what came by it, as long before as it lasted', () => {
+  const at = Date.UTC(2026, 10, 21, 12)
+  const session = { address: '192.0.2.1', listener: '0.0.0.0:25', sessionMs: 1_500 }
+  const told = tellStory([{ at, event: 'received', id: 'x', from: null, to: ['jane@example.org'], ...session }])
+  assert.deepEqual(
+    told.map((line) => [line.at - at, line.event, line.text]),
+    [
+      [-1_500, 'connected', 'connected: client 192.0.2.1 on 0.0.0.0:25'],
+      [0, 'received', 'received from <> for jane@example.org, on 0.0.0.0:25, client 192.0.2.1'],
+    ],
+  )
+})

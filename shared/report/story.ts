@@ -18,16 +18,26 @@ export interface StoryLine {
 export function tellStory(entries: readonly JournalEntry[]): readonly StoryLine[] {
   return entries
     .toSorted((one, other) => one.at - other.at)
-    .map((entry) => {
+    .flatMap((entry) => {
       const rule = entry['rule'] ?? entry['restriction']
-      return {
+      const line = {
         at: entry.at,
         event: entry.event,
         text: tell(entry),
         tone: tones.get(entry.event) ?? 'plain',
         ...(typeof rule === 'string' ? { rule } : {}),
       }
+      return [...connectedBefore(entry), line]
     })
+}
+
+/** The session a message came by began some time before. */
+function connectedBefore(entry: JournalEntry): readonly StoryLine[] {
+  const f = new Fields(entry)
+  const sessionMs = f.number('sessionMs')
+  if (entry.event !== 'received' || sessionMs === undefined) return []
+  const text = `connected: client ${f.text('address')}${f.quote(' on ', 'listener')}`
+  return [{ at: entry.at - sessionMs, event: 'connected', text, tone: 'plain' }]
 }
 
 const tones = new Map<string, Tone>([

@@ -15,7 +15,7 @@ import {
   startProcess,
   waitForPort,
 } from './process.ts'
-import { programArguments } from './program.ts'
+import { programArguments, sourceArguments } from './program.ts'
 import { ownRedisSocket, redisCommand, stopOwnRedis } from './redis.ts'
 import { tempFolder } from './temp-folder.ts'
 import { Changes, within } from './until.ts'
@@ -253,16 +253,15 @@ export class MailSystem {
 
   #launch(services: readonly ServiceName[]): RunningProcess {
     const named = services.length === serviceNames.length ? [] : services
-    const child = startProcess(
-      process.execPath,
-      [...(this.#options.nodeArguments ?? []), ...programArguments('services/main'), ...named],
-      {
-        name: `sluice ${named.join(' ')}`,
-        cwd: root,
-        env: this.#environment,
-        ...(this.#options.logFile === undefined ? {} : { outputFile: this.#options.logFile }),
-      },
-    )
+    const { nodeArguments = [] } = this.#options
+    const loadsSource = nodeArguments.some((word) => word.endsWith('.ts'))
+    const program = loadsSource ? sourceArguments('services/main') : programArguments('services/main')
+    const child = startProcess(process.execPath, [...nodeArguments, ...program, ...named], {
+      name: `sluice ${named.join(' ')}`,
+      cwd: root,
+      env: this.#environment,
+      ...(this.#options.logFile === undefined ? {} : { outputFile: this.#options.logFile }),
+    })
     child.onLine((line) => {
       this.log.push(parseLine(line))
       this.#changes.changed()

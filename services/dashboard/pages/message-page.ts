@@ -170,11 +170,12 @@ function headerEdits({ stages, edits }: MessageView): HtmlValue {
 
 /** `+1.204 s`, `+2:03:04` */
 export function offset(at: number, since: number): string {
-  const durationMs = Math.max(0, at - since)
-  if (durationMs < 60_000) return `+${(durationMs / 1000).toFixed(3)} s`
+  const durationMs = Math.abs(at - since)
+  const sign = at < since ? '−' : '+'
+  if (durationMs < 60_000) return `${sign}${(durationMs / 1000).toFixed(3)} s`
   const seconds = Math.trunc(durationMs / 1000)
   const two = (value: number): string => String(value).padStart(2, '0')
-  return `+${Math.trunc(seconds / 3600)}:${two(Math.trunc(seconds / 60) % 60)}:${two(seconds % 60)}`
+  return `${sign}${Math.trunc(seconds / 3600)}:${two(Math.trunc(seconds / 60) % 60)}:${two(seconds % 60)}`
 }
 
 function jobs(message: MessageView, at: number): HtmlValue {
