@@ -234,7 +234,7 @@ match from local for any action "mx"
     assert.match((await system.ctl('show', 'message', id)).stdout, /Greylisted, come back later \(greylisted\)/)
     // Those before it wait there, too: with the same words.
     const page = await (await fetch(`http://127.0.0.1:${system.port('http')}/destinations`)).text()
-    assert.match(page, /<div>greylisted<\/div>[^]*>450 4\.7\.1 Greylisted, come back later</)
+    assert.match(page, /<strong>greylisted<\/strong> [^]*>450 4\.7\.1 Greylisted, come back later</)
   })
 
   test('a sender beyond ASCII gets a report in UTF-8 (RFC 6533)', async () => {
