@@ -102,6 +102,8 @@ export interface Events {
       readonly to?: string | undefined
       /** The `restrict` that refuses, file:line. */
       readonly restriction?: string | undefined
+      /** Of the configuration that was in force. */
+      readonly revision?: string | undefined
       /** At the end of DATA: for whom it was. */
       readonly recipients?: readonly Mailbox[] | undefined
     } & OriginFields,
@@ -167,6 +169,8 @@ export interface Events {
     readonly rule: string
     /** The statement, by which its hits are counted: not written. */
     readonly ruleText?: string | undefined
+    /** Of the configuration that has the rule. */
+    readonly revision: string
     readonly queue: string
     readonly action?: string | undefined
     readonly tags: readonly string[]
@@ -185,6 +189,8 @@ export interface Events {
     readonly authentication?: string | undefined
     /** A rejection would have reached who sent it, and nobody else. */
     readonly mayReject?: boolean
+    /** Of the configuration it was judged by. */
+    readonly revision?: string
     /** What single engines demand, whatever the score. */
     readonly demands?: readonly {
       readonly action: string

@@ -209,6 +209,7 @@ export const schemas = {
         text,
         tone: { type: 'string', enum: ['good', 'waiting', 'bad', 'plain'] },
         'rule?': { ...text, description: 'file:line of the line that decided.' },
+        'revision?': { ...text, description: 'Of the configuration it was decided by.' },
       }),
     ),
   }),

@@ -130,6 +130,7 @@ export async function filter(
     ...(verdict.action === 'clean' ? {} : { reason: verdict.reason }),
     ...(findings.length === 0 ? {} : { authentication: findings.join('; ') }),
     mayReject: isRejectable,
+    revision: configuration.revision,
     ...(verdict.demands.length === 0 ? {} : { demands: verdict.demands }),
   })
   return decide(message, applyEdits(scanned.header, message.edits), { verdict, rules, findings, runs }, configuration)

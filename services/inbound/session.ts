@@ -5,6 +5,7 @@ import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
 
 import type { SaslMechanism } from '../../shared/config/model.ts'
+import type { SessionFields } from '../../shared/events.ts'
 import { replies, withStatusCode } from '../../shared/mail/reply.ts'
 import type { Reply } from '../../shared/mail/reply.ts'
 import type { ClientName } from '../../shared/client-name.ts'
@@ -301,7 +302,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
         if (this._closing || this.#gone) return
         if (refusal === undefined) return proceed()
         const { reply: answer, by } = refusal
-        this.#reception.events.rejected({ ...this.#fields(), stage, reply: answer, restriction: by })
+        this.#reception.events.rejected({ ...this.#decided(), stage, reply: answer, restriction: by })
         if (stage === 'helo') return this.#answer(answer)
         // In place of the greeting only 421 is a reply that every client takes as temporary (RFC 5321 §3.1, §3.8).
         this.drop(answer.code < 500 ? { ...answer, code: 421 } : answer)
@@ -574,7 +575,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     const stage = stages[phase]
     if (stage === 'mail' || stage === 'rcpt' || stage === 'data')
       this.#transactions.refusedByFilter(stage, answer, argument)
-    else this.#reception.events.rejected({ ...this.#fields(), stage, reply: answer })
+    else this.#reception.events.rejected({ ...this.#decided(), stage, reply: answer })
     if (disconnect) return this.drop(answer)
     if (phase === 'mail-from') this.#answer(answer, this.#mailTold(`FROM:${argument}`))
     else if (phase === 'rcpt-to') this.#answer(answer, this.#rcptTold(`TO:${argument}`))
@@ -697,7 +698,7 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     const { user, authzid } = claim
     const verdict = await this.filters?.decide('auth', method, user)
     if (verdict?.kind === 'refused') {
-      events.rejected({ ...this.#fields(), stage: 'auth', reply: verdict.reply })
+      events.rejected({ ...this.#decided(), stage: 'auth', reply: verdict.reply })
       this.#closesAfterReply = verdict.disconnect
       return verdict.reply
     }
@@ -1014,7 +1015,12 @@ export class InboundSession extends SMTPConnection implements InputHandler, Clie
     this.filters?.abandonMessage()
   }
 
-  #fields(): { readonly session: string; readonly listener: string; readonly address: string } {
+  /** The same of a decision: with what was in force. */
+  #decided(): SessionFields & { readonly revision: string } {
+    return { ...this.#fields(), revision: this.#reception.configuration.revision }
+  }
+
+  #fields(): SessionFields {
     return { session: this.id, listener: this.#reception.name, address: this.remoteAddress }
   }
 }

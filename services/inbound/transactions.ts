@@ -667,6 +667,7 @@ export class MailTransactions {
       session: this.#client.id,
       listener: this.#reception.name,
       address: this.#client.address,
+      revision: this.#reception.configuration.revision,
       stage,
       reply,
       ...(this.#transaction === undefined ? {} : { id: this.#transaction.id }),

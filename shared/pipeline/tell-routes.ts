@@ -3,7 +3,9 @@ import type { Arrival, Events } from '../events.ts'
 import type { PlannedJob } from './plan.ts'
 
 export interface RouteTeller {
-  readonly configuration: { readonly pipeline: Pick<Configuration['pipeline'], 'replay'> }
+  readonly configuration: Pick<Configuration, 'revision'> & {
+    readonly pipeline: Pick<Configuration['pipeline'], 'replay'>
+  }
   readonly events: Pick<Events, 'routed'>
 }
 
@@ -13,11 +15,12 @@ export function tellRoutes(
   jobs: readonly PlannedJob[],
   acceptedWith: { readonly edits: readonly unknown[] },
 ): void {
+  const { revision } = configuration
   const isKept = configuration.pipeline.replay.keepMs !== undefined
   for (const { data, queue, rule, ruleText } of jobs) {
     const { id, to, rcpt, action, tags } = data
     const arrival = isKept ? arrivalOf(data, acceptedWith.edits.length) : undefined
-    events.routed({ id, to, rcpt, rule, ruleText, queue, action, tags, ...(arrival && { arrival }) })
+    events.routed({ id, to, rcpt, rule, ruleText, revision, queue, action, tags, ...(arrival && { arrival }) })
   }
 }
 

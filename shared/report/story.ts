@@ -12,6 +12,8 @@ export interface StoryLine {
   readonly tone: Tone
   /** The line that decided, file:line, as the text has it. */
   readonly rule?: string
+  /** Of the configuration it was decided by. */
+  readonly revision?: string
 }
 
 /** Tells the journal's entries in the order of time; an entry of an unknown kind is told by its fields. */
@@ -26,6 +28,7 @@ export function tellStory(entries: readonly JournalEntry[]): readonly StoryLine[
         text: tell(entry),
         tone: tones.get(entry.event) ?? 'plain',
         ...(typeof rule === 'string' ? { rule } : {}),
+        ...(typeof entry['revision'] === 'string' ? { revision: entry['revision'] } : {}),
       }
       return [...connectedBefore(entry), line]
     })

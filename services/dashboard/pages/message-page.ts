@@ -108,10 +108,10 @@ function talkBox(title: HtmlValue, lines: readonly string[]): Html {
 }
 
 /** The line that decided leads to the page Rules. */
-function storyText({ text, rule }: StoryLine): HtmlValue {
+function storyText({ text, rule, revision }: StoryLine): HtmlValue {
   const start = rule === undefined ? -1 : text.indexOf(rule)
   if (rule === undefined || start < 0) return text
-  return html`${text.slice(0, start)}<a href="/rules#${encodeURIComponent(rule.slice(rule.lastIndexOf('/') + 1))}">${rule}</a>${text.slice(start + rule.length)}`
+  return html`${text.slice(0, start)}<a href="/rules#${encodeURIComponent(rule.slice(rule.lastIndexOf('/') + 1))}"${revision !== undefined && html` title="configuration ${revision}"`}>${rule}</a>${text.slice(start + rule.length)}`
 }
 
 function verdictSection({ at, verdict, score, reason, tests, authentication }: FilterVerdict, index: number): Html {
