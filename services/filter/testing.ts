@@ -74,6 +74,7 @@ export function testContext(
   const { onFailure = 'defer', timeoutMs = 60_000 } = settings
   const context = {
     configuration: {
+      revision: 'test',
       hostname: 'mx.sluice.example',
       authservId: 'sluice.example',
       pipeline: {
