@@ -1,3 +1,6 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
 import { type ComposeProject, docker, eventually } from './project.ts'
 
 /** What a mail server of others has been given. */
@@ -17,15 +20,15 @@ export class Elsewhere {
     this.#project = project
   }
 
-  /** From now on, until the resolver or the server is started again, mail to it finds its way by MX and A. */
+  /** From now on mail to it finds its way by MX and A. */
   static async publish(project: ComposeProject): Promise<Elsewhere> {
     const [id = ''] = await project.containers('elsewhere')
     const format = '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'
     const address = (await docker('inspect', '-f', format, id)).trim()
-    const control = ['exec', '-T', 'unbound', 'unbound-control', '-c', '/etc/sluice/unbound.conf']
-    await project.compose(...control, 'local_zone', 'elsewhere.test', 'static')
-    await project.compose(...control, 'local_data', 'elsewhere.test', 'MX', '10', 'mx.elsewhere.test')
-    await project.compose(...control, 'local_data', 'mx.elsewhere.test', 'A', address)
+    const records = ['elsewhere.test. MX 10 mx.elsewhere.test.', `mx.elsewhere.test. A ${address}`]
+    const lines = ['local-zone: "elsewhere.test." static', ...records.map((record) => `local-data: "${record}"`)]
+    await writeFile(join(project.zones, 'elsewhere.conf'), `server:\n  ${lines.join('\n  ')}\n`)
+    await project.compose('exec', '-T', 'unbound', 'unbound-control', '-c', '/etc/sluice/unbound.conf', 'reload')
     return new Elsewhere(project)
   }
 
@@ -38,17 +41,19 @@ export class Elsewhere {
   }
 
   /** Resolves with all that came when those are there. */
-  async receives(wanted: Iterable<string>): Promise<readonly SunkMail[]> {
+  async receives(ids: Iterable<string>): Promise<readonly SunkMail[]> {
+    const wanted = [...ids]
     return eventually(
       () => this.mails(),
       (mails) => {
         const there = new Set(mails.map(({ id }) => id))
-        return [...wanted].every((id) => there.has(id))
+        return wanted.every((id) => there.has(id))
       },
       async (mails) => {
         const there = new Set(mails.map(({ id }) => id))
-        const missing = [...wanted].filter((id) => !there.has(id))
-        return `elsewhere never got ${missing.join(' ')}\n${await this.#project.ctl('show', 'queue')}`
+        const missing = wanted.filter((id) => !there.has(id))
+        const story = await this.#project.ctl('find', `<${missing[0]}@remote.test>`, '--json')
+        return `elsewhere never got ${missing.join(' ')}\nof the first: ${story}\n${await this.#project.ctl('show', 'queue')}`
       },
     )
   }

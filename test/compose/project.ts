@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 
@@ -58,6 +60,8 @@ export class ComposeProject {
   /** Of all containers that are made from now on. */
   version: Version
   readonly name = `sluice-test-${randomBytes(3).toString('hex')}`
+  /** What the resolver knows beside the world, in files that outlive it; the engine makes the folder. */
+  readonly zones = join(tmpdir(), this.name)
   readonly #ports = new Map<string, number>()
   #password: string | undefined
 
@@ -99,7 +103,7 @@ export class ComposeProject {
       'docker',
       ['compose', '--project-directory', folder, ...files, '-p', this.name, ...words],
       {
-        env: { ...environment(), ...settings, SLUICE_IMAGE: image },
+        env: { ...environment(), ...settings, SLUICE_IMAGE: image, SLUICE_TEST_ZONES: this.zones },
         timeoutMs: 15 * minutes,
       },
     )
@@ -116,6 +120,7 @@ export class ComposeProject {
   /** With all it has: volumes, networks, containers. */
   async remove(): Promise<void> {
     await this.compose('down', '-v', '--timeout', '20', '--remove-orphans')
+    await rm(this.zones, { recursive: true, force: true })
   }
 
   ctl(...words: readonly string[]): Promise<string> {
@@ -223,16 +228,17 @@ export class ComposeProject {
   }
 
   /** Resolves with all that is in the folders when those are: in both, unless one is named, for a number in a subject may look like junk. */
-  async arrives(wanted: Iterable<string>, ...folders: readonly string[]): Promise<readonly string[]> {
+  async arrives(ids: Iterable<string>, ...folders: readonly string[]): Promise<readonly string[]> {
+    const wanted = [...ids]
     return eventually(
       // Dovecot may be on its way back.
       () => this.#subjects(folders.length > 0 ? folders : ['INBOX', 'Junk']).catch((): readonly string[] => []),
       (found) => {
         const there = new Set(found)
-        return [...wanted].every((subject) => there.has(subject))
+        return wanted.every((subject) => there.has(subject))
       },
       async (found) => {
-        const missing = [...wanted].filter((subject) => !found.includes(subject))
+        const missing = wanted.filter((subject) => !found.includes(subject))
         const story = await this.ctl('find', `<${missing[0]}@remote.test>`, '--json')
         return `these never arrived: ${missing.join(' ')}\nof the first: ${story}\n${await this.ctl('show', 'queue')}`
       },
@@ -382,6 +388,7 @@ function environment(): Record<string, string> {
     ...engine(),
     UNBOUND_IMAGE: process.env['UNBOUND_IMAGE'] ?? 'sluice-test-unbound:local',
     SLUICE_TEST_FOLDER: join(root, 'test'),
+    SLUICE_TEST_IMAGE: thisVersion.image,
     MAIL_DOMAIN: 'sluice.test',
     MAIL_HOSTNAME: 'mx.sluice.test',
     // Whichever ports are free.

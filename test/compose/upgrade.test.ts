@@ -60,7 +60,6 @@ describe('docker compose up -d, from one version to the next', { skip: missingEn
     project.version = thisVersion
     await project.compose('run', '--rm', '--no-deps', '--entrypoint', 'sluicectl', 'ledger', 'preflight')
     await project.up('--no-build')
-    await Elsewhere.publish(project)
     await inwards.more(5)
     await outwards.more(2)
     const [came, went] = [await inwards.stop(), await outwards.stop()]
