@@ -1,7 +1,9 @@
 import { createReadStream } from 'node:fs'
-import { appendFile, mkdir, readdir, stat, unlink } from 'node:fs/promises'
+import { mkdir, readdir, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { tellingLineWriter } from './line-writer.ts'
+import type { Logger } from './log.ts'
 import { acceptedAtOf } from './mail/message-id.ts'
 import type { MessageId } from './mail/message-id.ts'
 
@@ -29,8 +31,15 @@ export interface Journal {
 const flushAfterMs = 100
 const fileLimitBytes = 32 * 1024 * 1024
 
-export async function openJournal(folder: string, writer: string, startedAt: number): Promise<Journal> {
+/** @param log is told once when lines cannot be written: the stories then have a gap; and when they can again */
+export async function openJournal(
+  folder: string,
+  writer: string,
+  startedAt: number,
+  log: Pick<Logger, 'warn' | 'info'>,
+): Promise<Journal> {
   await mkdir(folder, { recursive: true })
+  const writeLines = tellingLineWriter('the journal', log)
   const stem = `${writer}-${startedAt.toString(36)}-${process.pid}`
   let sequence = 0
   let sizeBytes = 0
@@ -42,20 +51,19 @@ export async function openJournal(folder: string, writer: string, startedAt: num
     clearTimeout(timer)
     timer = undefined
     if (lines.length === 0) return writing
-    const text = lines.join('')
+    const batch = lines
     lines = []
-    writing = writing.then(() => write(text))
+    writing = writing.then(() => write(batch))
     return writing
   }
 
-  async function write(text: string): Promise<void> {
+  async function write(batch: readonly string[]): Promise<void> {
     if (sizeBytes > fileLimitBytes) {
       sequence += 1
       sizeBytes = 0
     }
-    sizeBytes += text.length
-    // The disk may be full: the story then has a gap, mail goes on.
-    await appendFile(join(folder, `${stem}-${sequence}.ndjson`), text).catch(() => undefined)
+    for (const line of batch) sizeBytes += line.length
+    await writeLines(join(folder, `${stem}-${sequence}.ndjson`), batch)
   }
 
   return {

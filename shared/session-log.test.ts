@@ -6,13 +6,14 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
 import type { JournalEntry } from './journal.ts'
+import { silentLog } from './log.ts'
 import { openSessionLog } from './session-log.ts'
 import type { SessionLogOptions } from './session-log.ts'
 
 async function open(t: TestContext, options: Partial<SessionLogOptions> = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-sessions-'))
   t.after(() => rm(folder, { recursive: true }))
-  const begin = () => openSessionLog({ folder, writer: 'test', clock: { now: Date.now }, ...options })
+  const begin = () => openSessionLog({ folder, writer: 'test', clock: { now: Date.now }, log: silentLog(), ...options })
   const lines = async (): Promise<readonly JournalEntry[]> => {
     const files = await Promise.all((await readdir(folder)).map((name) => readFile(join(folder, name), 'utf8')))
     return files

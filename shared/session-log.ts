@@ -1,9 +1,11 @@
-import { appendFile, mkdir, readdir, stat, unlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { Clock } from './clock.ts'
 import type { JournalEntry } from './journal.ts'
 import { networkOf } from './client-of.ts'
+import { tellingLineWriter } from './line-writer.ts'
+import type { Logger } from './log.ts'
 
 /**
  * What happens in sessions before there is a message: refusals, failed logins, limits, TLS that fails. For people who look on, and for a few
@@ -22,6 +24,8 @@ export interface SessionLogOptions {
   /** Begins the names of the files of this process. */
   readonly writer: string
   readonly clock: Clock
+  /** Is told once when lines cannot be written, and when they can again. */
+  readonly log: Pick<Logger, 'warn' | 'info'>
   /** Of each of two files, that are written by turns. */
   readonly fileBytes?: number
 }
@@ -44,10 +48,11 @@ export function sessionLogFolder(dataFolder: string): string {
 }
 
 export async function openSessionLog(options: SessionLogOptions): Promise<SessionLog> {
-  const { folder, writer, clock, fileBytes = fileBytesAtMost } = options
+  const { folder, writer, clock, log, fileBytes = fileBytesAtMost } = options
   await mkdir(folder, { recursive: true, mode: 0o750 })
   await removeOld(folder, clock.now())
   const files = [0, 1].map((number) => join(folder, `${writer}-${process.pid}-${number}.ndjson`))
+  const writeLines = tellingLineWriter('what happens in sessions', log)
   const counts = new Map<string, Counted>()
   let [turn, sizeBytes, written] = [0, 0, 0]
   let lines: string[] = []
@@ -63,21 +68,20 @@ export async function openSessionLog(options: SessionLogOptions): Promise<Sessio
   function flush(): Promise<void> {
     clearTimeout(timer)
     timer = undefined
-    const text = lines.join('')
+    const batch = lines
     lines = []
-    if (text !== '') writing = writing.then(() => write(text))
+    if (batch.length > 0) writing = writing.then(() => write(batch))
     return writing
   }
 
-  /** A disk that is full costs lines of this log, nothing else. */
-  async function write(text: string): Promise<void> {
-    if (sizeBytes > fileBytes) {
+  async function write(batch: readonly string[]): Promise<void> {
+    const isTurning = sizeBytes > fileBytes
+    if (isTurning) {
       turn = 1 - turn
       sizeBytes = 0
-      await writeFile(files[turn] ?? '', '').catch(() => undefined)
     }
-    sizeBytes += text.length
-    await appendFile(files[turn] ?? '', text).catch(() => undefined)
+    for (const line of batch) sizeBytes += line.length
+    await writeLines(files[turn] ?? '', batch, isTurning)
   }
 
   function endWindow(): void {

@@ -53,10 +53,10 @@ export async function openSystem(options: SystemOptions): Promise<System> {
   const metrics = createMetrics()
   const tracing = await startTracing({ configuration, writer, metrics, log, env: process.env })
   const traced = tracing === undefined ? {} : { tracing }
-  const journal = await openJournal(join(dataFolder, 'events'), writer, clock.now())
+  const journal = await openJournal(join(dataFolder, 'events'), writer, clock.now(), log)
   const ruleHits = openRuleHits({ dataFolder, writer, clock, log })
   const filterTally = openFilterTally({ dataFolder, writer, clock, log })
-  const sessions = await openSessionLog({ folder: sessionLogFolder(dataFolder), writer, clock })
+  const sessions = await openSessionLog({ folder: sessionLogFolder(dataFolder), writer, clock, log })
   const events = createEvents({ log, metrics, journal, sessions, clock, hits: ruleHits })
   const tables = openTables({
     delimiter: configuration.subAddressDelimiter,

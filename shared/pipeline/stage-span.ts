@@ -6,8 +6,8 @@ import type { Span } from '../tracing/span.ts'
 import type { StageContext, StageMessage } from './stage.ts'
 
 /**
- * Lets a stage work in a span of its own below that of its job, which says what came of it: a refusal, for now or for good, is an error with
- * the code of the reply. Without one the stage only works.
+ * Lets a stage work in a span of its own below that of its job, which says what came of it: a refusal, temporary or permanent, is an error
+ * with the code of the reply. Without one the stage only works.
  */
 export function inStageSpan(
   job: Span | undefined,
@@ -32,7 +32,7 @@ export function inStageSpan(
   })
 }
 
-/** The first one, of those that are for now rather than for good. */
+/** The first one, of the temporary ones before the permanent ones. */
 function refusalIn(disposition: Disposition): Reply | undefined {
   switch (disposition.kind) {
     case 'reject':

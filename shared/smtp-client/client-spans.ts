@@ -23,7 +23,7 @@ export function tlsAttributes(tls: TlsSession | undefined): SpanAttributes {
   return { 'tls.established': true, 'tls.protocol.version': tls.version, 'tls.cipher': tls.cipher }
 }
 
-/** What the server said; its text may name people. A refusal, for now or for good, is an error. */
+/** What the server said; its text may name people. A refusal, temporary or permanent, is an error. */
 export function tellReply(span: Span | undefined, reply: Reply | undefined): void {
   if (span === undefined || reply === undefined) return
   span.set({ 'sluice.smtp.reply_code': reply.code, 'sluice.smtp.enhanced_code': reply.enhanced })

@@ -15,7 +15,7 @@ import { deliveredStory, testId, testStore, writeUntilKilled } from './testing.t
 test('what a process writes into its journal is in the store soon after', { timeout: 120_000 }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-store-'))
   const store = openEventStore(folder, sqlitePlace, silentLog())
-  const journal = await openJournal(folder, 'inbound', 1)
+  const journal = await openJournal(folder, 'inbound', 1, silentLog())
   t.after(async () => {
     await journal.close()
     await store.close()
