@@ -20,6 +20,31 @@ test('text of a message cannot drive the terminal', () => {
   )
 })
 
+test('a line that was not made harmless cannot drive the terminal, and JSON is still the same', async () => {
+  const { output, errors, input } = streams(true)
+  const { print, warn, write, paint } = openTerminal({ output, errors, input }, {})
+  const hostile = '\u001b]0;title\u0007\u009b2J\u009d\u202e\u007f\u0008\r'
+  print(`${paint('red', 'bad')} ${hostile}`)
+  assert.equal(
+    String(output.read()),
+    '\u001b[31mbad\u001b[39m \\u001b]0;title\\u0007\\u009b2J\\u009d\\u202e\\u007f\\u0008\\u000d\n',
+  )
+  warn(`sluicectl: there is no ${hostile}`)
+  print(JSON.stringify({ subject: hostile }, undefined, 2))
+  const json = String(output.read())
+  assert.deepEqual(JSON.parse(json), { subject: hostile })
+  await write(Buffer.from('Subject: a\u001b[2J\r\n\tb \u00e4\u009b'))
+  for (const text of [json, String(errors.read()), String(output.read())])
+    assert.doesNotMatch(text.replaceAll('\r\n', ''), /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e]/)
+})
+
+test('octets of a message are written as they are where no terminal is', async () => {
+  const { output, errors, input } = streams(false)
+  const octets = Buffer.from([0x1b, 0x9b, 0xff, 0x0d, 0x0a])
+  await openTerminal({ output, errors, input }, {}).write(octets)
+  assert.deepEqual(output.read(), octets)
+})
+
 test('colours only on a terminal that wants them', () => {
   const table: readonly (readonly [boolean, NodeJS.ProcessEnv, boolean])[] = [
     [true, {}, true],

@@ -1,13 +1,17 @@
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 import type { Readable } from 'node:stream'
+import { StringDecoder } from 'node:string_decoder'
 
 /** Where a command prints and asks; replaced in tests. */
 export interface Terminal {
-  /** Writes one line of text; what came from a message must be made harmless by `visible` first. */
+  /**
+   * Writes lines of text. What came from a message goes through `visible` first; what did not, by oversight, cannot drive the terminal
+   * either: control characters are written as JSON writes them, so that JSON stays what it is.
+   */
   print(line: string): void
   warn(line: string): void
-  /** Raw octets: a message as it is stored. */
+  /** Octets of a message: as they are, but on a terminal as harmless as a line. */
   write(bytes: Buffer): Promise<void>
   /** The text in a colour when the output is a terminal that wants colours. */
   paint(colour: Colour, text: string): string
@@ -41,12 +45,14 @@ export function openTerminal(
 ): Terminal {
   const { input, output, errors } = streams
   const coloured = output.isTTY === true && (environment['NO_COLOR'] ?? '') === '' && environment['TERM'] !== 'dumb'
+  const decoder = new StringDecoder('utf8')
   return {
-    print: (line) => void output.write(`${line}\n`),
-    warn: (line) => void errors.write(`${line}\n`),
+    print: (line) => void output.write(`${harmless(line)}\n`),
+    warn: (line) => void errors.write(`${harmless(line)}\n`),
     write: (bytes) =>
       new Promise((resolve, reject) => {
-        output.write(bytes, (error) => (error === undefined || error === null ? resolve() : reject(error)))
+        const shown = output.isTTY === true ? harmless(decoder.write(bytes)) : bytes
+        output.write(shown, (error) => (error === undefined || error === null ? resolve() : reject(error)))
       }),
     paint: (colour, text) => {
       const [on, off] = codes[colour]
@@ -56,6 +62,16 @@ export function openTerminal(
     isWatched: input.isTTY === true && errors.isTTY === true,
     confirm: (question) => confirm(input, errors, question),
   }
+}
+
+/** Line ends, tabs and the colours of `paint` are let through. */
+const driving =
+  /\r\n|\u001b\[(?:1|2|22|31|32|33|39)m|[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g
+
+function harmless(text: string): string {
+  return text.replaceAll(driving, (found) =>
+    found.length > 1 ? found : `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 }
 
 /** Text from a message, a peer or a file with its control and direction characters written out: it cannot drive the terminal. */
