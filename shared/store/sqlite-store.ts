@@ -7,9 +7,11 @@ import type { SqlValue } from './sql.ts'
 import type { Statement, StoreDatabase } from './database.ts'
 import { lineAt } from './journal-tail.ts'
 import type { JournalPiece } from './journal-tail.ts'
-import type { CopyRow, MessageRow } from './message-draft.ts'
+import type { CopyRow } from './message-draft.ts'
 import { firstKeyOf, lastKeyOf } from './message-key.ts'
 import { packPlaces, unpackPlaces } from './places.ts'
+import { copyColumns, copyRowOf, messageColumns, messageRowOf } from './row-columns.ts'
+import type { CopyColumns, MessageColumns } from './row-columns.ts'
 import type { Dialect, Rows } from './sql.ts'
 import { sqliteDialect } from './sqlite-dialect.ts'
 import type {
@@ -202,9 +204,9 @@ class SqliteWriter implements WritableStore {
         for (const id of ids) {
           const row = messageRow(this.#statements, id)
           if (row === undefined) continue
-          const [key, packed] = [row[0], row[10]]
+          const [key, packed, ...columns] = row
           if (packed !== null) places.set(key, packed)
-          known.set(id, { key, message: this.#message(row), copies: this.#copies(key) })
+          known.set(id, { key, message: messageRowOf(columns, this.#names), copies: this.#copies(key) })
         }
         return known
       },
@@ -215,34 +217,9 @@ class SqliteWriter implements WritableStore {
     }
   }
 
-  #message([, kind, sender, size, client, user, listener, headerId, tags, subject]: MessageValues): MessageRow {
-    const message: MessageRow = { kind }
-    if (sender !== null) message.sender = sender
-    if (size !== null) message.sizeBytes = size
-    if (client !== null) message.client = client
-    if (user !== null) message.user = user
-    if (listener !== null) message.listener = this.#names.text(listener)
-    if (headerId !== null) message.headerId = headerId
-    if (tags !== null) message.tags = this.#names.text(tags)
-    if (subject !== null) message.subject = subject
-    return message
-  }
-
   #copies(key: number): Map<number, CopyRow> {
-    const copies = new Map<number, CopyRow>()
-    for (const one of this.#statements.copies.all(key) as readonly CopyValues[]) copies.set(one[0], this.#copy(one))
-    return copies
-  }
-
-  #copy([, address, state, stage, rules, about, remote, nextAt, at]: CopyValues): CopyRow {
-    const copy: CopyRow = { state, at }
-    if (address !== null) copy.address = address
-    if (stage !== null) copy.stage = this.#names.text(stage)
-    if (rules !== null) copy.rules = this.#names.text(rules)
-    if (about !== null) copy.class = this.#names.text(about)
-    if (remote !== null) copy.remote = remote
-    if (nextAt !== null) copy.nextAt = nextAt
-    return copy
+    const rows = this.#statements.copies.all(key) as readonly CopyValues[]
+    return new Map(rows.map(([n, ...columns]) => [n, copyRowOf(columns, this.#names)]))
   }
 
   #save(
@@ -363,42 +340,18 @@ function positionsIn(database: StoreDatabase): ReadonlyMap<string, number> {
   return new Map(database.prepare('SELECT name, position FROM files').raw().all() as [string, number][])
 }
 
-type MessageValues = readonly [
-  key: number,
-  kind: number,
-  sender: string | null,
-  size: number | null,
-  client: string | null,
-  user: string | null,
-  listener: number | null,
-  headerId: string | null,
-  tags: number | null,
-  subject: string | null,
-  places: Uint8Array | null,
-]
+type MessageValues = readonly [key: number, places: Uint8Array | null, ...MessageColumns]
 
-type CopyValues = readonly [
-  n: number,
-  address: string | null,
-  state: number,
-  stage: number | null,
-  rules: number | null,
-  about: number | null,
-  remote: string | null,
-  nextAt: number | null,
-  at: number,
-]
+type CopyValues = readonly [n: number, ...CopyColumns]
 
 type Statements = ReturnType<typeof prepare>
-
-const messageColumns = 'message, kind, sender, size, client, user, listener, header_id, tags, subject, places'
 
 function prepare(database: StoreDatabase) {
   const raw = (sql: string): Statement => database.prepare(sql).raw()
   return {
-    byTime: raw(`SELECT ${messageColumns} FROM messages WHERE message BETWEEN ? AND ? AND id = ?`),
-    later: raw(`SELECT ${messageColumns} FROM messages WHERE kind = 2 AND id = ?`),
-    copies: raw('SELECT n, address, state, stage, rules, class, remote, next_at, at FROM copies WHERE message = ?'),
+    byTime: raw(`SELECT message, places, ${messageColumns} FROM messages WHERE message BETWEEN ? AND ? AND id = ?`),
+    later: raw(`SELECT message, places, ${messageColumns} FROM messages WHERE kind = 2 AND id = ?`),
+    copies: raw(`SELECT n, ${copyColumns} FROM copies WHERE message = ?`),
     isTaken: raw('SELECT 1 FROM messages WHERE message = ?'),
     saveMessage: database.prepare(
       `INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)

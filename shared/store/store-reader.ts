@@ -12,6 +12,8 @@ import { auditedSince, openCopies } from './open-copies.ts'
 import type { OpenPage, OpenQuestion } from './open-copies.ts'
 import { firstRefused } from './message-draft.ts'
 import type { Query } from './query.ts'
+import { copyColumns, messageColumns } from './row-columns.ts'
+import type { CopyColumns, MessageColumns } from './row-columns.ts'
 import type { Dialect, Rows, Sql, Way } from './sql.ts'
 import type { ReadableStore } from './store-database.ts'
 import { recipientDomainsOf, trafficOf } from './traffic.ts'
@@ -255,8 +257,8 @@ class Search {
   async #messages(keys: readonly number[], names: NameTexts, asked: Sql | undefined): Promise<readonly FoundMessage[]> {
     const name = (number: number | null): string | null => (number === null ? null : (names.get(number) ?? ''))
     const found = (await this.#rows(
-      `SELECT message, id, kind, sender, size, client, "user", listener, header_id, tags, subject, ${this.#dialect.hostName},
-         (SELECT count(*) FROM copies c WHERE c.message = m.message)
+      `SELECT message, id, ${this.#dialect.hostName}, (SELECT count(*) FROM copies c WHERE c.message = m.message),
+         ${messageColumns}
        FROM messages m WHERE message IN (${marks(keys)})`,
       ...keys,
     )) as readonly MessageValues[]
@@ -290,7 +292,7 @@ class Search {
   ): Promise<ReadonlyMap<number, readonly FoundCopy[]>> {
     const order = asked === undefined ? '' : `coalesce((${asked.text}), false) DESC,`
     const rows = (await this.#rows(
-      `SELECT message, address, state, stage, rules, class, remote, next_at, at FROM (
+      `SELECT message, ${copyColumns} FROM (
          SELECT c.*, row_number() OVER (PARTITION BY c.message ORDER BY ${order} c.n) AS place
          FROM copies c WHERE c.message IN (${marks(keys)})
        ) AS shown WHERE place <= ${shownCopies} ORDER BY message, place`,
@@ -310,7 +312,7 @@ class Search {
 type NameOf = (number: number | null) => string | null
 
 function messageOf(row: MessageValues, name: NameOf, copies: readonly FoundCopy[]): FoundMessage {
-  const [key, id, kind, sender, size, client, user, listener, headerId, tags, subject, host, copyCount] = row
+  const [key, id, host, copyCount, kind, sender, size, client, user, listener, headerId, tags, subject] = row
   return {
     id,
     at: timeOf(key),
@@ -350,30 +352,12 @@ interface KeyRange {
 type MessageValues = readonly [
   key: number,
   id: MessageId,
-  kind: number,
-  sender: string | null,
-  size: number | null,
-  client: string | null,
-  user: string | null,
-  listener: number | null,
-  headerId: string | null,
-  tags: number | null,
-  subject: string | null,
   host: string | null,
   copyCount: number,
+  ...columns: MessageColumns,
 ]
 
-type CopyValues = readonly [
-  key: number,
-  address: string | null,
-  state: number,
-  stage: number | null,
-  rules: number | null,
-  about: number | null,
-  remote: string | null,
-  nextAt: number | null,
-  at: number,
-]
+type CopyValues = readonly [key: number, ...CopyColumns]
 
 const mostTailBytes = 4 * 1024 * 1024
 const acceptedKinds = `${kindNumber('received')}, ${kindNumber('made')}`

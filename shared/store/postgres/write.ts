@@ -1,7 +1,9 @@
 import type { MessageId } from '../../mail/message-id.ts'
 import { journalIdentity } from '../host-identity.ts'
 import type { JournalPiece } from '../journal-tail.ts'
-import type { CopyRow, MessageRow } from '../message-draft.ts'
+import type { CopyRow } from '../message-draft.ts'
+import { copyColumns, copyRowOf, messageColumns, messageRowOf } from '../row-columns.ts'
+import type { CopyColumns, MessageColumns } from '../row-columns.ts'
 import type { Rows } from '../sql.ts'
 import type { Batch, KnownMessage, SavedMessage, StoredMessage, StoredStory, WritableStore } from '../store-database.ts'
 import type { PostgresPlace } from '../store-place.ts'
@@ -202,16 +204,15 @@ class PostgresBatch implements Batch {
 
   async read(ids: readonly MessageId[]): Promise<ReadonlyMap<MessageId, StoredMessage>> {
     const found = (await this.#session.run(
-      `SELECT message, id, host, kind, sender, size, client, "user", listener, header_id, tags, subject
-       FROM messages WHERE id = ANY($1)`,
+      `SELECT message, id, host, ${messageColumns} FROM messages WHERE id = ANY($1)`,
       [ids],
     )) as readonly MessageValues[]
     const known = new Map<MessageId, StoredMessage>()
     if (found.length === 0) return known
     const copies = await this.#copies(found.map(([key]) => key))
-    for (const [key, id, host, ...values] of found) {
+    for (const [key, id, host, ...columns] of found) {
       this.#hosts.set(key, host)
-      known.set(id, { key, message: this.#message(values), copies: copies.get(key) ?? new Map() })
+      known.set(id, { key, message: messageRowOf(columns, this.#names), copies: copies.get(key) ?? new Map() })
     }
     return known
   }
@@ -259,67 +260,19 @@ class PostgresBatch implements Batch {
   }
 
   async #copies(keys: readonly number[]): Promise<ReadonlyMap<number, Map<number, CopyRow>>> {
-    const rows = (await this.#session.run(
-      `SELECT message, n, address, state, stage, rules, class, remote, next_at, at FROM copies WHERE message = ANY($1)`,
-      [keys],
-    )) as readonly CopyValues[]
+    const rows = (await this.#session.run(`SELECT message, n, ${copyColumns} FROM copies WHERE message = ANY($1)`, [
+      keys,
+    ])) as readonly CopyValues[]
     const copies = new Map<number, Map<number, CopyRow>>()
-    for (const [key, n, ...values] of rows) {
+    for (const [key, n, ...columns] of rows) {
       const known = copies.get(key) ?? new Map<number, CopyRow>()
       copies.set(key, known)
-      known.set(n, this.#copy(values))
+      known.set(n, copyRowOf(columns, this.#names))
     }
     return copies
   }
-
-  #message([kind, sender, size, client, user, listener, headerId, tags, subject]: MessageColumns): MessageRow {
-    const message: MessageRow = { kind }
-    if (sender !== null) message.sender = sender
-    if (size !== null) message.sizeBytes = size
-    if (client !== null) message.client = client
-    if (user !== null) message.user = user
-    if (listener !== null) message.listener = this.#names.text(listener)
-    if (headerId !== null) message.headerId = headerId
-    if (tags !== null) message.tags = this.#names.text(tags)
-    if (subject !== null) message.subject = subject
-    return message
-  }
-
-  #copy([address, state, stage, rules, about, remote, nextAt, at]: CopyColumns): CopyRow {
-    const copy: CopyRow = { state, at }
-    if (address !== null) copy.address = address
-    if (stage !== null) copy.stage = this.#names.text(stage)
-    if (rules !== null) copy.rules = this.#names.text(rules)
-    if (about !== null) copy.class = this.#names.text(about)
-    if (remote !== null) copy.remote = remote
-    if (nextAt !== null) copy.nextAt = nextAt
-    return copy
-  }
 }
 
-type MessageColumns = readonly [
-  kind: number,
-  sender: string | null,
-  size: number | null,
-  client: string | null,
-  user: string | null,
-  listener: number | null,
-  headerId: string | null,
-  tags: number | null,
-  subject: string | null,
-]
-
 type MessageValues = readonly [key: number, id: MessageId, host: number, ...MessageColumns]
-
-type CopyColumns = readonly [
-  address: string | null,
-  state: number,
-  stage: number | null,
-  rules: number | null,
-  about: number | null,
-  remote: string | null,
-  nextAt: number | null,
-  at: number,
-]
 
 type CopyValues = readonly [key: number, n: number, ...CopyColumns]
