@@ -54,7 +54,7 @@ export interface Sending {
 
 /**
  * docker-compose.yml as a project of its own on a real engine, found by DOCKER_HOST as the docker command finds it, with
- * test/compose/test.yml on top: looks at health come sooner, and there is somebody at elsewhere.test.
+ * test/compose/test.yml on top: there is somebody at elsewhere.test.
  */
 export class ComposeProject {
   /** Of all containers that are made from now on. */

@@ -31,7 +31,11 @@ export interface ComposeService {
   readonly mem_limit?: string
   readonly pids_limit?: number
   readonly logging?: { readonly driver?: string; readonly options?: Readonly<Record<string, string>> }
-  readonly healthcheck?: { readonly test?: readonly string[] | string; readonly disable?: boolean }
+  readonly healthcheck?: {
+    readonly test?: readonly string[] | string
+    readonly start_interval?: string
+    readonly disable?: boolean
+  }
   readonly depends_on?: Readonly<Record<string, { readonly condition?: string }>>
 }
 
