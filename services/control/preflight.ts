@@ -20,19 +20,15 @@ import type { Command, Invocation } from './command.ts'
 import type { Colour } from './terminal.ts'
 import { connectQueues, findPlace } from './connect.ts'
 import type { Place } from './connect.ts'
+import type { Finding } from './finding.ts'
+import { storeFinding } from './store-finding.ts'
 
 export const preflight: Command = {
   words: ['preflight'],
   operands: [],
   summary:
-    'whether this version can take over: configuration, spool, jobs, Redis, certificates; changes nothing; exit code 1 when it cannot',
+    'whether this version can take over: configuration, spool, jobs, Redis, message store, certificates; changes nothing; exit code 1 when it cannot',
   run,
-}
-
-interface Finding {
-  readonly about: string
-  readonly verdict: 'good' | 'look' | 'bad'
-  readonly text: string
 }
 
 const dayMs = 86_400_000
@@ -50,6 +46,7 @@ async function run(invocation: Invocation): Promise<number> {
       await dataFolder(place.dataFolder),
       await spool(place),
       ...(await queuesAndRedis(invocation, place)),
+      ...(await storeFinding(place.configuration)),
       ...(await certificates(place.configuration)),
       ...(await notes(place.dataFolder)),
     )

@@ -43,7 +43,8 @@ async function begin(session: Session): Promise<void> {
   await session.script(facts)
 }
 
-async function stepsDone(session: Session): Promise<number | undefined> {
+/** Absent: there are no tables. */
+export async function stepsDone(session: Session): Promise<number | undefined> {
   const [found] = (await session.run(`SELECT to_regclass('${schema}.facts')::text`)) as readonly [string | null][]
   if (found?.[0] === null || found === undefined) return undefined
   const [row] = (await session.run("SELECT value FROM facts WHERE name = 'version'")) as readonly [number][]
