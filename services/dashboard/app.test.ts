@@ -46,7 +46,7 @@ test('the overview shows each queue with its numbers and links to it', async (t)
   const app = await appWith(t, sampleSource({ overview: sampleOverview({ queues: { kind: 'seen', value: queues } }) }))
   const page = await read(app, '/')
   assert.equal(page.statusCode, 200)
-  for (const text of ['128', '1 min 23 s', 'paused', '2 messages held for you', 'Further stages', 'mx.example.org'])
+  for (const text of ['128', '1 min 23 s', 'paused', '1 queue is behind', 'Further stages', 'mx.example.org'])
     assert.ok(page.body.includes(text), text)
   for (const queue of queues) assert.ok(page.body.includes(`href="/queues/${queue.name}"`))
 })
@@ -340,11 +340,45 @@ test('each arrow tells what goes along it, and a queue that is behind is told wi
   assert.match(body, /aria-label="In the last 30 s 6 messages came in, at most 4 in 10 s"/)
   assert.match(body, /<dt>95 % within<\/dt><dd>2 s<\/dd>/)
   assert.match(body, />4 of 4</)
-  for (const page of [body, (await read(app, '/queues')).body]) {
+  for (const page of [body, (await read(app, '/queues')).body, (await read(app, '/queues/filter')).body]) {
     assert.match(page, /Queue filter is behind its target\./)
     assert.match(page, /docker compose up -d --no-recreate --scale filter=4 --wait/)
   }
   assert.match((await read(app, '/queues')).body, /<td data-label="Out" class="num"><div>30\/min/)
+})
+
+test('what a filter keeps back hides no queue that is behind, and is not red', async (t) => {
+  const queues = [sampleQueue('filter', { held: 40 }), sampleQueue('relay', { waiting: 9, oldestAgeMs: 900_000 })]
+  const poison = sampleJob({ queue: 'deliver', state: 'held', reason: 'poison: five starts' })
+  const overview = sampleOverview({
+    queues: { kind: 'seen', value: queues },
+    attention: { kind: 'seen', value: [poison] },
+  })
+  const { body } = await read(await appWith(t, sampleSource({ overview })), '/')
+  assert.match(body, /<h1>1 queue is behind<\/h1>/)
+  assert.match(body, /data-tone="waiting" href="\/queues\/filter"/)
+  assert.match(body, /data-tone="bad" href="\/queues\/relay"/)
+  assert.match(body, /<a href="\/held">40 held<\/a>[^]*poison: five starts/)
+  const calm = sampleOverview({ queues: { kind: 'seen', value: [sampleQueue('relay', { delayed: 7, held: 2 })] } })
+  const { body: calmBody } = await read(await appWith(t, sampleSource({ overview: calm })), '/')
+  assert.match(calmBody, /<h1>7 messages on the way, 2 held<\/h1>/)
+})
+
+test('the page of a queue tells what is late, how mail moves through it, and leads to all of its messages', async (t) => {
+  const flow = { processes: 2, handlers: 8, busy: 3, inPerSecond: 3, outPerSecond: 2, p95Ms: 1_500, incoming: [1, 2] }
+  const overview = sampleOverview({
+    queues: { kind: 'seen', value: [sampleQueue('relay', { delayed: 10, held: 1 })] },
+    flows: new Map([['relay', flow]]),
+    targetsMs: new Map([['relay', 300_000]]),
+  })
+  const app = await appWith(t, sampleSource({ overview, jobs: [sampleJob()] }))
+  const { body } = await read(app, '/queues/relay?state=delayed')
+  assert.match(body, /Nothing is due; 10 messages wait for the next attempt; 1 held\./)
+  assert.match(
+    body,
+    /in, last minute<\/dt><dd>3\.0\/s[^]*out, last minute<\/dt><dd>2\.0\/s[^]*3 of 8[^]*target<\/dt><dd>5 min</,
+  )
+  assert.match(body, /href="\/messages\/actions\?q=queue%3Arelay\+status%3Adelayed"/)
 })
 
 test('messages are counted by tag, and a tag leads to what can be done to all of it', async (t) => {

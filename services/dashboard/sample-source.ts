@@ -7,6 +7,7 @@ import type { ReceivedReport } from '../../shared/received-reports/model.ts'
 import type { ReportKind, ReportOf, ReportsReader } from '../../shared/received-reports/reader.ts'
 import { viewAbuse, viewDmarc, viewTls } from '../../shared/received-reports/views.ts'
 import type { JournalEntry } from '../../shared/journal.ts'
+import { defaultTargetMs } from '../../shared/report/queue-health.ts'
 import { tagsOf } from '../../shared/report/queue-shares.ts'
 import { destinationsOf, withHistory } from '../../shared/report/destinations.ts'
 import type { JobView, MessageView, QueueView, Seen } from '../../shared/report/views.ts'
@@ -148,10 +149,13 @@ export function sampleSource(parts: {
     eventTail: parts.eventTail ?? { after: async (number) => ({ events: [], number, missed: 0 }) },
     async queue(name, question) {
       const { queues } = overview
-      if (queues.kind === 'away') return { queue: queues, jobs: queues, question, at: sampleAt }
+      const targetMs = overview.targetsMs.get(name) ?? defaultTargetMs
+      if (queues.kind === 'away') return { queue: queues, targetMs, jobs: queues, question, at: sampleAt }
       const value = queues.value.find((one) => one.name === name)
       if (value === undefined) return undefined
-      return { queue: { kind: 'seen', value }, jobs: { kind: 'seen', value: jobs }, question, at: sampleAt }
+      const flow = overview.flows.get(name)
+      const told = { targetMs, ...(flow === undefined ? {} : { flow }), question, at: sampleAt }
+      return { queue: { kind: 'seen', value }, jobs: { kind: 'seen', value: jobs }, ...told }
     },
     held: async () => ({ at: sampleAt, jobs: { kind: 'seen', value: jobs.filter((job) => job.state === 'held') } }),
     async find({ query }) {

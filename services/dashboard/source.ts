@@ -81,7 +81,7 @@ export interface Overview {
   /** How long the oldest message of a queue may wait, by name. */
   readonly targetsMs: ReadonlyMap<string, number>
   readonly services: readonly ServiceView[]
-  /** Held messages and those that wait longest for their next attempt. */
+  /** What is held by trouble or by hand, and those that wait longest for their next attempt. */
   readonly attention: Seen<readonly JobView[]>
 }
 
@@ -122,6 +122,10 @@ export interface JobQuestion {
 
 export interface QueueDetail {
   readonly queue: Seen<QueueView>
+  /** How mail moves through it; absent: nothing was heard of it. */
+  readonly flow?: QueueFlow
+  /** How long its oldest message may wait. */
+  readonly targetMs: number
   readonly jobs: Seen<readonly JobView[]>
   readonly question: JobQuestion
   readonly at: number

@@ -14,6 +14,7 @@ import { readDestinationBook } from '../../shared/destinations/read-book.ts'
 import { nextHost } from '../../shared/mail/next-host.ts'
 import { readDestinations } from '../../shared/report/destinations.ts'
 import { flowsOf } from '../../shared/report/flow.ts'
+import { defaultTargetMs } from '../../shared/report/queue-health.ts'
 import { viewMessage } from '../../shared/report/message-view.ts'
 import type { MessageSources } from '../../shared/report/message-view.ts'
 import { readShares } from '../../shared/report/queue-shares.ts'
@@ -65,6 +66,8 @@ const explainLimitMs = 10_000
 /** The first question reads the files, later ones what is new. */
 const reportsLimitMs = 20_000
 const attentionRows = 12
+/** Held messages among which those that no filter keeps back are looked for. */
+const heldLookedAt = 200
 /** Jobs of each state that destinations are made of: pages ask every two seconds. */
 const lookedAt = 300
 /** Each of them is read whole. */
@@ -122,14 +125,23 @@ export function createSource(parts: SourceParts): Source {
     async queue(name: string, question: JobQuestion): Promise<QueueDetail | undefined> {
       if (!workQueues(queues).includes(name)) return undefined
       const states = question.state === undefined ? jobStates : [question.state]
-      const [views, jobs] = await Promise.all([
+      const [views, jobs, beats] = await Promise.all([
         asked(readQueues(queues)),
         asked(readJobs(queues, name, states, question)),
+        readHeartbeats(dataFolder, clock.now()),
       ])
       const queue =
         views.kind === 'away' ? views : ({ kind: 'seen', value: views.value.find((one) => one.name === name) } as const)
       if (queue.kind === 'seen' && queue.value === undefined) return undefined
-      return { queue: queue as QueueDetail['queue'], jobs, question, at: clock.now() }
+      const flow = flowsOf(beats, clock.now()).get(name)
+      return {
+        queue: queue as QueueDetail['queue'],
+        ...(flow === undefined ? {} : { flow }),
+        targetMs: parts.configuration.pipeline.queues.get(name)?.targetMs ?? defaultTargetMs,
+        jobs,
+        question,
+        at: clock.now(),
+      }
     },
 
     held: async (limit) => ({ jobs: await asked(readHeld(queues, limit)), at: clock.now() }),
@@ -235,9 +247,9 @@ async function seen<T>(what: string, limitMs: number, work: Promise<T>): Promise
   }
 }
 
-/** Held messages first, then those whose next attempt is due first. */
+/** First what is held by trouble or by hand, then of those whose next attempt is due first the oldest. */
 async function readAttention(queues: ReadableQueues): Promise<readonly JobView[]> {
-  const held = await readHeld(queues, attentionRows)
+  const held = (await readHeld(queues, heldLookedAt)).filter(({ quarantine }) => quarantine === undefined)
   const delayed = await Promise.all(
     workQueues(queues).map((name) => readJobs(queues, name, ['delayed'], { start: 0, limit: attentionRows })),
   )

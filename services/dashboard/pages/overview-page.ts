@@ -2,6 +2,7 @@ import { isBehind } from '../../../shared/report/queue-health.ts'
 import { formatDuration, plural } from '../../../shared/report/units.ts'
 import { html } from '../../../shared/html.ts'
 import type { Html, HtmlValue } from '../../../shared/html.ts'
+import type { QueueView } from '../../../shared/report/views.ts'
 import type { Overview, ServiceView } from '../source.ts'
 import { jobTable } from './job-table.ts'
 import type { Page } from './layout.ts'
@@ -11,7 +12,7 @@ import { pipelineDrawing } from './pipeline-drawing.ts'
 import { troubleNotices } from './queue-page.ts'
 
 export function overviewPage(overview: Overview): Page {
-  const { at, queues, attention, services } = overview
+  const { at, queues, services } = overview
   const main = html`<div class="headline"><h1>${headline(overview)}</h1><p class="quiet-text">${overview.hostname} · configuration ${overview.revision}</p></div>
 ${queues.kind === 'away' && notice('bad', 'Redis is away.', `${queues.reason}. Mail is still accepted and waits in the spool; its jobs are added when Redis is back.`)}
 ${configurationFaults(services).map((fault) =>
@@ -34,7 +35,7 @@ ${serviceTroubles(services)}
 ${troubleNotices(overview)}
 ${configurationWarnings(services)}
 <section aria-labelledby="pipeline"><h2 id="pipeline">Pipeline</h2>${pipelineDrawing(overview)}</section>
-<section aria-labelledby="attention"><h2 id="attention">Needs a look</h2>${attentionList(attention, at)}</section>
+<section aria-labelledby="attention"><h2 id="attention">Needs a look</h2>${attentionList(overview)}</section>
 <section aria-labelledby="services"><h2 id="services">Services</h2>${servicesTable(services, at)}</section>`
   return { title: 'Overview', section: '/', at, main }
 }
@@ -46,12 +47,18 @@ export function headline(overview: Overview): string {
   if (services.some((service) => service.silent)) return 'A service is silent'
   if (services.some(isInTrouble)) return 'A service reports trouble'
   if (configurationFaults(services).length > 0) return 'The configuration on disk is not in force'
-  const held = queues.value.reduce((sum, queue) => sum + queue.held, 0)
-  if (held > 0) return `${plural(held, 'message')} held for you`
   const late = queues.value.filter((queue) => isBehind(queue, overview.targetsMs.get(queue.name) ?? defaultTargetMs))
   if (late.length > 0) return `${plural(late.length, 'queue is', 'queues are')} behind`
   const inside = queues.value.reduce((sum, queue) => sum + queue.waiting + queue.active + queue.delayed, 0)
-  return inside === 0 ? 'All mail is out' : `${plural(inside, 'message')} on the way`
+  const held = heldIn(queues.value)
+  const way = inside === 0 ? 'All mail is out' : `${plural(inside, 'message')} on the way`
+  return held === '0' ? way : `${way}, ${held} held`
+}
+
+/** How many are held in all queues: `12`, `2000+`. */
+function heldIn(queues: readonly QueueView[]): string {
+  const held = queues.reduce((sum, queue) => sum + queue.held, 0)
+  return `${held}${queues.some(({ heldAtLeast }) => heldAtLeast === true) ? '+' : ''}`
 }
 
 /** What services say that hinders them. */
@@ -78,14 +85,19 @@ function configurationFaults(services: readonly ServiceView[]): readonly string[
   return [...new Set(faults)].filter((fault) => fault !== undefined)
 }
 
-function attentionList(attention: Overview['attention'], at: number): HtmlValue {
+/** What a filter keeps back is its work, and only counted; what broke a worker, or an operator holds, is told. */
+function attentionList({ queues, attention, at }: Overview): HtmlValue {
   if (attention.kind === 'away') return html`<p class="empty">Unknown while Redis is away.</p>`
+  const held = queues.kind === 'away' ? '0' : heldIn(queues.value)
+  const kept = held !== '0' && html`<p><a href="/held">${held} held</a> in all, with what filters keep back.</p>`
   if (attention.value.length === 0)
-    return html`<p class="empty">Nothing is held, nothing waits for another attempt.</p>`
-  return jobTable('Held messages and the oldest that wait for another attempt', attention.value, at, {
-    queue: true,
-    message: true,
-  })
+    return html`${kept}<p class="empty">Nothing waits for another attempt, and nothing is held by trouble or by hand.</p>`
+  return html`${kept}${jobTable(
+    'What is held by trouble or by hand, and the first that wait for another attempt',
+    attention.value,
+    at,
+    { queue: true, message: true },
+  )}`
 }
 
 function servicesTable(services: readonly ServiceView[], at: number): Html {

@@ -64,7 +64,7 @@ ${flow !== undefined && rateChart(flow.incoming)}
 <dl class="counts">
 <div><dt>active</dt><dd>${queue.active}</dd></div>
 <div><dt>delayed</dt><dd${queue.delayed > 0 && html` data-tone="waiting"`}>${queue.delayed}</dd></div>
-<div><dt>held</dt><dd${queue.held > 0 && html` data-tone="bad"`}>${queue.held}${queue.heldAtLeast === true && '+'}</dd></div>
+<div><dt>held</dt><dd${queue.held > 0 && html` data-tone="waiting"`}>${queue.held}${queue.heldAtLeast === true && '+'}</dd></div>
 <div><dt>oldest</dt><dd${late && html` data-tone="bad"`}>${queue.oldestAgeMs === undefined ? '–' : formatDuration(queue.oldestAgeMs)}</dd></div>
 <div><dt>95 % within</dt><dd>${flow?.p95Ms === undefined ? '–' : formatDuration(flow.p95Ms)}</dd></div>
 <div><dt>workers</dt><dd${flow?.processes === 0 && html` data-tone="bad"`}>${workers(flow)}</dd></div>
@@ -72,16 +72,16 @@ ${flow !== undefined && rateChart(flow.incoming)}
 }
 
 /** `3 of 8 busy` */
-function workers(flow: QueueFlow | undefined): HtmlValue {
+export function workers(flow: QueueFlow | undefined): HtmlValue {
   if (flow === undefined) return '–'
   if (flow.processes === 0) return 'none'
   return html`<span title="in ${plural(flow.processes, 'process', 'processes')}">${flow.busy} of ${flow.handlers}</span>`
 }
 
-/** `bad`: an operator must look; `waiting`: it is slower than it should be; `good`: it works; `plain`: nothing to do. */
+/** `bad`: it breaks its target; `waiting`: something in it waits for a time or for a person; `good`: it works; `plain`: nothing to do. */
 export function toneOf(queue: QueueView, targetMs: number): Tone {
-  if (queue.held > 0 || isBehind(queue, targetMs)) return 'bad'
-  if (queue.paused || queue.delayed > 0) return 'waiting'
+  if (isBehind(queue, targetMs)) return 'bad'
+  if (queue.paused || queue.delayed + queue.held > 0) return 'waiting'
   return queue.active + queue.waiting > 0 ? 'good' : 'plain'
 }
 

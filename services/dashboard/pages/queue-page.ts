@@ -1,7 +1,7 @@
 import type { QueueFlow } from '../../../shared/report/flow.ts'
-import { defaultTargetMs, isBehind, troubleOf } from '../../../shared/report/queue-health.ts'
+import { defaultTargetMs, troubleOf } from '../../../shared/report/queue-health.ts'
 import type { QueueShares, TagShare } from '../../../shared/report/queue-shares.ts'
-import { formatDuration, formatRate } from '../../../shared/report/units.ts'
+import { formatDuration, formatRate, plural } from '../../../shared/report/units.ts'
 import type { JobState, QueueView, Seen } from '../../../shared/report/views.ts'
 import { html } from '../../../shared/html.ts'
 import type { Html, HtmlValue } from '../../../shared/html.ts'
@@ -9,10 +9,12 @@ import { describeLimit } from '../../../shared/operate/queue-limits.ts'
 import type { JobQuestion, Overview, QueueDetail } from '../source.ts'
 import type { Visitor } from '../visitor.ts'
 import { doneNotice, limitText, pauseButton, queueActionBar } from './action-bar.ts'
+import { searchLink } from './found-table.ts'
 import { jobTable } from './job-table.ts'
 import type { Page } from './layout.ts'
 import { badge, dataTable, notice } from './parts.ts'
-import { toneOf } from './pipeline-drawing.ts'
+import { toneOf, workers } from './pipeline-drawing.ts'
+import { rateChart } from './rate-chart.ts'
 
 export const jobStates: readonly JobState[] = ['waiting', 'active', 'delayed', 'held']
 
@@ -26,14 +28,39 @@ export interface QueueLook {
 export function queuePage(name: string, detail: QueueDetail, look: QueueLook): Page {
   const { queue, jobs, question, at } = detail
   const view = queue.kind === 'seen' ? queue.value : undefined
-  const main = html`<div class="headline"><h1>Queue ${name}${view?.paused === true && html` ${badge('waiting', 'paused')}`}</h1>
-<p class="quiet-text">${view?.oldestAgeMs === undefined ? 'Nothing waits.' : `The oldest has waited for ${formatDuration(view.oldestAgeMs)}.`} ${limitText(view?.limit)}</p></div>
+  const main = html`<div class="headline"><h1>Queue ${name} ${view && stateOf(view, detail.targetMs)}</h1>
+<p class="quiet-text">${view && waitText(view)} ${limitText(view?.limit)}</p></div>
 ${queue.kind === 'away' && notice('bad', 'Redis is away.', queue.reason)}
+${view && troubleNotice(view, detail.flow, detail.targetMs)}
 ${doneNotice(look.done)}
+${figures(detail)}
 ${queueActionBar(name, view, look.visitor)}
 <nav class="tabs" aria-label="States">${tab(name, undefined, question, view)}${jobStates.map((state) => tab(name, state, question, view))}</nav>
 ${jobsOf(name, jobs, question, at)}`
   return { title: `Queue ${name}`, section: '/queues', at, main }
+}
+
+function waitText({ oldestAgeMs, delayed, held, heldAtLeast }: QueueView): string {
+  const due =
+    oldestAgeMs === undefined ? 'Nothing is due' : `The oldest has been due for ${formatDuration(oldestAgeMs)}`
+  const later = delayed > 0 && `${plural(delayed, 'message waits', 'messages wait')} for the next attempt`
+  const kept = held > 0 && `${held}${heldAtLeast === true ? '+' : ''} held`
+  return `${[due, later, kept].filter((part) => part !== false).join('; ')}.`
+}
+
+/** How mail moves through it; nothing while no process tells. */
+function figures({ flow, targetMs }: QueueDetail): HtmlValue {
+  if (flow === undefined) return undefined
+  const { inPerSecond, outPerSecond, p95Ms, processes } = flow
+  const told: readonly (readonly [string, HtmlValue])[] = [
+    ['in, last minute', formatRate(inPerSecond)],
+    ['out, last minute', formatRate(outPerSecond)],
+    ['95 % within', p95Ms === undefined ? '–' : formatDuration(p95Ms)],
+    ['workers busy', workers(flow)],
+    ['in processes', processes],
+    ['target', formatDuration(targetMs)],
+  ]
+  return html`<section class="figures" aria-label="Flow"><dl class="counts">${told.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>${rateChart(flow.incoming)}<p class="quiet-text">What came in over ten minutes</p></section>`
 }
 
 export interface QueuesLook {
@@ -58,12 +85,16 @@ ${
 /** What is behind, why, and what to type. */
 export function troubleNotices({ queues, flows, targetsMs }: Overview): HtmlValue {
   if (queues.kind === 'away') return undefined
-  return queues.value.flatMap((queue) => {
-    const trouble = troubleOf(queue, flows.get(queue.name), targetsMs.get(queue.name) ?? defaultTargetMs)
-    if (trouble === undefined) return []
-    const { title, text, commands } = trouble
-    return notice('bad', title, html`${text}${commands.map((one) => html`<code class="as-written">${one}</code>`)}`)
-  })
+  return queues.value.map((queue) =>
+    troubleNotice(queue, flows.get(queue.name), targetsMs.get(queue.name) ?? defaultTargetMs),
+  )
+}
+
+function troubleNotice(queue: QueueView, flow: QueueFlow | undefined, targetMs: number): HtmlValue {
+  const trouble = troubleOf(queue, flow, targetMs)
+  if (trouble === undefined) return undefined
+  const { title, text, commands } = trouble
+  return notice('bad', title, html`${text}${commands.map((one) => html`<code class="as-written">${one}</code>`)}`)
 }
 
 function queuesTable(
@@ -153,8 +184,7 @@ function stateOf(queue: QueueView, targetMs: number): Html {
 
 function workState(queue: QueueView, targetMs: number): Html {
   if (queue.paused) return badge('waiting', 'paused')
-  if (isBehind(queue, targetMs)) return badge('bad', 'late')
-  const words = { good: 'working', waiting: 'delayed', bad: 'held mail', plain: 'idle' } as const
+  const words = { good: 'working', waiting: queue.delayed > 0 ? 'delayed' : 'held mail', bad: 'late', plain: 'idle' }
   const tone = toneOf(queue, targetMs)
   return badge(tone, words[tone])
 }
@@ -174,8 +204,15 @@ function jobsOf(name: string, jobs: QueueDetail['jobs'], question: JobQuestion, 
   if (jobs.kind === 'away') return html`<p class="empty">Unknown while Redis is away.</p>`
   if (jobs.value.length === 0) return html`<p class="empty">No messages here.</p>`
   return html`${jobTable(`Messages in queue ${name}`, jobs.value, at, { message: true })}
+<p class="quiet-text"><a href="${searchLink('/messages/actions', searchFor(name, question))}">Do something to all of them…</a></p>
 <nav class="pages" aria-label="Further messages">${question.start > 0 && html`<a rel="prev" href="${pageLink(name, question, Math.max(0, question.start - question.limit))}">Previous page</a>`}
 ${jobs.value.length >= question.limit && html`<a rel="next" href="${pageLink(name, question, question.start + question.limit)}">Next page</a>`}</nav>`
+}
+
+/** In the words of the search language. */
+function searchFor(name: string, { state }: JobQuestion): string {
+  const states = { waiting: 'queued', active: 'queued', delayed: 'delayed', held: 'held' } as const
+  return `queue:${name} status:${state === undefined ? 'open' : states[state]}`
 }
 
 function pageLink(name: string, question: JobQuestion, start: number): string {
