@@ -71,11 +71,11 @@ describe('docker compose up -d --build --wait', { skip: missingEngine() }, () =>
     assert.equal(status.ham, 1, 'Dovecot has reported the move before it answered it')
   })
 
-  test('the image adds less than 250 MB to that of Node, and what runs in it is nobody special', async () => {
+  test('the image adds less than 120 MB to that of Node, and what runs in it is nobody special', async () => {
     const size = async (image: string): Promise<number> =>
       Number(await docker('image', 'inspect', '-f', '{{.Size}}', image))
     const added = ((await size(project.version.image)) - (await size('node:24-bookworm-slim'))) / megabyte
-    assert.ok(added < 250, `${added} MB`)
+    assert.ok(added < 120, `${added} MB`)
     const who = await project.compose('exec', '-T', 'filter', 'sh', '-c', 'id -u; touch /sluice/x /etc/x 2>&1; echo $?')
     assert.match(who, /^1000\n/)
     assert.match(who, /Read-only file system/)
