@@ -379,9 +379,19 @@ export interface Events {
 
 /** Of `Metrics`. */
 export interface EventCounters {
-  readonly events: { inc(labels: { readonly event: string }): void }
-  readonly replies: { inc(labels: { readonly stage: string; readonly class: string }): void }
-  readonly refusals: { inc(labels: { readonly stage: string; readonly code: string; readonly class: string }): void }
+  readonly events: Counted<'event'>
+  readonly connections: Counted<'listener'>
+  readonly tlsSessions: Counted<'version'>
+  readonly rejections: Counted<'stage' | 'code'>
+  readonly messageBytes: { observe(bytes: number): void }
+  readonly verdicts: Counted<'verdict'>
+  readonly outcomeSeconds: { observe(labels: { readonly outcome: string }, seconds: number): void }
+  readonly replies: Counted<'stage' | 'class'>
+  readonly refusals: Counted<'stage' | 'code' | 'class'>
+}
+
+interface Counted<Label extends string> {
+  inc(labels: Readonly<Record<Label, string>>): void
 }
 
 /** Of each session, however well it goes: these are in the log alone. */
@@ -419,35 +429,55 @@ export function createEvents(parts: {
     emit(event, level, { ...fields, class: about })
   }
 
+  function ended(event: EventName, fields: AttemptFields): void {
+    metrics.outcomeSeconds.observe({ outcome: event }, fields.ageMs / 1000)
+    attempted(event, 'info', fields)
+  }
+
   return {
-    connected: (fields) => emit('connected', 'debug', fields),
-    secured: (fields) => emit('secured', 'info', fields),
+    connected: (fields) => {
+      metrics.connections.inc({ listener: fields.listener })
+      emit('connected', 'debug', fields)
+    },
+    secured: (fields) => {
+      metrics.tlsSessions.inc({ version: fields.version })
+      emit('secured', 'info', fields)
+    },
     tlsFailed: (fields) => emit('tls failed', 'debug', fields),
     disconnected: (fields) => emit('disconnected', 'debug', fields),
     authenticated: (fields) => emit('authenticated', 'info', fields),
     authFailed: (fields) => emit('auth failed', 'warn', fields),
-    rejected: (fields) => emit('rejected', 'info', fields),
+    rejected: (fields) => {
+      metrics.rejections.inc({ stage: fields.stage, code: `${fields.reply.code}` })
+      emit('rejected', 'info', fields)
+    },
     rateExceeded: (fields) => emit('rate exceeded', 'warn', fields),
     banned: (fields) => emit('banned', 'warn', fields),
     filterReport: (fields) => emit('filter report', 'info', fields),
-    received: (fields) => emit('received', 'info', fields),
+    received: (fields) => {
+      metrics.messageBytes.observe(fields.sizeBytes)
+      emit('received', 'info', fields)
+    },
     made: (fields) => emit('made', 'info', fields),
     routed: ({ ruleText, arrival, ...fields }) => {
       if (ruleText !== undefined) hits?.count(ruleText, fields.rcpt.length)
       emit('routed', 'debug', fields, arrival && { arrival })
     },
-    filtered: (fields) => emit('filtered', 'info', fields),
+    filtered: (fields) => {
+      metrics.verdicts.inc({ verdict: fields.verdict })
+      emit('filtered', 'info', fields)
+    },
     judged: (fields) => emit('judged', 'info', fields),
     undecided: (fields) => emit('undecided', 'warn', fields),
     signed: (fields) => emit('signed', 'info', fields),
     passed: (fields) => emit('passed', 'debug', fields),
-    delivered: (fields) => attempted('delivered', 'info', fields),
-    relayed: (fields) => attempted('relayed', 'info', fields),
+    delivered: (fields) => ended('delivered', fields),
+    relayed: (fields) => ended('relayed', fields),
     tlsPolicyFailed: (fields) => emit('tls policy failed', 'warn', fields),
     suspended: (fields) => emit('suspended', 'warn', fields),
     delayed: (fields) => attempted('delayed', 'info', fields),
-    failed: (fields) => attempted('failed', 'info', fields),
-    expired: (fields) => attempted('expired', 'info', fields),
+    failed: (fields) => ended('failed', fields),
+    expired: (fields) => ended('expired', fields),
     mayRepeat: (fields) => emit('may repeat', 'warn', fields),
     deferred: (fields) => emit('deferred', 'warn', fields),
     reported: (fields) => emit('reported', 'info', fields),

@@ -4,12 +4,14 @@ import type { FastifyInstance } from 'fastify'
 import { Registry } from 'prom-client'
 
 import { openAudit } from '../../shared/audit.ts'
+import { viewCertificates } from '../../shared/certificate-view.ts'
 import { schoolOf } from '../../shared/classifier/teach.ts'
 import { createTeacher } from '../../shared/classifier/teacher.ts'
 import { createPasswordVerifier } from '../../shared/crypt/verify-password.ts'
 import { examine } from '../../shared/doctor/examination.ts'
 import { openExaminations } from '../../shared/domains/examinations.ts'
 import { viewFilters } from '../../shared/filter-tally/view.ts'
+import { readHeartbeats } from '../../shared/heartbeat.ts'
 import { expose, processName, readMetricsFiles } from '../../shared/metrics-files.ts'
 import type { ProcessMetrics } from '../../shared/metrics-files.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
@@ -32,6 +34,7 @@ import { createApp } from './app.ts'
 import { readAssets } from './assets.ts'
 import { createDomainDesk } from './domain-desk.ts'
 import { createFormTokens } from './form-tokens.ts'
+import { registerHostGauges } from './host-gauges.ts'
 import { createMetricsApp } from './metrics-app.ts'
 import type { Exposition } from './metrics-app.ts'
 import { registerQueueGauges } from './queue-gauges.ts'
@@ -58,6 +61,10 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
     find: (id: MessageId) => findMessage(spool.volume, id, spool.keyring),
     outcomesOf: async (id: MessageId) => (await spool.outcomesOf([id])).get(id) ?? [],
   }
+  const spoolFreeBytes = async (): Promise<number> => {
+    await spool.check()
+    return spool.freeBytes()
+  }
   const source = createSource({
     get configuration() {
       return context.configuration
@@ -67,15 +74,19 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
     clock,
     dataFolder,
     eventTail: openEventTail([join(dataFolder, 'events'), sessionLogFolder(dataFolder)], () => clock.now()),
-    spoolFreeBytes: async () => {
-      await spool.check()
-      return spool.freeBytes()
-    },
+    spoolFreeBytes,
     messages: { ...messages, story: search.storyHere },
     search,
   })
   const gauges = new Registry()
   registerQueueGauges(gauges, queues)
+  registerHostGauges(gauges, {
+    heartbeats: () => readHeartbeats(dataFolder, clock.now()),
+    spoolFreeBytes,
+    redis: () => (queues.connected ? queues.redis : undefined),
+    certificates: () => viewCertificates(context.configuration),
+    now: () => clock.now(),
+  })
   const exposition: Exposition = {
     contentType: gauges.contentType,
     text: async () => {

@@ -5,6 +5,7 @@ import { readQueues } from '../../shared/report/read-queues.ts'
 import type { ReadableQueues } from '../../shared/report/read-queues.ts'
 import { withTimeLimit } from '../../shared/deadline.ts'
 import type { QueueView } from '../../shared/report/views.ts'
+import { oneLook } from './one-look.ts'
 
 const limitMs = 1_500
 const states = ['waiting', 'active', 'delayed', 'held'] as const
@@ -15,7 +16,7 @@ const states = ['waiting', 'active', 'delayed', 'held'] as const
  */
 export function registerQueueGauges(registry: Registry, queues: ReadableQueues): void {
   const registers = [registry]
-  const look = shared(() => withTimeLimit(limitMs, 'no answer of Redis', readQueues(queues)).catch(() => undefined))
+  const look = oneLook(() => withTimeLimit(limitMs, 'no answer of Redis', readQueues(queues)).catch(() => undefined))
 
   function gauge(name: string, help: string, set: (gauge: Gauge<'queue' | 'state'>, queue: QueueView) => void): Gauge {
     return new Gauge({
@@ -31,9 +32,13 @@ export function registerQueueGauges(registry: Registry, queues: ReadableQueues):
     })
   }
 
-  gauge('sluice_queue_messages', 'Messages in a queue by state (waiting, active, delayed, held)', (one, queue) => {
-    for (const state of states) one.set({ queue: queue.name, state }, queue[state])
-  })
+  gauge(
+    'sluice_queue_messages',
+    'Messages in a queue by state (waiting, active, delayed, held; of those that are held 2000 are counted at most)',
+    (one, queue) => {
+      for (const state of states) one.set({ queue: queue.name, state }, queue[state])
+    },
+  )
   gauge('sluice_queue_oldest_seconds', 'How long the next waiting message of a queue has been due', (one, queue) => {
     one.set({ queue: queue.name }, (queue.oldestAgeMs ?? 0) / 1000)
   })
@@ -49,17 +54,6 @@ export function registerQueueGauges(registry: Registry, queues: ReadableQueues):
     if (concurrency !== undefined) one.set({ queue: queue.name }, concurrency)
   })
   registerUp(registry, async () => (await look()) !== undefined)
-}
-
-/** One look for all who ask at the same moment: the gauges of one scrape. */
-function shared<T>(look: () => Promise<T>): () => Promise<T> {
-  let running: Promise<T> | undefined
-  return () => {
-    running ??= look().finally(() => {
-      running = undefined
-    })
-    return running
-  }
 }
 
 function registerUp(registry: Registry, isUp: () => Promise<boolean>): Gauge {

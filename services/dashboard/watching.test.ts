@@ -7,6 +7,7 @@ import { Registry } from 'prom-client'
 import { createMetrics } from '../../shared/metrics.ts'
 import { expose } from '../../shared/metrics-files.ts'
 import type { ProcessMetrics } from '../../shared/metrics-files.ts'
+import { registerHostGauges } from './host-gauges.ts'
 import { registerQueueGauges } from './queue-gauges.ts'
 
 const deploy = new URL('../../deploy/', import.meta.url)
@@ -22,6 +23,13 @@ test('alerts and graphs ask for nothing that is not counted', async () => {
     jobsOf: async () => [],
     oldestAgeMs: async () => 0,
     backOff: { pauses: async () => new Map() },
+  })
+  registerHostGauges(gauges, {
+    heartbeats: async () => [],
+    spoolFreeBytes: async () => 0,
+    redis: () => undefined,
+    certificates: async () => [],
+    now: () => 0,
   })
   const counted = (await metrics.registry.getMetricsAsJSON()) as ProcessMetrics['metrics']
   const told = expose([{ process: 'x', metrics: counted }]) + (await gauges.metrics())

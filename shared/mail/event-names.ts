@@ -42,18 +42,21 @@ export const messageEvents = [
 export type MessageEvent = (typeof messageEvents)[number]
 
 /** About sessions and the service: in the log, and for some days in the log of sessions. */
-export type OtherEvent =
-  | 'connected'
-  | 'secured'
-  | 'tls failed'
-  | 'disconnected'
-  | 'authenticated'
-  | 'auth failed'
-  | 'rate exceeded'
-  | 'banned'
-  | 'filter report'
-  | 'reloaded'
-  | 'reload refused'
-  | 'webhook dropped'
+export const otherEvents = [
+  'connected',
+  'secured',
+  'tls failed',
+  'disconnected',
+  'authenticated',
+  'auth failed',
+  'rate exceeded',
+  'banned',
+  'filter report',
+  'reloaded',
+  'reload refused',
+  'webhook dropped',
+] as const
+
+export type OtherEvent = (typeof otherEvents)[number]
 
 export type EventName = MessageEvent | OtherEvent
