@@ -5,16 +5,13 @@ import { readFully } from './file-io.ts'
 import type { FrameHead } from './frame.ts'
 import { SpoolKeyError } from './keyring.ts'
 import type { Keyring } from './keyring.ts'
+import type { ContentFile } from './record-reader.ts'
 import { SpoolReadError } from './spool.ts'
 import type { Locator, SpooledMessage, StoredMessage } from './spool.ts'
 
-export interface ChunkedContent {
+export interface ChunkedContent extends ContentFile {
   readonly head: FrameHead
   readonly keyring: Keyring
-  /** Path below the spool folder as it was when it was written. */
-  readonly file: string
-  /** Runs something with the open content file, wherever it lies now. */
-  withFile<T>(use: (fd: number) => Promise<T>): Promise<T>
 }
 
 /** A large message whose content file is a sequence of chunks. */
@@ -65,7 +62,7 @@ export class ChunkedMessage implements SpooledMessage {
     let index = this.#places.findLastIndex((place) => place.start <= start)
     for (let offset = this.#places[index]?.start ?? 0; offset < sizeBytes; index += 1) {
       const { octets, end } = await this.#passOrRead(index, start)
-      if (end > sizeBytes) throw this.#damaged()
+      if (end > sizeBytes) throw await this.#damaged()
       if (octets !== undefined) yield start > offset ? octets.subarray(start - offset) : octets
       offset = end
     }
@@ -78,9 +75,9 @@ export class ChunkedMessage implements SpooledMessage {
   ): Promise<{ readonly octets: Buffer | undefined; readonly end: number }> {
     const { keyring, file, head } = this.#content
     const place = this.#places[index]
-    if (place === undefined) throw this.#damaged()
+    if (place === undefined) throw await this.#damaged()
     const chunkHead = decodeChunkHead(await this.#read(place.at, chunkHeadBytes))
-    if (chunkHead === undefined) throw this.#damaged()
+    if (chunkHead === undefined) throw await this.#damaged()
     const end = place.start + chunkHead.plainBytes
     const bytes = chunkHeadBytes + chunkHead.storedBytes
     this.#places[index + 1] ??= { start: end, at: place.at + bytes }
@@ -90,18 +87,19 @@ export class ChunkedMessage implements SpooledMessage {
     try {
       return { octets: await openChunk(keyring, chunk, { file, index, mustBeEncrypted }), end }
     } catch (error) {
-      throw error instanceof SpoolKeyError ? error : this.#damaged(error)
+      throw error instanceof SpoolKeyError ? error : await this.#damaged(error)
     }
   }
 
   async #read(at: number, bytes: number): Promise<Buffer> {
     const buffer = Buffer.allocUnsafeSlow(bytes)
     const count = await this.#content.withFile((fd) => readFully(fd, buffer, at))
-    if (count < bytes) throw this.#damaged()
+    if (count < bytes) throw await this.#damaged()
     return buffer
   }
 
-  #damaged(cause?: unknown): SpoolReadError {
+  async #damaged(cause?: unknown): Promise<SpoolReadError> {
+    await this.#content.drop()
     return new SpoolReadError(`the content of ${this.envelope.id} is damaged`, cause === undefined ? {} : { cause })
   }
 }

@@ -27,6 +27,12 @@ export class FileCache {
     }
   }
 
+  /** The next one opens it anew: another file has its name. */
+  drop(path: string): void {
+    const file = this.#files.get(path)
+    if (file !== undefined) this.#evict(path, file)
+  }
+
   close(): void {
     for (const [path, file] of this.#files) this.#evict(path, file)
   }

@@ -10,6 +10,7 @@ import type { Clock } from '../clock.ts'
 import { derivedMessageId } from '../mail/message-id.ts'
 import type { MessageId } from '../mail/message-id.ts'
 import type { FileSpool } from './file-spool.ts'
+import { FolderVolume } from './folder-volume.ts'
 import { collectGarbage } from './garbage.ts'
 import type { GarbageOptions } from './garbage.ts'
 import { findMessage } from './list-messages.ts'
@@ -21,6 +22,26 @@ import { octets, outcome, storedMessage, temporarySpool, writer } from './test-s
 const later: Clock = { now: () => Date.now() + 10_000 }
 const everything: GarbageOptions = { olderThanMs: 0, relocateAfterMs: 0, outcomesMs: 0, unfinishedMs: 0, clock: later }
 const threshold = 5_000
+
+test('what could not be read is not cleaned up: neither records nor the contents they may name', async (t) => {
+  const path = await temporarySpool(t)
+  const spool = await writer(t, path, { streamThresholdBytes: threshold })
+  await spool.store(storedMessage(), octets(100))
+  await spool.store(storedMessage(), octets(2 * threshold))
+  await spool.close()
+  const index = await LiveIndex.open(new BlindVolume(path))
+  await cleanThrice(index, everything)
+  const again = await LiveIndex.open(path)
+  assert.equal(again.size, 2)
+  for (const { id } of again.entries()) assert.ok(again.isOnDisk(id))
+})
+
+/** Lists everything and finds no records: as a cache out of which a file is taken before it is opened. */
+class BlindVolume extends FolderVolume {
+  override async withFile<T>(file: string, use: (fd: number) => Promise<T>): Promise<T | undefined> {
+    return file.endsWith('.msg') ? undefined : super.withFile(file, use)
+  }
+}
 
 interface Kept {
   readonly id: MessageId

@@ -123,14 +123,14 @@ class GarbageRun {
   }
 
   /** Contents before the segments that name them: once a segment is gone, nobody knows that its contents are settled. */
-  async removeLargeFiles({ writers }: SpoolListing): Promise<void> {
+  async removeLargeFiles(listing: SpoolListing): Promise<void> {
     const live = this.#contents('liveLargeFiles')
     const settled = this.#contents('settledLargeFiles')
-    const damaged = this.#damagedWriters()
-    for (const { name, hasAlive, files } of writers) {
+    const unclear = this.#unclearWriters(listing)
+    for (const { name, hasAlive, files } of listing.writers) {
       for (const { sequence, extension } of files) {
         const path = segmentPath(name, sequence, extension)
-        if (extension !== 'big' || live.has(path) || damaged.has(name)) continue
+        if (extension !== 'big' || live.has(path) || unclear.has(name)) continue
         const quietMs = settled.has(path) ? this.#olderThanMs : hasAlive ? this.#unfinishedMs : 0
         if (await this.#removeWhenQuiet(path, quietMs)) this.#largeFiles += 1
       }
@@ -168,7 +168,8 @@ class GarbageRun {
     }
   }
 
-  async removeRelocated({ relocated }: SpoolListing): Promise<void> {
+  async removeRelocated(listing: SpoolListing): Promise<void> {
+    const { relocated } = listing
     const segments = new Set<SegmentState>()
     for (const { origin } of relocated) {
       const segment = origin.kind === 'record' ? this.#index.segment(origin.segment) : undefined
@@ -180,10 +181,10 @@ class GarbageRun {
       for (const { locator } of records) needed.add(relocatedRecord(segment.path, locator.offset))
     }
     const contents = this.#contents('liveLargeFiles')
-    const damaged = this.#damagedWriters()
+    const unclear = this.#unclearWriters(listing)
     for (const { path, origin } of relocated) {
       const isNeeded = origin.kind === 'record' ? needed.has(path) : contents.has(origin.segment)
-      if (isNeeded || damaged.has(writerOf(origin.segment))) continue
+      if (isNeeded || unclear.has(writerOf(origin.segment))) continue
       await this.#removeWhenQuiet(path, this.#olderThanMs)
     }
   }
@@ -215,11 +216,11 @@ class GarbageRun {
     await this.#volume.removeUnfinished(this.#unfinishedMs, this.#clock, this.#onStep)
   }
 
-  /** Segments that nobody writes any more and that are sound. */
+  /** Segments that nobody writes any more, that were read to their end and are sound. */
   *#closedSegments(listing: SpoolListing): Generator<SegmentState> {
     for (const { path, isClosed } of segmentsOf(listing.writers, 'msg')) {
       const segment = isClosed ? this.#index.segment(path) : undefined
-      if (segment === undefined) continue
+      if (segment?.isComplete !== true) continue
       if (segment.damages === 0) yield segment
       else this.#troubles.add(`${path} is damaged: it stays for the operator`)
     }
@@ -233,10 +234,13 @@ class GarbageRun {
     return contents
   }
 
-  /** Writers of whom something is damaged: nobody knows what it referred to. */
-  #damagedWriters(): ReadonlySet<string> {
+  /** Writers of whom something is damaged or could not be read: nobody knows what it referred to. */
+  #unclearWriters(listing: SpoolListing): ReadonlySet<string> {
     const writers = new Set<string>()
     for (const segment of this.#index.segments()) if (segment.damages > 0) writers.add(writerOf(segment.path))
+    for (const { path, isClosed } of segmentsOf(listing.writers, 'msg')) {
+      if (isClosed && this.#index.segment(path)?.isComplete === false) writers.add(writerOf(path))
+    }
     return writers
   }
 

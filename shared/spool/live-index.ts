@@ -180,7 +180,11 @@ export class LiveIndex {
   async #readMessages(path: string, isClosed: boolean): Promise<void> {
     const segment = this.#segments.get(path) ?? new SegmentState(path)
     this.#segments.set(path, segment)
-    if (segment.isComplete || (await this.volume.sizeOf(path)) === segment.sizeBytes) return
+    if (segment.isComplete) return
+    if ((await this.volume.sizeOf(path)) === segment.sizeBytes) {
+      segment.isComplete = isClosed
+      return
+    }
     await this.volume.withFile(path, async (fd) => {
       const size = await fileSize(fd)
       if (size < segment.end) {

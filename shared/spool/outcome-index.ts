@@ -78,7 +78,7 @@ export class OutcomeIndex {
   async #readLog(log: OutcomeLog, ids: readonly MessageId[]): Promise<readonly OutcomeRecord[] | undefined> {
     const possible = ids.filter((id) => acceptedAtOf(id) <= log.newestAt + clockSkewMs)
     if (possible.length === 0) return []
-    if (log.index === undefined) await this.#scan(log)
+    if (log.index === undefined && !(await this.#scan(log))) return undefined
     const offsets = new Set(possible.flatMap((id) => log.index?.offsetsOf(id) ?? []))
     this.#shrink(log)
     // As they were written: of two in one millisecond the later one stands.
@@ -139,8 +139,15 @@ export class OutcomeIndex {
     return running
   }
 
+  /** A log that is listed and not there was moved meanwhile: it is looked for again, so that nothing in it is overlooked. */
   async #follow(): Promise<void> {
+    for (let looks = 1; !(await this.#followListed()) && looks < mostLooks; looks += 1);
+  }
+
+  /** False when one of the logs was gone. */
+  async #followListed(): Promise<boolean> {
     const seen = new Set<string>()
+    let areThere = true
     const listed = await this.#volume.listOutcomeLogs()
     await this.#volume.prepare(listed.flatMap(({ path }) => (this.#logs.has(path) ? [] : [path])))
     for (const { path, origin, isClosed } of listed) {
@@ -148,17 +155,18 @@ export class OutcomeIndex {
       const log = this.#logs.get(path) ?? { path, origin, size: 0, end: 0, newestAt: 0, index: new OutcomeLogIndex() }
       this.#logs.set(path, log)
       if (log.isComplete === true || (await this.#volume.sizeOf(path)) === log.size) continue
-      await this.#scan(log)
-      if (isClosed) log.isComplete = true
+      if (!(await this.#scan(log))) areThere = false
+      else if (isClosed) log.isComplete = true
       this.#shrink(log)
     }
     for (const path of this.#logs.keys()) if (!seen.has(path)) this.#logs.delete(path)
+    return areThere
   }
 
-  /** Reads what is new in a log, or all of it when its index was dropped. A log that is gone has nothing new. */
-  async #scan(log: OutcomeLog): Promise<void> {
+  /** Reads what is new in a log, or all of it when its index was dropped. False when it is gone. */
+  async #scan(log: OutcomeLog): Promise<boolean> {
     const index = log.index ?? new OutcomeLogIndex()
-    await this.#volume.withFile(log.path, async (fd) => {
+    const scanned = await this.#volume.withFile(log.path, async (fd) => {
       const { end, size } = await scanSegment({
         fd,
         segment: log.origin,
@@ -173,7 +181,9 @@ export class OutcomeIndex {
       log.index = index
       log.end = end
       log.size = size
+      return true
     })
+    return scanned ?? false
   }
 
   /** Drops the indexes of the oldest logs, but for `kept`, until the limit holds. */
@@ -235,6 +245,9 @@ class OutcomeLogIndex {
     return offsets
   }
 }
+
+/** One that is still listed then was deleted: nobody needed it. */
+const mostLooks = 5
 
 /** Clocks of the hosts that share a spool may differ by this much. */
 const clockSkewMs = 3_600_000

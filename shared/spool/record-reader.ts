@@ -20,13 +20,13 @@ export class RecordReader {
   readonly #path: string
   readonly #keyring: Keyring
   readonly #files: FileCache
-  readonly #fetch: (file: string) => Promise<boolean>
+  readonly #origin: CopiedFrom | undefined
 
-  constructor(path: string, { keyring = new Keyring([]), openFiles = 128, fetch }: RecordReaderOptions = {}) {
+  constructor(path: string, { keyring = new Keyring([]), openFiles = 128, origin }: RecordReaderOptions = {}) {
     this.#path = path
     this.#keyring = keyring
     this.#files = new FileCache(openFiles)
-    this.#fetch = fetch ?? (async () => false)
+    this.#origin = origin
   }
 
   /**
@@ -34,15 +34,25 @@ export class RecordReader {
    * @throws SpoolReadError when the record is gone or damaged; SpoolKeyError when its key is not known
    */
   async read(locator: Locator): Promise<SpooledMessage> {
+    try {
+      return await this.#read(locator)
+    } catch (error) {
+      if (!(error instanceof DamageError) || this.#origin === undefined) throw error
+      await this.#drop(locator.segment)
+      return this.#read(locator)
+    }
+  }
+
+  async #read(locator: Locator): Promise<SpooledMessage> {
     const frame = await this.frame(locator)
     const head = soundHead(locator, frame)
     const { meta, content } = head.wrap === undefined ? partsOf(head, frame) : await this.#unwrap(locator, head, frame)
     const stored = JSON.parse(meta.toString()) as StoredMessage
     const place = { ...locator, sizeBytes: head.sizeBytes, headerBytes: head.headerBytes }
     if (head.kind === 'message') return new SmallMessage(stored, place, content)
-    const { file, withFile } = this.#contentFile(locator, head)
-    if (head.wrap === undefined) return new LargeMessage(stored, place, head, withFile)
-    return new ChunkedMessage(stored, place, { head, keyring: this.#keyring, file, withFile })
+    const file = this.#contentFile(locator, head)
+    if (head.wrap === undefined) return new LargeMessage(stored, place, head, file)
+    return new ChunkedMessage(stored, place, { head, keyring: this.#keyring, ...file })
   }
 
   async #unwrap(locator: Locator, head: FrameHead, frame: Buffer): Promise<Unwrapped> {
@@ -50,8 +60,14 @@ export class RecordReader {
       return await unwrapMessage(this.#keyring, head, frame, locator)
     } catch (error) {
       if (error instanceof SpoolKeyError) throw error
-      throw new SpoolReadError(`the record at ${locator.offset} of ${locator.segment} is damaged`, { cause: error })
+      throw new DamageError(`the record at ${locator.offset} of ${locator.segment} is damaged`, { cause: error })
     }
+  }
+
+  /** A copy that is damaged is made anew when it is read next. */
+  async #drop(file: string): Promise<void> {
+    this.#files.drop(join(this.#path, file))
+    await this.#origin?.drop(file)
   }
 
   /** The record as it lies on disk, unchecked. @throws SpoolReadError when it is gone. */
@@ -71,7 +87,7 @@ export class RecordReader {
   async #wherever<T>(file: string, moved: string, use: (fd: number, isMoved: boolean) => Promise<T>): Promise<T> {
     const here = (fd: number): Promise<T> => use(fd, false)
     let found = await this.#whenThere(file, here)
-    if (found === undefined && (await this.#fetch(file))) found = await this.#whenThere(file, here)
+    if (found === undefined && (await this.#origin?.fetch(file)) === true) found = await this.#whenThere(file, here)
     found ??= await this.#whenThere(moved, (fd) => use(fd, true))
     if (found === undefined) throw new SpoolReadError(`${file} is gone`)
     return found.result
@@ -98,17 +114,19 @@ export class RecordReader {
   async #draft({ segment, recordBytes }: Locator): Promise<Buffer> {
     const read = (): Promise<Buffer | undefined> =>
       withOpened(join(this.#path, segment), (fd) => readFrame(fd, 0, recordBytes))
-    const found = (await read()) ?? ((await this.#fetch(segment)) ? await read() : undefined)
+    const found = (await read()) ?? ((await this.#origin?.fetch(segment)) === true ? await read() : undefined)
     if (found === undefined) throw new SpoolReadError(`${segment} is gone`)
     return found
   }
 
-  /** `file`: its path when it was written. */
-  #contentFile(locator: Locator, head: FrameHead): { readonly file: string; readonly withFile: ContentFile } {
+  #contentFile(locator: Locator, head: FrameHead): ContentFile {
     const writer = parseSegmentPath(locator.segment)?.writer ?? ''
-    const path = segmentPath(writer, head.largeFile, 'big')
-    const withFile: ContentFile = (use) => this.#wherever(path, relocatedFile(path), use)
-    return { file: path, withFile }
+    const file = segmentPath(writer, head.largeFile, 'big')
+    return {
+      file,
+      withFile: (use) => this.#wherever(file, relocatedFile(file), use),
+      drop: () => this.#drop(file),
+    }
   }
 }
 
@@ -116,8 +134,16 @@ export interface RecordReaderOptions {
   /** The keys of encrypted records; none when absent. */
   readonly keyring?: Keyring
   readonly openFiles?: number
-  /** Brings a file that is not in the folder; false when it is nowhere. Absent: all files are in the folder. */
-  fetch?(file: string): Promise<boolean>
+  /** Absent: the files in the folder are no copies. */
+  readonly origin?: CopiedFrom
+}
+
+/** Where the files of a folder were copied from. */
+export interface CopiedFrom {
+  /** Brings a file that is not in the folder; false when it is nowhere. */
+  fetch(file: string): Promise<boolean>
+  /** Deletes the copy. */
+  drop(file: string): Promise<void>
 }
 
 /** A message whose content is in memory. */
@@ -156,27 +182,27 @@ class LargeMessage implements SpooledMessage {
   readonly revision: string
   readonly locator: Locator
   readonly #head: FrameHead
-  readonly #withFile: ContentFile
+  readonly #file: ContentFile
 
-  constructor(stored: StoredMessage, locator: Locator, head: FrameHead, withFile: ContentFile) {
+  constructor(stored: StoredMessage, locator: Locator, head: FrameHead, file: ContentFile) {
     this.envelope = stored.envelope
     this.edits = stored.edits
     this.revision = stored.revision
     this.locator = locator
     this.#head = head
-    this.#withFile = withFile
+    this.#file = file
   }
 
   async header(): Promise<Buffer> {
     const header = await this.#read(0, this.#head.headerBytes)
-    this.#check(header, this.#head.headerCrc)
+    await this.#check(header, this.#head.headerCrc)
     return header
   }
 
   async content(): Promise<Buffer> {
     const content = await this.#read(0, this.#head.sizeBytes)
-    this.#check(content.subarray(0, this.#head.headerBytes), this.#head.headerCrc)
-    this.#check(content.subarray(this.#head.headerBytes), this.#head.bodyCrc)
+    await this.#check(content.subarray(0, this.#head.headerBytes), this.#head.headerCrc)
+    await this.#check(content.subarray(this.#head.headerBytes), this.#head.bodyCrc)
     return content
   }
 
@@ -198,23 +224,24 @@ class LargeMessage implements SpooledMessage {
       const chunk = await this.#read(offset, Math.min(chunkBytes, end - offset))
       if (expectedCrc !== undefined) crc = crc32(chunk, crc)
       offset += chunk.length
-      if (offset === end && expectedCrc !== undefined && crc !== expectedCrc) throw this.#damaged()
+      if (offset === end && expectedCrc !== undefined && crc !== expectedCrc) throw await this.#damaged()
       yield chunk
     }
   }
 
   async #read(offset: number, bytes: number): Promise<Buffer> {
     const buffer = Buffer.allocUnsafeSlow(bytes)
-    const count = await this.#withFile((fd) => readFully(fd, buffer, offset))
-    if (count < bytes) throw this.#damaged()
+    const count = await this.#file.withFile((fd) => readFully(fd, buffer, offset))
+    if (count < bytes) throw await this.#damaged()
     return buffer
   }
 
-  #check(octets: Buffer, expectedCrc: number): void {
-    if (crc32(octets) !== expectedCrc) throw this.#damaged()
+  async #check(octets: Buffer, expectedCrc: number): Promise<void> {
+    if (crc32(octets) !== expectedCrc) throw await this.#damaged()
   }
 
-  #damaged(): SpoolReadError {
+  async #damaged(): Promise<SpoolReadError> {
+    await this.#file.drop()
     return new SpoolReadError(`the content of ${this.envelope.id} is damaged`)
   }
 }
@@ -229,8 +256,18 @@ function partsOf(head: FrameHead, frame: Buffer): Unwrapped {
   return { meta: frame.subarray(headBytes, behind), content: frame.subarray(behind) }
 }
 
-/** Runs something with the open content file, wherever it lies now. */
-type ContentFile = <T>(use: (fd: number) => Promise<T>) => Promise<T>
+/** The file of a large content. */
+export interface ContentFile {
+  /** Its path below the spool folder as it was when it was written. */
+  readonly file: string
+  /** Runs something with the open file, wherever it lies now. */
+  withFile<T>(use: (fd: number) => Promise<T>): Promise<T>
+  /** It is damaged: if it is a copy, another is made when it is read next. */
+  drop(): Promise<void>
+}
+
+/** What lies there is not what was written. */
+class DamageError extends SpoolReadError {}
 
 const chunkBytes = 128 * 1024
 
@@ -238,7 +275,7 @@ function soundHead(locator: Locator, frame: Buffer): FrameHead {
   const place = `the record at ${locator.offset} of ${locator.segment}`
   const head = readHead(place, frame, segmentSeed(locator.segment))
   if (head === undefined || head.kind === 'outcomes' || frame.length !== frameBytes(head) || !isSound(head, frame)) {
-    throw new SpoolReadError(`${place} is damaged`)
+    throw new DamageError(`${place} is damaged`)
   }
   return head
 }

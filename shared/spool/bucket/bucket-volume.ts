@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 
 import type { Clock } from '../../clock.ts'
-import { fileSizeAt, withFile } from '../file-io.ts'
+import { fileSize, fileSizeAt, withFile, writeFully } from '../file-io.ts'
 import { RecordReader } from '../record-reader.ts'
 import type { RecordReaderOptions } from '../record-reader.ts'
 import type { OutcomeLogFile, SpoolListing } from '../spool-files.ts'
@@ -13,6 +13,7 @@ import { filesOf, leftPartsIn, marksOf, outcomeLogsOf, spoolListing } from './bu
 import type { BucketFile, WriterMarks } from './bucket-listing.ts'
 import { deadAfterMs, declareDead } from './bucket-writer.ts'
 import { alivePrefix, deadPrefix, keyNamesPrefix, keyOf, outcomePrefix, partKey } from './keys.ts'
+import { BucketError } from './object-store.ts'
 import type { ObjectStore } from './object-store.ts'
 import type { ReadCache } from './read-cache.ts'
 
@@ -67,10 +68,13 @@ export class BucketVolume implements SpoolVolume {
 
   async withFile<T>(file: string, use: (fd: number) => Promise<T>): Promise<T | undefined> {
     if (this.#files.get(file)?.parts !== undefined) return this.#withGrowing(file, use)
-    const path = join(this.cache.path, file)
-    const found = await withFile(path, async (fd) => ({ result: await use(fd) }))
-    if (found !== undefined) return found.result
-    return (await this.fetch(file)) ? withFile(path, use) : undefined
+    const kept = await this.#withKept(file, use)
+    if (kept !== undefined) return kept.result
+    if (!(await this.fetch(file))) return undefined
+    const fetched = await this.#withKept(file, use)
+    // It must not be taken for one without records.
+    if (fetched === undefined) throw new BucketError(`${this.name}: ${keyOf(file)} was not read as a whole`)
+    return fetched.result
   }
 
   /** Brings an object into the cache; false when it is nowhere. */
@@ -81,7 +85,7 @@ export class BucketVolume implements SpoolVolume {
   async prepare(files: readonly string[]): Promise<void> {
     const missing = files.filter((file) => this.#files.get(file)?.parts === undefined)
     await eachOf(missing, fetchedAtOnce, async (file) => {
-      if ((await fileSizeAt(join(this.cache.path, file))) === undefined) await this.fetch(file)
+      if ((await fileSizeAt(join(this.cache.path, file))) !== this.#files.get(file)?.size) await this.fetch(file)
     })
   }
 
@@ -134,7 +138,8 @@ export class BucketVolume implements SpoolVolume {
   }
 
   reader(options: RecordReaderOptions): RecordReader {
-    return new RecordReader(this.cache.path, { ...options, fetch: (file) => this.fetch(file) })
+    const origin = { fetch: (file: string) => this.fetch(file), drop: (file: string) => this.cache.remove(file) }
+    return new RecordReader(this.cache.path, { ...options, origin })
   }
 
   /** Octets of all objects. */
@@ -153,6 +158,14 @@ export class BucketVolume implements SpoolVolume {
     const keys = this.#removed
     this.#removed = []
     if (keys.length > 0) await this.store.remove(keys)
+  }
+
+  /** `undefined` when the cache does not have it as it is listed: a disk that was full, or forgot, may have left a part. */
+  #withKept<T>(file: string, use: (fd: number) => Promise<T>): Promise<{ readonly result: T } | undefined> {
+    return withFile(join(this.cache.path, file), async (fd) => {
+      const listed = this.#files.get(file)?.size
+      return listed === undefined || listed === (await fileSize(fd)) ? { result: await use(fd) } : undefined
+    })
   }
 
   /** Those that are whole now, or gone, are read like any other file from here on. */
@@ -199,7 +212,7 @@ export class BucketVolume implements SpoolVolume {
       const read = await Promise.all(some.map((offset) => this.#read(partKey(file, offset))))
       for (const octets of read) {
         if (octets === undefined) return this.#readWhole(file, log)
-        await (await log.handle).write(octets, 0, octets.length, log.size)
+        await writeAll(await log.handle, octets, log.size)
         log.size += octets.length
       }
     }
@@ -210,7 +223,7 @@ export class BucketVolume implements SpoolVolume {
   async #readWhole(file: string, log: GrowingLog): Promise<boolean> {
     const octets = await this.#read(keyOf(file))
     if (octets === undefined) return false
-    await (await log.handle).write(octets, 0, octets.length, 0)
+    await writeAll(await log.handle, octets, 0)
     log.size = octets.length
     return true
   }
@@ -228,6 +241,12 @@ async function eachOf(files: readonly string[], atOnce: number, act: (file: stri
     for (const file of rest) await act(file)
   }
   await Promise.all(Array.from({ length: atOnce }, run))
+}
+
+/** @throws what stopped it before all was written */
+async function writeAll({ fd }: FileHandle, octets: Buffer, position: number): Promise<void> {
+  const { error } = await writeFully(fd, [octets], position)
+  if (error !== undefined) throw error
 }
 
 interface GrowingLog {

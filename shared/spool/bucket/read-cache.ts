@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { mkdir, open, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
+import { closeFile, openFile, writeFully } from '../file-io.ts'
 import { isFull } from '../free-space.ts'
 import { isWriterName } from '../segment-name.ts'
 
@@ -55,12 +56,10 @@ export class ReadCache {
   /** Keeps what was stored. Never rejects: the cache may do without. */
   async keep(file: string, octets: readonly Buffer[]): Promise<void> {
     await this.#make(file, async (making) => {
-      const handle = await open(making, 'wx', 0o640)
-      try {
-        await handle.writev(octets)
-      } finally {
-        await handle.close()
-      }
+      const fd = await openFile(making, 'wx')
+      const { error } = await writeFully(fd, octets, 0)
+      await closeFile(fd)
+      if (error !== undefined) throw error
     }).catch(() => undefined)
   }
 
