@@ -8,13 +8,12 @@ import { openTestApp } from './dashboard/testing.ts'
 interface SameAs {
   /** Of sluicectl: its words, then the options that make it this. */
   readonly command: string
-  /** Of `/api/v1/`; or why there is none. */
-  readonly api: string | { readonly none: string }
+  /** Of `/api/v1/`. */
+  readonly api: string
 }
 
 const foreground = 'it runs in the foreground, and ends by Ctrl-C'
 const ofBrowser = 'it is about the browser'
-const noScope = 'no scope of a token reaches to keys of domains'
 
 /** Each thing that a form of the dashboard does. A new button has its command, and its row. */
 const actions: Readonly<Record<string, SameAs | { readonly none: string }>> = {
@@ -48,10 +47,10 @@ const actions: Readonly<Record<string, SameAs | { readonly none: string }>> = {
   ...ofMany('destinations', '--destination'),
   ...ofMany('tags', '--tag'),
 
-  '/domains/:name/check': { command: 'doctor', api: { none: 'GET domains/NAME tells what the last look found' } },
-  '/domains/:name/generate': { command: 'dkim generate', api: { none: noScope } },
-  '/domains/:name/rotate': { command: 'dkim rotate', api: { none: noScope } },
-  '/domains/:name/retire': { command: 'dkim retire', api: { none: noScope } },
+  '/domains/:name/check': { command: 'doctor', api: 'domains/{name}/check' },
+  '/domains/:name/generate': { command: 'dkim generate', api: 'domains/{name}/generate' },
+  '/domains/:name/rotate': { command: 'dkim rotate', api: 'domains/{name}/rotate' },
+  '/domains/:name/retire': { command: 'dkim retire', api: 'domains/{name}/retire' },
 
   '/rules/dry-run': { command: 'dry-run', api: 'dry-run' },
   '/rules/dry-run/cancel': { none: foreground },
@@ -80,8 +79,7 @@ test('all that the dashboard does, sluicectl and the API do, too', async (t) => 
     if ('none' in same) continue
     const missing = missingIn(same.command)
     assert.equal(missing, undefined, `${path}: sluicectl has no '${missing}'`)
-    if (typeof same.api === 'string')
-      assert.ok(paths[`/api/v1/${same.api}`]?.['post'] !== undefined, `${path}: the API has no POST ${same.api}`)
+    assert.ok(paths[`/api/v1/${same.api}`]?.['post'] !== undefined, `${path}: the API has no POST ${same.api}`)
   }
 })
 

@@ -304,11 +304,12 @@ test('the OpenAPI document describes each route, and no other', async (t) => {
   assert.equal(new Set(operations.map((one) => one.operationId)).size, routes.length)
   for (const { operationId, responses, requestBody } of operations) {
     const ofMail = operationId.startsWith('postLearn') ? ['415'] : []
-    const isPlain = /^postMessages.*(Schedule|ham|Block)$|^postQueues.*(Pause|Resume|Schedule)$|Cancel$/.test(
-      operationId,
-    )
+    const isPlain =
+      /^postMessages.*(Schedule|ham|Block)$|^postQueues.*(Pause|Resume|Schedule)$|^postDomainsNameCheck$|Cancel$/.test(
+        operationId,
+      )
     const ofFields =
-      /^post(Messages|Destinations|Tags|Searches|Dry|Queues)/.test(operationId) && !isPlain ? ['400'] : []
+      /^post(Messages|Destinations|Tags|Searches|Dry|Queues|Domains)/.test(operationId) && !isPlain ? ['400'] : []
     const ofSearch = operationId === 'getMessages' ? ['400'] : []
     const codes = ['200', ...ofFields, ...ofSearch, '401', '403', '404', '409', ...ofMail, '503']
     assert.deepEqual(Object.keys(responses), codes, operationId)

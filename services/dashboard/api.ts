@@ -8,15 +8,12 @@ import { isMessageId } from '../../shared/mail/message-id.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
 import type { DryRuns } from '../../shared/dry-run/dry-runs.ts'
 import type { BulkRuns } from '../../shared/operate/bulk-runs.ts'
-import { OperationError } from '../../shared/operate/operation-error.ts'
 import type { Operations } from '../../shared/operate/operations.ts'
-import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
 import type { WebhookDesk } from '../../shared/webhooks/webhook-desk.ts'
 import { QueryError, queryExample } from '../../shared/store/query.ts'
 import type { Access } from './access.ts'
-import { describeSelection, manyActions, messageActions, queueActions, saidNow, selections } from './actions.ts'
-import type { Action } from './actions.ts'
-import { givenOr400 } from './api-act.ts'
+import { describeSelection, manyActions, messageActions, queueActions, selections } from './actions.ts'
+import { actionByApi } from './api-act.ts'
 import { ApiError, seenOr503 } from './api-error.ts'
 import type { ApiRoute } from './api-route.ts'
 import { schemas } from './api-schemas.ts'
@@ -37,7 +34,6 @@ import type { Source } from './source.ts'
 import type { SystemDesk } from './system-desk.ts'
 import { systemApi } from './system-routes.ts'
 import { anybody } from './visitor.ts'
-import type { Visitor } from './visitor.ts'
 import { webhookApi } from './webhook-routes.ts'
 
 export interface ApiParts {
@@ -92,7 +88,7 @@ function apiRoutes(parts: ApiParts): readonly ApiRoute[] {
   return [
     ...readingRoutes(parts),
     ...reportRoutes(parts.source),
-    ...domainApi(parts.domains),
+    ...domainApi({ ...parts, desk: parts.domains }),
     ...filterApi(parts.filters),
     ...webhookApi(parts),
     ...systemApi({ desk: parts.system, source: parts.source, audit: parts.audit }),
@@ -240,7 +236,7 @@ function queueRoutes(parts: ApiParts): readonly ApiRoute[] {
     answer: schemas.done,
     run: async (request, caller) => {
       const name = parameter(request, 'name')
-      return act(parts, { request, caller, action, target: name, about: name })
+      return actionByApi(parts, { request, caller, action, target: name, about: name })
     },
   }))
 }
@@ -255,7 +251,7 @@ function messageRoutes(parts: ApiParts): readonly ApiRoute[] {
     answer: schemas.done,
     run: async (request, caller) => {
       const id = messageId(request)
-      return act(parts, { request, caller, action, target: id, about: id })
+      return actionByApi(parts, { request, caller, action, target: id, about: id })
     },
   }))
 }
@@ -271,7 +267,7 @@ function manyRoutes(parts: ApiParts): readonly ApiRoute[] {
       answer: schemas.done,
       run: async (request, caller) => {
         const target = selection(parameter(request, 'name'))
-        return act(parts, { request, caller, action, target, about: describeSelection(target) })
+        return actionByApi(parts, { request, caller, action, target, about: describeSelection(target) })
       },
     })),
   )
@@ -288,42 +284,9 @@ function learnRoutes(parts: ApiParts): readonly ApiRoute[] {
     run: async (request, caller) => {
       const mail = mailOf(request)
       if (mail === undefined) throw new ApiError(415, 'send the message along, as message/rfc822')
-      return act(parts, { request, caller, action, target: mail })
+      return actionByApi(parts, { request, caller, action, target: mail })
     },
   }))
-}
-
-interface Asked<Target> {
-  readonly request: FastifyRequest
-  readonly caller: Visitor
-  readonly action: Action<Target>
-  readonly target: Target
-  readonly about?: string
-}
-
-async function act<Target>({ access, audit }: ApiParts, asked: Asked<Target>): Promise<{ readonly done: string }> {
-  const { request, caller, action, target, about } = asked
-  const { name: by = 'unknown' } = caller
-  const given = givenOr400(request, action.fields)
-  const record = (outcome: 'done' | 'refused', detail: string): void =>
-    audit.record({
-      by,
-      from: access.client(request).address,
-      action: action.name,
-      ...(about === undefined ? {} : { about }),
-      outcome,
-      detail,
-    })
-  try {
-    const done = saidNow(await action.run(target, `${by} (API)`, given), record)
-    record('done', done)
-    return { done }
-  } catch (error) {
-    const isTold = error instanceof OperationError || error instanceof QueueUnavailableError
-    record('refused', isTold ? error.message : 'it failed; the log says why')
-    if (!isTold) throw error
-    throw new ApiError(error instanceof OperationError ? 409 : 503, error.message, { cause: error })
-  }
 }
 
 function messageId(request: FastifyRequest): MessageId {

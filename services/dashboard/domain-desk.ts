@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path'
 import type { Clock } from '../../shared/clock.ts'
 import type { Configuration, DkimKey } from '../../shared/config/model.ts'
 import type { TableSet } from '../../shared/config/tables.ts'
-import { chosenKey, keyWith, keysFor, neededOf, successorsOf } from '../../shared/dkim/configured-keys.ts'
+import { chosenKey, keyWith, keysFor, neededOf, recordOf, successorsOf } from '../../shared/dkim/configured-keys.ts'
 import { dkimRecord } from '../../shared/dkim/dns-record.ts'
 import type { DnsRecord } from '../../shared/dkim/dns-record.ts'
 import { livesOf } from '../../shared/dkim/key-lives.ts'
@@ -13,6 +13,7 @@ import type { KeyLife } from '../../shared/dkim/key-lives.ts'
 import type { KeyType } from '../../shared/dkim/public-key.ts'
 import { isSelector, makeKey, nextSelector, retireKey, rotateKey } from '../../shared/dkim/rotate-key.ts'
 import { keyInUse, pendingKey } from '../../shared/dkim/successors.ts'
+import type { NamedKey } from '../../shared/dkim/successors.ts'
 import { certificateKeys } from '../../shared/domains/certificate-keys.ts'
 import type { Examinations, KeptExamination } from '../../shared/domains/examinations.ts'
 import { listDomains } from '../../shared/domains/list-domains.ts'
@@ -70,6 +71,22 @@ export interface UnnamedKey {
   readonly line: string
 }
 
+export interface KeyChoice {
+  readonly selector?: string
+  readonly type?: string
+}
+
+/** A key that was made, and what is to be done before it signs. */
+export interface MadeKey {
+  /** One sentence. */
+  readonly done: string
+  readonly selector: string
+  /** To publish. */
+  readonly record: DnsRecord
+  /** For pipeline.conf; absent: it names the key that this one follows. */
+  readonly line?: string
+}
+
 /** Domains of the configuration: what to publish for them, how the world sees them, and their keys. */
 export interface DomainDesk {
   list(): Promise<DomainsView>
@@ -78,9 +95,9 @@ export interface DomainDesk {
   /** Looks at it anew; one sentence. @throws OperationError */
   check(name: string): Promise<string>
   /** @throws OperationError */
-  rotate(name: string, given: { readonly selector?: string; readonly type?: string }): Promise<string>
+  rotate(name: string, given: KeyChoice & { readonly newSelector?: string }): Promise<MadeKey>
   /** @throws OperationError */
-  generate(name: string, given: { readonly selector?: string; readonly type?: string }): Promise<string>
+  generate(name: string, given: KeyChoice): Promise<MadeKey>
   /** @throws OperationError */
   retire(name: string, selector: string | undefined): Promise<string>
 }
@@ -165,25 +182,27 @@ export function createDomainDesk(parts: DomainDeskParts): DomainDesk {
       return wrong === 0 ? 'nothing is wrong with it' : `${wrong} of ${findings.length} findings are wrong`
     },
 
-    async rotate(name, { selector, type }) {
+    async rotate(name, { selector, type, newSelector }) {
       const key = chosenKey(parts.configuration, named(name).name, selector)
-      const wanted = typeOf(type)
+      const [wanted, called] = [typeOf(type), newSelector === undefined ? undefined : checkedSelector(newSelector)]
       const { made, old, isNew } = await rotateKey(key, {
+        ...(called === undefined ? {} : { selector: called }),
         ...(wanted === undefined ? {} : { type: wanted }),
         neededMs: neededOf(parts.configuration),
         nowAt: clock.now(),
       })
       const what = isNew ? `the key "${made.selector}" is made` : `the key "${made.selector}" was made before`
-      return `${what}, and signs as soon as its record is in the DNS; "${old}" does until then`
+      const done = `${what}, and signs as soon as its record is in the DNS; "${old}" does until then`
+      return { done, selector: made.selector, record: await recordOf(made, name) }
     },
 
-    async generate(name, { selector = 'main', type }) {
+    async generate(name, { selector: given = 'main', type }) {
       const domain = named(name).name
-      if (!isSelector(selector))
-        throw new OperationError(`'${selector}' is not a selector: letters, digits, hyphens and dots`)
-      const file = join(keyFolder, `${domain}.${selector.toLowerCase()}.key`)
-      await makeKey(file, typeOf(type) ?? 'rsa')
-      return `made ${file}; pipeline.conf is to name it before it signs`
+      const selector = checkedSelector(given)
+      const file = join(keyFolder, `${domain}.${selector}.key`)
+      const record = dkimRecord(await makeKey(file, typeOf(type) ?? 'rsa'), selector, domain)
+      const done = `made ${file}; pipeline.conf is to name it before it signs`
+      return { done, selector, record, line: lineFor({ domain, selector, keyFile: file }) }
     },
 
     async retire(name, selector) {
@@ -194,6 +213,17 @@ export function createDomainDesk(parts: DomainDeskParts): DomainDesk {
       return `the key "${selector}" is removed; its record may go, too`
     },
   }
+}
+
+/** In small letters. @throws OperationError */
+function checkedSelector(text: string): string {
+  if (!isSelector(text)) throw new OperationError(`'${text}' is not a selector: letters, digits, hyphens and dots`)
+  return text.toLowerCase()
+}
+
+/** Of pipeline.conf. */
+function lineFor({ domain, selector, keyFile }: NamedKey): string {
+  return `dkim domain "${domain}" selector "${selector}" key "${keyFile}"`
 }
 
 function typeOf(text: string | undefined): KeyType | undefined {
@@ -255,7 +285,7 @@ async function unnamedKey(file: string, domain: string): Promise<UnnamedKey | un
   if (!isSelector(selector)) return undefined
   try {
     const record = dkimRecord(await readFile(file, 'utf8'), selector, domain)
-    return { selector, record, line: `dkim domain "${domain}" selector "${selector}" key "${file}"` }
+    return { selector, record, line: lineFor({ domain, selector, keyFile: file }) }
   } catch {
     return undefined
   }

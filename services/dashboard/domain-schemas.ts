@@ -87,4 +87,10 @@ export const domainSchemas = {
     },
     canMake: flag,
   }),
+  changedKey: object({
+    done: { ...text, description: 'What came of it, one sentence.' },
+    'selector?': { ...text, description: 'Of the key that was made.' },
+    'record?': { ...dnsRecord, description: 'To publish; the key signs when it is there.' },
+    'line?': { ...text, description: 'For pipeline.conf, which does not name the key yet.' },
+  }),
 } as const satisfies Readonly<Record<string, Schema>>

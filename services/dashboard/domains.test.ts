@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
 import { makeToken } from '../../shared/config/api-tokens.ts'
+import type { Scope } from '../../shared/config/api-tokens.ts'
 import { loadConfiguration } from '../../shared/config/load.ts'
 import { openTables } from '../../shared/config/tables.ts'
 import { shaCrypt } from '../../shared/crypt/sha-crypt.ts'
@@ -43,7 +44,11 @@ const found: Examination = {
 }
 
 /** A dashboard of a configuration with a key on disk; `examine` stands for the world. */
-async function open(t: TestContext, examine: () => Promise<Examination> = async () => found) {
+async function open(
+  t: TestContext,
+  examine: () => Promise<Examination> = async () => found,
+  { scopes = ['read'], readOnly = false }: { readonly scopes?: readonly Scope[]; readonly readOnly?: boolean } = {},
+) {
   const folder = await mkdtemp(join(tmpdir(), 'domains-page-'))
   const keyFile = join(folder, 'keys', 'main.key')
   const [smtpdConf, pipelineConf] = [join(folder, 'smtpd.conf'), join(folder, 'pipeline.conf')]
@@ -60,8 +65,8 @@ async function open(t: TestContext, examine: () => Promise<Examination> = async 
     await rm(folder, { recursive: true })
   })
   const domains = createDomainDesk({ configuration, tables, examinations, dataFolder: folder, clock })
-  const { token, entry } = makeToken('ci', ['read'])
-  const { app, audit } = await openTestApp(t, { domains, operators, apiTokens: { ci: entry } })
+  const { token, entry } = makeToken('ci', scopes)
+  const { app, audit } = await openTestApp(t, { domains, operators, readOnly, apiTokens: { ci: entry } })
   const signedIn = async (name: string, password: string): Promise<TestBrowser> => {
     const browser = new TestBrowser(app)
     assert.equal((await browser.signIn(name, password)).statusCode, 303)
@@ -71,8 +76,13 @@ async function open(t: TestContext, examine: () => Promise<Examination> = async 
     const { body, statusCode } = await app.inject({ url: path, headers: { authorization: `Bearer ${token}` } })
     return { statusCode, answer: JSON.parse(body) as Record<string, unknown> }
   }
+  const post = async (path: string, payload: object = {}) => {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+    const { body, statusCode } = await app.inject({ method: 'POST', url: `/api/v1/domains/${path}`, headers, payload })
+    return { statusCode, answer: JSON.parse(body) as Record<string, unknown> }
+  }
   const key = { domain: 'example.org', selector: 'main', keyFile }
-  return { folder, key, audit, signedIn, ask }
+  return { folder, key, audit, signedIn, ask, post }
 }
 
 test('domains are listed with what names them, and what cannot be listed is told; none is looked at unasked', async (t) => {
@@ -168,6 +178,82 @@ test('an admin rotates, makes and retires keys; an operator is refused', async (
   )
   const [last] = await audit.last(1)
   assert.deepEqual([last?.by, last?.action, last?.outcome], ['ada', 'make DKIM key', 'done'])
+})
+
+test('a program with a token for keys makes, rotates and retires them, and is told what to publish', async (t) => {
+  const { key, folder, post, audit } = await open(t, undefined, { scopes: ['keys'] })
+  const { statusCode, answer } = await post('example.org/rotate', { newSelector: 'Winter', type: 'rsa' })
+  assert.equal(statusCode, 200)
+  const [made] = await readSuccessors(key)
+  assert.deepEqual([made?.selector, answer['selector']], ['winter', 'winter'])
+  const record = answer['record'] as { readonly name: string; readonly value: string; readonly zoneLine: string }
+  assert.equal(record.name, 'winter._domainkey.example.org')
+  assert.match(record.value, /^v=DKIM1; k=rsa; p=[\w+/]+=*$/)
+  assert.match(String(answer['done']), /^the key "winter" is made, and signs as soon as its record is in the DNS/)
+  const again = await post('example.org/rotate')
+  assert.match(String(again.answer['done']), /^the key "winter" was made before/)
+  assert.deepEqual(again.answer['record'], record)
+
+  const fresh = await post('EXAMPLE.org/generate', { selector: 'extra', type: 'ed25519' })
+  const file = join(folder, 'dkim', 'example.org.extra.key')
+  assert.equal(fresh.answer['line'], `dkim domain "example.org" selector "extra" key "${file}"`)
+  assert.match(
+    (fresh.answer['record'] as typeof record).zoneLine,
+    /^extra\._domainkey\.example\.org\. IN TXT "v=DKIM1; k=ed25519; p=/,
+  )
+  assert.deepEqual(
+    (await audit.last(1)).map(({ by, action, about, outcome }) => [by, action, about, outcome]),
+    [['token ci', 'make DKIM key', 'example.org', 'done']],
+  )
+
+  const longAgo = sampleAt - neededMs(4 * 86_400_000) - 1
+  const next = { selector: 'next', keyFile: `${key.keyFile}.example.org.next`, madeAt: longAgo, visibleAt: longAgo }
+  await generateKey(next.keyFile, 'ed25519')
+  assert.ok(made)
+  await writeSuccessors(key, [{ ...made, visibleAt: longAgo }, next])
+  const retired = await post('example.org/retire', { selector: 'winter' })
+  assert.deepEqual(retired.answer, { done: 'the key "winter" is removed; its record may go, too' })
+  assert.deepEqual(
+    (await readSuccessors(key)).map(({ selector }) => selector),
+    ['next'],
+  )
+
+  for (const [path, payload, code, error] of [
+    ['example.org/rotate', { newSelector: '../x' }, 409, /is not a selector/],
+    ['example.org/rotate', { newSelector: 'b', type: 'dsa' }, 409, /'dsa' is not a kind of key/],
+    [
+      'example.org/rotate',
+      { key: '/etc/passwd' },
+      400,
+      /'key' is not known here; there are: selector, newSelector, type/,
+    ],
+    ['example.org/retire', {}, 409, /it needs `selector`/],
+    ['example.org/retire', { selector: 'main' }, 409, /pipeline\.conf names the key "main"/],
+    ['example.org/generate', { selector: 'extra' }, 409, /is there already: a key is never replaced/],
+    ['example.net/generate', {}, 409, /does not name the domain example\.net/],
+  ] as const) {
+    const refused = await post(path, payload)
+    assert.equal(refused.statusCode, code, path)
+    assert.match(String(refused.answer['error']), error)
+  }
+  assert.equal((await audit.last(1))[0]?.outcome, 'refused')
+})
+
+test('keys are out of reach of tokens for other things, and of a read-only dashboard', async (t) => {
+  const others = ['read', 'queues', 'messages', 'audit', 'learn', 'content'] as const
+  for (const given of [{ scopes: others }, { scopes: ['keys'] as const, readOnly: true }]) {
+    const { key, post } = await open(t, undefined, given)
+    for (const what of ['rotate', 'generate', 'retire'])
+      assert.equal((await post(`example.org/${what}`, { selector: 'main' })).statusCode, 403, what)
+    assert.deepEqual(await readSuccessors(key), [])
+  }
+})
+
+test('a program has a domain checked, with a token for queues', async (t) => {
+  const { post, audit } = await open(t, undefined, { scopes: ['queues'] })
+  assert.deepEqual((await post('example.org/check')).answer, { done: '1 of 2 findings are wrong' })
+  assert.deepEqual((await audit.last(1))[0]?.by, 'token ci')
+  assert.equal((await post('example.net/check')).statusCode, 409)
 })
 
 test('a key that cannot be read, or whose folder cannot be written to, is told with the command to type', async (t) => {
