@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
@@ -12,6 +12,8 @@ interface StackService extends ComposeService {
   readonly deploy?: {
     readonly mode?: string
     readonly replicas?: number
+    readonly endpoint_mode?: string
+    readonly placement?: { readonly constraints?: readonly string[] }
     readonly update_config?: { readonly order?: string }
     readonly resources?: { readonly limits?: { readonly memory?: string; readonly pids?: number } }
     readonly restart_policy?: unknown
@@ -26,9 +28,12 @@ const services = Object.entries(stack.services as Readonly<Record<string, StackS
 const compose = readComposeFile('docker-compose.yml').services
 
 test('the stack is one by the Compose Specification', () => {
-  // A limit of processes came to the specification after this schema.
+  // A limit of processes and `start_interval` came to the specification after this schema; `docker stack` makes a number of a variable.
   const known: unknown = JSON.parse(
-    JSON.stringify(stack, (key, value: unknown) => (key === 'pids' ? undefined : value)),
+    JSON.stringify(stack, (key, value: unknown) => {
+      if (key === 'pids' || key === 'start_interval') return undefined
+      return key === 'published' ? Number(withDefaults(String(value))) : value
+    }),
   )
   assert.equal(againstSpecification(known), undefined)
 })
@@ -39,7 +44,7 @@ test('the stack has the services of the compose file, with their commands, image
   for (const [name, service] of services) {
     const there = compose[name]
     assert.deepEqual(service.command, there?.command, name)
-    assert.deepEqual(service.healthcheck?.test, there?.healthcheck?.test, name)
+    assert.deepEqual(service.healthcheck, there?.healthcheck, name)
     assert.deepEqual([service.cap_drop, service.cap_add], [there?.cap_drop, there?.cap_add], name)
     assert.deepEqual([service.read_only, service.init], [true, true], name)
     if (!service.image?.startsWith('${')) assert.equal(service.image, withDefaults(there?.image ?? ''), name)
@@ -65,12 +70,37 @@ test('every task has limits and is started again, and the ledger never runs twic
   assert.deepEqual([ledger.deploy?.replicas, ledger.deploy?.update_config?.order], [1, 'stop-first'])
 })
 
-test('rules and limits see the address of the client: the ports for mail are those of the node', () => {
-  const inbound = stack.services['inbound'] as StackService
-  assert.equal(inbound.deploy?.mode, 'global')
+test('rules and limits see the address of the client: each port is one of its node, given to one task at a time', () => {
+  const published = services.filter(([, { ports }]) => ports !== undefined)
   assert.deepEqual(
-    (inbound.ports ?? []).map((port) => (typeof port === 'string' ? port : (port as { readonly mode?: string }).mode)),
-    ['host', 'host', 'host'],
+    published.map(([name]) => name),
+    ['inbound', 'dashboard', 'dovecot'],
+  )
+  for (const [name, { ports = [], deploy }] of published) {
+    const modes = ports.map((port) => (typeof port === 'string' ? port : (port as { readonly mode?: string }).mode))
+    assert.deepEqual([...new Set(modes)], ['host'], name)
+    assert.equal(deploy?.update_config?.order, 'stop-first', name)
+  }
+  assert.equal((stack.services['inbound'] as StackService).deploy?.mode, 'global')
+})
+
+test('no connection goes through the balancer of Swarm, which forgets one that is idle', () => {
+  for (const [name, { deploy }] of services) assert.equal(deploy?.endpoint_mode, 'dnsrr', name)
+})
+
+test('the ledger and the dashboard are on one node: hosts cannot share their store', () => {
+  for (const name of ['ledger', 'dashboard']) {
+    const { deploy } = stack.services[name] as StackService
+    assert.deepEqual(deploy?.placement, { constraints: ['node.labels.ledger == true'] })
+  }
+})
+
+test('docker stack reads each variable: it cuts at a hyphen what ":?" says', () => {
+  const said = [...readFileSync(join(root, path), 'utf8').matchAll(/\$\{\w+:\?([^}]*)\}/g)].map(([, text]) => text)
+  assert.equal(said.length, 5)
+  assert.deepEqual(
+    said.filter((text) => text?.includes('-')),
+    [],
   )
 })
 
