@@ -37,6 +37,11 @@ const actions: Readonly<Record<string, SameAs | { readonly none: string }>> = {
   '/messages/:id/readdress': { command: 'readdress', api: 'messages/{id}/readdress' },
   '/messages/:id/replay': { command: 'replay --from --to --again --dry-run', api: 'messages/{id}/replay' },
 
+  '/held/release': { command: 'release', api: 'messages/{id}/release' },
+  '/held/release-ham': { command: 'release --learn-ham', api: 'messages/{id}/release-ham' },
+  '/held/block': { command: 'block add', api: 'messages/{id}/block' },
+  '/held/remove': { command: 'remove', api: 'messages/{id}/remove' },
+
   '/messages/actions': { command: 'remove --search --dry-run', api: 'messages/actions' },
   '/messages/runs/:run/cancel': { command: 'bulk cancel', api: 'runs/{run}/cancel' },
   '/messages/runs/:run/resume': { command: 'bulk resume', api: 'runs/{run}/resume' },

@@ -147,7 +147,7 @@ function readingRoutes({ source, access, audit }: ApiParts): readonly ApiRoute[]
       summary: `Held messages of all queues, at most ${mostHeld}`,
       answer: schemas.held,
       run: async () => {
-        const { jobs, at } = await source.held(mostHeld)
+        const { jobs, at } = await source.held({ start: 0, limit: mostHeld })
         return { at, jobs: seenOr503(jobs) }
       },
     },

@@ -23,6 +23,7 @@ import { addDryRuns } from './dry-run-routes.ts'
 import { addEvents } from './event-routes.ts'
 import { parseQuestion } from './explain-question.ts'
 import { addHealth } from './health.ts'
+import { addHeld } from './held-routes.ts'
 import type { DomainDesk } from './domain-desk.ts'
 import { addDomains } from './domain-routes.ts'
 import { addFilters } from './filter-routes.ts'
@@ -36,7 +37,7 @@ import { selectionPage } from './pages/selection-page.ts'
 import { errorPage } from './pages/error-page.ts'
 import { destinationHistory } from './pages/destination-parts.ts'
 import { destinationsPage } from './pages/destinations-page.ts'
-import { heldPage, previewPage } from './pages/held-page.ts'
+import { previewPage } from './pages/held-page.ts'
 import { reportsPage } from './pages/reports-page.ts'
 import { rulesPage } from './pages/rules-page.ts'
 import { bareLayout, iconSvg, layout } from './pages/layout.ts'
@@ -87,7 +88,6 @@ export interface AppParts {
 }
 
 const defaultTickEveryMs = 2_000
-const heldRows = 200
 
 /** All routes. What may be seen and done by whom is decided before any of them runs. */
 export function createApp(parts: AppParts): FastifyInstance {
@@ -123,6 +123,14 @@ export function createApp(parts: AppParts): FastifyInstance {
   const { audit, settings } = parts.access
   addSystem(app, { desk, source, webhooks, audit, access, settings, show })
   addActions(app, { operations: parts.operations, access, audit: parts.access.audit, clock: parts.clock, show })
+  addHeld(app, {
+    source,
+    operations: parts.operations,
+    access,
+    audit,
+    clock: parts.clock,
+    show,
+  })
   addBulk(app, {
     source: parts.source,
     runs: parts.runs,
@@ -228,11 +236,6 @@ function addPages(app: FastifyInstance, { source, shelf, clock }: AppParts, { ac
         queuePage(name, detail, { visitor: visitorOf(request), done: queryText(request, 'done') }),
       )
     return show(request, reply.code(404), errorPage('No such queue', `There is no queue '${name}'.`, clock.now()))
-  })
-
-  app.get('/held', async (request, reply) => {
-    const { jobs, at } = await source.held(heldRows)
-    return show(request, reply, heldPage(jobs, heldRows, visitorOf(request), at))
   })
 
   app.get('/destinations', async (request, reply) => {

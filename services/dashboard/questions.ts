@@ -20,12 +20,13 @@ export function queryText(request: FastifyRequest, name: string): string | undef
 /** `?state=delayed&start=100`; what cannot be understood is left out. */
 export function jobQuestion(request: FastifyRequest): JobQuestion {
   const state = jobStates.find((one) => one === queryText(request, 'state'))
+  return { ...(state === undefined ? {} : { state }), start: startQuestion(request), limit: jobsPerPage }
+}
+
+/** `?start=100`: so many are left out. */
+export function startQuestion(request: FastifyRequest): number {
   const start = Number(queryText(request, 'start') ?? '0')
-  return {
-    ...(state === undefined ? {} : { state }),
-    start: Number.isSafeInteger(start) && start > 0 ? start : 0,
-    limit: jobsPerPage,
-  }
+  return Number.isSafeInteger(start) && start > 0 ? start : 0
 }
 
 /** `?days=30&domain=example.org`; what cannot be understood is left out. */

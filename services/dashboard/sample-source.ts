@@ -157,7 +157,10 @@ export function sampleSource(parts: {
       const told = { targetMs, ...(flow === undefined ? {} : { flow }), question, at: sampleAt }
       return { queue: { kind: 'seen', value }, jobs: { kind: 'seen', value: jobs }, ...told }
     },
-    held: async () => ({ at: sampleAt, jobs: { kind: 'seen', value: jobs.filter((job) => job.state === 'held') } }),
+    async held({ start, limit }) {
+      const held = jobs.filter((job) => job.state === 'held')
+      return { at: sampleAt, jobs: { kind: 'seen', value: held.slice(start, start + limit) } }
+    },
     async find({ query }) {
       parseQuery(query, sampleAt)
       return { at: sampleAt, found: { kind: 'seen', value: found } }

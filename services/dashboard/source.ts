@@ -29,8 +29,11 @@ export interface Source {
   readonly eventTail: Pick<EventTail, 'after'>
   /** `undefined`: there is no queue of that name. */
   queue(name: string, question: JobQuestion): Promise<QueueDetail | undefined>
-  /** Held messages of all queues, at most `limit`. */
-  held(limit: number): Promise<{ readonly at: number; readonly jobs: Seen<readonly JobView[]> }>
+  /** Held messages of all queues, a page of them. */
+  held(page: {
+    readonly start: number
+    readonly limit: number
+  }): Promise<{ readonly at: number; readonly jobs: Seen<readonly JobView[]> }>
   /** @throws QueryError when the query cannot be understood, or it takes too long */
   find(question: FindQuestion): Promise<{ readonly at: number; readonly found: Seen<FoundPage> }>
   /** `undefined`: nothing is known under that id. */

@@ -144,7 +144,7 @@ export function createSource(parts: SourceParts): Source {
       }
     },
 
-    held: async (limit) => ({ jobs: await asked(readHeld(queues, limit)), at: clock.now() }),
+    held: async ({ start, limit }) => ({ jobs: await asked(readHeld(queues, limit, start)), at: clock.now() }),
 
     async find({ query, ...page }) {
       const at = clock.now()

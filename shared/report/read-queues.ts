@@ -53,9 +53,9 @@ export async function readJobs(
   return [...held.slice(start, start + limit), ...jobs.map(jobView)]
 }
 
-/** Held messages of all queues, at most `limit`. */
-export async function readHeld(queues: ReadableQueues, limit: number): Promise<readonly JobView[]> {
-  return (await queues.list(heldQueue, ['waiting'], 0, limit - 1)).map(jobView)
+/** Held messages of all queues, at most `limit` behind the first `start`. */
+export async function readHeld(queues: ReadableQueues, limit: number, start = 0): Promise<readonly JobView[]> {
+  return (await queues.list(heldQueue, ['waiting'], start, start + limit - 1)).map(jobView)
 }
 
 /** Jobs of one message, those of the last hour that are done included. */

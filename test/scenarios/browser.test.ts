@@ -93,6 +93,49 @@ test('the dashboard in Chromium', { skip: missingPeers('chromium') }, async (t) 
       .waitFor()
   })
 
+  for (const javaScriptEnabled of [true, false])
+    await t.test(
+      `held messages are ticked and removed together${javaScriptEnabled ? '' : ', without JavaScript'}`,
+      async (t) => {
+        const sent = [await send('tick1', 'bob@sluice.test', gtube), await send('tick2', 'bob@sluice.test', gtube)]
+        const stays = await send('untick', 'bob@sluice.test', gtube)
+        for (const id of [...sent, stays]) await system.waitForEvent('held', id)
+        const page = await open(t, { javaScriptEnabled })
+        await signIn(page)
+        await page.getByRole('link', { name: 'Quarantine' }).click()
+        for (const id of sent) await page.getByRole('checkbox', { name: id }).check()
+        await page.getByRole('button', { name: 'Remove…' }).click()
+        await page.getByRole('heading', { name: 'Remove: 2 messages' }).waitFor()
+        await page.getByRole('button', { name: 'Remove', exact: true }).click()
+        await page.getByText('2 messages removed.').waitFor()
+        for (const id of sent) await system.waitForEvent('removed', id)
+        await page.getByRole('checkbox', { name: stays }).waitFor()
+        for (const id of sent) assert.equal(await page.getByRole('checkbox', { name: id }).count(), 0)
+      },
+    )
+
+  await t.test('a ticked message stays ticked, and the same, while others come', async (t) => {
+    const id = await send('tick3', 'bob@sluice.test', gtube)
+    await system.waitForEvent('held', id)
+    const page = await open(t)
+    await signIn(page)
+    await page.goto('/held')
+    const box = page.getByRole('checkbox', { name: id })
+    await box.check()
+    const later = await send('comes', 'bob@sluice.test', gtube)
+    await system.waitForEvent('held', later)
+    await page.evaluate(`new Promise((resolve) => {
+      const [ticks, seen] = [new EventSource('/live'), []]
+      ticks.addEventListener('tick', () => seen.push(0) === 3 && resolve(ticks.close()))
+    })`)
+    const other = page.getByRole('checkbox', { name: later })
+    assert.equal(await other.count(), 0)
+    assert.equal(await box.isChecked(), true)
+    await box.uncheck()
+    await other.waitFor()
+    assert.equal(await other.isChecked(), false)
+  })
+
   await t.test('a search is saved under a name, shows its number, and is renamed and deleted', async (t) => {
     const id = await send('saved', 'jane@sluice.test', gtube)
     await system.waitForEvent('held', id)

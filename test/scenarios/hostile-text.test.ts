@@ -106,6 +106,7 @@ test('what strangers write is text on every page, and breaks none', { skip: miss
     ['/queues/relay', reply],
     [`/queues/${asked}`],
     ['/held', image],
+    [`/held/release?id=${held}`, image],
     [`/messages/${held}`, image],
     [`/messages/${held}/preview`, hostile.slice(0, 40)],
     [`/messages/${held}/source`, hostile.slice(0, 40)],

@@ -202,6 +202,7 @@ export function dashboardPages({
     ['runs', '/messages/runs'],
     ['run', `/messages/runs/${run}`],
     ['held', '/held'],
+    ['held-chosen', `/held/release?id=${held}`],
     ['preview', `/messages/${held}/preview`],
     ['source', `/messages/${held}/source`],
     ['release', `/messages/${held}/release`],

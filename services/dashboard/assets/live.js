@@ -5,7 +5,7 @@ const freshness = document.querySelector('#freshness')
 const pause = document.querySelector('#pause')
 let [loading, paused] = [false, false]
 
-/** Nothing is replaced under the reader's hand: while he selects, or presses a button. */
+/** Nothing is replaced under the reader's hand: while he selects, has ticked a box, or presses a button. */
 function isBusy() {
   const selection = document.getSelection()
   return (
@@ -13,8 +13,14 @@ function isBusy() {
     document.hidden ||
     loading ||
     main.querySelector(':active') !== null ||
+    hasTicked() ||
     (selection !== null && !selection.isCollapsed && main.contains(selection.anchorNode))
   )
+}
+
+/** Rows that come or go would carry the tick to another message. */
+function hasTicked() {
+  return main.querySelector('[type=checkbox]:checked') !== null
 }
 
 /** Where the focus is, so that it stays on the same thing when rows come and go before it. */
@@ -68,7 +74,7 @@ async function refresh() {
     if (response.redirected) return location.assign(response.url)
     const page = new DOMParser().parseFromString(await response.text(), 'text/html')
     const next = page.querySelector('main')
-    if (next === null || isSelecting()) return
+    if (next === null || isSelecting() || hasTicked()) return
     const place = focusedPlace()
     renewChildren(main, next)
     if (place !== null) refocus(place)
@@ -89,7 +95,7 @@ function isSelecting() {
 /** What was done is told once. */
 const here = new URL(location.href)
 if (here.searchParams.has('done')) {
-  here.searchParams.delete('done')
+  for (const name of ['done', 'messages']) here.searchParams.delete(name)
   history.replaceState(null, '', here)
 }
 

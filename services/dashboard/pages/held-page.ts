@@ -1,35 +1,48 @@
 import type { JobView, Seen } from '../../../shared/report/views.ts'
-import { formatSize, plural } from '../../../shared/report/units.ts'
+import { formatSize } from '../../../shared/report/units.ts'
 import { html } from '../../../shared/html.ts'
 import type { Html, HtmlValue } from '../../../shared/html.ts'
 import type { Preview } from '../preview.ts'
 import { mayPreview } from '../visitor.ts'
 import type { Visitor } from '../visitor.ts'
+import { chosenForm, heldDoneNotice } from './chosen-page.ts'
+import type { DoneBefore } from './chosen-page.ts'
 import { messageLink } from './job-table.ts'
 import type { Page } from './layout.ts'
 import { ago, badge, dataTable, notice } from './parts.ts'
 
-/** All that waits for an operator: kept back by a filter, by trouble or by hand. */
-export function heldPage(jobs: Seen<readonly JobView[]>, most: number, visitor: Visitor, at: number): Page {
-  const main = html`<div class="headline"><h1>Held</h1><p class="quiet-text">What a filter keeps back, what an operator holds, and what broke a worker.</p></div>
-${jobs.kind === 'away' ? notice('bad', 'Redis is away.', jobs.reason) : heldTable(jobs.value, most, { visitor, at })}`
-  return { title: 'Held', section: '/held', at, main }
+/** Rows of a page. */
+export const heldPerPage = 200
+
+export interface HeldLook {
+  /** So many are on the pages before. */
+  readonly start: number
+  /** The boxes of all rows are ticked. */
+  readonly allChosen: boolean
+  readonly before: DoneBefore | undefined
+  readonly visitor: Visitor
 }
 
-function heldTable(
-  jobs: readonly JobView[],
-  most: number,
-  look: { readonly visitor: Visitor; readonly at: number },
-): Html {
-  if (jobs.length === 0) return html`<p class="empty">Nothing is held.</p>`
-  const { visitor, at } = look
+/** All that waits for an operator: kept back by a filter, by trouble or by hand. */
+export function heldPage(jobs: Seen<readonly JobView[]>, look: HeldLook, at: number): Page {
+  const main = html`<div class="headline"><h1>Quarantine</h1><p class="quiet-text">All that is held: what a filter keeps back, what an operator holds, and what broke a worker. <a href="/messages?q=status%3Aheld">Search among it</a></p></div>
+${heldDoneNotice(look.before)}
+${jobs.kind === 'away' ? notice('bad', 'Redis is away.', jobs.reason) : heldTable(jobs.value, look, at)}`
+  return { title: 'Quarantine', section: '/held', at, main }
+}
+
+function heldTable(jobs: readonly JobView[], look: HeldLook, at: number): Html {
+  const { visitor, start, allChosen } = look
+  if (jobs.length === 0)
+    return html`<p class="empty">${start === 0 ? 'Nothing is held.' : 'There are no more.'}</p>${pagesNav(look, jobs.length)}`
   const table = dataTable<JobView>(
     'Held messages, with why and since when',
     [
+      ...(visitor.acts ? [{ title: 'Choose', cell: (job: JobView) => choice(job, allChosen) }] : []),
       { title: 'Held', cell: (job) => ago(job.heldAt ?? job.receivedAt, at) },
       {
         title: 'By',
-        cell: (job) => badge(job.quarantine === undefined ? 'waiting' : 'bad', job.quarantine ?? 'hand or trouble'),
+        cell: (job) => badge(job.quarantine === undefined ? 'bad' : 'waiting', job.quarantine ?? 'hand or trouble'),
       },
       { title: 'Reason', cell: (job) => html`<span class="reply">${job.reason}</span>` },
       { title: 'From', cell: (job) => html`<span class="address">${job.from ?? '<>'}</span>` },
@@ -48,7 +61,22 @@ function heldTable(
     ],
     jobs,
   )
-  return html`<p class="quiet-text">${plural(jobs.length, 'message')}${jobs.length >= most && ' and more'}</p>${table}`
+  return html`${visitor.acts && html`<p class="quiet-text">Choose messages, or <a href="${pageLink(start)}${allChosen ? '' : `${start === 0 ? '?' : '&'}all=yes`}">${allChosen ? 'none' : 'all of this page'}</a>; what is done to them is asked once more. <a href="/messages/actions?q=status%3Aheld">Do something to all that is held…</a></p>`}
+${table}${visitor.acts && chosenForm()}${pagesNav(look, jobs.length)}`
+}
+
+function choice({ id, from }: JobView, isChosen: boolean): Html {
+  return html`<input type="checkbox" form="chosen" name="id" value="${id}"${isChosen && html` checked`} aria-label="${id} from ${from ?? '<>'}">`
+}
+
+function pagesNav({ start }: HeldLook, shown: number): HtmlValue {
+  if (start === 0 && shown < heldPerPage) return undefined
+  return html`<nav class="pages" aria-label="Further messages">${start > 0 && html`<a rel="prev" href="${pageLink(Math.max(0, start - heldPerPage))}">Previous page</a>`}
+${shown >= heldPerPage && html`<a rel="next" href="${pageLink(start + heldPerPage)}">Next page</a>`}</nav>`
+}
+
+function pageLink(start: number): string {
+  return start === 0 ? '/held' : `/held?start=${start}`
 }
 
 export function previewPage(id: string, preview: Preview, at: number): Page {

@@ -19,7 +19,7 @@ const groups = [
     title: 'Mail',
     sections: [
       ['/messages', 'Messages'],
-      ['/held', 'Held'],
+      ['/held', 'Quarantine'],
     ],
   },
   {
