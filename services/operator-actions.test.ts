@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { commands } from './control/commands.ts'
-import { openTestApp } from './dashboard/testing.ts'
+import { openTestApp, routesOf } from './dashboard/testing.ts'
 
 /** What does the same: a command with the options it takes, and a route of the API. */
 interface SameAs {
@@ -75,7 +75,7 @@ function ofMany(place: string, option: string): Readonly<Record<string, SameAs>>
 test('all that the dashboard does, sluicectl and the API do, too', async (t) => {
   const { app } = await openTestApp(t)
   await app.ready()
-  const posts = routesOf(app.printRoutes({ commonPrefix: false })).filter((path) => !path.startsWith('/api/'))
+  const posts = routesOf(app).flatMap((route) => /^POST (?!\/api\/)(.*)/.exec(route)?.[1] ?? [])
   assert.deepEqual(posts.toSorted(), Object.keys(actions).toSorted())
 
   const document = await app.inject({ url: '/api/v1/openapi.json', headers: { host: 'localhost' } })
@@ -94,14 +94,4 @@ function missingIn(line: string): string | undefined {
   const command = commands.find((one) => one.words.join(' ') === words)
   if (command === undefined) return words
   return options.find((option) => command.options?.some(({ name }) => `--${name}` === option.trim()) !== true)
-}
-
-/** Paths that are answered by POST, out of the tree that Fastify prints. */
-function routesOf(tree: string): readonly string[] {
-  const path: string[] = []
-  return tree.split('\n').flatMap((line) => {
-    const [, indent = '', part = '', methods = ''] = /^(.*?)── (\S+) \(([^)]*)\)$/.exec(line) ?? []
-    path.splice((indent.length - 1) / 4, path.length, part)
-    return methods.split(', ').includes('POST') ? [path.join('')] : []
-  })
 }

@@ -2,6 +2,7 @@ import { appendFile, mkdir, open, readFile, rename, stat } from 'node:fs/promise
 import { join } from 'node:path'
 
 import type { Clock } from './clock.ts'
+import { withFileLock } from './file-lock.ts'
 import type { Logger } from './log.ts'
 
 /** Something an operator did or tried: who, when, from where, what. */
@@ -35,6 +36,7 @@ export interface Audit {
 }
 
 const fileLimitBytes = 4 * 1024 * 1024
+const longestText = 500
 /** An entry has about 150 octets. */
 const tailBytes = 256 * 1024
 
@@ -45,13 +47,27 @@ export async function openAudit(dataFolder: string, { log, clock }: { log: Logge
   let writing: Promise<void> = Promise.resolve()
 
   async function write(line: string): Promise<void> {
-    const found = await stat(current).catch(() => undefined)
-    if (found !== undefined && found.size > fileLimitBytes) await rename(current, previous).catch(() => undefined)
+    if (await isFull()) await withFileLock(`${current}.lock`, turn).catch(() => undefined)
     await appendFile(current, line, { mode: 0o600 })
   }
 
+  async function isFull(): Promise<boolean> {
+    const found = await stat(current).catch(() => undefined)
+    return found !== undefined && found.size > fileLimitBytes
+  }
+
+  /** One process alone: a second one would put the new file in place of the full one. */
+  async function turn(): Promise<void> {
+    if (await isFull()) await rename(current, previous)
+  }
+
   return {
-    record(fields) {
+    record({ about, detail, ...given }) {
+      const fields = {
+        ...given,
+        ...(about === undefined ? {} : { about: clipped(about) }),
+        ...(detail === undefined ? {} : { detail: clipped(detail) }),
+      }
       const entry: AuditEntry = { at: clock.now(), ...fields }
       log.info({ event: 'audit', ...fields }, 'audit')
       writing = writing.then(() =>
@@ -83,6 +99,11 @@ export async function openAudit(dataFolder: string, { log, clock }: { log: Logge
     },
     close: () => writing,
   }
+}
+
+/** Nobody pushes out what others did by words without end. */
+function clipped(text: string): string {
+  return text.length > longestText ? `${text.slice(0, longestText)}...` : text
 }
 
 async function tailOf(path: string): Promise<readonly AuditEntry[]> {

@@ -12,6 +12,8 @@ export interface ApiRoute {
   readonly path: string
   readonly scope: Scope
   readonly summary: string
+  /** As the audit log calls it; absent: the summary. */
+  readonly action?: string
   readonly query?: Readonly<Record<string, Schema>>
   /** It is asked about a message, which is sent along (message/rfc822). */
   readonly takesMail?: true

@@ -34,6 +34,7 @@ import type { Source } from './source.ts'
 import type { SystemDesk } from './system-desk.ts'
 import { systemApi } from './system-routes.ts'
 import { anybody } from './visitor.ts'
+import type { Visitor } from './visitor.ts'
 import { webhookApi } from './webhook-routes.ts'
 
 export interface ApiParts {
@@ -60,7 +61,8 @@ const mostHeld = 500
 export function addApi(app: FastifyInstance, parts: ApiParts): void {
   addMailParser(app)
   const routes = apiRoutes(parts)
-  for (const { method, path, scope, takesMail, givesMail, mostBytes, answer, run } of routes) {
+  for (const route of routes) {
+    const { method, path, scope, takesMail, givesMail, mostBytes, answer, run } = route
     app.route({
       method,
       url: path,
@@ -70,7 +72,7 @@ export function addApi(app: FastifyInstance, parts: ApiParts): void {
       handler: async (request: FastifyRequest, reply: FastifyReply) => {
         const caller = parts.access.visitor(request) ?? anybody
         try {
-          if (!caller.scopes.has(scope)) throw new ApiError(403, `this needs a token of scope ${scope}`)
+          if (!caller.scopes.has(scope)) throw outOfScope(parts, route, request, caller)
           const told = await run(request, caller)
           return givesMail === true ? await reply.type('message/rfc822').send(told) : told
         } catch (error) {
@@ -82,6 +84,22 @@ export function addApi(app: FastifyInstance, parts: ApiParts): void {
   }
   const document = openApiDocument(routes)
   app.get('/api/v1/openapi.json', (_request, reply) => reply.send(document))
+}
+
+/** What would have changed something, or told what messages say, is kept as refused. */
+function outOfScope(
+  { access, audit }: ApiParts,
+  { method, scope, summary, action = summary }: ApiRoute,
+  request: FastifyRequest,
+  { name: by }: Visitor,
+): ApiError {
+  const detail = `this needs a token of scope ${scope}`
+  const about = Object.values(request.params as Readonly<Record<string, string>>)[0]
+  if (by !== undefined && (method === 'POST' || scope === 'content')) {
+    const from = access.client(request).address
+    audit.record({ by, from, action, ...(about === undefined ? {} : { about }), outcome: 'refused', detail })
+  }
+  return new ApiError(403, detail)
 }
 
 function apiRoutes(parts: ApiParts): readonly ApiRoute[] {
@@ -204,6 +222,7 @@ function readingRoutes({ source, access, audit }: ApiParts): readonly ApiRoute[]
       path: '/api/v1/messages/:id/source',
       scope: 'content',
       summary: 'A message as it was received, while it is in the spool; it is kept who read it',
+      action: 'read source',
       givesMail: true,
       answer: { type: 'string' },
       run: async (request, { name: by = 'unknown' }) => {

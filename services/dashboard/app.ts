@@ -37,7 +37,6 @@ import { selectionPage } from './pages/selection-page.ts'
 import { errorPage } from './pages/error-page.ts'
 import { destinationHistory } from './pages/destination-parts.ts'
 import { destinationsPage } from './pages/destinations-page.ts'
-import { previewPage } from './pages/held-page.ts'
 import { reportsPage } from './pages/reports-page.ts'
 import { rulesPage } from './pages/rules-page.ts'
 import { bareLayout, iconSvg, layout } from './pages/layout.ts'
@@ -57,7 +56,7 @@ import { addSource } from './source-routes.ts'
 import type { SystemDesk } from './system-desk.ts'
 import { addSystem } from './system-routes.ts'
 import { addTrial } from './trial-route.ts'
-import { anybody, mayPreview } from './visitor.ts'
+import { anybody } from './visitor.ts'
 import type { Visitor } from './visitor.ts'
 import { addWebhooks } from './webhook-routes.ts'
 
@@ -117,7 +116,6 @@ export function createApp(parts: AppParts): FastifyInstance {
   addConfirmations(app, parts, { access, show })
   addChanges(app, parts, { access, show })
   addTrial(app, { ...parts, visitor: (request) => access.visitor(request) ?? anybody, show })
-  addPreview(app, parts, { access, show })
   addSource(app, { source: parts.source, access, audit: parts.access.audit, clock: parts.clock, show })
   const { source, webhooks, system: desk } = parts
   const { audit, settings } = parts.access
@@ -344,27 +342,6 @@ function addChanges(app: FastifyInstance, { source, operations, clock }: AppPart
     if (message === undefined) return show(request, reply.code(404), messageNotFoundPage(id, clock.now()))
     if (!visitor.acts) return reply.redirect(`/messages/${id}`, 303)
     return show(request, reply, changePage(message, source.relayActions(), visitor, clock.now()))
-  })
-}
-
-/** What others wrote is read by operators only, and it is kept who did. */
-function addPreview(
-  app: FastifyInstance,
-  { source, clock, access: { audit } }: AppParts,
-  { access, show }: Shown,
-): void {
-  app.get('/messages/:id/preview', async (request, reply) => {
-    const id = parameter(request, 'id')
-    const visitor = access.visitor(request) ?? anybody
-    if (!mayPreview(visitor)) {
-      const text = 'What messages say is shown to operators who have signed in.'
-      return show(request, reply.code(403), errorPage('Not for you', text, clock.now()))
-    }
-    const preview = isMessageId(id) ? await source.preview(id) : undefined
-    if (preview === undefined) return show(request, reply.code(404), messageNotFoundPage(id, clock.now()))
-    const from = access.client(request).address
-    audit.record({ by: visitor.name ?? 'unknown', from, action: 'preview message', about: id, outcome: 'done' })
-    return show(request, reply, previewPage(id, preview, clock.now()))
   })
 }
 

@@ -67,6 +67,7 @@ export function bulkRoutes(parts: BulkApiParts): readonly ApiRoute[] {
       path: '/api/v1/messages/actions',
       scope: 'messages',
       summary: 'Do something to all that a search finds, in the background',
+      action: 'act on what a search found',
       fields,
       answer: begun,
       run: (request, caller) => {
@@ -109,6 +110,7 @@ export function bulkRoutes(parts: BulkApiParts): readonly ApiRoute[] {
       path: `/api/v1/runs/:run/${what}`,
       scope: 'messages',
       summary: what === 'cancel' ? 'Let a run end before its next piece' : 'Go on with a run that ended early',
+      action: `${what} run`,
       answer: object({ done: text }),
       run: (request, caller) => {
         const id = runOf(request)

@@ -53,12 +53,13 @@ export function addDryRuns(app: FastifyInstance, parts: PageParts): void {
     const visitor = access.visitor(request) ?? anybody
     return isAtLeast(visitor.role, 'admin') && visitor.acts ? visitor : undefined
   }
-  const refused = (request: FastifyRequest, reply: FastifyReply): FastifyReply =>
-    show(
-      request,
-      reply.code(403),
-      errorPage('Not for you', 'A changed configuration is tried by administrators.', clock.now()),
-    )
+  const refused = (request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const detail = 'A changed configuration is tried by administrators.'
+    const visitor = access.visitor(request) ?? anybody
+    if (visitor.name !== undefined)
+      record(parts, request, { visitor, action: actionOf(request.url), outcome: 'refused', detail })
+    return show(request, reply.code(403), errorPage('Not for you', detail, clock.now()))
+  }
 
   app.get('/rules/dry-run', async (request, reply) => {
     const visitor = mayTry(request)
@@ -83,7 +84,7 @@ export function addDryRuns(app: FastifyInstance, parts: PageParts): void {
       const given = givenByForm(request, fields)
       try {
         if (path === '/rules/dry-run') begin(parts, request, given, visitor)
-        else if (runs.cancel()) record(parts, request, { visitor, action: 'cancel dry run', outcome: 'done' })
+        else if (runs.cancel()) record(parts, request, { visitor, action: actionOf(path), outcome: 'done' })
         return await reply.redirect('/rules/dry-run/result', 303)
       } catch (error) {
         if (!(error instanceof OperationError)) throw error
@@ -92,6 +93,10 @@ export function addDryRuns(app: FastifyInstance, parts: PageParts): void {
       }
     })
   }
+}
+
+function actionOf(path: string): string {
+  return path.endsWith('/cancel') ? 'cancel dry run' : 'try a configuration'
 }
 
 const change = object({
@@ -138,6 +143,7 @@ export function dryRunApiRoutes(parts: DryRunParts): readonly ApiRoute[] {
       path: '/api/v1/dry-run',
       scope: 'messages',
       summary: 'Try a changed configuration on recorded traffic, in the background; nothing changes',
+      action: 'try a configuration',
       fields,
       mostBytes,
       answer,
@@ -165,6 +171,7 @@ export function dryRunApiRoutes(parts: DryRunParts): readonly ApiRoute[] {
       path: '/api/v1/dry-run/cancel',
       scope: 'messages',
       summary: 'Cancel the dry run that is under way',
+      action: 'cancel dry run',
       answer,
       run: async (request, caller) => {
         if (runs.cancel()) record(parts, request, { visitor: caller, action: 'cancel dry run', outcome: 'done' })

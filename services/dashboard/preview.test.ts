@@ -151,8 +151,9 @@ test('the source is text that can do nothing, saved only as a file, for operator
   assert.deepEqual([told.statusCode, told.headers['content-type'], told.rawPayload], [200, 'message/rfc822', octets])
   assert.equal((await ask(reading)).statusCode, 403)
   assert.deepEqual(
-    (await audit.last(5)).map(({ by, action, outcome }) => `${by} ${action} ${outcome}`),
+    (await audit.last(6)).map(({ by, action, outcome }) => `${by} ${action} ${outcome}`),
     [
+      'token rd read source refused',
       'token ci read source done',
       'rita download message refused',
       'rita read source refused',

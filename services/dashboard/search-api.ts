@@ -91,6 +91,7 @@ export function searchRoutes(parts: SearchApiParts): readonly ApiRoute[] {
       path,
       scope: 'messages',
       summary,
+      action: `${what} search`,
       fields,
       answer: object({ done: text }),
       run: (request: FastifyRequest, caller: Visitor) => {

@@ -4,9 +4,10 @@ import type { Audit } from '../../shared/audit.ts'
 import { beginningOf } from '../../shared/beginning-of.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
-import type { SpooledMessage } from '../../shared/spool/spool.ts'
+import type { MessageId } from '../../shared/mail/message-id.ts'
 import type { Access } from './access.ts'
 import { errorPage } from './pages/error-page.ts'
+import { previewPage } from './pages/held-page.ts'
 import type { Page } from './pages/layout.ts'
 import { messageNotFoundPage } from './pages/message-page.ts'
 import { sourcePage } from './pages/source-page.ts'
@@ -15,7 +16,7 @@ import type { Source } from './source.ts'
 import { anybody, mayPreview } from './visitor.ts'
 
 export interface SourceRouteParts {
-  readonly source: Pick<Source, 'content'>
+  readonly source: Pick<Source, 'content' | 'preview'>
   readonly access: Access
   readonly audit: Pick<Audit, 'record'>
   readonly clock: Clock
@@ -24,15 +25,15 @@ export interface SourceRouteParts {
 
 const mostShownBytes = 256 * 1024
 
-/** A message as it was received: for operators who have signed in, and it is kept who looked. */
+/** What messages say, in words or as they were received: for operators who have signed in, and it is kept who looked. */
 export function addSource(app: FastifyInstance, parts: SourceRouteParts): void {
   const { source, access, audit, clock, show } = parts
 
-  async function answer(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    action: string,
-    tell: (stored: SpooledMessage, id: string) => Promise<FastifyReply>,
+  /** @param find what is asked for; undefined: it is not there */
+  async function answer<T>(
+    { request, reply, action }: { request: FastifyRequest; reply: FastifyReply; action: string },
+    find: (id: MessageId) => Promise<T | undefined>,
+    tell: (found: T, id: string) => Promise<FastifyReply>,
   ): Promise<FastifyReply> {
     const { id } = request.params as { readonly id: string }
     const visitor = access.visitor(request) ?? anybody
@@ -43,14 +44,20 @@ export function addSource(app: FastifyInstance, parts: SourceRouteParts): void {
       const text = 'What messages say is shown to operators who have signed in.'
       return show(request, reply.code(403), errorPage('Not for you', text, clock.now()))
     }
-    const stored = isMessageId(id) ? await source.content(id) : undefined
-    if (stored === undefined) return show(request, reply.code(404), messageNotFoundPage(id, clock.now()))
+    const found = isMessageId(id) ? await find(id) : undefined
+    if (found === undefined) return show(request, reply.code(404), messageNotFoundPage(id, clock.now()))
     record('done')
-    return tell(stored, id)
+    return tell(found, id)
   }
 
+  app.get('/messages/:id/preview', (request, reply) =>
+    answer({ request, reply, action: 'preview message' }, source.preview, async (preview, id) =>
+      show(request, reply, previewPage(id, preview, clock.now())),
+    ),
+  )
+
   app.get('/messages/:id/source', (request, reply) =>
-    answer(request, reply, 'read source', async (stored, id) => {
+    answer({ request, reply, action: 'read source' }, source.content, async (stored, id) => {
       const [raw, preview] = await Promise.all([beginningOf(stored.stream(), mostShownBytes), previewOf(stored)])
       const look = { raw, sizeBytes: stored.locator.sizeBytes, parts: preview.parts }
       return show(request, reply, sourcePage(id, look, clock.now()))
@@ -59,7 +66,7 @@ export function addSource(app: FastifyInstance, parts: SourceRouteParts): void {
 
   // Saved, never shown: what is in it is nothing of ours.
   app.get('/messages/:id/source.eml', (request, reply) =>
-    answer(request, reply, 'download message', async (stored, id) =>
+    answer({ request, reply, action: 'download message' }, source.content, async (stored, id) =>
       reply
         .type('message/rfc822')
         .header('content-disposition', `attachment; filename="${id}.eml"`)

@@ -411,3 +411,15 @@ export class TestBrowser {
 export function tokenIn(body: string): string {
   return /name="token" value="([\w-]+)"/.exec(body)?.[1] ?? ''
 }
+
+/** Each route there is: `GET /queues/:name`. Once the app is ready. */
+export function routesOf(app: FastifyInstance): readonly string[] {
+  const path: string[] = []
+  const tree = app.printRoutes({ commonPrefix: false }).split('\n')
+  return tree.flatMap((line) => {
+    const [, indent = '', part = '', methods = ''] = /^(.*?)── (\S+) \(([^)]*)\)$/.exec(line) ?? []
+    path.splice((indent.length - 1) / 4, path.length, part)
+    const route = path.join('').replace(/^\/(?=.)\/?/, '/')
+    return methods.split(', ').flatMap((method) => (/^(GET|POST)$/.test(method) ? [`${method} ${route}`] : []))
+  })
+}

@@ -47,6 +47,7 @@ export function webhookApi({ webhooks, access, audit, clock }: WebhookApiParts):
       path: '/api/v1/webhooks/:name/test',
       scope: 'queues',
       summary: 'Posts one signed event `test`, now',
+      action: action.name,
       answer: schemas.done,
       run: (request, caller) => {
         const name = nameOf(request)
