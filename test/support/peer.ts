@@ -32,6 +32,8 @@ const packages = {
   'ldns-keygen': 'ldnsutils',
   'ldns-signzone': 'ldnsutils',
   chromium: 'chromium',
+  prometheus: 'prometheus',
+  promtool: 'prometheus',
 } as const
 
 export type Peer = keyof typeof packages
