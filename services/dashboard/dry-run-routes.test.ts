@@ -21,7 +21,7 @@ async function open(t: TestContext) {
   await writeFile(smtpdConf, text)
   const origin = { smtpdConf, hostname: 'mx.example.org' }
   const { texts } = await loadConfiguration(origin)
-  const { token, entry } = makeToken('ci', ['messages'])
+  const { token, entry } = makeToken('ci', ['configuration'])
   const opened = await openTestApp(t, { operators, apiTokens: { ci: entry }, loaded: { texts, origin } })
   const browser = async (name: string, password: string): Promise<TestBrowser> => {
     const one = new TestBrowser(opened.app)

@@ -133,7 +133,7 @@ const state = object({
 
 const answer = object({ 'state?': { ...state, description: 'Absent: none was since this process started.' } })
 
-/** For programs: a changed configuration is sent, and asked for until it has been tried. */
+/** For programs, by a scope of its own, as the pages are for administrators alone: a changed configuration is sent, and asked for until it has been tried. */
 export function dryRunApiRoutes(parts: DryRunParts): readonly ApiRoute[] {
   const { runs } = parts
   const told = (): { readonly state?: object } => (runs.state === undefined ? {} : { state: runs.state })
@@ -141,7 +141,7 @@ export function dryRunApiRoutes(parts: DryRunParts): readonly ApiRoute[] {
     {
       method: 'POST',
       path: '/api/v1/dry-run',
-      scope: 'messages',
+      scope: 'configuration',
       summary: 'Try a changed configuration on recorded traffic, in the background; nothing changes',
       action: 'try a configuration',
       fields,
@@ -161,7 +161,7 @@ export function dryRunApiRoutes(parts: DryRunParts): readonly ApiRoute[] {
     {
       method: 'GET',
       path: '/api/v1/dry-run',
-      scope: 'messages',
+      scope: 'configuration',
       summary: 'The dry run that is under way, or the last one',
       answer,
       run: async () => told(),
@@ -169,7 +169,7 @@ export function dryRunApiRoutes(parts: DryRunParts): readonly ApiRoute[] {
     {
       method: 'POST',
       path: '/api/v1/dry-run/cancel',
-      scope: 'messages',
+      scope: 'configuration',
       summary: 'Cancel the dry run that is under way',
       action: 'cancel dry run',
       answer,

@@ -87,8 +87,8 @@ const rights: Readonly<Record<string, Right>> = {
   ...api('POST', 'messages', ['messages/actions', 'runs/:run/cancel', 'runs/:run/resume']),
   ...api('POST', 'messages', ['searches', 'searches/rename', 'searches/delete']),
   ...each('POST', 'scope messages', ofMany('/api/v1')),
-  ...api('GET', 'messages', ['dry-run']),
-  ...api('POST', 'messages', ['dry-run', 'dry-run/cancel']),
+  ...api('GET', 'configuration', ['dry-run']),
+  ...api('POST', 'configuration', ['dry-run', 'dry-run/cancel']),
   ...api('POST', 'learn', ['learn/ham', 'learn/spam', 'learn/forget']),
 }
 

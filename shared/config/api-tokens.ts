@@ -2,11 +2,20 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 
 /**
  * What a token of the API may do: look, change queues, change messages, read what operators did, teach the classifier, read what messages say,
- * make, replace and remove DKIM keys.
+ * make, replace and remove DKIM keys, try configurations.
  */
-export type Scope = 'read' | 'queues' | 'messages' | 'audit' | 'learn' | 'content' | 'keys'
+export type Scope = 'read' | 'queues' | 'messages' | 'audit' | 'learn' | 'content' | 'keys' | 'configuration'
 
-export const scopes: readonly Scope[] = ['read', 'queues', 'messages', 'audit', 'learn', 'content', 'keys']
+export const scopes: readonly Scope[] = [
+  'read',
+  'queues',
+  'messages',
+  'audit',
+  'learn',
+  'content',
+  'keys',
+  'configuration',
+]
 
 /** A token as a table holds it. */
 export interface ApiToken {

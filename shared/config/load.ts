@@ -38,7 +38,7 @@ export interface LoadOptions {
   readonly onRead?: (path: string) => void
   /** Of files, by path, in place of what is on disk. */
   readonly texts?: ReadonlyMap<string, string>
-  /** Whether a file that is not among `texts` may be read, one of a table too; absent: all may. */
+  /** Whether the file of a table may be read; absent: all may. When it is there, files of the configuration come from `texts` alone. */
   readonly mayRead?: (path: string) => boolean
 }
 
@@ -63,7 +63,7 @@ export async function loadConfiguration(options: LoadOptions): Promise<LoadedCon
     const known = texts.get(path)
     if (known !== undefined) return known
     options.onRead?.(path)
-    const text = options.texts?.get(path) ?? allowed(options, readConfigurationFile)(path)
+    const text = options.texts?.get(path) ?? readUnknown(options, path)
     texts.set(path, text)
     return text
   }
@@ -86,7 +86,10 @@ export async function loadConfiguration(options: LoadOptions): Promise<LoadedCon
   const diagnostics = [
     ...policyLexer.diagnostics,
     ...pipelineLexer.diagnostics,
-    ...missingFiles([...policy.files, ...pipeline.files].filter(({ path }) => !isMade(path, pipeline))),
+    ...missingFiles(
+      options,
+      [...policy.files, ...pipeline.files].filter(({ path }) => !isMade(path, pipeline)),
+    ),
     ...atRestFaults(policy, pipeline),
   ]
   const named = nameOfHost(options, pipeline)
@@ -146,7 +149,8 @@ function loadModel(
   const { spool } = model.pipeline
   if (spool !== undefined && (spool.path === undefined) === (spool.bucket === undefined))
     wrong('configuration.pipeline.spool: it lies in a folder or in a bucket', 'give either path or bucket')
-  diagnostics.push(...missingFiles(namedFiles(model).map(([what, path]) => ({ path, what, span }))))
+  const files = namedFiles(model).map(([what, path]) => ({ path, what, span }))
+  diagnostics.push(...missingFiles(options, files))
   const configuration = { ...model, hostname: hostname.toLowerCase(), revision: revisionOf(texts, options) }
   const policy = parsers.modern(new TokenReader(emptyLexer(new Map())))
   const pipeline = parsePipeline(new TokenReader(emptyLexer(new Map())), policy)
@@ -170,11 +174,21 @@ const parsers = {
 
 type ReadLimits = Pick<LoadOptions, 'libexec' | 'mayRead'>
 
+/** A table that is read as a configuration would be told line by line. */
+function readUnknown({ mayRead }: ReadLimits, path: string): string {
+  if (mayRead !== undefined) throw notInForce(path)
+  return readConfigurationFile(path)
+}
+
 function allowed({ mayRead }: ReadLimits, read: ReadText): ReadText {
   return (path) => {
-    if (mayRead?.(path) === false) throw new Error(`${path} is not a file of the configuration in force`)
+    if (mayRead?.(path) === false) throw notInForce(path)
     return read(path)
   }
+}
+
+function notInForce(path: string): Error {
+  return new Error(`${path} is not a file of the configuration in force`)
 }
 
 interface LexerSources {
@@ -210,9 +224,11 @@ function isMade(path: string, { settings: { acme } }: PipelineDraft): boolean {
   return path === acme?.certFile || path === acme?.keyFile
 }
 
-function missingFiles(files: readonly NamedFile[]): readonly Diagnostic[] {
+/** Where not all may be read, it is not told which are there, either. */
+function missingFiles({ mayRead }: ReadLimits, files: readonly NamedFile[]): readonly Diagnostic[] {
   let missing = 0
   return files.flatMap(({ path, what, span }): Diagnostic[] => {
+    if (mayRead?.(path) === false) return []
     try {
       accessSync(path, constants.R_OK)
       return []

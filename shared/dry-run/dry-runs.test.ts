@@ -10,13 +10,22 @@ import { newMessageId } from '../mail/message-id.ts'
 import { openDryRuns } from './dry-runs.ts'
 import type { DryRunQuestion, DryRunState } from './dry-runs.ts'
 
-async function open(t: TestContext) {
+async function openWithSecrets(t: TestContext) {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-dry-runs-'))
+  t.after(() => rm(folder, { recursive: true }))
+  await writeFile(join(folder, 'secrets'), 'label jane:opensesame\n')
+  const table = `table secrets file:${join(folder, 'secrets')}`
+  return { folder, open: await open(t, [table, 'action "in" relay host smtp+tls://label@mx.test auth <secrets>']) }
+}
+
+async function open(t: TestContext, more: readonly string[] = []) {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-dry-runs-'))
   t.after(() => rm(folder, { recursive: true }))
   const place = join(folder, 'smtpd.conf')
   const text = [
     'listen on 127.0.0.1 port 2525',
     `table people file:${join(folder, 'people')}`,
+    ...more,
     'action "out" relay',
     'match from any for domain <people> action "out"',
     '',
@@ -87,6 +96,25 @@ test('what is no configuration is told with its line; what the one in force does
     assert.match(answer.reason, message)
     assert.doesNotMatch(answer.reason, /b\.test/)
   }
+})
+
+test('what tables hold is not told, whatever they are taken for', async (t) => {
+  const { folder, open: again } = await openWithSecrets(t)
+  const { text, attempt } = again
+  const secrets = join(folder, 'secrets')
+  const files: readonly Partial<DryRunQuestion>[] = [
+    { smtpdConf: `include "${secrets}"\n${text}` },
+    { smtpdConf: text, pipelineConf: `include "${secrets}"\n` },
+    { smtpdConf: `${text}table again ldap:${secrets}\n` },
+    { smtpdConf: text, pipelineConf: 'restrict rcpt check sender <secrets>\n' },
+  ]
+  for (const question of files) {
+    const answer = await attempt(question)
+    assert.ok(answer?.kind === 'refused' || answer?.kind === 'done', JSON.stringify(answer))
+    assert.doesNotMatch(JSON.stringify(answer), /opensesame/, JSON.stringify(question))
+  }
+  const absent = await attempt({ smtpdConf: `${text}pki p cert "${join(folder, 'secret_')}"\n` })
+  assert.doesNotMatch(JSON.stringify(absent), /is not there|meant/)
 })
 
 test('one runs at a time, and can be cancelled', async (t) => {
