@@ -58,6 +58,7 @@ import { addSystem } from './system-routes.ts'
 import { addTrial } from './trial-route.ts'
 import { anybody } from './visitor.ts'
 import type { Visitor } from './visitor.ts'
+import { createWatchDesk } from './watch-desk.ts'
 import { addWebhooks } from './webhook-routes.ts'
 
 export interface AppParts {
@@ -214,10 +215,14 @@ function addErrorPages(app: FastifyInstance, { clock, log }: AppParts, show: Sho
   })
 }
 
-function addPages(app: FastifyInstance, { source, shelf, clock }: AppParts, { access, show }: Shown): void {
+function addPages(app: FastifyInstance, { source, system, shelf, clock }: AppParts, { access, show }: Shown): void {
+  const watch = createWatchDesk({ system, source, clock })
   const visitorOf = (request: FastifyRequest): Visitor => access.visitor(request) ?? anybody
 
-  app.get('/', async (request, reply) => show(request, reply, overviewPage(await source.overview())))
+  app.get('/', async (request, reply) => {
+    const [overview, warnings] = await Promise.all([source.overview(), watch.warnings()])
+    return show(request, reply, overviewPage(overview, warnings))
+  })
 
   app.get('/queues', async (request, reply) => {
     const [overview, shares] = await Promise.all([source.overview(), source.shares()])

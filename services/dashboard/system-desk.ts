@@ -1,4 +1,4 @@
-import { readdir, stat } from 'node:fs/promises'
+import { readdir, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { Audit } from '../../shared/audit.ts'
@@ -33,8 +33,10 @@ export interface SpoolView {
   readonly name: string
   /** Absent for a bucket: to list it costs. */
   readonly folder?: FolderView
-  /** On this host. */
+  /** On this host, before new mail is refused. */
   readonly freeBytes: number
+  /** Of the disk it lies on, or its cache does. */
+  readonly totalBytes: number
   readonly quotaBytes?: number
 }
 
@@ -149,10 +151,11 @@ async function lookAt(parts: SystemDeskParts): Promise<SystemView> {
   const { configuration, dataFolder, storePlace } = parts
   const { name, folder } = parts.spool.volume
   const events = join(dataFolder, 'events')
-  const [certificates, files, freeBytes, journal, store] = await Promise.all([
+  const [certificates, files, freeBytes, totalBytes, journal, store] = await Promise.all([
     viewCertificates(configuration),
     folder === undefined ? undefined : folderView(folder, () => true),
     parts.spool.freeBytes(),
+    diskBytes(folder ?? dataFolder),
     folderView(events, (name) => name.endsWith('.ndjson')),
     storeView(storePlace, events),
   ])
@@ -161,7 +164,13 @@ async function lookAt(parts: SystemDeskParts): Promise<SystemView> {
   return {
     certificates,
     ...(redis === undefined ? {} : { redis }),
-    spool: { name, ...(files && { folder: files }), freeBytes, ...(quotaBytes === undefined ? {} : { quotaBytes }) },
+    spool: {
+      name,
+      ...(files && { folder: files }),
+      freeBytes,
+      totalBytes,
+      ...(quotaBytes === undefined ? {} : { quotaBytes }),
+    },
     store,
     journal,
   }
@@ -189,6 +198,11 @@ async function folderView(path: string, counts: (name: string) => boolean): Prom
     bytes: files.reduce((sum, one) => sum + (one?.size ?? 0), 0),
     ...(Number.isFinite(oldestAt) ? { oldestAt: Math.trunc(oldestAt) } : {}),
   }
+}
+
+async function diskBytes(path: string): Promise<number> {
+  const { blocks, bsize } = await statfs(path)
+  return blocks * bsize
 }
 
 function statOf(path: string) {

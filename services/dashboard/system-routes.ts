@@ -120,7 +120,8 @@ export function systemApi({ desk, source, audit }: SystemRouteParts): readonly A
         spool: object({
           name: text,
           'folder?': { ...object(folder), description: 'Absent: it is a bucket.' },
-          freeBytes: { ...count, description: 'On this host.' },
+          freeBytes: { ...count, description: 'On this host, before new mail is refused.' },
+          totalBytes: { ...count, description: 'Of the disk.' },
           'quotaBytes?': count,
         }),
         store: object({ what: text, 'bytes?': count }),

@@ -173,7 +173,7 @@ const noFiles = { path: '/var/sluice', files: 0, bytes: 0 }
 const sampleSystem: SystemDesk = {
   look: async () => ({
     certificates: [],
-    spool: { name: '/var/sluice', freeBytes: 1 },
+    spool: { name: '/var/sluice', freeBytes: 1, totalBytes: 1 },
     store: { what: 'SQLite' },
     journal: noFiles,
   }),

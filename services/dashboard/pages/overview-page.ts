@@ -6,12 +6,14 @@ import type { QueueView } from '../../../shared/report/views.ts'
 import type { Overview, ServiceView } from '../source.ts'
 import { jobTable } from './job-table.ts'
 import type { Page } from './layout.ts'
+import type { Warning } from '../watch.ts'
 import { ago, badge, dataTable, notice } from './parts.ts'
 import { defaultTargetMs } from '../../../shared/report/queue-health.ts'
 import { pipelineDrawing } from './pipeline-drawing.ts'
 import { troubleNotices } from './queue-page.ts'
 
-export function overviewPage(overview: Overview): Page {
+/** @param warnings of what is not trouble yet */
+export function overviewPage(overview: Overview, warnings: readonly Warning[]): Page {
   const { at, queues, services } = overview
   const main = html`<div class="headline"><h1>${headline(overview)}</h1><p class="quiet-text">${overview.hostname} · configuration ${overview.revision}</p></div>
 ${queues.kind === 'away' && notice('bad', 'Redis is away.', `${queues.reason}. Mail is still accepted and waits in the spool; its jobs are added when Redis is back.`)}
@@ -33,11 +35,16 @@ ${services
   )}
 ${serviceTroubles(services)}
 ${troubleNotices(overview)}
+${warnings.map(warningNotice)}
 ${configurationWarnings(services)}
 <section aria-labelledby="pipeline"><h2 id="pipeline">Pipeline</h2>${pipelineDrawing(overview)}</section>
 <section aria-labelledby="attention"><h2 id="attention">Needs a look</h2>${attentionList(overview)}</section>
 <section aria-labelledby="services"><h2 id="services">Services</h2>${servicesTable(services, at)}</section>`
   return { title: 'Overview', section: '/', at, main }
+}
+
+function warningNotice({ tone, title, text, page, leads }: Warning): Html {
+  return notice(tone, title, html`${text} <a href="${page}">${leads}</a>`)
 }
 
 /** The state of the whole in one sentence. */
@@ -65,7 +72,13 @@ function heldIn(queues: readonly QueueView[]): string {
 export function serviceTroubles(services: readonly ServiceView[]): HtmlValue {
   return services
     .filter(isInTrouble)
-    .map(({ name, troubles }) => notice('bad', `Service ${name} reports trouble.`, troubles.join('; ')))
+    .map(({ name, troubles }) =>
+      notice(
+        'bad',
+        `Service ${name} reports trouble.`,
+        html`${troubles.join('; ')} ${name === 'filter' && html`<a href="/filters">Filters</a>`}`,
+      ),
+    )
 }
 
 function isInTrouble({ silent, troubles }: ServiceView): boolean {

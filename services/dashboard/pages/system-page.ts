@@ -10,6 +10,7 @@ import type { WebhookView } from '../../../shared/webhooks/webhook-desk.ts'
 import type { Overview, ServiceView } from '../source.ts'
 import type { FolderView, PeopleView, SystemView, TokenView, UserView } from '../system-desk.ts'
 import type { Visitor } from '../visitor.ts'
+import { soonDays } from '../watch.ts'
 import { messageLink } from './job-table.ts'
 import type { Page } from './layout.ts'
 import { serviceTroubles } from './overview-page.ts'
@@ -87,13 +88,13 @@ function storage({ redis, spool, store, journal }: SystemView, nowAt: number): r
   ]
 }
 
-function spoolText({ name, folder, freeBytes, quotaBytes }: SystemView['spool'], nowAt: number): Html {
+function spoolText({ name, folder, freeBytes, totalBytes, quotaBytes }: SystemView['spool'], nowAt: number): Html {
   const quota = quotaBytes === undefined ? '' : ` of ${formatSize(quotaBytes)}`
   const kept =
     folder === undefined
       ? 'in a bucket'
       : `${formatSize(folder.bytes)}${quota} in ${plural(folder.files, 'file')}${oldest(folder, nowAt)}`
-  return html`${kept}, ${formatSize(freeBytes)} free here <small class="below">${name}</small>`
+  return html`${kept}; ${formatSize(freeBytes)} left for new mail, of a disk of ${formatSize(totalBytes)} <small class="below">${name}</small>`
 }
 
 function redisText(redis: RedisReport | undefined): HtmlValue {
@@ -143,8 +144,6 @@ function listenerTable(services: Overview['services']): Html {
 }
 
 const dayMs = 86_400_000
-/** Authorities renew before. */
-const soonDays = 14
 
 function certificateTable(certificates: readonly CertificateView[], nowAt: number): Html {
   if (certificates.length === 0) return html`<p class="empty">smtpd.conf names none (<code>pki</code>).</p>`
