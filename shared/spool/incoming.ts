@@ -214,12 +214,13 @@ export class Incoming implements IncomingContent {
     return this.#state === 'given up'
   }
 
+  /** Never rejects: what cannot be deleted now, cleaning finds. */
   async #giveUp(): Promise<void> {
     this.#state = 'given up'
     await this.#becomingLarge?.catch(() => undefined)
     this.#chunks = []
-    await this.#draft?.remove()
-    await this.#large?.giveUp(this.#hasRecord)
+    await this.#draft?.remove().catch(() => undefined)
+    await this.#large?.giveUp(this.#hasRecord).catch(() => undefined)
     if (this.#claimedBytes > 0) this.#options.space.forget()
     this.#release()
   }

@@ -47,6 +47,8 @@ export class LargeFile implements OwnContent {
   async giveUp(): Promise<void> {
     if (!this.writer.isOwn()) return
     await this.#file.stop()
+    // What is being finished writes by a descriptor that may be another file's as soon as it is closed.
+    await this.#finished?.catch(() => undefined)
     await this.#file.close()
     await this.writer.removeFile(this.#name)
   }

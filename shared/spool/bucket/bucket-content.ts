@@ -71,7 +71,8 @@ export class BucketContent implements OwnContent {
     await this.#file.close()
     const { store, cache } = this.#place
     await store.put(keyOf(this.#name), { path: this.#making, size: this.#file.writtenBytes })
-    await cache.adopt(this.#making, this.#name)
+    // It is stored: the cache may do without.
+    await cache.adopt(this.#making, this.#name).catch(() => rm(this.#making, { force: true }))
   }
 }
 

@@ -52,14 +52,14 @@ export interface BucketSpoolOptions {
 
 /** A listing costs money; what this process stores in between it counts itself. */
 const quotaFreshMs = 30_000
-const trimEachBeats = 4
+const trimEach = 4
 
 /** The bucket as readers see it. */
 export async function openBucketVolume(
   store: ObjectStore,
-  options: Pick<BucketSpoolOptions, 'cachePath' | 'cacheBytes'>,
+  { cachePath, cacheBytes, clock }: Pick<BucketSpoolOptions, 'cachePath' | 'cacheBytes' | 'clock'>,
 ): Promise<BucketVolume> {
-  return new BucketVolume(store, await ReadCache.open(options.cachePath, options.cacheBytes))
+  return new BucketVolume(store, await ReadCache.open(cachePath, cacheBytes), clock)
 }
 
 /**
@@ -88,16 +88,17 @@ export class BucketSpool implements OpenedSpool {
   readonly #recent: RecentMessages | undefined
   readonly #outcomeIndex: OutcomeIndex
   readonly #heartbeat: NodeJS.Timeout
+  readonly #beating = new OneAtATime(() => this.#beat())
+  /** Apart: a store that is slow to delete, or a large cache, must not cost the writer its lease. */
+  readonly #tidying = new OneAtATime(() => this.#tidy())
   #writer: BucketWriter | undefined
   #makingWriter: Promise<BucketWriter> | undefined
   #ownFiles = 0
   #damages = 0
-  #beats = 0
+  #tidied = 0
   #isClosed = false
   /** Why the last heartbeat failed. */
   #trouble: Error | undefined
-  #caring: Promise<void> = Promise.resolve()
-  #isCaring = false
 
   constructor(options: BucketSpoolOptions, volume: BucketVolume, writer: BucketWriter) {
     const { cachePath, reserveBytes, quotaBytes, recentBytes = 0, clock = systemClock } = options
@@ -123,7 +124,7 @@ export class BucketSpool implements OpenedSpool {
     this.#reader = volume.reader({ keyring: this.keyring })
     this.#recent = recentBytes > 0 ? new RecentMessages(recentBytes) : undefined
     this.#outcomeIndex = new OutcomeIndex({
-      place: new BucketVolume(volume.store, volume.cache),
+      place: new BucketVolume(volume.store, volume.cache, clock),
       limit: options.outcomeLimit ?? 2_000_000,
       keyring: this.keyring,
       onDamage: (damage) => {
@@ -131,7 +132,10 @@ export class BucketSpool implements OpenedSpool {
         options.onDamage?.(damage)
       },
     })
-    this.#heartbeat = setInterval(() => this.#care(), options.heartbeatMs ?? heartbeatMs)
+    this.#heartbeat = setInterval(() => {
+      this.#beating.start()
+      this.#tidying.start()
+    }, options.heartbeatMs ?? heartbeatMs)
     this.#heartbeat.unref()
   }
 
@@ -187,7 +191,7 @@ export class BucketSpool implements OpenedSpool {
     clearInterval(this.#heartbeat)
     await this.#messages.close()
     await this.#outcomes.close()
-    await this.#caring
+    await Promise.all([this.#beating.done, this.#tidying.done])
     this.#reader.close()
     this.#recent?.clear()
     await this.#outcomeIndex.close()
@@ -213,27 +217,43 @@ export class BucketSpool implements OpenedSpool {
     return this.#writer
   }
 
-  /** One at a time: a store that is slow is not asked more often for it. */
-  #care(): void {
-    if (this.#isCaring) return
-    this.#isCaring = true
-    this.#caring = this.#beat().finally(() => {
-      this.#isCaring = false
-    })
-  }
-
   /** Never rejects: a heartbeat that fails is noticed by the next write, or by others. */
   async #beat(): Promise<void> {
-    const now = this.#clock.now()
-    this.#reader.closeIdle()
     this.#trouble = await this.#currentWriter()
       .then((writer) => writer.beat())
       .then(
         () => undefined,
         (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
       )
+  }
+
+  /** Never rejects. */
+  async #tidy(): Promise<void> {
+    const now = this.#clock.now()
+    this.#reader.closeIdle()
     await this.#outcomes.rotate(now, this.#options.logAgeMs ?? 600_000)
-    this.#beats += 1
-    if (this.#beats % trimEachBeats === 0) await this.volume.cache.trim(now).catch(() => undefined)
+    this.#tidied += 1
+    if (this.#tidied % trimEach === 0) await this.volume.cache.trim(now).catch(() => undefined)
+  }
+}
+
+/** Work that is begun again and again, but not before it was done: a store that is slow is not asked more often for it. */
+class OneAtATime {
+  readonly #work: () => Promise<void>
+  #running: Promise<void> | undefined
+
+  constructor(work: () => Promise<void>) {
+    this.#work = work
+  }
+
+  start(): void {
+    this.#running ??= this.#work().finally(() => {
+      this.#running = undefined
+    })
+  }
+
+  /** Resolves when what is under way is done. */
+  get done(): Promise<void> {
+    return this.#running ?? Promise.resolve()
   }
 }

@@ -3,6 +3,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 
+import { systemClock } from '../../clock.ts'
 import type { Clock } from '../../clock.ts'
 import { fileSize, fileSizeAt, withFile, writeFully } from '../file-io.ts'
 import { RecordReader } from '../record-reader.ts'
@@ -14,7 +15,7 @@ import type { BucketFile, WriterMarks } from './bucket-listing.ts'
 import { deadAfterMs, declareDead } from './bucket-writer.ts'
 import { alivePrefix, deadPrefix, keyNamesPrefix, keyOf, outcomePrefix, partKey } from './keys.ts'
 import { BucketError } from './object-store.ts'
-import type { ObjectStore } from './object-store.ts'
+import type { Listing, ObjectStore } from './object-store.ts'
 import type { ReadCache } from './read-cache.ts'
 
 const partsAtOnce = 16
@@ -23,22 +24,26 @@ const fetchedAtOnce = 32
 
 /**
  * A spool in a bucket. Objects are read through the host's cache, whole and once: a segment is no more than one group of records. What it
- * tells of files is from its last listing.
+ * tells of files is from its last listing, and when they were written by the clock of this host.
  */
 export class BucketVolume implements SpoolVolume {
   readonly name: string
   readonly store: ObjectStore
   readonly cache: ReadCache
   readonly keys: KeyNames
+  readonly #clock: Clock
   #files: ReadonlyMap<string, BucketFile> = new Map()
+  /** How far the clock of the store is ahead of ours; rather too little: what is young must not seem old. */
+  #aheadMs = 0
   #marks: WriterMarks = { alive: new Map(), dead: new Set(), at: 0 }
   /** Outcome logs that are not whole yet, as far as they were read. */
   readonly #growing = new Map<string, GrowingLog>()
   #removed: string[] = []
   #leftParts: readonly string[] = []
 
-  constructor(store: ObjectStore, cache: ReadCache) {
+  constructor(store: ObjectStore, cache: ReadCache, clock: Clock = systemClock) {
     this.name = store.name
+    this.#clock = clock
     this.store = store
     this.cache = cache
     this.keys = keyNames(store)
@@ -51,7 +56,7 @@ export class BucketVolume implements SpoolVolume {
   /** Whoever wrote what is listed, and is not listed himself behind it, has ended. */
   async list(): Promise<SpoolListing> {
     await this.#flush()
-    const listing = await this.store.list('')
+    const listing = await this.#listed('')
     this.#files = filesOf(listing)
     this.#marks = marksOf(listing)
     this.#leftParts = leftPartsIn(listing, this.#files)
@@ -60,7 +65,7 @@ export class BucketVolume implements SpoolVolume {
   }
 
   async listOutcomeLogs(): Promise<readonly OutcomeLogFile[]> {
-    const logs = filesOf(await this.store.list(outcomePrefix))
+    const logs = filesOf(await this.#listed(outcomePrefix))
     this.#files = new Map([...[...this.#files].filter(([file]) => !file.endsWith('.out')), ...logs])
     await this.#forgetGrown()
     return outcomeLogsOf(logs)
@@ -94,7 +99,8 @@ export class BucketVolume implements SpoolVolume {
   }
 
   async stat(file: string): Promise<FileStat | undefined> {
-    return this.#files.get(file)
+    const found = this.#files.get(file)
+    return found && { size: found.size, mtimeMs: found.mtimeMs - this.#aheadMs }
   }
 
   /** Many go with one request: at the latest when it is listed next. */
@@ -152,6 +158,12 @@ export class BucketVolume implements SpoolVolume {
     await this.#flush().catch(() => undefined)
     this.#files = new Map()
     await this.#forgetGrown()
+  }
+
+  async #listed(prefix: string): Promise<Listing> {
+    const listing = await this.store.list(prefix)
+    this.#aheadMs = listing.at - this.#clock.now()
+    return listing
   }
 
   async #flush(): Promise<void> {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { EventEmitter, once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
@@ -8,7 +9,7 @@ import { Keyring } from '../keyring.ts'
 import { LiveIndex } from '../live-index.ts'
 import { octets, outcome, storedMessage } from '../test-support.ts'
 import { keyOf } from './keys.ts'
-import { bucketVolume, bucketWriter, temporaryHost, testBucket } from './testing.ts'
+import { bucketVolume, bucketWriter, storeOf, temporaryHost, testBucket } from './testing.ts'
 
 const everything = { olderThanMs: 0, relocateAfterMs: 0, outcomesMs: 0, unfinishedMs: 0 }
 const later = { now: () => Date.now() + 10_000 }
@@ -58,6 +59,73 @@ for (const encryption of [false, true]) {
     assert.deepEqual(await message.content(), octets(300_000), 'at the next attempt')
   })
 }
+
+test('a ledger whose clock is hours ahead of the store deletes no content that waits for its record', async (t) => {
+  const bucket = await testBucket(t)
+  const clock = { now: () => Date.now() + 7_200_000 }
+  const spool = await bucketWriter(t, bucket, await temporaryHost(t))
+  const incoming = spool.receive()
+  await incoming.write(octets(300_000))
+  const message = storedMessage()
+  await incoming.draft(message)
+  const index = await LiveIndex.open(await bucketVolume(t, bucket, { clock }))
+  await collectGarbage(index, { olderThanMs: 60_000, clock })
+  const locator = await incoming.commit(message)
+  const other = await bucketWriter(t, bucket, await temporaryHost(t))
+  assert.deepEqual(await (await other.read(locator)).content(), octets(300_000))
+})
+
+test('a writer keeps its lease while the store is slow with what is not urgent', { timeout: 60_000 }, async (t) => {
+  const bucket = await testBucket(t)
+  let letGo = (): void => undefined
+  const held = new Promise<void>((resolve) => {
+    letGo = resolve
+  })
+  t.after(() => letGo())
+  const beats = new EventEmitter()
+  bucket.objects.beforePut = (key) => {
+    if (key.endsWith('.out')) return held
+    if (key.includes('writers/alive/')) beats.emit('beat')
+    return undefined
+  }
+  const outcomeLogs = { parts: 2, bytes: 1_000_000, partsStayMs: 0 }
+  const spool = await bucketWriter(t, bucket, await temporaryHost(t), { outcomeLogs, heartbeatMs: 20 })
+  const message = storedMessage(2)
+  await spool.store(message, octets(10))
+  for (const recipient of [0, 1]) await spool.settle([outcome(message.envelope.id, recipient)])
+  for (let beat = 0; beat < 5; beat += 1) await once(beats, 'beat')
+  letGo()
+})
+
+test('content that a store cannot take takes nothing from the quota, and its own trouble is told', async (t) => {
+  const bucket = await testBucket(t)
+  const { objects } = bucket
+  const spool = await bucketWriter(t, bucket, await temporaryHost(t), { quotaBytes: 1_000_000 })
+  const refuse = (): never => {
+    throw new Error('not now')
+  }
+  for (const asked of [false, true]) {
+    const incoming = spool.receive()
+    await incoming.write(octets(600_000))
+    if (asked) await incoming.draft(storedMessage())
+    objects.beforePut = refuse
+    objects.beforeRemove = refuse
+    await assert.rejects(incoming.commit(storedMessage()), /cannot store/)
+    objects.beforePut = () => undefined
+    objects.beforeRemove = () => undefined
+    for (const key of objects.kept.keys()) if (!key.includes('writers/')) objects.kept.delete(key)
+  }
+  await spool.store(storedMessage(), octets(600_000))
+})
+
+test('a file that vanished while it was to be put is an error of that message, and of nothing else', async (t) => {
+  const bucket = await testBucket(t)
+  const store = await storeOf(bucket)
+  t.after(() => store.close())
+  const path = join(await temporaryHost(t), 'gone')
+  await assert.rejects(store.put('octets/gone', { path, size: 300_000 }), /ENOENT/)
+  assert.deepEqual(bucket.objects.keys('octets/'), [])
+})
 
 /** As a disk that was full, or one that forgets, leaves it. */
 async function keepFile(cachePath: string, file: string, content: Buffer): Promise<void> {

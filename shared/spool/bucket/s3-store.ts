@@ -80,11 +80,9 @@ class S3Store implements ObjectStore {
   async put(key: string, body: ObjectBody): Promise<PutResult> {
     if (Buffer.isBuffer(body)) return this.#put(key, body, body.length)
     for (let attempt = 1; ; attempt += 1) {
-      const octets = createReadStream(body.path, { highWaterMark: 256 * 1024 })
       try {
-        return await this.#put(key, octets, body.size)
+        return await this.#putFile(key, body.path, body.size)
       } catch (error) {
-        octets.destroy()
         if (attempt === putAttempts || this.#isClosed || error instanceof SpoolFullError) throw error
         await sleep(100 * 2 ** attempt)
       }
@@ -146,7 +144,25 @@ class S3Store implements ObjectStore {
     this.#client.destroy()
   }
 
-  async #put(key: string, body: Buffer | Readable, size: number): Promise<PutResult> {
+  /** What the disk refuses ends the request: the SDK would wait for the rest of it, and the process end by an error nobody hears. */
+  async #putFile(key: string, path: string, size: number): Promise<PutResult> {
+    const octets = createReadStream(path, { highWaterMark: 256 * 1024 })
+    const stop = new AbortController()
+    let fault: Error | undefined
+    octets.once('error', (error) => {
+      fault = error
+      stop.abort()
+    })
+    try {
+      return await this.#put(key, octets, size, stop.signal)
+    } catch (error) {
+      throw fault ?? error
+    } finally {
+      octets.destroy()
+    }
+  }
+
+  async #put(key: string, body: Buffer | Readable, size: number, abortSignal?: AbortSignal): Promise<PutResult> {
     try {
       const answer = await this.#client.send(
         new this.#sdk.PutObjectCommand({
@@ -155,6 +171,7 @@ class S3Store implements ObjectStore {
           Body: body,
           ContentLength: size,
         }),
+        abortSignal === undefined ? {} : { abortSignal },
       )
       return { at: this.#timeOf(answer) }
     } catch (error) {

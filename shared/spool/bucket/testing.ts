@@ -88,9 +88,14 @@ export async function bucketWriter(
 }
 
 /** The bucket as a host sees it that keeps nothing yet. */
-export async function bucketVolume(t: TestContext, bucket: TestBucket): Promise<BucketVolume> {
+export async function bucketVolume(
+  t: TestContext,
+  bucket: TestBucket,
+  options: Pick<BucketSpoolOptions, 'clock'> = {},
+): Promise<BucketVolume> {
   const store = await storeOf(bucket)
-  const volume = await openBucketVolume(store, { cachePath: await temporaryHost(t), cacheBytes: 100_000_000 })
+  const place = { cachePath: await temporaryHost(t), cacheBytes: 100_000_000 }
+  const volume = await openBucketVolume(store, { ...place, ...options })
   t.after(async () => {
     await volume.close()
     store.close()
