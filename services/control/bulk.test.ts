@@ -82,6 +82,36 @@ test('what a search finds is counted, asked about, done, and stands in the audit
   await audit.close()
 })
 
+test('a search sends copies to another address, each once, and nothing to those it was for', { skip }, async (t) => {
+  const { ctl, answering, accept, context } = await openBench(t)
+  const [one, other] = [await accept(), await accept(['eve@localhost'])]
+  const lab = ['--to', 'lab@localhost'] as const
+  await takeOver(context.dataFolder, 'status:queued', 2)
+  const dry = await ctl('replay', '--search', 'status:queued', ...lab, '--dry-run')
+  assert.equal(
+    dry.out,
+    '2 messages to be copied to lab@localhost, of 2 messages found (queued 2); nothing is changed\n',
+  )
+  const asked: string[] = []
+  assert.equal((await answering(false, asked, 'replay', '--search', 'status:queued', ...lab)).code, 1)
+  assert.deepEqual(asked, ['2 messages found (queued 2)\nreplay 2 messages to lab@localhost?'])
+  assert.equal((await ctl('replay', '--search', 'status:queued', ...lab)).out, '2 messages copied to lab@localhost\n')
+  const recipients = async (): Promise<readonly string[]> =>
+    (await context.queues.list('filter', ['waiting'], 0, 99)).map(({ data }) => data.to.join()).toSorted()
+  while ((await recipients()).length < 4);
+  assert.deepEqual(await recipients(), ['eve@localhost', 'jane@localhost', 'lab@localhost', 'lab@localhost'])
+  for (const id of [one, other])
+    assert.match((await ctl('show', 'message', id)).out, /goes again from its beginning, for lab@localhost, as message/)
+
+  // Its own copies are found by now, too.
+  await takeOver(context.dataFolder, 'to:lab@localhost', 2)
+  const twice = await ctl('replay', '--search', 'status:queued', ...lab)
+  assert.match(twice.out, /^0 messages copied to lab@localhost, 4 left: lab@localhost has it already, or will/)
+  assert.equal((await recipients()).length, 4)
+  assert.match((await ctl('bulk', 'list')).out, /replay, copies for lab@localhost +done/)
+  assert.match((await ctl('replay', '--search', 'status:queued', '--to', 'lab')).errors, /'lab' is not an address/)
+})
+
 test('what a filter keeps back is left by a search, unless that is asked for', { skip }, async (t) => {
   const { ctl, accept, context } = await openBench(t)
   await accept()

@@ -6,7 +6,14 @@ import { BulkFiles } from '../../shared/operate/bulk-files.ts'
 import type { BulkRun } from '../../shared/operate/bulk-files.ts'
 import { countFor, mostBulk, previewOf } from '../../shared/operate/bulk-order.ts'
 import type { BulkAction, BulkOrder, BulkPreview } from '../../shared/operate/bulk-order.ts'
-import { actionNames, createBulkRuns, describeRun, pastWords, queryAsOf } from '../../shared/operate/bulk-runs.ts'
+import {
+  actionNames,
+  createBulkRuns,
+  describeRun,
+  orderName,
+  pastName,
+  queryAsOf,
+} from '../../shared/operate/bulk-runs.ts'
 import type { Asker, BulkRuns } from '../../shared/operate/bulk-runs.ts'
 import { createBulkWork } from '../../shared/operate/bulk-work.ts'
 import type { BulkWork } from '../../shared/operate/bulk-work.ts'
@@ -53,7 +60,7 @@ export const bulkCancel: Command = {
 export async function bySearch(
   invocation: Invocation,
   action: BulkAction,
-  more: Pick<BulkOrder, 'way'> = {},
+  more: Pick<BulkOrder, 'way' | 'copyTo'> = {},
 ): Promise<number> {
   const { options, terminal } = invocation
   const from = options.text('from')
@@ -74,11 +81,12 @@ export async function bySearch(
     return done(
       invocation,
       facts,
-      `${plural(count, 'message')} to be ${pastWords[action]}, of ${found}; nothing is changed`,
+      `${plural(count, 'message')} to be ${visible(pastName(order))}, of ${found}; nothing is changed`,
     )
   }
   if (terminal.isWatched && !options.has('yes')) {
-    const question = `${found}\n${actionNames[action]} ${plural(count, 'message')}?`
+    const whither = order.copyTo === undefined ? '' : ` to ${visible(order.copyTo)}`
+    const question = `${found}\n${actionNames[action]} ${plural(count, 'message')}${whither}?`
     if (!(await terminal.confirm(question))) {
       terminal.warn('sluicectl: nothing is changed')
       return exitCodes.failed
@@ -177,7 +185,7 @@ function listText(runs: readonly BulkRun[]): readonly string[] {
     run.id,
     formatSecond(run.startedAt),
     visible(run.by),
-    actionNames[run.order.action],
+    visible(orderName(run.order)),
     run.state,
     visible(run.order.query),
     visible(describeRun(run)),

@@ -32,8 +32,8 @@ function run(invocation: Invocation): Promise<number> {
   if (options.has('search') === (operands[0] !== undefined)) throw new UsageError('name one of: an ID, --search QUERY')
   if (options.has('search')) {
     if (options.has('recipient')) throw new UsageError('--recipient goes with an ID: a search names its own (to:)')
-    if (options.has('to')) throw new UsageError('--to goes with an ID: it is a copy of one message')
-    return bySearch(invocation, 'replay')
+    const copyTo = options.text('to')
+    return bySearch(invocation, 'replay', copyTo === undefined ? {} : { copyTo })
   }
   const id = messageIdOperand(invocation)
   const [from, again, dryRun] = [options.text('from'), options.has('again'), options.has('dry-run')]

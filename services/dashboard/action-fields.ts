@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 
+import { OperationError } from '../../shared/operate/operation-error.ts'
 import { field } from './access.ts'
 import type { Schema } from './api-schemas.ts'
 
@@ -14,8 +15,15 @@ export class FieldsError extends Error {
   override readonly name = 'FieldsError'
 }
 
-/** Of a page's form; a field that was left empty is absent. */
+/**
+ * Of a page's form; a field that was left empty is absent. A form whose meaning hangs on a field names it in its field `needs`: a copy for nobody
+ * would be mail for those who have it.
+ * @throws OperationError when that one was left empty
+ */
 export function givenByForm(request: FastifyRequest, fields: Fields = {}): Given {
+  const needed = field(request, 'needs')
+  if (needed !== undefined && (field(request, needed)?.trim() ?? '') === '')
+    throw new OperationError(`this needs '${needed}'; nothing was done`)
   const texts = Object.keys(fields).map((name) => [name, field(request, name)?.trim()] as const)
   return Object.fromEntries(texts.filter(([, text]) => text !== undefined && text !== ''))
 }

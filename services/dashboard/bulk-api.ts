@@ -6,7 +6,7 @@ import type { Logger } from '../../shared/log.ts'
 import type { BulkRun } from '../../shared/operate/bulk-files.ts'
 import { bulkActions, countFor } from '../../shared/operate/bulk-order.ts'
 import type { BulkOrder, BulkPreview } from '../../shared/operate/bulk-order.ts'
-import { describeRun, pastWords } from '../../shared/operate/bulk-runs.ts'
+import { describeRun, pastName } from '../../shared/operate/bulk-runs.ts'
 import type { BulkRuns } from '../../shared/operate/bulk-runs.ts'
 import { plural } from '../../shared/report/units.ts'
 import { copyStates } from '../../shared/store/copy-state.ts'
@@ -127,7 +127,7 @@ export function bulkRoutes(parts: BulkApiParts): readonly ApiRoute[] {
 function previewed(order: BulkOrder, preview: BulkPreview): object {
   const messages = countFor(preview, order)
   return {
-    done: `${plural(messages, 'message')} would be ${pastWords[order.action]}; nothing is changed`,
+    done: `${plural(messages, 'message')} would be ${pastName(order)}; nothing is changed`,
     messages,
     found: preview.messages,
     cut: preview.isCut,

@@ -9,7 +9,11 @@ import type { Fields, Given } from './action-fields.ts'
 /** What can be said of what is to be done to all that a search finds, besides the search. */
 export const orderFields = {
   action: { type: 'string', enum: bulkActions, description: 'What is done.' },
-  to: { type: 'string', description: '`reroute`: a relay host as in smtpd.conf: smtp+tls://label@mx.example.org:587.' },
+  to: {
+    type: 'string',
+    description:
+      '`reroute`: a relay host as in smtpd.conf: smtp+tls://label@mx.example.org:587. `replay`: a copy of each for this address, in place of those it was for.',
+  },
   relay: { type: 'string', description: '`reroute`: a relay action of smtpd.conf, in place of `to`.' },
   undo: { type: 'boolean', description: '`reroute`: where the rules say, again, in place of `to`.' },
   from: { type: 'string', description: '`replay`: a queue passed within the last hour; absent: from the beginning.' },
@@ -30,6 +34,7 @@ export function orderOf(given: Given, query: string, asOf: number): BulkOrder {
     query,
     asOf,
     ...(action === 'reroute' ? { way: { to, action: relay, undo: undo !== undefined } } : {}),
+    ...(action === 'replay' && to !== undefined ? { copyTo: to } : {}),
     ...(from === undefined ? {} : { from }),
     ...(again === undefined ? {} : { again: true }),
     ...(quarantined === undefined ? {} : { quarantined: true }),

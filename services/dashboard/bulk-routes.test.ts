@@ -62,6 +62,7 @@ test('what is done to all that is found is told with its numbers first, and then
     /This tries now 130 messages[^]*This releases 4 messages[^]*This returns to their senders 134 messages/,
   )
   assert.match(body, /This sends 134 messages again[^]*have it already 140 messages/)
+  assert.match(body, /A copy for another address is sent of 140 messages/)
   const asked = { q: 'domain:example.net', asOf: String(sampleAt), action: 'hold' }
   const reply = await olga.send(page, '/messages/actions', asked)
   assert.equal(reply.statusCode, 303)
@@ -80,17 +81,19 @@ test('what is done to all that is found is told with its numbers first, and then
     { action: 'reroute', to: 'mx.test', relay: '' },
     { action: 'replay', again: 'yes' },
     { action: 'release', quarantined: 'yes' },
+    { action: 'replay', needs: 'to', to: 'lab@example.org' },
   ]) {
     assert.equal((await olga.send(page, '/messages/actions', { ...asked, ...fields })).statusCode, 303)
     await ended(opened)
   }
-  assert.equal(opened.done.length, 2 + 35 + 1)
+  assert.equal(opened.done.length, 2 + 35 + 1 + 35)
   assert.deepEqual(
-    [opened.done[0], opened.done[2], opened.done.at(-1)],
+    [opened.done[0], opened.done[2], opened.done[37], opened.done.at(-1)],
     [
       'reroute domain:example.net 100 mx.test olga (dashboard)',
       'replay domain:example.net 4 again olga (dashboard)',
       'release domain:example.net 4 quarantined olga (dashboard)',
+      'replay domain:example.net 4 lab@example.org olga (dashboard)',
     ],
   )
   const entries = await opened.audit.last(100)
@@ -107,6 +110,7 @@ test('what cannot be done to what is found is refused with its reason, and kept'
     [{ action: 'hold' }, 409, /nothing that is found can be held/],
     [{ action: 'fly' }, 409, /one of schedule, hold/],
     [{ action: 'reroute', to: 'nowhere' }, 409, /is no relay host/],
+    [{ action: 'replay', again: 'yes', needs: 'to', to: ' ' }, 409, /this needs &#39;to&#39;; nothing was done/],
     [{ action: 'hold', q: 'form:<b>' }, 400, /&#39;form:&#39; is not known/],
   ] as const) {
     const reply = await olga.send(page, '/messages/actions', { q: '', asOf: 'soon', ...fields })

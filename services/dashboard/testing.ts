@@ -159,8 +159,8 @@ function sampleBulk(done: string[]): BulkWork {
       if (action === 'reroute' && way?.to === 'nowhere') throw new OperationError('"nowhere" is no relay host')
     },
     prepare: async (order, _messages, by) => async (piece) => {
-      const { action, query, way, again, quarantined } = order
-      const more = [way?.to, way?.action, again === true && 'again', quarantined === true && 'quarantined']
+      const { action, query, way, again, quarantined, copyTo } = order
+      const more = [way?.to, way?.action, copyTo, again === true && 'again', quarantined === true && 'quarantined']
       done.push([action, query, piece.length, ...more.filter((one) => typeof one === 'string'), by].join(' '))
       return { done: piece.length, left: 0 }
     },

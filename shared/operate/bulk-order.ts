@@ -29,6 +29,8 @@ export interface BulkOrder {
   readonly from?: string
   /** `replay`: also to those who have it already. */
   readonly again?: boolean
+  /** `replay`: a copy of each for this address; those it was for get nothing. */
+  readonly copyTo?: string
   /** `release`, `remove`: also what a filter keeps back; a virus is released one by one all the same. */
   readonly quarantined?: boolean
 }
@@ -47,12 +49,19 @@ export interface BulkPreview {
   readonly counts: Readonly<Record<BulkAction, number>>
   /** `replay` with `again`. */
   readonly again: number
+  /** `replay` with `copyTo`; whether that address has one of them already is seen when it comes to it. */
+  readonly copied: number
 }
 
 /** Messages that the order would be carried out on. */
-export function countFor({ counts, again }: BulkPreview, order: Pick<BulkOrder, 'action' | 'again'>): number {
-  return order.action === 'replay' && order.again === true ? again : counts[order.action]
+export function countFor({ counts, again, copied }: BulkPreview, order: Choice): number {
+  if (order.action !== 'replay') return counts[order.action]
+  if (order.copyTo !== undefined) return copied
+  return order.again === true ? again : counts.replay
 }
+
+/** What of an order says which copies are meant. */
+type Choice = Pick<BulkOrder, 'action' | 'again' | 'copyTo'>
 
 /** Messages and which of their copies are meant. */
 export interface BulkMessage {
@@ -82,16 +91,14 @@ export function previewOf({ messages, isCut }: ChosenMessages): BulkPreview {
     states,
     counts: Object.fromEntries(counted) as Record<BulkAction, number>,
     again: meantBy({ action: 'replay', again: true }, messages).length,
+    copied: meantBy({ action: 'replay', copyTo: '' }, messages).length,
   }
 }
 
 /** Those with a copy that the order can be carried out on, and these copies. */
-export function meantBy(
-  { action, again }: Pick<BulkOrder, 'action' | 'again'>,
-  messages: readonly ChosenMessage[],
-): readonly BulkMessage[] {
-  const isMeant = (state: CopyState): boolean =>
-    suitable[action].has(state) || (action === 'replay' && again === true && arrived.has(state))
+export function meantBy({ action, again, copyTo }: Choice, messages: readonly ChosenMessage[]): readonly BulkMessage[] {
+  const alsoArrived = action === 'replay' && (again === true || copyTo !== undefined)
+  const isMeant = (state: CopyState): boolean => suitable[action].has(state) || (alsoArrived && arrived.has(state))
   return messages.flatMap(({ id, copies }) => {
     const meant = copies.filter(({ n, state }) => n < firstRefused && isMeant(state)).map(({ n }) => n)
     return meant.length === 0 ? [] : [{ id, copies: new Set(meant) }]

@@ -56,8 +56,8 @@ test('what would be done is counted by state and by action, copies that were ref
     { ...found(1)[0], copies: [{ n: 1_000_000, state: 'refused' }] } as ChosenMessage,
   ]
   const { runs } = await open(t, messages, all)
-  const { messages: count, isCut, states, counts, again } = await runs.preview({ query: '', asOf: nowAt })
-  assert.deepEqual([count, isCut, again], [6, false, 5])
+  const { messages: count, isCut, states, counts, again, copied } = await runs.preview({ query: '', asOf: nowAt })
+  assert.deepEqual([count, isCut, again, copied], [6, false, 5, 5])
   assert.deepEqual(states, { delayed: 3, delivered: 3, held: 2, refused: 1 })
   assert.deepEqual(counts, { schedule: 3, hold: 3, release: 2, expire: 5, remove: 5, reroute: 5, replay: 5 })
 })

@@ -64,7 +64,7 @@ export function createBulkRuns(parts: BulkParts): BulkRuns {
   const closing = new AbortController()
 
   function record({ order }: BulkRun, { name: by, from }: Asker, detail: string, outcome: 'done' | 'refused'): void {
-    audit.record({ by, from, action: `${actionNames[order.action]}, by search`, about: order.query, outcome, detail })
+    audit.record({ by, from, action: `${orderName(order)}, by search`, about: order.query, outcome, detail })
   }
 
   async function work(id: string, asker: Asker, tell: (run: BulkRun) => void): Promise<BulkRun> {
@@ -85,7 +85,7 @@ export function createBulkRuns(parts: BulkParts): BulkRuns {
       if (isCut)
         throw new OperationError(`more than ${mostBulk} messages are found: name a time or an address, like after:1d`)
       const meant = meantBy(order, messages)
-      if (meant.length === 0) throw new OperationError(`nothing that is found can be ${pastWords[order.action]}`)
+      if (meant.length === 0) throw new OperationError(`nothing that is found can be ${pastName(order)}`)
       const run = newRun(order, asker.by, { messages: meant.length, at: clock.now() })
       await files.add(run, meant)
       record(run, asker, `run ${run.id} of ${plural(meant.length, 'message')}`, 'done')
@@ -226,7 +226,7 @@ export const actionNames: Readonly<Record<BulkAction, string>> = {
   replay: 'replay',
 }
 
-export const pastWords: Readonly<Record<BulkAction, string>> = {
+const pastWords: Readonly<Record<BulkAction, string>> = {
   schedule: 'tried now',
   hold: 'held',
   release: 'released',
@@ -236,12 +236,22 @@ export const pastWords: Readonly<Record<BulkAction, string>> = {
   replay: 'replayed',
 }
 
+/** `replay, copies for lab@example.org` */
+export function orderName({ action, copyTo }: Pick<BulkOrder, 'action' | 'copyTo'>): string {
+  return copyTo === undefined ? actionNames[action] : `${actionNames[action]}, copies for ${copyTo}`
+}
+
+/** What came of those it was done to: `copied to lab@example.org` */
+export function pastName({ action, copyTo }: Pick<BulkOrder, 'action' | 'copyTo'>): string {
+  return copyTo === undefined ? pastWords[action] : `copied to ${copyTo}`
+}
+
 /** How far it is, or how it ended: one sentence. */
 export function describeRun({ order, state, messages, turns, done, left, reason }: BulkRun): string {
   const what = plural(done, order.action === 'replay' ? 'message' : 'job')
   const busy = left === 0 ? '' : `, ${left} left`
   const why = reason === undefined ? '' : `: ${reason}`
-  const far = `${what} ${pastWords[order.action]}${busy}`
+  const far = `${what} ${pastName(order)}${busy}`
   switch (state) {
     case 'done':
       return `${far}${why}`

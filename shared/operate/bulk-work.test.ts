@@ -49,4 +49,6 @@ test('an order is carried out on the jobs of the copies that are meant, and on n
   assert.match(replayed.why ?? '', /is not in the spool any more/)
   await assert.rejects(work.check(order({ action: 'reroute', way: {} })), OperationError)
   await work.check(order({ action: 'reroute', way: { to: 'mx.test' } }))
+  for (const copyTo of ['', 'lab', 'a@b, c@d'])
+    await assert.rejects(work.check(order({ action: 'replay', copyTo })), /is not an address/)
 })

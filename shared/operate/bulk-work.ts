@@ -1,3 +1,4 @@
+import { parseMailbox } from '../mail/address.ts'
 import type { MessageId } from '../mail/message-id.ts'
 import type { RelayOrder } from '../mail/envelope.ts'
 import type { JobSummary } from '../queue/queues.ts'
@@ -30,7 +31,11 @@ const replayedAtOnce = 4
 
 export function createBulkWork(parts: OperationParts): BulkWork {
   return {
-    check: async (order) => void (await relayOrderOf(parts, order)),
+    async check(order) {
+      if (order.copyTo !== undefined && parseMailbox(order.copyTo) === undefined)
+        throw new OperationError(`'${order.copyTo}' is not an address`)
+      await relayOrderOf(parts, order)
+    },
     async prepare(order, messages, by) {
       const { action } = order
       if (action === 'replay') return (piece) => replayEach(parts, order, piece, by)
@@ -88,7 +93,7 @@ function messageOf(name: string): string {
 
 async function replayEach(
   parts: OperationParts,
-  { from, again }: BulkOrder,
+  { from, again, copyTo: to }: BulkOrder,
   piece: readonly BulkMessage[],
   by: string,
 ): Promise<PieceDone> {
@@ -96,7 +101,7 @@ async function replayEach(
   let why: string | undefined
   const one = async (id: MessageId, only: ReadonlySet<number>): Promise<void> => {
     try {
-      await replay(parts, id, { from, again, only }, by)
+      await replay(parts, id, { from, again, only, to }, by)
       done += 1
     } catch (error) {
       if (!(error instanceof OperationError)) throw error

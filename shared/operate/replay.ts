@@ -281,7 +281,7 @@ async function sendCopy(
   by: string,
 ): Promise<ReplayDone> {
   const { stored, envelope, outcomes } = await inSpool(parts, id)
-  const { from, recipient, to, again, dryRun, series } = request
+  const { from, recipient, only, to, again, dryRun, series } = request
   const recipients = await copiesFor(parts, envelope, to)
   const failed = new Set(outcomes.filter((one) => isFinal(one) && !isArrival(one)).map((one) => one.recipient))
   const has = new Set(envelope.recipients.filter((_, index) => !failed.has(index)).map(copyKey))
@@ -290,7 +290,8 @@ async function sendCopy(
   const [first] = twice
   if (first !== undefined && again !== true)
     throw new OperationError(`${first.mailbox} has it already, or will: say so when it is to be sent again (--again)`)
-  const start = await copyStart(parts, stored, chosenOf(envelope, recipient), from)
+  const chosen = chosenOf(envelope, recipient).filter((one) => only?.has(one) !== false)
+  const start = await copyStart(parts, stored, chosen, from)
   const copies = recipients.map((copy) => ({
     mailbox: copy.mailbox,
     kind: 'copied' as const,

@@ -9,7 +9,7 @@ import type { Visitor } from '../visitor.ts'
 import type { Page } from './layout.ts'
 import { foundTable, searchLink, stateTones } from './found-table.ts'
 import { badge, dataTable, formTokenField, notice } from './parts.ts'
-import { wayFields } from './way-fields.ts'
+import { neededField, wayFields } from './way-fields.ts'
 
 export interface BulkLook {
   readonly query: string
@@ -72,8 +72,9 @@ ${dataTable<Row>(
 <p>This will reroute ${tell(reroute)}, as far as it is relayed; what a worker has at this moment follows from its next attempt on.</p>
 ${visitor.acts && reroute > 0 && html`<form class="ask" action="/messages/actions" method="post">${orderInputs(look, 'reroute')}${wayFields(look.actions, 'relay')}<button class="primary">Reroute</button></form>`}</section>
 <section aria-labelledby="replay"><h2 id="replay">Let it go again</h2>
-<p>This sends ${tell(replay)} again from the beginning, as far as it is still in the spool; with those who have it already ${tell(preview.again)}.</p>
-${visitor.acts && preview.again > 0 && html`<form class="ask" action="/messages/actions" method="post">${orderInputs(look, 'replay')}<label class="check"><input type="checkbox" name="again" value="yes"> also to those who have it already</label><button class="primary">Send again</button></form>`}</section>`
+<p>This sends ${tell(replay)} again from the beginning, as far as it is still in the spool; with those who have it already ${tell(preview.again)}. A copy for another address is sent of ${tell(preview.copied)}, by the rules, and nothing to those they were for; what that address has already is left.</p>
+${visitor.acts && preview.again > 0 && html`<form class="ask" action="/messages/actions" method="post">${orderInputs(look, 'replay')}<label class="check"><input type="checkbox" name="again" value="yes"> also to those who have it already</label><button class="primary">Send again</button></form>`}
+${visitor.acts && preview.copied > 0 && html`<form class="ask" action="/messages/actions" method="post">${orderInputs(look, 'replay')}${neededField('to', 'A copy of each for another address', 'lab@example.org')}<button>Send copies</button></form>`}</section>`
 }
 
 function tell(messages: number): string {

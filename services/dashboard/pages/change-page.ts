@@ -5,7 +5,7 @@ import type { MessageView } from '../../../shared/report/views.ts'
 import type { Visitor } from '../visitor.ts'
 import type { Page } from './layout.ts'
 import { formTokenField } from './parts.ts'
-import { textField, wayFields } from './way-fields.ts'
+import { neededField, wayFields } from './way-fields.ts'
 
 /** Where the copies of a message go from now on, and what becomes of one of them alone. */
 export function changePage(message: MessageView, actions: readonly string[], visitor: Visitor, at: number): Page {
@@ -37,7 +37,7 @@ ${recipientField('recipient', 'For', waiting, true)}
 <p class="quiet-text">The rules say where it goes; reports to its sender name the address he wrote.</p>
 <form class="ask" action="${path}/readdress" method="post">${formTokenField(visitor)}
 ${recipientField('from', 'The copy for', waiting, false)}
-${textField('to', 'goes to', 'jane@example.org')}
+${neededField('to', 'goes to', 'jane@example.org')}
 <button class="primary">Change address</button></form></section>
 <section aria-labelledby="one"><h2 id="one">One copy alone</h2>
 <p class="quiet-text">The others go on. What is removed cannot be had back; what is returned comes back to its sender with a report.</p>
@@ -65,7 +65,7 @@ ${recipientField('recipient', 'For', mailboxes, true)}
 <div class="actions"><button class="primary">Send again</button><button formmethod="get">Try it, send nothing</button></div></form>
 <form class="ask" action="/messages/${id}/replay" method="post">${formTokenField(visitor)}
 <label>A copy from<select name="from"><option value="">its beginning</option>${passed.map((queue) => html`<option>${queue}</option>`)}</select></label>
-${textField('to', 'for another address', 'jane@example.org')}
+${neededField('to', 'for another address', 'jane@example.org')}
 <button>Send a copy</button></form></section>`
 }
 

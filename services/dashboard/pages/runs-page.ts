@@ -1,7 +1,7 @@
 import { html } from '../../../shared/html.ts'
 import type { Html, HtmlValue } from '../../../shared/html.ts'
 import type { BulkRun } from '../../../shared/operate/bulk-files.ts'
-import { actionNames, describeRun } from '../../../shared/operate/bulk-runs.ts'
+import { describeRun, orderName } from '../../../shared/operate/bulk-runs.ts'
 import { formatSecond } from '../../../shared/report/units.ts'
 import type { Visitor } from '../visitor.ts'
 import { searchLink } from './found-table.ts'
@@ -29,7 +29,7 @@ function runsTable(runs: readonly BulkRun[], at: number): Html {
     'Runs, newest first',
     [
       { title: 'Begun', cell: ({ startedAt }) => ago(startedAt, at) },
-      { title: 'What', cell: ({ id, order }) => html`<a href="/messages/runs/${id}">${actionNames[order.action]}</a>` },
+      { title: 'What', cell: ({ id, order }) => html`<a href="/messages/runs/${id}">${orderName(order)}</a>` },
       { title: 'Search', cell: ({ order }) => html`<code>${order.query}</code>` },
       { title: 'By', cell: ({ by }) => by },
       { title: 'State', cell: ({ state }) => badge(tones[state], state) },
@@ -54,7 +54,7 @@ export function runPage(run: BulkRun, visitor: Visitor, at: number): Page {
     ...(order.again === true ? [['Again', 'also to those who had it'] as const] : []),
     ...(order.quarantined === true ? [['Quarantine', 'also what a filter keeps back'] as const] : []),
   ]
-  const main = html`<div class="headline"><h1>Run: ${actionNames[order.action]} ${badge(tones[state], state)}</h1><p class="quiet-text"><a href="/messages/runs">All runs</a></p></div>
+  const main = html`<div class="headline"><h1>Run: ${orderName(order)} ${badge(tones[state], state)}</h1><p class="quiet-text"><a href="/messages/runs">All runs</a></p></div>
 <p><label>Messages that had their turn <progress max="${messages}" value="${turns}">${turns} of ${messages}</progress></label> ${turns.toLocaleString('en')} of ${messages.toLocaleString('en')}</p>
 <p>${describeRun(run)}</p>
 ${visitor.acts && buttons(run, visitor)}

@@ -8,6 +8,11 @@ export function wayFields(actions: readonly string[], name: 'action' | 'relay' =
 <label class="check"><input type="checkbox" name="undo" value="yes"> or where the rules say, again</label>`
 }
 
-export function textField(name: string, label: string, placeholder: string): Html {
-  return html`<label>${label}<input name="${name}" placeholder="${placeholder}" maxlength="320" autocomplete="off" autocapitalize="none" spellcheck="false"></label>`
+/** A text that its form cannot do without. */
+export function neededField(name: string, label: string, placeholder: string): Html {
+  return html`<input type="hidden" name="needs" value="${name}">${textField(name, label, placeholder, true)}`
+}
+
+export function textField(name: string, label: string, placeholder: string, isNeeded = false): Html {
+  return html`<label>${label}<input name="${name}" placeholder="${placeholder}" maxlength="320" autocomplete="off" autocapitalize="none" spellcheck="false"${isNeeded && html` required`}></label>`
 }
