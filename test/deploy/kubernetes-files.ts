@@ -61,18 +61,19 @@ interface SecurityContext {
 }
 
 export interface Kustomization {
+  readonly namespace: string
   readonly resources: readonly string[]
   readonly configMapGenerator?: readonly {
     readonly name: string
     readonly files?: readonly string[]
     readonly envs?: readonly string[]
   }[]
-  readonly images?: readonly { readonly name: string }[]
+  readonly images?: readonly { readonly name: string; readonly newName: string; readonly newTag: string }[]
 }
 
-/** The objects of a file by its path from the root. */
+/** The objects of a file by its path from the root, read as kubectl does: by YAML 1.1, where 0555 is octal. */
 export function readObjects(path: string): readonly KubernetesObject[] {
-  return parseAllDocuments(readFileSync(join(root, path), 'utf8')).map((document) => {
+  return parseAllDocuments(readFileSync(join(root, path), 'utf8'), { version: '1.1' }).map((document) => {
     if (document.errors.length > 0) throw new Error(`${path}: ${document.errors[0]?.message}`)
     return document.toJS() as KubernetesObject
   })

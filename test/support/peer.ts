@@ -34,6 +34,7 @@ const packages = {
   chromium: 'chromium',
   prometheus: 'prometheus',
   promtool: 'prometheus',
+  'systemd-analyze': 'systemd',
 } as const
 
 export type Peer = keyof typeof packages
