@@ -22,12 +22,12 @@ function limitOne(invocation: Invocation): Promise<number> {
   const wanted = readLimit({ rate, concurrency: invocation.options.text('concurrency') })
   return withQueues(invocation, async (queues, { dataFolder }) => {
     const by = operatorName()
-    const limited = wanted === undefined ? undefined : { ...wanted, by, at: systemClock.now() }
-    await limitQueue({ queues, dataFolder }, queue, limited)
-    const detail = describeLimit(limited)
+    const decision = { ...wanted, by, at: systemClock.now() }
+    await limitQueue({ queues, dataFolder }, queue, decision)
+    const detail = describeLimit(wanted)
     const audit = await openAudit(dataFolder, { log: silentLog(), clock: systemClock })
     audit.record({ by, from: 'local', action: 'limit queue', about: queue, outcome: 'done', detail })
     await audit.close()
-    return done(invocation, { queue, limit: limited ?? null }, `queue ${queue}: ${detail}`)
+    return done(invocation, { queue, limit: wanted === undefined ? null : decision }, `queue ${queue}: ${detail}`)
   })
 }

@@ -128,9 +128,8 @@ export function createOperations(parts: OperationParts): Operations {
     },
     async limit(queue, given, by) {
       const wanted = readLimit(given)
-      const limit = wanted === undefined ? undefined : { ...wanted, by, at: parts.clock.now() }
-      await limitQueue(parts, queue, limit)
-      return describeLimit(limit)
+      await limitQueue(parts, queue, { ...wanted, by, at: parts.clock.now() })
+      return describeLimit(wanted)
     },
   }
 }

@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { withFileLock } from '../file-lock.ts'
-import { parseLimit } from '../queue/limits.ts'
-import type { QueueLimit } from '../queue/limits.ts'
+import { isLifted, parseDecision } from '../queue/limits.ts'
+import type { LimitDecision, QueueLimit } from '../queue/limits.ts'
 import type { Queues } from '../queue/queues.ts'
 import { workQueues } from '../report/read-queues.ts'
 import { putFile } from '../start/put-file.ts'
@@ -68,43 +68,74 @@ function periodOf(periodMs: number): string {
 }
 
 /**
- * On disk first, then in Redis, which may be emptied or away: the ledger puts it back there.
+ * On disk first, then in Redis, which may be emptied or away: the ledger puts it back there. Counts as later than what was decided before,
+ * also by hosts whose clock is ahead.
  * @throws OperationError when there is no such queue
  */
-export async function limitQueue(parts: LimitParts, queue: string, limit: QueueLimit | undefined): Promise<void> {
-  const names = workQueues(parts.queues)
+export async function limitQueue(parts: LimitParts, queue: string, decision: LimitDecision): Promise<void> {
+  const { queues, dataFolder } = parts
+  const names = workQueues(queues)
   if (!names.includes(queue)) throw new OperationError(`there is no queue '${queue}'; there are: ${names.join(' ')}`)
-  const path = fileOf(parts.dataFolder)
-  await withFileLock(`${path}.lock`, async () => {
-    const limits = new Map(await readLimits(parts.dataFolder))
-    if (limit === undefined) limits.delete(queue)
-    else limits.set(queue, limit)
-    await putFile(path, `${JSON.stringify(Object.fromEntries(limits), undefined, 2)}\n`, 0o600)
-    await parts.queues.limits.set(queue, limit)
+  await withFileLock(lockOf(dataFolder), async () => {
+    const decided = await readDecisions(dataFolder)
+    const inRedis = await queues.limits.read([queue]).catch(() => new Map<string, LimitDecision>())
+    const before = Math.max(decided.get(queue)?.at ?? 0, inRedis.get(queue)?.at ?? 0)
+    const later = { ...decision, at: Math.max(decision.at, before + 1) }
+    await writeDecisions(dataFolder, new Map(decided).set(queue, later))
+    await queues.limits.set(queue, later)
   })
 }
 
-/** Makes Redis hold what the disk says. @returns the queues it did not hold it for */
+/**
+ * Makes Redis and the disk hold what was decided last: an emptied Redis knows nothing, and what was decided on another host that shares
+ * Redis is not on the disk of this one. @returns the queues whose limit is in force again
+ */
 export async function restoreLimits({ queues, dataFolder }: LimitParts): Promise<readonly string[]> {
-  const path = fileOf(dataFolder)
   const names = workQueues(queues)
-  const differing = async (): Promise<readonly (readonly [string, QueueLimit | undefined])[]> => {
-    const [wanted, found] = [await readLimits(dataFolder), await queues.limits.read(names)]
-    return names
-      .map((name) => [name, wanted.get(name)] as const)
-      .filter(([name, limit]) => !isDeepStrictEqual(limit, found.get(name)))
+  const compared = async (): Promise<readonly Difference[]> => {
+    const [onDisk, inRedis] = [await readDecisions(dataFolder), await queues.limits.read(names)]
+    return names.flatMap((queue) => differenceOf(queue, onDisk.get(queue), inRedis.get(queue)) ?? [])
   }
-  if ((await differing()).length === 0) return []
+  if ((await compared()).length === 0) return []
   // Not beside an operator who is between the two.
-  return withFileLock(`${path}.lock`, async () => {
-    const open = await differing()
-    for (const [name, limit] of open) await queues.limits.set(name, limit)
-    return open.map(([name]) => name)
+  return withFileLock(lockOf(dataFolder), async () => {
+    const differences = await compared()
+    const elsewhere = differences.filter(({ isNewIn }) => isNewIn === 'redis')
+    const here = differences.filter(({ isNewIn }) => isNewIn === 'disk')
+    if (elsewhere.length > 0) {
+      const learned = elsewhere.map(({ queue, decision }) => [queue, decision] as const)
+      await writeDecisions(dataFolder, new Map([...(await readDecisions(dataFolder)), ...learned]))
+    }
+    for (const { queue, decision } of here) await queues.limits.set(queue, decision)
+    return here.filter(({ decision }) => !isLifted(decision)).map(({ queue }) => queue)
   })
+}
+
+interface Difference {
+  readonly queue: string
+  readonly decision: LimitDecision
+  readonly isNewIn: 'disk' | 'redis'
+}
+
+function differenceOf(
+  queue: string,
+  onDisk: LimitDecision | undefined,
+  inRedis: LimitDecision | undefined,
+): Difference | undefined {
+  if (inRedis !== undefined && (onDisk === undefined || isLater(inRedis, onDisk)))
+    return { queue, decision: inRedis, isNewIn: 'redis' }
+  if (onDisk === undefined || isDeepStrictEqual(onDisk, inRedis)) return undefined
+  // An emptied Redis limits nothing.
+  return inRedis === undefined && isLifted(onDisk) ? undefined : { queue, decision: onDisk, isNewIn: 'disk' }
+}
+
+/** Of two in one millisecond each host takes the same. */
+function isLater(one: LimitDecision, other: LimitDecision): boolean {
+  return one.at > other.at || (one.at === other.at && JSON.stringify(one) > JSON.stringify(other))
 }
 
 /** @throws Error when the file is damaged: no limit is lifted for that */
-export async function readLimits(dataFolder: string): Promise<ReadonlyMap<string, QueueLimit>> {
+async function readDecisions(dataFolder: string): Promise<ReadonlyMap<string, LimitDecision>> {
   const text = await readFile(fileOf(dataFolder), 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return '{}'
     throw error
@@ -112,10 +143,18 @@ export async function readLimits(dataFolder: string): Promise<ReadonlyMap<string
   const entries = Object.entries(JSON.parse(text) as Readonly<Record<string, unknown>>)
   return new Map(
     entries.flatMap(([queue, value]) => {
-      const limit = parseLimit(JSON.stringify(value))
-      return limit === undefined ? [] : [[queue, limit] as const]
+      const decision = parseDecision(JSON.stringify(value))
+      return decision === undefined ? [] : [[queue, decision] as const]
     }),
   )
+}
+
+function writeDecisions(dataFolder: string, decisions: ReadonlyMap<string, LimitDecision>): Promise<void> {
+  return putFile(fileOf(dataFolder), `${JSON.stringify(Object.fromEntries(decisions), undefined, 2)}\n`, 0o600)
+}
+
+function lockOf(dataFolder: string): string {
+  return `${fileOf(dataFolder)}.lock`
 }
 
 function fileOf(dataFolder: string): string {

@@ -12,12 +12,15 @@ export interface QueueLimit {
   readonly at: number
 }
 
+/** What an operator decided last about a queue. With neither rate nor concurrency he lifted what there was. */
+export type LimitDecision = QueueLimit
+
 /** BullMQ's own limits of a queue, which its scripts keep when a job is taken: for all workers, and in the order of the queue. */
 export interface QueueLimits {
-  /** Those of these queues that have one. */
-  read(queues: readonly string[]): Promise<ReadonlyMap<string, QueueLimit>>
-  /** In force within a second; `undefined`: no limit. */
-  set(queue: string, limit: QueueLimit | undefined): Promise<void>
+  /** For those of these queues that one was ever decided for. */
+  read(queues: readonly string[]): Promise<ReadonlyMap<string, LimitDecision>>
+  /** In force within a second. */
+  set(queue: string, decision: LimitDecision): Promise<void>
 }
 
 /** Beside BullMQ's fields of a queue: who limited it. */
@@ -26,9 +29,9 @@ export const limitField = 'sluice.limit'
 /** What was counted so far belongs to the limit before; the marker wakes workers that found the queue full. */
 const lua = `
 local meta, limiter, marker = KEYS[1], KEYS[2], KEYS[3]
-redis.call('HDEL', meta, 'max', 'duration', 'concurrency', '${limitField}')
+redis.call('HDEL', meta, 'max', 'duration', 'concurrency')
 redis.call('DEL', limiter)
-if ARGV[1] ~= '' then redis.call('HSET', meta, '${limitField}', ARGV[1]) end
+redis.call('HSET', meta, '${limitField}', ARGV[1])
 if ARGV[2] ~= '' then redis.call('HSET', meta, 'max', ARGV[2], 'duration', ARGV[3]) end
 if ARGV[4] ~= '' then redis.call('HSET', meta, 'concurrency', ARGV[4]) end
 redis.call('ZADD', marker, 0, '0')`
@@ -41,27 +44,37 @@ export function openQueueLimits(producer: Producer): QueueLimits {
       const texts = await Promise.all(queues.map((queue) => redis.hget(producer.key(queue, 'meta'), limitField)))
       return new Map(
         queues.flatMap((queue, index) => {
-          const limit = parseLimit(texts[index])
-          return limit === undefined ? [] : [[queue, limit] as const]
+          const decision = parseDecision(texts[index])
+          return decision === undefined ? [] : [[queue, decision] as const]
         }),
       )
     },
-    async set(queue, limit) {
+    async set(queue, decision) {
       const keys = ['meta', 'limiter', 'marker'].map((type) => producer.key(queue, type))
-      const { rate, concurrency } = limit ?? {}
-      const words = [limit === undefined ? '' : JSON.stringify(limit), rate?.count ?? '', rate?.periodMs ?? '']
+      const { rate, concurrency } = decision
+      const words = [JSON.stringify(decision), rate?.count ?? '', rate?.periodMs ?? '']
       await call('sluiceLimit', ...keys, ...words, concurrency ?? '')
     },
   }
 }
 
-/** Undefined: there is none, or none of ours. */
+/** Undefined: there is no limit, or none of ours. */
 export function parseLimit(text: unknown): QueueLimit | undefined {
+  const decision = parseDecision(text)
+  return decision === undefined || isLifted(decision) ? undefined : decision
+}
+
+/** Undefined: there is none, or none of ours. */
+export function parseDecision(text: unknown): LimitDecision | undefined {
   if (typeof text !== 'string') return undefined
   try {
-    const limit = JSON.parse(text) as Partial<QueueLimit>
-    return typeof limit.by === 'string' && typeof limit.at === 'number' ? (limit as QueueLimit) : undefined
+    const decision = JSON.parse(text) as Partial<LimitDecision>
+    return typeof decision.by === 'string' && typeof decision.at === 'number' ? (decision as LimitDecision) : undefined
   } catch {
     return undefined
   }
+}
+
+export function isLifted({ rate, concurrency }: LimitDecision): boolean {
+  return rate === undefined && concurrency === undefined
 }
