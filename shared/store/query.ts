@@ -43,18 +43,18 @@ const fields = [
 ] as const
 
 /** What else people write. */
-const otherNames: Readonly<Record<string, Field>> = {
-  msgid: 'message-id',
-  messageid: 'message-id',
-  sender: 'from',
-  recipient: 'to',
-  rcpt: 'to',
-  stage: 'queue',
-  state: 'status',
-  ip: 'client',
-  reply: 'text',
-  remote: 'text',
-}
+const otherNames: ReadonlyMap<string, Field> = new Map([
+  ['msgid', 'message-id'],
+  ['messageid', 'message-id'],
+  ['sender', 'from'],
+  ['recipient', 'to'],
+  ['rcpt', 'to'],
+  ['stage', 'queue'],
+  ['state', 'status'],
+  ['ip', 'client'],
+  ['reply', 'text'],
+  ['remote', 'text'],
+])
 
 /** The query cannot be understood; the text says what to write instead. */
 export class QueryError extends Error {
@@ -169,7 +169,7 @@ function fieldAlone(values: readonly string[]): Field {
 }
 
 function fieldNamed(name: string): Field {
-  const field = fields.find((one) => one === name) ?? otherNames[name]
+  const field = fields.find((one) => one === name) ?? otherNames.get(name)
   if (field !== undefined) return field
   const known = [...fields.filter((one) => one !== 'address'), 'time', 'after', 'before'].join(', ')
   throw new QueryError(`'${name}:' is not known: use ${known}; text with a colon goes in quotation marks`)
