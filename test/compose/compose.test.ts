@@ -3,8 +3,9 @@ import { createPublicKey } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 
 import { verifyDkim } from '../support/dkim-verify.ts'
+import { docker, eventually, missingEngine } from './containers.ts'
 import { Elsewhere } from './elsewhere.ts'
-import { cameOnce, ComposeProject, docker, eventually, Load, mailbox, missingEngine, stranger } from './project.ts'
+import { cameOnce, ComposeProject, Load, mailbox, stranger } from './project.ts'
 
 const gtube = 'XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X'
 const everyService = 'filter delivery signer relay ledger dashboard redis unbound dovecot inbound'.split(' ')

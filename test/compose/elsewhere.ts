@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { type ComposeProject, docker, eventually } from './project.ts'
+import { docker, eventually } from './containers.ts'
+import { type ComposeProject } from './project.ts'
 
 /** What a mail server of others has been given. */
 export interface SunkMail {

@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,14 +7,12 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { root } from '../support/fixtures.ts'
 import { ImapClient } from '../support/imap-client.ts'
 import { idOf, testMessage } from '../support/messages.ts'
-import { run } from '../support/process.ts'
 import { type ClientReply, SmtpClient } from '../support/smtp-client.ts'
+import { Containers, eventually } from './containers.ts'
 
 /** The mailbox that `sluicectl init` makes, and somebody who is no user. */
 export const mailbox = 'postmaster@sluice.test'
 export const stranger = 'bob@elsewhere.test'
-
-const minutes = 60_000
 
 /** What is in force: a clone of some commit, and the image that was built of it. */
 export interface Version {
@@ -26,22 +22,15 @@ export interface Version {
 
 /** This clone. Its image is built, layers cached, unless SLUICE_IMAGE names one. */
 export const thisVersion: Version = { folder: root, image: process.env['SLUICE_IMAGE'] ?? 'sluice-test:local' }
-const isBuilt = process.env['SLUICE_IMAGE'] === undefined
+/** Otherwise it was given. */
+export const isBuilt = process.env['SLUICE_IMAGE'] === undefined
 
-/** For the `skip` option of a test: false when an engine with Compose answers. */
-export function missingEngine(): string | false {
-  try {
-    for (const words of [['version'], ['compose', 'version']]) execFileSync('docker', words, { stdio: 'ignore' })
-    return false
-  } catch {
-    return 'no Docker engine with Compose answers: eval "$(test/compose/engine.sh)"'
+/** For the environment of Compose: the images to run. */
+export function images(version: Version): Readonly<Record<string, string>> {
+  return {
+    SLUICE_IMAGE: version.image,
+    UNBOUND_IMAGE: process.env['UNBOUND_IMAGE'] ?? 'sluice-test-unbound:local',
   }
-}
-
-export async function docker(...words: readonly string[]): Promise<string> {
-  const finished = await run('docker', words, { env: engine(), timeoutMs: 15 * minutes, cwd: root })
-  assert.equal(finished.code, 0, `docker ${words.join(' ')}\n${finished.stdout}${finished.stderr}`)
-  return finished.stdout
 }
 
 export interface Sending {
@@ -53,19 +42,17 @@ export interface Sending {
 }
 
 /**
- * docker-compose.yml as a project of its own on a real engine, found by DOCKER_HOST as the docker command finds it, with
- * test/compose/test.yml on top: there is somebody at elsewhere.test.
+ * docker-compose.yml as a project of its own, with test/compose/test.yml on top: there is somebody at elsewhere.test.
  */
-export class ComposeProject {
+export class ComposeProject extends Containers {
   /** Of all containers that are made from now on. */
   version: Version
-  readonly name = `sluice-test-${randomBytes(3).toString('hex')}`
   /** What the resolver knows beside the world, in files that outlive it; the engine makes the folder. */
   readonly zones = join(tmpdir(), this.name)
-  readonly #ports = new Map<string, number>()
   #password: string | undefined
 
   constructor(version: Version = thisVersion) {
+    super()
     this.version = version
   }
 
@@ -87,91 +74,38 @@ export class ComposeProject {
     if (isBuilt) await this.compose('build', '-q')
   }
 
-  compose(...words: readonly string[]): Promise<string> {
-    return this.#composed(words)
+  protected files(): readonly string[] {
+    const { folder } = this.version
+    const files = [join(folder, 'docker-compose.yml'), join(root, 'test/compose/test.yml')]
+    return ['--project-directory', folder, ...files.flatMap((file) => ['-f', file])]
+  }
+
+  protected settings(): Readonly<Record<string, string>> {
+    return {
+      ...images(this.version),
+      SLUICE_TEST_FOLDER: join(root, 'test'),
+      SLUICE_TEST_IMAGE: thisVersion.image,
+      SLUICE_TEST_ZONES: this.zones,
+      MAIL_DOMAIN: 'sluice.test',
+      MAIL_HOSTNAME: 'mx.sluice.test',
+      // Whichever ports are free.
+      SMTP_PORT: '127.0.0.1:',
+      SUBMISSION_PORT: '127.0.0.1:',
+      SUBMISSIONS_PORT: '127.0.0.1:',
+      IMAPS_PORT: '127.0.0.1:',
+      SIEVE_PORT: '127.0.0.1:',
+      DASHBOARD_PORT: '0',
+    }
   }
 
   /** The command of docs/operations.md, with a folder of backups. */
   backup(folder: string, ...words: readonly string[]): Promise<string> {
-    return this.#composed(['run', '--rm', 'backup', ...words], { BACKUP_FOLDER: folder })
+    return this.composeWith({ BACKUP_FOLDER: folder }, 'run', '--rm', 'backup', ...words)
   }
 
-  async #composed(words: readonly string[], settings: Readonly<Record<string, string>> = {}): Promise<string> {
-    const { folder, image } = this.version
-    const files = ['-f', join(folder, 'docker-compose.yml'), '-f', join(root, 'test/compose/test.yml')]
-    const finished = await run(
-      'docker',
-      ['compose', '--project-directory', folder, ...files, '-p', this.name, ...words],
-      {
-        env: { ...environment(), ...settings, SLUICE_IMAGE: image, SLUICE_TEST_ZONES: this.zones },
-        timeoutMs: 15 * minutes,
-      },
-    )
-    assert.equal(finished.code, 0, `docker compose ${words.join(' ')}\n${finished.stdout}${finished.stderr}`)
-    return finished.stdout
-  }
-
-  /** `up -d --wait`: of all services when none is named. */
-  async up(...words: readonly string[]): Promise<void> {
-    await this.compose('up', '-d', '--wait', ...words)
-    this.#ports.clear()
-  }
-
-  /** With all it has: volumes, networks, containers. */
-  async remove(): Promise<void> {
-    await this.compose('down', '-v', '--timeout', '20', '--remove-orphans')
+  override async remove(): Promise<void> {
+    await super.remove()
     await rm(this.zones, { recursive: true, force: true })
-  }
-
-  ctl(...words: readonly string[]): Promise<string> {
-    return this.compose('exec', '-T', 'ledger', 'sluicectl', ...words)
-  }
-
-  /** Ids of the containers of a service. */
-  async containers(service: string): Promise<readonly string[]> {
-    return (await this.compose('ps', '-q', service)).trim().split('\n')
-  }
-
-  /** Lines of JSON that all containers of a service have logged, since they were made. */
-  async logged(service: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
-    const texts = await Promise.all((await this.containers(service)).map((id) => docker('logs', id)))
-    const lines = texts.flatMap((text) => text.split('\n')).filter((line) => line.startsWith('{'))
-    return lines.map((line) => JSON.parse(line) as Record<string, unknown>)
-  }
-
-  /** Ends the first container of a service as a crash does, by SIGKILL; resolves when the engine has started it again by itself. */
-  async crash(service: string): Promise<void> {
-    const [id = ''] = await this.containers(service)
-    const before = await stateOf(id)
-    assert.ok(before.pid > 0, `${service} does not run`)
-    process.kill(before.pid, 'SIGKILL')
-    await eventually(
-      () => stateOf(id),
-      (state) => state.pid > 0 && state.restarts > before.restarts,
-      (state) => Promise.resolve(`${service} was not started again: ${JSON.stringify(state)}`),
-    )
-    this.#ports.clear()
-  }
-
-  /** Resolves when all containers of a service say that they are well. */
-  async healthy(service: string): Promise<void> {
-    for (const id of await this.containers(service))
-      await eventually(
-        () => stateOf(id),
-        ({ health }) => health === 'healthy',
-        (state) => Promise.resolve(`${service} is not well: ${JSON.stringify(state)}`),
-      )
-  }
-
-  /** The port of 127.0.0.1 by which the port of a container is reached; the engine gives another one at each start. */
-  async port(service: string, inside: number): Promise<number> {
-    const key = `${service}:${inside}`
-    const known = this.#ports.get(key)
-    if (known !== undefined) return known
-    const published = await this.compose('port', service, `${inside}`)
-    const port = Number(published.trim().split(':').at(-1))
-    this.#ports.set(key, port)
-    return port
   }
 
   /** Sends a message of that id and subject; the last reply. @throws Error when nobody is there. */
@@ -255,12 +189,6 @@ export class ComposeProject {
     return sums
   }
 
-  async books(): Promise<Books> {
-    // Its exit code says the same as the books.
-    const words = ['exec', '-T', 'ledger', 'sh', '-c', 'sluicectl audit --json || true']
-    return JSON.parse(await this.compose(...words)) as Books
-  }
-
   async #connect(
     service: string,
     inside: number,
@@ -269,28 +197,10 @@ export class ComposeProject {
     try {
       return await SmtpClient.ready({ ...options, port: await this.port(service, inside) })
     } catch (error) {
-      this.#ports.clear()
+      this.forgetPorts()
       throw error
     }
   }
-}
-
-interface ContainerState {
-  readonly pid: number
-  readonly restarts: number
-  readonly health: string
-}
-
-async function stateOf(id: string): Promise<ContainerState> {
-  const format = '{{.State.Pid}} {{.RestartCount}} {{.State.Health.Status}}'
-  const [pid, restarts, health = ''] = (await docker('inspect', '-f', format, id)).trim().split(' ')
-  return { pid: Number(pid), restarts: Number(restarts), health }
-}
-
-export interface Books {
-  readonly sums: Readonly<Record<string, number>>
-  readonly missing: readonly string[]
-  readonly behindBytes: number
 }
 
 /** Mail that keeps coming while something else happens. */
@@ -354,49 +264,5 @@ export async function cameOnce(
       /"may repeat"|it may have taken the message/,
       `${id} came twice, and nothing says that it might: ${story}`,
     )
-  }
-}
-
-/** Asks again and again until the answer is right. @throws AssertionError after four minutes. */
-export async function eventually<T>(
-  ask: () => Promise<T>,
-  isRight: (answer: T) => boolean,
-  complaint: (last: T) => Promise<string>,
-): Promise<T> {
-  const endsAt = Date.now() + 4 * minutes
-  for (;;) {
-    const answer = await ask()
-    if (isRight(answer)) return answer
-    if (Date.now() > endsAt) assert.fail(await complaint(answer))
-    await pause(500)
-  }
-}
-
-/** Where the engine is. */
-function engine(): Record<string, string> {
-  return Object.fromEntries(
-    ['DOCKER_HOST', 'DOCKER_CONFIG'].flatMap((name) => {
-      const value = process.env[name]
-      return value === undefined || value === '' ? [] : [[name, value] as const]
-    }),
-  )
-}
-
-/** What an operator says in `.env`, and the engine. */
-function environment(): Record<string, string> {
-  return {
-    ...engine(),
-    UNBOUND_IMAGE: process.env['UNBOUND_IMAGE'] ?? 'sluice-test-unbound:local',
-    SLUICE_TEST_FOLDER: join(root, 'test'),
-    SLUICE_TEST_IMAGE: thisVersion.image,
-    MAIL_DOMAIN: 'sluice.test',
-    MAIL_HOSTNAME: 'mx.sluice.test',
-    // Whichever ports are free.
-    SMTP_PORT: '127.0.0.1:',
-    SUBMISSION_PORT: '127.0.0.1:',
-    SUBMISSIONS_PORT: '127.0.0.1:',
-    IMAPS_PORT: '127.0.0.1:',
-    SIEVE_PORT: '127.0.0.1:',
-    DASHBOARD_PORT: '0',
   }
 }

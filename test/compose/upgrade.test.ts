@@ -3,17 +3,9 @@ import { readdir } from 'node:fs/promises'
 import { after, before, describe, test } from 'node:test'
 
 import { tempFolder } from '../support/temp-folder.ts'
+import { eventually, missingEngine } from './containers.ts'
 import { Elsewhere } from './elsewhere.ts'
-import {
-  cameOnce,
-  ComposeProject,
-  eventually,
-  Load,
-  missingEngine,
-  stranger,
-  thisVersion,
-  type Version,
-} from './project.ts'
+import { cameOnce, ComposeProject, Load, stranger, thisVersion, type Version } from './project.ts'
 import { versionAfter, versionBefore } from './versions.ts'
 
 describe('docker compose up -d, from one version to the next', { skip: missingEngine() }, () => {

@@ -5,7 +5,8 @@ import { jobSchema } from '../../shared/queue/job.ts'
 import { root } from '../support/fixtures.ts'
 import { run } from '../support/process.ts'
 import { tempFolder } from '../support/temp-folder.ts'
-import { docker, thisVersion, type Version } from './project.ts'
+import { docker } from './containers.ts'
+import { thisVersion, type Version } from './project.ts'
 
 /**
  * The version before this one: the commit that SLUICE_UPGRADE_FROM names, else the newest tag, else the commit before. Where the clone

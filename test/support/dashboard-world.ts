@@ -231,10 +231,10 @@ export function dashboardPages({
 }
 
 /** Signs in and waits for the overview. */
-export async function signIn(page: Page, name = 'ada'): Promise<void> {
+export async function signIn(page: Page, name = 'ada', password = operatorPassword): Promise<void> {
   await page.goto('/')
   await page.getByLabel('Name').fill(name)
-  await page.getByLabel('Password').fill(operatorPassword)
+  await page.getByLabel('Password').fill(password)
   await page.getByRole('button', { name: 'Sign in' }).click()
   await page.getByRole('search').waitFor()
 }
