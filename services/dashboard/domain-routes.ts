@@ -86,6 +86,7 @@ export function domainApi(parts: DomainApiParts): readonly ApiRoute[] {
       path: '/api/v1/domains/:name/check',
       scope: 'queues',
       summary: 'Looks at a domain as the world does; `GET domains/NAME` tells what was found',
+      action: check.name,
       answer: schemas.done,
       run: (request, caller) => {
         const name = nameOf(request)

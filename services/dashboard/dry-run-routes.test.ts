@@ -8,7 +8,7 @@ import type { TestContext } from 'node:test'
 import { makeToken } from '../../shared/config/api-tokens.ts'
 import { loadConfiguration } from '../../shared/config/load.ts'
 import { shaCrypt } from '../../shared/crypt/sha-crypt.ts'
-import { openTestApp, TestBrowser } from './testing.ts'
+import { openTestApp, TestBrowser, tokenIn } from './testing.ts'
 
 const hash = (password: string): string => shaCrypt(password, '$6$rounds=1000$abcdefgh')
 const operators = { ada: `admin:${hash('notes')}`, olga: hash('engine') }
@@ -68,6 +68,50 @@ test('an administrator tries a changed text from the page, and reads what would 
       ['ada', 'try a configuration', 'refused'],
     ],
   )
+})
+
+test('a file is tried in place of the text beside it, by a form that is ours', async (t) => {
+  const { browser, app, dryRuns } = await open(t)
+  const ada = await browser('ada', 'notes')
+  const page = '/rules/dry-run'
+  const { body } = await ada.get(page)
+  assert.match(body, /<form[^>]* enctype="multipart\/form-data">[^]*<input type="file" name="smtpdConf">/)
+  const form = (token: string, file: File): FormData => {
+    const filled = new FormData()
+    filled.append('token', token)
+    filled.append('smtpdConf', file)
+    filled.append('smtpdConf', text)
+    filled.append('pipelineConf', '')
+    filled.append('pipelineConf', new File([], ''))
+    filled.append('days', '2')
+    return filled
+  }
+  const changed = new File([`${text}match <b>from a file</b>\n`], 'next.conf')
+  const foreign = await ada.upload(page, form('x'.repeat(43), changed))
+  assert.equal(foreign.statusCode, 403)
+  assert.equal(dryRuns.state, undefined)
+  const begun = await ada.upload(page, form(tokenIn(body), changed))
+  assert.deepEqual([begun.statusCode, begun.headers.location], [303, `${page}/result`])
+  await dryRuns.settled()
+  assert.match((await ada.get(`${page}/result`)).body, /can be tried[^]*smtpd\.conf:4[^]*&lt;b&gt;from a file/)
+  await ada.upload(page, form(tokenIn(body), new File([], '')))
+  await dryRuns.settled()
+  assert.match((await ada.get(`${page}/result`)).body, /of 0 recipients of 0 messages/)
+
+  assert.equal((await ada.upload(page, form(tokenIn(body), new File(['#'.repeat(3 << 20)], 'x')))).statusCode, 413)
+  const olga = await browser('olga', 'engine')
+  assert.equal((await olga.upload(page, form(tokenIn((await olga.get('/')).body), changed))).statusCode, 403)
+  const cookie = [...ada.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
+  for (const [type, payload] of [
+    ['multipart/form-data', 'x'],
+    ['multipart/form-data; boundary=a', '--a\r\nno header\r\n'],
+  ] as const) {
+    const headers = { host: 'localhost', cookie, 'content-type': type }
+    assert.equal((await app.inject({ method: 'POST', url: page, headers, payload })).statusCode, 400)
+  }
+  const elsewhere = { host: 'localhost', cookie, 'content-type': 'multipart/form-data; boundary=a' }
+  const other = await app.inject({ method: 'POST', url: '/sign-out', headers: elsewhere, payload: '--a--\r\n' })
+  assert.equal(other.statusCode, 415)
 })
 
 test('nobody else sees the texts, or tries some; a foreign form neither', async (t) => {

@@ -16,6 +16,7 @@ import { errorPage } from './pages/error-page.ts'
 import type { Page } from './pages/layout.ts'
 import { staleFormPage } from './pages/sign-in-page.ts'
 import { count, instant, list, object, text } from './schema.ts'
+import { addUploadParser } from './upload-parser.ts'
 import { anybody } from './visitor.ts'
 import type { Visitor } from './visitor.ts'
 
@@ -73,25 +74,30 @@ export function addDryRuns(app: FastifyInstance, parts: PageParts): void {
     return show(request, reply, dryRunStatePage(runs.state, visitor, clock.now()))
   })
 
-  for (const [path, bodyLimit] of [
-    ['/rules/dry-run', mostBytes],
-    ['/rules/dry-run/cancel', 8 * 1024],
-  ] as const) {
-    app.post(path, { bodyLimit }, async (request, reply) => {
-      const visitor = mayTry(request)
-      if (visitor === undefined) return refused(request, reply)
-      if (!access.ownsForm(request)) return reply.code(403).type('text/html; charset=utf-8').send(staleFormPage().text)
-      const given = givenByForm(request, fields)
-      try {
-        if (path === '/rules/dry-run') begin(parts, request, given, visitor)
-        else if (runs.cancel()) record(parts, request, { visitor, action: actionOf(path), outcome: 'done' })
-        return await reply.redirect('/rules/dry-run/result', 303)
-      } catch (error) {
-        if (!(error instanceof OperationError)) throw error
-        const view = { texts: runs.texts(), given, days: usualDays, visitor, problem: error.message }
-        return show(request, reply.code(409), dryRunPage(view, clock.now()))
-      }
-    })
+  void app.register((scope, _options, done) => {
+    addUploadParser(scope)
+    for (const [path, bodyLimit] of [
+      ['/rules/dry-run', mostBytes],
+      ['/rules/dry-run/cancel', 8 * 1024],
+    ] as const)
+      scope.post(path, { bodyLimit }, (request, reply) => take(path, request, reply))
+    done()
+  })
+
+  async function take(path: string, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const visitor = mayTry(request)
+    if (visitor === undefined) return refused(request, reply)
+    if (!access.ownsForm(request)) return reply.code(403).type('text/html; charset=utf-8').send(staleFormPage().text)
+    const given = givenByForm(request, fields)
+    try {
+      if (path === '/rules/dry-run') begin(parts, request, given, visitor)
+      else if (runs.cancel()) record(parts, request, { visitor, action: actionOf(path), outcome: 'done' })
+      return await reply.redirect('/rules/dry-run/result', 303)
+    } catch (error) {
+      if (!(error instanceof OperationError)) throw error
+      const view = { texts: runs.texts(), given, days: usualDays, visitor, problem: error.message }
+      return show(request, reply.code(409), dryRunPage(view, clock.now()))
+    }
   }
 }
 

@@ -382,6 +382,16 @@ export class TestBrowser {
     return response
   }
 
+  /** As a form with files is sent. */
+  async upload(url: string, form: FormData): Promise<LightMyRequestResponse> {
+    const encoded = new Response(form)
+    const headers = this.#sent({ 'content-type': encoded.headers.get('content-type') ?? '' })
+    const payload = Buffer.from(await encoded.arrayBuffer())
+    const response = await this.#app.inject({ method: 'POST', url, headers, payload })
+    this.#keep(response)
+    return response
+  }
+
   /** Fetches a page and sends the form on it that goes to `action`. */
   async send(page: string, action: string, fields: Readonly<Record<string, string>> = {}) {
     return this.post(action, { token: tokenIn((await this.get(page)).body), ...fields })

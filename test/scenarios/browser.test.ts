@@ -223,6 +223,11 @@ test('the dashboard in Chromium', { skip: missingPeers('chromium') }, async (t) 
     await page.getByText('The queue is running.').waitFor()
     await page.goto('/rules?rcpt=jane%40sluice.test')
     await page.getByText('match from any for domain').first().waitFor()
+    await page.goto('/rules/dry-run')
+    const buffer = Buffer.from('listen on 127.0.0.1 port 2525\nmatch nothing at all\n')
+    await page.getByLabel('or smtpd.conf from a file').setInputFiles({ name: 'a.conf', mimeType: '', buffer })
+    await page.getByRole('button', { name: 'Try', exact: true }).click()
+    while ((await page.getByText('match nothing at all').count()) === 0) await page.reload()
   })
 
   await t.test(

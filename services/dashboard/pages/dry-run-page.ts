@@ -21,14 +21,15 @@ export function dryRunPage({ texts, given = {}, days, visitor, problem }: DryRun
   const number = (name: string, label: string, value: string): Html =>
     html`<label>${label}<input name="${name}" value="${given[name] ?? value}" inputmode="decimal" maxlength="10" autocomplete="off"></label>`
   const file = (name: 'smtpdConf' | 'pipelineConf', label: string): Html =>
-    html`<label class="file">${label} <span class="whole">${texts?.[name].path}</span><textarea name="${name}" rows="20" spellcheck="false" autocapitalize="none" autocomplete="off" wrap="off">${given[name] ?? texts?.[name].text}</textarea></label>`
+    html`<label class="file">${label} <span class="whole">${texts?.[name].path}</span><textarea name="${name}" rows="20" spellcheck="false" autocapitalize="none" autocomplete="off" wrap="off">${given[name] ?? texts?.[name].text}</textarea></label>
+<label>or ${label} from a file<input type="file" name="${name}"></label>`
   const main = html`<div class="headline"><h1>Dry run</h1><p><a href="/rules">Back to the rules</a></p></div>
 <p>What a changed configuration would have done with the mail of the last days, against the one in force. It is tried here and nowhere else: nothing on disk changes, and no mail is sent.</p>
 ${problem !== undefined && notice('bad', 'This cannot be tried.', problem)}
 ${
   texts === undefined
     ? notice('waiting', 'It cannot be tried from here.', 'Nobody knows from which files the configuration is.')
-    : html`<form class="ask files" action="/rules/dry-run" method="post">${formTokenField(visitor)}
+    : html`<form class="ask files" action="/rules/dry-run" method="post" enctype="multipart/form-data">${formTokenField(visitor)}
 ${file('smtpdConf', 'smtpd.conf')}
 ${file('pipelineConf', 'pipeline.conf')}
 ${number('days', 'Mail of the last days', String(days))}
@@ -37,7 +38,7 @@ ${number('quarantine', 'Quarantine from', '')}
 ${number('reject', 'Reject from', '')}
 ${number('discard', 'Discard from', '')}
 <div class="actions"><button class="primary">Try</button><a href="/rules/dry-run/result">The last one</a></div></form>
-<p class="quiet-text">Scores that are left empty are those of pipeline.conf. Files, tables of servers and programs that the configuration in force does not have are neither read nor asked from here: <code>sluicectl dry-run</code> does.</p>`
+<p class="quiet-text">A file that is chosen counts in place of the text above it. Scores that are left empty are those of pipeline.conf. Files, tables of servers and programs that the configuration in force does not have are neither read nor asked from here: <code>sluicectl dry-run</code> does.</p>`
 }`
   return { title: 'Dry run', section: '/rules', at, main, still: true }
 }
