@@ -23,7 +23,7 @@ export function operationParts(context: ServiceContext, place: Place): Operation
     messages,
     teach: (content, lesson) => teach(dataFolder, content, lesson, school),
   })
-  return { ...context, messages, lessons, delimiter: () => configuration.subAddressDelimiter }
+  return { ...context, messages, lessons, loginsAnywhere: true, delimiter: () => configuration.subAddressDelimiter }
 }
 
 export function done({ terminal, options }: Invocation, facts: object, text: string): number {

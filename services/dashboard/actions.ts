@@ -47,7 +47,11 @@ const recipient = { type: 'string', description: 'The copy of one recipient alon
 const copyTo = { type: 'string', description: 'A copy for this address, in place of those it was for.' } as const
 const dryRun = { type: 'boolean', description: 'Tells what would be done, and changes nothing.' } as const
 const way = {
-  to: { type: 'string', description: 'A relay host as in smtpd.conf: smtp+tls://label@mx.example.org:587.' },
+  to: {
+    type: 'string',
+    description:
+      'A relay host as in smtpd.conf: smtp://mx.example.org:2525; with a label those alone that a relay action names with it.',
+  },
   action: { type: 'string', description: 'A relay action of smtpd.conf, in place of `to`.' },
   undo: { type: 'boolean', description: 'Where the rules say, again, in place of `to`.' },
 } as const

@@ -12,7 +12,7 @@ export const orderFields = {
   to: {
     type: 'string',
     description:
-      '`reroute`: a relay host as in smtpd.conf: smtp+tls://label@mx.example.org:587. `replay`: a copy of each for this address, in place of those it was for.',
+      '`reroute`: a relay host as in smtpd.conf: smtp://mx.example.org:2525; with a label those alone that a relay action names with it. `replay`: a copy of each for this address, in place of those it was for.',
   },
   relay: { type: 'string', description: '`reroute`: a relay action of smtpd.conf, in place of `to`.' },
   undo: { type: 'boolean', description: '`reroute`: where the rules say, again, in place of `to`.' },

@@ -1,6 +1,7 @@
 import { anyLogin } from '../config/any-login.ts'
 import type { Configuration } from '../config/model.ts'
 import { RelayUrlError, parseRelayUrl } from '../config/relay-url.ts'
+import type { RelayUrl } from '../config/relay-url.ts'
 import { queueOfRelay } from '../config/return-tags.ts'
 import { TableError } from '../config/tables.ts'
 import type { TableSet } from '../config/tables.ts'
@@ -20,6 +21,11 @@ export interface GivenOrder {
 export interface OrderParts {
   readonly configuration: Pick<Configuration, 'actions' | 'pipeline'>
   readonly tables: TableSet
+  /**
+   * The user and password of a label may be sent to any host: who asks can read them himself. Otherwise to hosts alone that a relay action
+   * names with this label, so that nobody gets to know them by a host of his own.
+   */
+  readonly loginsAnywhere?: boolean
 }
 
 /** `undefined`: where the rules say. @throws OperationError that says what is wrong with it */
@@ -51,12 +57,32 @@ async function hostOrder(parts: OrderParts, text: string): Promise<RelayOrder> {
   if (parsed.kind === 'queue' || queueOfRelay(parts.configuration.pipeline.queues, url) !== undefined)
     throw new OperationError(`"${text}" is a queue of this server: name a host that mail is relayed to`)
   const { label } = parsed
-  if (label !== undefined && !(await hasLogin(parts, label)))
+  if (label === undefined) return { kind: 'host', url }
+  if (!(await hasLogin(parts, label)))
     throw new OperationError(`no auth table of a relay action has a user and password for the label "${label}"`)
+  if (parts.loginsAnywhere !== true && !isNamed(parts.configuration, { ...parsed, label }))
+    throw new OperationError(
+      `no relay action names "${text}", and from here the label "${label}" goes to hosts of relay actions alone; \`sluicectl reroute\` sends it to any`,
+    )
   return { kind: 'host', url }
 }
 
-function urlOf(url: string): ReturnType<typeof parseRelayUrl> {
+type SmtpHost = Exclude<RelayUrl, { readonly kind: 'queue' }>
+
+/** Whether a relay action has the host, its port and the label; hosts that a table tells only when it is asked are not known. */
+function isNamed({ actions }: OrderParts['configuration'], { host, port, label }: SmtpHost): boolean {
+  return [...actions.values()].some((action) => {
+    const source = action.kind === 'relay' ? action.host?.source : undefined
+    const written = source?.kind === 'inline' ? (source.list ?? []) : []
+    return written.some((url) => {
+      const named = urlOf(url)
+      if (named.kind === 'queue' || named.label !== label) return false
+      return named.host.toLowerCase() === host.toLowerCase() && named.port === port
+    })
+  })
+}
+
+function urlOf(url: string): RelayUrl {
   try {
     return parseRelayUrl(url)
   } catch (error) {
