@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, rm, stat, truncate, unlink, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, rmdir, stat, truncate, unlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
@@ -140,3 +140,15 @@ for (const [what, harm] of [
     assert.ok(names.some((name) => name.startsWith('events.db.damaged-')))
   })
 }
+
+test('what was read before a file that cannot be read is not left out', async (t) => {
+  const store = await testStore(t)
+  const id = testId()
+  await store.write(deliveredStory(id))
+  const strange = join(store.folder, 'sluice-z-1-0.ndjson')
+  await mkdir(strange)
+  await assert.rejects(store.catchUp(), /EISDIR/)
+  await rmdir(strange)
+  await store.catchUp()
+  assert.equal((await store.copies()).length, 1)
+})

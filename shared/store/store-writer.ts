@@ -39,9 +39,8 @@ export class StoreWriter {
 
   /** Takes over what was written since the last call; octets of it. 0: the store knows all there is. */
   async tick(): Promise<number> {
-    const { store, now } = this.#options
-    const tail = await this.#following()
-    const pieces = tail.read(batchBytes, now())
+    const { store } = this.#options
+    const pieces = await this.#next()
     if (pieces.length === 0) return 0
     try {
       await store.write(pieces, (batch) => takeOver(batch, pieces))
@@ -88,6 +87,17 @@ export class StoreWriter {
 
   close(): Promise<void> {
     return this.#options.store.close()
+  }
+
+  /** What was read before a file that cannot be read is read anew, too. */
+  async #next(): Promise<readonly JournalPiece[]> {
+    const tail = await this.#following()
+    try {
+      return tail.read(batchBytes, this.#options.now())
+    } catch (error) {
+      this.#tail = undefined
+      throw error
+    }
   }
 
   async #following(): Promise<JournalTail> {

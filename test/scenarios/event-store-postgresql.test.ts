@@ -84,6 +84,48 @@ test('a ledger waits for PostgreSQL, says so, and catches up when it is back', o
   assert.deepEqual(await found(journal, ''), [other, one])
 })
 
+test('what a crash of PostgreSQL took of the last transaction is written again, with its names', options, async (t) => {
+  const [one, other] = await twoHosts(t)
+  const [first, lost, next, theirs] = [testId(), testId(), testId(), testId()]
+  const routedBy = (id: MessageId, rule: string): JournalEntry[] =>
+    deliveredStory(id).map((entry) => (entry.event === 'routed' ? { ...entry, rule } : entry))
+  await one.write(deliveredStory(first), 'sluice-a-1-0.ndjson')
+  await one.catchUp()
+  const { ask } = started!
+  const [[named]] = (await ask('SELECT max(name) FROM names')) as [[number]]
+  await one.write(routedBy(lost, 'smtpd.conf:99'), 'sluice-b-1-0.ndjson')
+  await one.catchUp()
+  // As the server has it that lost its last transaction.
+  for (const table of ['copies', 'lines', 'messages'])
+    await ask(`DELETE FROM ${table} WHERE message = (SELECT message FROM messages WHERE id = '${lost}')`)
+  await ask(`DELETE FROM files WHERE name LIKE 'sluice-b-%'`)
+  await ask(`DELETE FROM names WHERE name > ${named}`)
+  await ask(`ALTER TABLE names ALTER COLUMN name RESTART WITH ${named + 1}`)
+
+  await other.write(routedBy(theirs, 'smtpd.conf:11'))
+  await other.catchUp()
+  await one.write(routedBy(next, 'smtpd.conf:99'), 'sluice-c-1-0.ndjson')
+  await assert.rejects(one.catchUp(), /is known up to octet 0 and was read from \d+: read again/)
+  await one.catchUp()
+  assert.deepEqual(await found(one, 'rule:smtpd.conf:99'), [next, lost])
+  assert.deepEqual(await found(one, 'rule:smtpd.conf:11'), [theirs])
+})
+
+test('ledgers wait for each other also where transactions see one moment by default', options, async (t) => {
+  const [one, other] = await twoHosts(t)
+  const { ask } = started!
+  await ask("ALTER ROLE mail SET default_transaction_isolation TO 'repeatable read'")
+  t.after(() => ask('ALTER ROLE mail RESET default_transaction_isolation'))
+  const ids = Array.from({ length: 20 }, testId)
+  for (const id of ids) {
+    const story = deliveredStory(id)
+    await one.write(story.slice(0, 4))
+    await other.write(story.slice(4))
+    await Promise.all([one.catchUp(), other.catchUp()])
+  }
+  assert.deepEqual(await found(one, 'status:delivered'), ids.toReversed())
+})
+
 test('two hosts write one store: each finds all, tells all stories, and audits its own', options, async (t) => {
   const [one, other] = await twoHosts(t)
   const [mine, theirs, shared] = [testId(), testId(), testId()]

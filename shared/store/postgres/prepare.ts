@@ -4,15 +4,17 @@ import type { Session } from './connection.ts'
 /** Transactions of all ledgers take turns by it: what one of them reads no other changes before it is written. */
 export const writerLock = 0x736c_7563
 const tablesLock = writerLock + 1
+/** Behind a lock each statement sees what was written before it was had, whatever the database's own level is. */
+export const begin = 'BEGIN ISOLATION LEVEL READ COMMITTED'
 
 /**
  * Makes what is missing of the tables, and gives this host its number; ledgers that come at the same time wait for each other.
  * @throws when the tables are of a later version, or the database is not in UTF-8
  */
 export async function prepareTables(session: Session, identity: string, hostName: string): Promise<number> {
-  await session.script(`BEGIN; SELECT pg_advisory_xact_lock(${tablesLock})`)
+  await session.script(`${begin}; SELECT pg_advisory_xact_lock(${tablesLock})`)
   const done = await stepsDone(session)
-  if (done === undefined) await begin(session)
+  if (done === undefined) await makeSchema(session)
   if ((done ?? 0) > steps.length) throw versionError(done)
   for (const step of steps.slice(done ?? 0)) await session.script(step)
   if ((done ?? 0) < steps.length)
@@ -35,7 +37,7 @@ export async function checkTables(session: Session): Promise<void> {
   if (done !== steps.length) throw versionError(done)
 }
 
-async function begin(session: Session): Promise<void> {
+async function makeSchema(session: Session): Promise<void> {
   const [[encoding] = ['']] = (await session.run('SHOW server_encoding')) as readonly [string][]
   if (encoding !== 'UTF8') throw new Error(`its encoding is ${encoding}: CREATE DATABASE ... ENCODING 'UTF8'`)
   const known = await session.run('SELECT 1 FROM pg_namespace WHERE nspname = $1', [schema])

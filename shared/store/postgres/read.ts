@@ -90,7 +90,7 @@ export async function kindsIn(
 /** Of all hosts: their ledgers keep the lines. */
 export async function storyIn(session: Session, id: MessageId, identity: string): Promise<StoredStory> {
   const rows = (await session.run(
-    'SELECT packed FROM lines WHERE message = (SELECT message FROM messages WHERE id = $1)',
+    'SELECT packed FROM lines WHERE message = (SELECT message FROM messages WHERE id = $1) ORDER BY file, position',
     [id],
   )) as readonly (readonly [Uint8Array])[]
   return { lines: rows.flatMap(([packed]) => unpackLines(packed)), positions: await positionsIn(session, identity) }

@@ -13,7 +13,7 @@ import type { Connections, Session } from './connection.ts'
 import { postgresDialect } from './dialect.ts'
 import { Names } from './names.ts'
 import { packLines } from './packed-lines.ts'
-import { prepareTables, writerLock } from './prepare.ts'
+import { begin, prepareTables, writerLock } from './prepare.ts'
 import { kindsIn, positionsIn, storyIn } from './read.ts'
 import { copyRecord, messageRecord, saveCopies, saveLines, saveMessages } from './records.ts'
 import type { LinesRecord } from './records.ts'
@@ -42,6 +42,8 @@ class PostgresWriter implements WritableStore {
   /** Absent: the tables may be missing. */
   #host: number | undefined
   #names = new Names()
+  /** Of the files of the last transaction: a crash of the server may take it, and the names it added, while we live. */
+  #written: ReadonlyMap<string, number> = new Map()
 
   constructor(connections: Connections, identity: string, hostName: string) {
     this.#connections = connections
@@ -66,18 +68,21 @@ class PostgresWriter implements WritableStore {
     return this.#asked((session) => positionsIn(session, this.#identity))
   }
 
-  write(pieces: readonly JournalPiece[], work: (batch: Batch) => Promise<void>): Promise<void> {
-    return this.#alone(async (session, host) => {
+  async write(pieces: readonly JournalPiece[], work: (batch: Batch) => Promise<void>): Promise<void> {
+    const spans = spansOf(pieces)
+    await this.#alone(async (session, host) => {
       await this.#names.refresh(session)
-      const files = await keepPositions(session, host, pieces)
+      const files = await keepPositions(session, host, spans, this.#written)
       await work(new PostgresBatch(session, this.#names, host, files))
     })
+    this.#written = new Map([...spans].map(([name, { position }]) => [name, position]))
   }
 
   /** The tables may be gone, and names that were added with what failed. */
   async mend(): Promise<boolean> {
     this.#host = undefined
     this.#names = new Names()
+    this.#written = new Map()
     return false
   }
 
@@ -121,6 +126,7 @@ class PostgresWriter implements WritableStore {
     await this.#alone(async ({ run }, host) => {
       await run('DELETE FROM files WHERE host = $1 AND name = ANY($2)', [host, names])
     })
+    this.#written = new Map([...this.#written].filter(([name]) => !names.includes(name)))
   }
 
   close(): Promise<void> {
@@ -138,7 +144,7 @@ class PostgresWriter implements WritableStore {
   #alone<T>(work: (session: Session, host: number) => Promise<T>): Promise<T> {
     return this.#connections.withSession(async (session) => {
       const host = await this.#prepared(session)
-      await session.script(`BEGIN; SELECT pg_advisory_xact_lock(${writerLock})`)
+      await session.script(`${begin}; SELECT pg_advisory_xact_lock(${writerLock})`)
       const result = await work(session, host)
       await session.script('COMMIT')
       return result
@@ -150,41 +156,52 @@ class PostgresWriter implements WritableStore {
   }
 }
 
-/**
- * Numbers of the files, which were read up to the end of the pieces.
- * @throws when the pieces do not begin where the database says that reading goes on: it was put back to what it was, or another
- *   ledger works on a copy of this data folder
- */
-async function keepPositions(
-  { run }: Session,
-  host: number,
-  pieces: readonly JournalPiece[],
-): Promise<ReadonlyMap<string, number>> {
-  const spans = new Map<string, { from: number; position: number }>()
+/** What was read of a file. */
+interface Span {
+  readonly from: number
+  position: number
+}
+
+function spansOf(pieces: readonly JournalPiece[]): ReadonlyMap<string, Span> {
+  const spans = new Map<string, Span>()
   for (const { name, from, position } of pieces) {
     const span = spans.get(name)
     if (span === undefined) spans.set(name, { from, position })
     else span.position = position
   }
-  const names = [...spans.keys()]
-  const known = new Map(
-    (await run('SELECT name, position FROM files WHERE host = $1 AND name = ANY($2)', [host, names])) as readonly [
-      string,
-      number,
-    ][],
-  )
-  for (const [name, { from }] of spans) {
+  return spans
+}
+
+/**
+ * Numbers of the files, which were read up to the end of the spans.
+ * @param written positions that the last transaction left
+ * @throws when the spans do not begin where the database says that reading goes on, or it does not know the last transaction any more: it
+ *   was put back to what it was, or another ledger works on a copy of this data folder
+ */
+async function keepPositions(
+  { run }: Session,
+  host: number,
+  spans: ReadonlyMap<string, Span>,
+  written: ReadonlyMap<string, number>,
+): Promise<ReadonlyMap<string, number>> {
+  const expected = new Map([...written, ...[...spans].map(([name, { from }]) => [name, from] as const)])
+  const rows = await run('SELECT name, position FROM files WHERE host = $1 AND name = ANY($2)', [
+    host,
+    [...expected.keys()],
+  ])
+  const known = new Map(rows as readonly [string, number][])
+  for (const [name, from] of expected) {
     if ((known.get(name) ?? 0) !== from)
       throw new Error(`${name} is known up to octet ${known.get(name) ?? 0} and was read from ${from}: read again`)
   }
   const positions = [...spans].map(([name, { position }]) => ({ name, position }))
-  const rows = (await run(
+  const kept = (await run(
     `INSERT INTO files (host, name, position)
      SELECT $1, name, position FROM json_to_recordset($2) AS r (name TEXT, position BIGINT)
      ON CONFLICT (host, name) DO UPDATE SET position = excluded.position RETURNING name, file`,
     [host, JSON.stringify(positions)],
   )) as readonly (readonly [string, number])[]
-  return new Map(rows)
+  return new Map(kept)
 }
 
 class PostgresBatch implements Batch {
