@@ -53,6 +53,7 @@ const questions = [
   'reports/abuse',
   'reports/traffic',
   'reports/recipients',
+  'reports/hours',
   'rules/hits',
   'messages',
   'runs',

@@ -10,6 +10,7 @@ import type { FastifyInstance } from 'fastify'
 import { Registry } from 'prom-client'
 
 import type { Mailbox } from '../../shared/mail/address.ts'
+import { parseQuery } from '../../shared/store/query.ts'
 import { registerQueueGauges } from './queue-gauges.ts'
 import {
   sampleAt,
@@ -362,6 +363,23 @@ test('what a filter keeps back hides no queue that is behind, and is not red', a
   const calm = sampleOverview({ queues: { kind: 'seen', value: [sampleQueue('relay', { delayed: 7, held: 2 })] } })
   const { body: calmBody } = await read(await appWith(t, sampleSource({ overview: calm })), '/')
   assert.match(calmBody, /<h1>7 messages on the way, 2 held<\/h1>/)
+})
+
+test('the overview draws the last 24 hours, each number with a way to its messages, and does without them', async (t) => {
+  const hour = 3_600_000
+  const value = [
+    { at: sampleAt - 5 * hour, copies: { delivered: 30, relayed: 12, refused: 5 } },
+    { at: sampleAt, copies: { delayed: 4, failed: 2, held: 1 } },
+  ]
+  const seen = await read(await appWith(t, sampleSource({ hours: { kind: 'seen', value } })), '/')
+  assert.match(
+    seen.body,
+    /aria-label="recipients over time: 42 delivered or relayed, 4 on the way, 1 held, 2 failed, 5 refused or dropped, at most 47 at a time"/,
+  )
+  assert.match(seen.body, /href="\/messages\?q=status%3Afailed\+after%3A2026-11-20T13%3A00">[^]*?<span class="num">2</)
+  assert.equal(parseQuery('status:failed after:2026-11-20T13:00', sampleAt).after, sampleAt - 23 * hour)
+  const away = sampleSource({ hours: { kind: 'away', reason: 'there is no message store yet' } })
+  assert.match((await read(await appWith(t, away), '/')).body, /Not known now: there is no message store yet/)
 })
 
 test('the page of a queue tells what is late, how mail moves through it, and leads to all of its messages', async (t) => {

@@ -220,8 +220,8 @@ function addPages(app: FastifyInstance, { source, system, shelf, clock }: AppPar
   const visitorOf = (request: FastifyRequest): Visitor => access.visitor(request) ?? anybody
 
   app.get('/', async (request, reply) => {
-    const [overview, warnings] = await Promise.all([source.overview(), watch.warnings()])
-    return show(request, reply, overviewPage(overview, warnings))
+    const [overview, warnings, day] = await Promise.all([source.overview(), watch.warnings(), source.reports.hours()])
+    return show(request, reply, overviewPage(overview, warnings, day))
   })
 
   app.get('/queues', async (request, reply) => {

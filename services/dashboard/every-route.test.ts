@@ -57,7 +57,7 @@ const rights: Readonly<Record<string, Right>> = {
   ...api(
     'GET',
     'read',
-    ['dmarc', 'tls', 'abuse', 'traffic', 'recipients'].map((what) => `reports/${what}`),
+    ['dmarc', 'tls', 'abuse', 'traffic', 'recipients', 'hours'].map((what) => `reports/${what}`),
   ),
   ...api('GET', 'read', ['runs', 'runs/:run', 'searches', 'domains', 'domains/:name', 'filters', 'webhooks']),
   ...api('GET', 'read', ['system', 'health']),

@@ -57,6 +57,8 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
   const { queues, spool, metrics, clock, log, dataFolder } = context
   const storePlace = await readStorePlace(context.configuration)
   const search = openMessageSearch(join(dataFolder, 'events'), storePlace)
+  // Apart from the searches of those who wait.
+  const counting = openMessageSearch(join(dataFolder, 'events'), storePlace)
   const messages = {
     find: (id: MessageId) => findMessage(spool.volume, id, spool.keyring),
     outcomesOf: async (id: MessageId) => (await spool.outcomesOf([id])).get(id) ?? [],
@@ -77,6 +79,7 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
     spoolFreeBytes,
     messages: { ...messages, story: search.storyHere },
     search,
+    counting,
   })
   const gauges = new Registry()
   registerQueueGauges(gauges, queues)
@@ -146,8 +149,6 @@ async function startDashboard(context: ServiceContext): Promise<RunningService> 
   }
   const runs = createBulkRuns({ dataFolder, clock, audit, bulk: createBulkWork(operating), choose: search.choose })
   const dryRuns = openDryRuns({ live: context.live, folder: join(dataFolder, 'events'), clock })
-  // Apart from the searches of those who wait.
-  const counting = openMessageSearch(join(dataFolder, 'events'), storePlace)
   const shelf = createSearchShelf(dataFolder, createSearchCounts(counting.count, clock))
   const webhooks = openWebhookDesk({
     get configuration() {

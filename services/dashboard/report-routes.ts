@@ -61,6 +61,17 @@ export function reportRoutes({ reports }: Source): readonly ApiRoute[] {
     },
     {
       method: 'GET',
+      path: '/api/v1/reports/hours',
+      scope: 'read',
+      summary: 'What came in each of the last 24 hours and became of it, in recipients; at most a minute old',
+      answer: reportSchemas.hours,
+      run: async () => {
+        const { sinceAt, ...hours } = await reports.hours()
+        return { sinceAt, hours: seenOr503(hours) }
+      },
+    },
+    {
+      method: 'GET',
       path: '/api/v1/reports/recipients',
       scope: 'read',
       summary: 'Domains that most mail went to, and how much of it failed',

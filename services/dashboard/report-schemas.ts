@@ -122,6 +122,19 @@ export const reportSchemas = {
       }),
     ),
     senders: list(object({ sender: text, messages: count, sizeBytes: count })),
+    users: {
+      ...list(object({ user: text, messages: count, copies: count, failed: count, held: count })),
+      description: 'Who signed in and sent, with recipients, and how many of them failed or are held.',
+    },
+  }),
+  hours: object({
+    sinceAt: instant,
+    hours: list(
+      object({
+        at: instant,
+        copies: { type: 'object', additionalProperties: true, description: 'Recipients by their state.' },
+      }),
+    ),
   }),
   recipientDomains: object({
     sinceAt: instant,

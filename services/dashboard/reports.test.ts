@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test'
 import { makeToken } from '../../shared/config/api-tokens.ts'
 import type { ReceivedReport } from '../../shared/received-reports/model.ts'
 import { sampleAbuse, sampleDmarc, sampleRow, sampleTls } from '../../shared/received-reports/testing.ts'
+import { parseQuery } from '../../shared/store/query.ts'
 import { sampleAt, sampleSource } from './sample-source.ts'
 import { openTestApp } from './testing.ts'
 
@@ -72,14 +73,34 @@ test('bounces and top senders stand below, of all mail here; without a store the
       { host: 'mx.far.test', class: 'unknown-user', copies: 6 },
       { host: hostile, copies: 2 },
     ],
-    senders: [{ sender: `jane${hostile}@example.org`, messages: 12, sizeBytes: 4_300 }],
+    senders: [
+      { sender: `jane${hostile}@example.org`, messages: 12, sizeBytes: 4_300 },
+      { sender: 'joe@example.org', messages: 3, sizeBytes: 1_000 },
+    ],
+    users: [
+      { user: 'bob', messages: 900, copies: 14_000, failed: 8_123, held: 40 },
+      { user: hostile, messages: 1, copies: 1, failed: 0, held: 0 },
+    ],
   }
   const { token, entry } = makeToken('ci', ['read'])
   const recipients = { kind: 'seen', value: [{ domain: `far${hostile}`, copies: 1_250, failed: 7 }] } as const
   const source = sampleSource({ traffic: { kind: 'seen', value }, recipients })
   const { app } = await openTestApp(t, { source, apiTokens: { ci: entry } })
   const { body } = await app.inject({ url: '/reports', headers: { host: 'localhost:8080' } })
-  assert.match(body, /far\.test[^]*unknown-user[^]*7[^]*not said[^]*jane[^]*12[^]*4\.2 KiB/)
+  assert.match(body, /jane[^]*12[^]*4\.2 KiB[^]*far\.test[^]*unknown-user[^]*7[^]*not said/)
+  assert.match(body, /Who signed in and sent[^]*bob[^]*900[^]*14,000[^]*8,123[^]*40/)
+  const links = [...body.matchAll(/href="\/messages\?q=([^"]*)"/g)].map(([, query = '']) =>
+    decodeURIComponent(query.replaceAll('+', ' ')),
+  )
+  const since = `after:${new Date(sampleAt).toISOString().slice(0, 10)}`
+  for (const query of [
+    `user:bob ${since}`,
+    `from:joe@example.org ${since}`,
+    `domain:far.test status:failed class:unknown-user ${since}`,
+    `text:"mx.far.test" status:failed class:unknown-user ${since}`,
+  ])
+    assert.ok(links.includes(query), query)
+  for (const query of links) parseQuery(query, sampleAt)
   assert.match(body, /Bounces by host[^]*mx\.far\.test[^]*unknown-user[^]*6[^]*Top domains of recipients[^]*1,250[^]*7/)
   assert.doesNotMatch(body, /<script>|<img|[\u0000\u202e]/)
   const headers = { host: 'localhost', authorization: `Bearer ${token}` }

@@ -13,6 +13,7 @@ import { destinationsOf, withHistory } from '../../shared/report/destinations.ts
 import type { JobView, MessageView, QueueView, Seen } from '../../shared/report/views.ts'
 import type { SpooledMessage } from '../../shared/spool/spool.ts'
 import type { FoundPage } from '../../shared/store/found-message.ts'
+import type { HourCounts } from '../../shared/store/hours.ts'
 import { parseQuery } from '../../shared/store/query.ts'
 import type { RecipientDomain, Traffic } from '../../shared/store/traffic.ts'
 import type { Preview } from './preview.ts'
@@ -133,11 +134,12 @@ export function sampleSource(parts: {
   readonly reports?: readonly ReceivedReport[]
   readonly traffic?: Seen<Traffic>
   readonly recipients?: Seen<readonly RecipientDomain[]>
+  readonly hours?: Seen<readonly HourCounts[]>
   readonly found?: FoundPage
   readonly healthy?: boolean
 }): Source {
   const { overview = sampleOverview(), jobs = [], events = [], message, preview, reports = [] } = parts
-  const { recipients = { kind: 'seen', value: [] } } = parts
+  const { recipients = { kind: 'seen', value: [] }, hours = { kind: 'seen', value: [] } } = parts
   const { traffic = noTraffic, found = { messages: [] }, healthy = true, book = new Map() } = parts
   return {
     overview: async () => overview,
@@ -174,7 +176,7 @@ export function sampleSource(parts: {
     }),
     destination: async (name) => book.get(name),
     relayActions: () => ['out', 'backup <b>'],
-    reports: sampleReports(reports, traffic, recipients),
+    reports: sampleReports(reports, { traffic, recipients, hours }),
     rules: async () => [
       {
         kind: 'rule',
@@ -198,13 +200,20 @@ export function sampleSource(parts: {
   }
 }
 
-const noTraffic: Seen<Traffic> = { kind: 'seen', value: { failures: [], hosts: [], senders: [] } }
+const noTraffic: Seen<Traffic> = { kind: 'seen', value: { failures: [], hosts: [], senders: [], users: [] } }
 
 /** As if they were kept. */
 function sampleReports(
   kept: readonly ReceivedReport[],
-  traffic: Seen<Traffic>,
-  recipients: Seen<readonly RecipientDomain[]>,
+  {
+    traffic,
+    recipients,
+    hours,
+  }: {
+    readonly traffic: Seen<Traffic>
+    readonly recipients: Seen<readonly RecipientDomain[]>
+    readonly hours: Seen<readonly HourCounts[]>
+  },
 ): Source['reports'] {
   const reader: ReportsReader = {
     async read<Wanted extends ReportKind>(kind: Wanted, sinceAt: number) {
@@ -217,6 +226,7 @@ function sampleReports(
     tls: (question) => viewTls(reader, question, sampleAt),
     abuse: (question) => viewAbuse(reader, question, sampleAt),
     traffic: async () => ({ sinceAt: sampleAt, ...traffic }),
+    hours: async () => ({ sinceAt: sampleAt - 23 * hourMs, ...hours }),
     recipients: async () => ({ sinceAt: sampleAt, ...recipients }),
   }
 }

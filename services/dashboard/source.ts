@@ -4,6 +4,7 @@ import type { JournalEntry } from '../../shared/journal.ts'
 import type { DestinationHistory } from '../../shared/destinations/known.ts'
 import type { Destinations } from '../../shared/report/destinations.ts'
 import type { CountedStatement } from '../../shared/rule-hits/view.ts'
+import type { HourCounts } from '../../shared/store/hours.ts'
 import type { RecipientDomain, Traffic } from '../../shared/store/traffic.ts'
 import type { QueueFlow } from '../../shared/report/flow.ts'
 import type { QueueShares } from '../../shared/report/queue-shares.ts'
@@ -52,6 +53,8 @@ export interface Source {
     abuse(question: ReportQuestion): Promise<AbuseView>
     /** Bounces and senders of the last so many days, by the message store. */
     traffic(days: number): Promise<Seen<Traffic> & { readonly sinceAt: number }>
+    /** What came in each of the last 24 hours and became of it, as it was at most a minute ago. */
+    hours(): Promise<Seen<readonly HourCounts[]> & { readonly sinceAt: number }>
     /** Where mail went in the last so many days. */
     recipients(days: number): Promise<Seen<readonly RecipientDomain[]> & { readonly sinceAt: number }>
   }

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import { viewRuleHits } from '../../shared/rule-hits/view.ts'
 import { deadAfterMs, readHeartbeats, withoutReplaced } from '../../shared/heartbeat.ts'
 import type { Heartbeat } from '../../shared/heartbeat.ts'
@@ -27,6 +29,7 @@ import type { JobView, Seen } from '../../shared/report/views.ts'
 import { relayActions } from '../../shared/operate/relay-order.ts'
 import { explain, renderExplanation } from '../../shared/routing/explain.ts'
 import type { MessageSearch } from '../../shared/store/message-search.ts'
+import { hourMs } from '../../shared/store/hours.ts'
 import { QueryError, parseQuery } from '../../shared/store/query.ts'
 import { localAddresses } from '../../shared/system.ts'
 import type { EventTail } from '../../shared/event-tail.ts'
@@ -51,6 +54,8 @@ export interface SourceParts {
   readonly queues: SharedQueues
   readonly messages: Pick<MessageSources, 'find' | 'outcomesOf' | 'story'>
   readonly search: Pick<MessageSearch, 'search' | 'traffic' | 'recipientDomains'>
+  /** Apart from the searches of those who wait. */
+  readonly counting: Pick<MessageSearch, 'hours'>
   /** Free octets of the spool; rejects when it cannot be written to. */
   spoolFreeBytes(): Promise<number>
   readonly eventTail: EventTail
@@ -65,7 +70,7 @@ const messageLimitMs = 10_000
 const explainLimitMs = 10_000
 /** The first question reads the files, later ones what is new. */
 const reportsLimitMs = 20_000
-const attentionRows = 12
+const attentionRows = 8
 /** Held messages among which those that no filter keeps back are looked for. */
 const heldLookedAt = 200
 /** Jobs of each state that destinations are made of: pages ask every two seconds. */
@@ -74,6 +79,9 @@ const lookedAt = 300
 const sharesLookedAt = 500
 const sharesKeptMs = 10_000
 const bookKeptMs = 5_000
+/** All copies of the day are gone through. */
+const dayKeptMs = 60_000
+const patienceMs = 500
 
 /** Reads queues, spool, journal and heartbeats; Redis may be away at any time. */
 export function createSource(parts: SourceParts): Source {
@@ -85,6 +93,11 @@ export function createSource(parts: SourceParts): Source {
     () => asked(readShares(queues, sharesLookedAt)),
     ({ kind }) => kind === 'seen',
   )
+
+  const day = kept(dayKeptMs, clock, async () => {
+    const sinceAt = dayBegin(clock.now())
+    return { sinceAt, ...(await seen('the message store', reportsLimitMs, parts.counting.hours(sinceAt))) }
+  })
 
   const received = new ReceivedReportsReader(receivedReportsFolder(dataFolder))
 
@@ -181,6 +194,10 @@ export function createSource(parts: SourceParts): Source {
         const { sinceAt } = lastDays(days, clock.now())
         return { sinceAt, ...(await seen('the message store', reportsLimitMs, parts.search.traffic(sinceAt))) }
       },
+      hours: async () => {
+        const look = await soon(day())
+        return look ?? { sinceAt: dayBegin(clock.now()), kind: 'away', reason: 'it is still counted' }
+      },
       async recipients(days) {
         const { sinceAt } = lastDays(days, clock.now())
         const asked = parts.search.recipientDomains(sinceAt)
@@ -237,6 +254,21 @@ function kept<T>(
     if (!isAnswer(answer)) last = undefined
     return answer
   }
+}
+
+/** Undefined when it takes longer than a page that is drawn every two seconds may wait. */
+async function soon<T>(work: Promise<T>): Promise<T | undefined> {
+  const patience = new AbortController()
+  try {
+    return await Promise.race([work, sleep(patienceMs, undefined, { signal: patience.signal }).catch(() => undefined)])
+  } finally {
+    patience.abort()
+  }
+}
+
+/** When the first of 24 hours began, the one that is not over being the last. */
+function dayBegin(nowAt: number): number {
+  return nowAt - (nowAt % hourMs) - 23 * hourMs
 }
 
 async function seen<T>(what: string, limitMs: number, work: Promise<T>): Promise<Seen<T>> {

@@ -4,6 +4,8 @@ import type { MessageId } from '../mail/message-id.ts'
 /** Keys below 2^53 last until 2054. */
 const firstAt = Date.UTC(2020, 0, 1)
 const keysPerMs = 8192
+/** Hours of UTC begin with a multiple of it. */
+export const keysPerHour = keysPerMs * 3_600_000
 
 /**
  * The number a message has in the store. Numbers sort by time, so that every index of the store gives what it finds newest

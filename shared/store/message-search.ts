@@ -4,6 +4,7 @@ import type { MessageId } from '../mail/message-id.ts'
 import { workerFile } from '../workers/start-worker.ts'
 import { ThreadLimitError, createWorkerPool } from '../workers/worker-pool.ts'
 import type { ChosenMessages, FoundPage } from './found-message.ts'
+import type { HourCounts } from './hours.ts'
 import { QueryError } from './query.ts'
 import type { SearchResult, SearchTask } from './search-thread.ts'
 import type { ChoiceQuestion, PageQuestion } from './store-reader.ts'
@@ -26,6 +27,8 @@ export interface MessageSearch {
   traffic(sinceAt: number): Promise<Traffic>
   /** Where mail went since then. @throws as `traffic` does */
   recipientDomains(sinceAt: number): Promise<readonly RecipientDomain[]>
+  /** What came in each hour since then. @throws as `traffic` does */
+  hours(sinceAt: number): Promise<readonly HourCounts[]>
   close(): Promise<void>
 }
 
@@ -74,6 +77,7 @@ export function openMessageSearch(folder: string, place: StorePlace): MessageSea
     traffic: async (sinceAt) => (await pool.run({ kind: 'traffic', folder, place, sinceAt })) as Traffic,
     recipientDomains: async (sinceAt) =>
       (await pool.run({ kind: 'recipients', folder, place, sinceAt })) as readonly RecipientDomain[],
+    hours: async (sinceAt) => (await pool.run({ kind: 'hours', folder, place, sinceAt })) as readonly HourCounts[],
     close: () => pool.close(),
   }
 }

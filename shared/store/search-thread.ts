@@ -4,6 +4,7 @@ import type { JournalEntry } from '../journal.ts'
 import type { MessageId } from '../mail/message-id.ts'
 import type { Work } from '../workers/thread.ts'
 import type { ChosenMessages, FoundPage } from './found-message.ts'
+import type { HourCounts } from './hours.ts'
 import { openStoreReader } from './open-store.ts'
 import { storePath } from './sqlite-store.ts'
 import type { StorePlace } from './store-place.ts'
@@ -17,7 +18,7 @@ export type SearchTask =
   | { readonly kind: 'count'; readonly folder: string; readonly place: StorePlace; readonly question: ChoiceQuestion }
   | { readonly kind: 'story'; readonly folder: string; readonly place: StorePlace; readonly id: MessageId }
   | {
-      readonly kind: 'traffic' | 'recipients'
+      readonly kind: 'traffic' | 'recipients' | 'hours'
       readonly folder: string
       readonly place: StorePlace
       readonly sinceAt: number
@@ -30,6 +31,7 @@ export type SearchResult =
   | readonly JournalEntry[]
   | Traffic
   | readonly RecipientDomain[]
+  | readonly HourCounts[]
 
 /** For a search that somebody waits for. */
 const limitMs = 5_000
@@ -64,6 +66,8 @@ export async function open(): Promise<Work> {
         return reader.traffic(task.sinceAt)
       case 'recipients':
         return reader.recipientDomains(task.sinceAt)
+      case 'hours':
+        return reader.hours(task.sinceAt)
     }
   }
 }

@@ -6,6 +6,8 @@ import type { Condition, NameTexts } from './conditions.ts'
 import { copyStates, isAcceptedKind, kindNumber, messageKinds } from './copy-state.ts'
 import type { CopyState } from './copy-state.ts'
 import type { ChosenCopy, ChosenMessage, ChosenMessages, FoundCopy, FoundMessage, FoundPage } from './found-message.ts'
+import { hoursOf } from './hours.ts'
+import type { HourCounts } from './hours.ts'
 import { JournalTail } from './journal-tail.ts'
 import { firstKeyOf, timeOf } from './message-key.ts'
 import { auditedSince, openCopies } from './open-copies.ts'
@@ -134,6 +136,11 @@ export class StoreReader {
   /** @param sinceAt epoch ms */
   traffic(sinceAt: number): Promise<Traffic> {
     return this.#store.atOneMoment((rows) => trafficOf(rows, this.#store.dialect, sinceAt))
+  }
+
+  /** @param sinceAt epoch ms */
+  hours(sinceAt: number): Promise<readonly HourCounts[]> {
+    return this.#store.atOneMoment((rows) => hoursOf(rows, sinceAt))
   }
 
   /** @param sinceAt epoch ms */

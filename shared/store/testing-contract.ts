@@ -11,6 +11,7 @@ import type { JournalEntry } from '../journal.ts'
 import { acceptedAtOf, derivedMessageId } from '../mail/message-id.ts'
 import type { MessageId } from '../mail/message-id.ts'
 import { stateNumber } from './copy-state.ts'
+import { hourMs } from './hours.ts'
 import { journalFiles } from './journal-tail.ts'
 import { QueryError, parseQuery } from './query.ts'
 import type { StoreReader } from './store-reader.ts'
@@ -527,8 +528,36 @@ export function testStoreContract(
       )
       assert.deepEqual(await reader.recipientDomains(testedAt - 1_000), [{ domain: 'far.test', copies: 4, failed: 3 }])
       const later = acceptedAtOf(ids[3]) + 1_000
-      assert.deepEqual(await reader.traffic(later), { failures: [], hosts: [], senders: [] })
+      assert.deepEqual(await reader.traffic(later), { failures: [], hosts: [], senders: [], users: [] })
       assert.deepEqual(await reader.recipientDomains(later), [])
+    },
+  )
+
+  test(
+    `${kind}: who signed in is counted with what failed, and each hour with what became of its mail`,
+    { skip },
+    async (t) => {
+      const ids = [testId(), testId(), testId()] as const
+      const sentBy = (id: MessageId, user: string | undefined, end: string): readonly JournalEntry[] =>
+        deliveredStory(id).map((entry) => {
+          if (entry.event === 'received') return { ...entry, ...(user === undefined ? {} : { user }) }
+          return entry.event === 'delivered' ? { ...entry, event: end } : entry
+        })
+      const { reader } = await searched(await make(t), [
+        ...sentBy(ids[0], 'Jane', 'failed'),
+        ...sentBy(ids[1], 'jane', 'delivered'),
+        ...sentBy(ids[2], undefined, 'delivered'),
+      ])
+      const at = acceptedAtOf(ids[0])
+      assert.deepEqual((await reader.traffic(at - 1_000)).users, [
+        { user: 'jane', messages: 2, copies: 2, failed: 1, held: 0 },
+      ])
+      const counted = await reader.hours(at)
+      assert.ok(counted.every((one) => one.at % hourMs === 0 && one.at > at - hourMs))
+      const sum = (state: 'failed' | 'delivered'): number =>
+        counted.reduce((all, { copies }) => all + (copies[state] ?? 0), 0)
+      assert.deepEqual([sum('failed'), sum('delivered')], [1, 2])
+      assert.deepEqual(await reader.hours(acceptedAtOf(ids[2]) + hourMs), [])
     },
   )
 

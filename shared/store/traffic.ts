@@ -1,6 +1,8 @@
 import { kindNumber, stateNumber } from './copy-state.ts'
 import { firstKeyOf } from './message-key.ts'
 import type { Dialect, Rows } from './sql.ts'
+import { usersOf } from './users.ts'
+import type { UserCount } from './users.ts'
 
 /** Who sends most here, and what comes to nothing. */
 export interface Traffic {
@@ -10,6 +12,8 @@ export interface Traffic {
   readonly hosts: readonly HostFailures[]
   /** By reverse-path, the most frequent first. */
   readonly senders: readonly SenderCount[]
+  /** By who signed in, with the most recipients first. */
+  readonly users: readonly UserCount[]
 }
 
 export interface FailureCount {
@@ -46,7 +50,8 @@ export interface SenderCount {
 const mostShown = 20
 
 /** Of messages accepted since then, epoch ms. */
-export async function trafficOf(rows: Rows, { domainOf, positionOf }: Dialect, sinceAt: number): Promise<Traffic> {
+export async function trafficOf(rows: Rows, dialect: Dialect, sinceAt: number): Promise<Traffic> {
+  const { domainOf, positionOf } = dialect
   const first = firstKeyOf(sinceAt)
   const failures = (await rows(
     `SELECT (SELECT text FROM names WHERE name = class), ${domainOf('address')} AS domain, count(*) AS number
@@ -76,6 +81,7 @@ export async function trafficOf(rows: Rows, { domainOf, positionOf }: Dialect, s
     })),
     hosts: byHost(hosts),
     senders: senders.map(([sender, messages, sizeBytes]) => ({ sender, messages, sizeBytes })),
+    users: await usersOf(rows, dialect, sinceAt),
   }
 }
 

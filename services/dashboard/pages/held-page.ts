@@ -1,5 +1,5 @@
 import type { JobView, Seen } from '../../../shared/report/views.ts'
-import { formatSize } from '../../../shared/report/units.ts'
+import { formatSize, plural } from '../../../shared/report/units.ts'
 import { html } from '../../../shared/html.ts'
 import type { Html, HtmlValue } from '../../../shared/html.ts'
 import type { Preview } from '../preview.ts'
@@ -61,7 +61,10 @@ function heldTable(jobs: readonly JobView[], look: HeldLook, at: number): Html {
     ],
     jobs,
   )
-  return html`${visitor.acts && html`<p class="quiet-text">Choose messages, or <a href="${pageLink(start)}${allChosen ? '' : `${start === 0 ? '?' : '&'}all=yes`}">${allChosen ? 'none' : 'all of this page'}</a>; what is done to them is asked once more. <a href="/messages/actions?q=status%3Aheld">Do something to all that is held…</a></p>`}
+  const all = `${pageLink(start)}${start === 0 ? '?' : '&'}all=yes`
+  const choose = html`Choose some, or <a href="${allChosen ? pageLink(start) : all}">${allChosen ? 'none' : 'all'}</a> of them; what is done to them is asked once more. <a href="/messages/actions?q=status%3Aheld">Do something to all that is held…</a>`
+  const isWhole = start === 0 && jobs.length < heldPerPage
+  return html`<p class="quiet-text">${plural(jobs.length, 'message')}${isWhole ? '' : ' on this page'}. ${visitor.acts && choose}</p>
 ${table}${visitor.acts && chosenForm()}${pagesNav(look, jobs.length)}`
 }
 

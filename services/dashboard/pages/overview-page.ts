@@ -4,6 +4,8 @@ import { html } from '../../../shared/html.ts'
 import type { Html, HtmlValue } from '../../../shared/html.ts'
 import type { QueueView } from '../../../shared/report/views.ts'
 import type { Overview, ServiceView } from '../source.ts'
+import { daySection } from './day-section.ts'
+import type { DaySeen } from './day-section.ts'
 import { jobTable } from './job-table.ts'
 import type { Page } from './layout.ts'
 import type { Warning } from '../watch.ts'
@@ -13,7 +15,7 @@ import { pipelineDrawing } from './pipeline-drawing.ts'
 import { troubleNotices } from './queue-page.ts'
 
 /** @param warnings of what is not trouble yet */
-export function overviewPage(overview: Overview, warnings: readonly Warning[]): Page {
+export function overviewPage(overview: Overview, warnings: readonly Warning[], day: DaySeen): Page {
   const { at, queues, services } = overview
   const main = html`<div class="headline"><h1>${headline(overview)}</h1><p class="quiet-text">${overview.hostname} · configuration ${overview.revision}</p></div>
 ${queues.kind === 'away' && notice('bad', 'Redis is away.', `${queues.reason}. Mail is still accepted and waits in the spool; its jobs are added when Redis is back.`)}
@@ -38,6 +40,7 @@ ${troubleNotices(overview)}
 ${warnings.map(warningNotice)}
 ${configurationWarnings(services)}
 <section aria-labelledby="pipeline"><h2 id="pipeline">Pipeline</h2>${pipelineDrawing(overview)}</section>
+${daySection(day, at)}
 <section aria-labelledby="attention"><h2 id="attention">Needs a look</h2>${attentionList(overview)}</section>
 <section aria-labelledby="services"><h2 id="services">Services</h2>${servicesTable(services, at)}</section>`
   return { title: 'Overview', section: '/', at, main }

@@ -7,30 +7,22 @@ import type {
   ReportQuestion,
   TlsView,
 } from '../../../shared/received-reports/views.ts'
-import type { Seen } from '../../../shared/report/views.ts'
-import type {
-  FailureCount,
-  HostFailures,
-  RecipientDomain,
-  SenderCount,
-  Traffic,
-} from '../../../shared/store/traffic.ts'
-import { formatSecond, formatSize, plural } from '../../../shared/report/units.ts'
+import { formatSecond, plural } from '../../../shared/report/units.ts'
 import { html } from '../../../shared/html.ts'
 import type { Html, HtmlValue } from '../../../shared/html.ts'
 import { dayChart } from './day-chart.ts'
 import type { Page } from './layout.ts'
 import { ago, badge, dataTable, notice } from './parts.ts'
+import { trafficPart } from './traffic-part.ts'
+import type { TrafficSeen } from './traffic-part.ts'
 
-export interface ReportsSeen {
+export interface ReportsSeen extends TrafficSeen {
   readonly dmarc: DmarcView
   readonly tls: TlsView
   readonly abuse: AbuseView
-  readonly traffic: Seen<Traffic>
-  readonly recipients: Seen<readonly RecipientDomain[]>
 }
 
-const offered = [7, 30, 90, 400]
+const offered = [1, 7, 30, 90, 400]
 /** Of complaints, and of reports; the API has more. */
 const mostShown = 20
 
@@ -41,19 +33,19 @@ export function reportsPage(
   at: number,
 ): Page {
   const isEmpty = dmarc.domains.length + tls.domains.length + abuse.complaints.length === 0
-  const main = html`<div class="headline"><h1>Reports</h1><p class="quiet-text">What others report of mail in the name of our domains, and of TLS with our hosts.</p></div>
+  const main = html`<div class="headline"><h1>Reports</h1><p class="quiet-text">What others report of mail in the name of our domains, and of TLS with our hosts; who sends here, and what bounces. Days are those of UTC.</p></div>
 ${periodTabs(question)}
 ${question.domain !== undefined && html`<p>Only <strong class="address">${question.domain}</strong> · <a href="${address({ days: question.days })}">all domains</a></p>`}
 ${(dmarc.cut || tls.cut || abuse.cut) && notice('waiting', 'These are not all.', 'There are more reports than are read at once: the newest are counted.')}
 ${isEmpty ? emptyText(question) : html`${dmarcPart(dmarc, question)}${tlsPart(tls, question)}${complaintsPart(abuse, at)}${receivedPart(dmarc, tls, at)}`}
-${question.domain === undefined && trafficPart(traffic, recipients)}`
+${question.domain === undefined && trafficPart({ traffic, recipients })}`
   return { title: 'Reports', section: '/reports', at, main, still: true }
 }
 
 function periodTabs(question: ReportQuestion): Html {
   return html`<nav class="tabs" aria-label="Time">${offered.map(
     (days) =>
-      html`<a href="${address({ ...question, days })}"${days === question.days && html` aria-current="page"`}>${days} days</a>
+      html`<a href="${address({ ...question, days })}"${days === question.days && html` aria-current="page"`}>${days === 1 ? 'today' : `${days} days`}</a>
 `,
   )}</nav>`
 }
@@ -204,74 +196,6 @@ ${dataTable<AbuseView['complaints'][number]>(
   ],
   complaints.slice(0, mostShown),
 )}</section>`
-}
-
-/** Of all mail here, whatever the reports say. */
-function trafficPart(traffic: Seen<Traffic>, recipients: Seen<readonly RecipientDomain[]>): Html {
-  if (traffic.kind === 'away')
-    return html`<section aria-labelledby="bounces"><h2 id="bounces">Bounces and senders</h2><p class="empty">Not known now: ${traffic.reason}.</p></section>`
-  const { failures, hosts, senders } = traffic.value
-  return html`<div class="columns"><section aria-labelledby="bounces"><h2 id="bounces">Bounces by domain</h2>${
-    failures.length === 0
-      ? html`<p class="empty">No mail failed.</p>`
-      : dataTable<FailureCount>(
-          'Recipients that failed, by domain and what the reply was about',
-          [
-            { title: 'Domain', cell: ({ domain }) => html`<span class="address">${domain}</span>` },
-            { title: 'About', cell: ({ class: about }) => about ?? 'not said' },
-            { title: 'Recipients', numeric: true, cell: ({ copies }) => copies },
-          ],
-          failures,
-        )
-  }</section>
-<section aria-labelledby="refusers"><h2 id="refusers">Bounces by host</h2>${
-    hosts.length === 0
-      ? html`<p class="empty">No mail failed.</p>`
-      : dataTable<HostFailures>(
-          'Recipients that failed, by the host that said no and what its reply was about',
-          [
-            {
-              title: 'Host',
-              cell: ({ host }) => html`<span class="address">${host ?? 'none: it ended here'}</span>`,
-            },
-            { title: 'About', cell: ({ class: about }) => about ?? 'not said' },
-            { title: 'Recipients', numeric: true, cell: ({ copies }) => copies.toLocaleString('en') },
-          ],
-          hosts,
-        )
-  }</section>
-${recipientPart(recipients)}
-<section aria-labelledby="senders"><h2 id="senders">Top senders</h2>${
-    senders.length === 0
-      ? html`<p class="empty">No mail came.</p>`
-      : dataTable<SenderCount>(
-          'Senders with the most messages',
-          [
-            { title: 'Sender', cell: ({ sender }) => html`<span class="address">${sender}</span>` },
-            { title: 'Messages', numeric: true, cell: ({ messages }) => messages },
-            { title: 'Size', numeric: true, cell: ({ sizeBytes }) => formatSize(sizeBytes) },
-          ],
-          senders,
-        )
-  }</section></div>`
-}
-
-function recipientPart(recipients: Seen<readonly RecipientDomain[]>): Html {
-  const table =
-    recipients.kind === 'away'
-      ? html`<p class="empty">Not known now: ${recipients.reason}.</p>`
-      : recipients.value.length === 0
-        ? html`<p class="empty">No mail went anywhere.</p>`
-        : dataTable<RecipientDomain>(
-            'Domains that most mail went to, ours as well',
-            [
-              { title: 'Domain', cell: ({ domain }) => html`<span class="address">${domain}</span>` },
-              { title: 'Recipients', numeric: true, cell: ({ copies }) => copies.toLocaleString('en') },
-              { title: 'Failed', numeric: true, cell: ({ failed }) => failed.toLocaleString('en') },
-            ],
-            recipients.value,
-          )
-  return html`<section aria-labelledby="recipients"><h2 id="recipients">Top domains of recipients</h2>${table}</section>`
 }
 
 function receivedPart(dmarc: DmarcView, tls: TlsView, at: number): HtmlValue {
