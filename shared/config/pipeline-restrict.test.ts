@@ -129,3 +129,11 @@ test('mistakes are told with their place and advice', () => {
     assert.ok((one?.hint ?? '').startsWith(hint), `${text}: ${one?.hint}`)
   }
 })
+
+test('a table of passwords that is named by mistake is not quoted, and not told to its end', () => {
+  const entries = Array.from({ length: 100 }, (_, index) => `"label${index}" = "jane:opensesame"`)
+  const { diagnostics } = parse(`restrict rcpt check sender { ${entries.join(', ')} }`)
+  assert.equal(diagnostics.length, 10)
+  assert.match(diagnostics[0]?.message ?? '', /^the value of "label0" says nothing/)
+  assert.doesNotMatch(diagnostics.map(({ message }) => message).join(), /opensesame/)
+})

@@ -157,14 +157,19 @@ function certificateOf(draft: PipelineDraft): RestrictionCondition {
 
 const fingerprint = /^[0-9A-F]{2}(?::?[0-9A-F]{2}){31}$/i
 
-/** What its values say now is read; a file that changes is read again by those who ask it. */
+const mostTold = 10
+
+/**
+ * What its values say now is read; a file that changes is read again by those who ask it. Values are not quoted: the table may be one of
+ * passwords, named by mistake, and warnings come to the log and to pages.
+ */
 function accessTableOf(draft: PipelineDraft, subject: AccessSubject): Table {
   const { reader, policy } = draft
   const first = reader.peek()
   const table = parseTables(policy, 'map', `"check ${subject}"`)
-  for (const [key, value] of valuesNow(policy, table)) {
-    if (parseAccessValue(value) !== undefined) continue
-    const message = `"${value}", the value of ${key}, says nothing that is known: mail would wait with 451`
+  const wrong = [...valuesNow(policy, table)].filter(([, value]) => parseAccessValue(value) === undefined)
+  for (const [key] of wrong.slice(0, mostTold)) {
+    const message = `the value of "${key}" says nothing that is known: mail would wait with 451`
     reader.warn('table-content', message, spanOf(first, reader.last), accessWords)
   }
   return table

@@ -3,7 +3,7 @@ import type { Html } from '../../../shared/html.ts'
 
 /** Where else to relay to: a host, or one of the actions; what is left empty is not asked for. @param name of the field for the action */
 export function wayFields(actions: readonly string[], name: 'action' | 'relay' = 'action'): Html {
-  return html`${textField('to', 'Relay host', 'smtp+tls://label@mx.example.org:587')}
+  return html`${textField('to', 'Relay host', 'smtp://mx.example.org:2525')}
 <label>or action<select name="${name}"><option value="">none</option>${actions.map((action) => html`<option>${action}</option>`)}</select></label>
 <label class="check"><input type="checkbox" name="undo" value="yes"> or where the rules say, again</label>`
 }
