@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 
+import { withFileLock } from '../file-lock.ts'
 import { putFile } from './put-file.ts'
 import { StartError } from './start-error.ts'
 
@@ -20,9 +21,10 @@ export async function listAccounts(file: AccountFile): Promise<readonly string[]
 
 /** @throws StartError when it is there already */
 export async function addAccount(file: AccountFile, name: string, line: string): Promise<void> {
-  const lines = await linesOf(file)
-  if (lines.some((one) => nameIn(file, one) === name)) throw new StartError(`${name} is there already: ${file.what}`)
-  await write(file, [...lines, line])
+  await withLines(file, (lines) => {
+    if (lines.some((one) => nameIn(file, one) === name)) throw new StartError(`${name} is there already: ${file.what}`)
+    return [...lines, line]
+  })
 }
 
 /** @param change the line as it is to be; undefined: it goes. @throws StartError when there is no such account */
@@ -31,12 +33,10 @@ export async function changeAccount(
   name: string,
   change: (line: string) => string | undefined,
 ): Promise<void> {
-  const lines = await linesOf(file)
-  if (!lines.some((line) => nameIn(file, line) === name)) throw new StartError(`there is no ${file.what} ${name}`)
-  await write(
-    file,
-    lines.flatMap((line) => (nameIn(file, line) === name ? (change(line) ?? []) : [line])),
-  )
+  await withLines(file, (lines) => {
+    if (!lines.some((line) => nameIn(file, line) === name)) throw new StartError(`there is no ${file.what} ${name}`)
+    return lines.flatMap((line) => (nameIn(file, line) === name ? (change(line) ?? []) : [line]))
+  })
 }
 
 function nameIn(file: AccountFile, line: string): string | undefined {
@@ -51,6 +51,13 @@ async function linesOf({ path }: AccountFile): Promise<readonly string[]> {
   }
 }
 
-function write({ path, mode }: AccountFile, lines: readonly string[]): Promise<void> {
-  return putFile(path, lines.map((line) => `${line}\n`).join(''), mode)
+/** One after the other: none takes the change of another back. */
+async function withLines(file: AccountFile, change: (lines: readonly string[]) => readonly string[]): Promise<void> {
+  const { path, mode } = file
+  // Tells that there is no such file before it makes a lock beside it.
+  await linesOf(file)
+  await withFileLock(`${path}.lock`, async () => {
+    const lines = change(await linesOf(file))
+    await putFile(path, lines.map((line) => `${line}\n`).join(''), mode)
+  })
 }

@@ -40,3 +40,10 @@ test('nobody gets a second mailbox, or one that would lead elsewhere on disk or 
   await assert.rejects(listMailboxes(join(folder, 'none')), /cannot read/)
   assert.equal(text(), before)
 })
+
+test('of several who change the file at once none takes the change of another back', async () => {
+  writeFileSync(file, '')
+  const names = Array.from({ length: 8 }, (_, index) => `jane${index}@example.org`)
+  await Promise.all(names.map((name) => addMailbox(file, name, '$6$j')))
+  assert.deepEqual((await listMailboxes(file)).toSorted(), names)
+})

@@ -1,4 +1,5 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** Whether there is no file that can be read. */
@@ -6,10 +7,15 @@ export async function isMissing(path: string): Promise<boolean> {
   return (await readFile(path).catch(() => undefined)) === undefined
 }
 
-/** Complete or not at all: two processes that start at once read whole files. */
+/** Complete or not at all, also when several write at once: containers on one volume may have the same process id. */
 export async function putFile(path: string, text: string, mode: number): Promise<void> {
   await mkdir(dirname(path), { recursive: true })
-  const part = `${path}.${process.pid}`
-  await writeFile(part, text, { mode })
-  await rename(part, path)
+  const part = `${path}.${randomBytes(6).toString('hex')}`
+  try {
+    await writeFile(part, text, { mode, flag: 'wx' })
+    await rename(part, path)
+  } catch (error) {
+    await rm(part, { force: true })
+    throw error
+  }
 }
