@@ -17,6 +17,8 @@ import { describeAddress } from '../shared/queue/redis-address.ts'
 import { readRedisSecrets } from '../shared/queue/redis-secrets.ts'
 import { UnsuitableRedisError } from '../shared/queue/check-redis.ts'
 import { sluiceVersion } from '../shared/version.ts'
+import { lacksOf } from '../shared/readiness.ts'
+import type { Foundations } from '../shared/readiness.ts'
 import { checkOpenDoors } from '../shared/restrictions/check-open-doors.ts'
 import type { RunningService, ServiceContext } from '../shared/service.ts'
 import { UsageError, readCommandLine, usage } from '../shared/start/command-line.ts'
@@ -139,7 +141,7 @@ async function run({ options, names, dataFolder, files, live, parent, local }: R
     for (const name of names.filter((one) => one !== 'inbound' || !shared)) {
       const service = await startService(name, system.context)
       opened.push(() => service.close())
-      running.push(beating(name, service))
+      running.push(beating(name, service, system.context))
     }
     const workers = shared ? await startWorkers({ options, dataFolder, live, log }) : undefined
     if (workers !== undefined) {
@@ -219,7 +221,7 @@ function argumentsOf(options: StartOptions, dataFolder: string): readonly string
   ]
 }
 
-function beating(name: string, service: RunningService): BeatingService {
+function beating(name: string, service: RunningService, foundations: Foundations): BeatingService {
   return {
     service: name,
     get listens() {
@@ -230,6 +232,7 @@ function beating(name: string, service: RunningService): BeatingService {
     notes: () => service.notes?.() ?? [],
     connections: () => service.connections?.(),
     troubles: async () => (await service.health?.()) ?? [],
+    lacks: async () => [...(service.lacks?.() ?? []), ...(await lacksOf(name, foundations))],
   }
 }
 

@@ -21,6 +21,8 @@ export interface Heartbeat {
   readonly versions?: Versions
   /** One sentence each; empty when all is well. */
   readonly troubles: readonly string[]
+  /** What keeps it from its work now, one sentence each; absent: nothing. */
+  readonly lacks?: readonly string[]
   /** What an operator should know and is no trouble; absent: nothing. */
   readonly notes?: readonly string[]
   readonly configuration?: ConfigurationState
@@ -67,6 +69,7 @@ export interface BeatingService {
   connections?(): Readonly<Record<string, number>> | undefined
   work?(): WorkFigures | undefined
   troubles(): Promise<readonly string[]>
+  lacks?(): Promise<readonly string[]>
   notes?(): readonly string[]
 }
 
@@ -114,6 +117,7 @@ export async function startHeartbeats(
     const lastJobAt = one.lastJobAt()
     const work = one.work?.()
     const notes = one.notes?.() ?? []
+    const lacks = (await one.lacks?.()) ?? []
     const connections = one.connections?.()
     const added = isFirst ? whole?.added?.() : undefined
     const heartbeat: Heartbeat = {
@@ -127,6 +131,7 @@ export async function startHeartbeats(
       ...(connections === undefined ? {} : { connections }),
       ...(whole?.versions === undefined ? {} : { versions: whole.versions }),
       troubles: await one.troubles(),
+      ...(lacks.length === 0 ? {} : { lacks }),
       ...(notes.length === 0 ? {} : { notes }),
       ...(whole?.configuration === undefined ? {} : { configuration: whole.configuration() }),
       ...(work === undefined ? {} : { work }),

@@ -50,6 +50,8 @@ export interface RunningService {
   readonly listens?: readonly string[]
   /** Trouble now, one sentence each; empty when it does its work. */
   health?(): Promise<readonly string[]>
+  /** What keeps it from its work now, beside what no service can do without, one sentence each. */
+  lacks?(): readonly string[]
   /** What an operator should know and is no trouble, one sentence each. */
   notes?(): readonly string[]
   /** Clients that are connected, by what it listens on. */

@@ -43,7 +43,15 @@ export const assetRoutes = ['/assets/sluice.css', '/assets/live.js', '/assets/ic
 /** Of the links in digests. */
 export const linkRoute = '/quarantine/:link'
 /** Answered to everybody: what the sign-in page needs, what machines ask, and links that are a proof themselves. */
-const openRoutes: ReadonlySet<string> = new Set(['/sign-in', '/health', '/metrics', linkRoute, ...assetRoutes])
+const openRoutes: ReadonlySet<string> = new Set([
+  '/sign-in',
+  '/health',
+  '/ready',
+  '/alive',
+  '/metrics',
+  linkRoute,
+  ...assetRoutes,
+])
 const sessionCookie = 'sluice-session'
 /** Of a browser that has no session yet: ties the sign-in form to it. */
 const visitCookie = 'sluice-visit'

@@ -62,6 +62,8 @@ test('while Redis is away every page still answers and says so', async (t) => {
     assert.match(page.body, /Redis is away/, url)
   }
   assert.equal((await read(app, '/health')).statusCode, 503)
+  assert.equal((await read(app, '/ready')).statusCode, 503)
+  assert.equal((await read(app, '/alive')).statusCode, 200)
   assert.equal((await read(app, '/api/v1/queues')).statusCode, 503)
   assert.equal((await read(app, '/api/v1/queues/relay')).statusCode, 503)
 })

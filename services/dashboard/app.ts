@@ -88,6 +88,7 @@ export interface AppParts {
 }
 
 const defaultTickEveryMs = 2_000
+const machineRoutes: ReadonlySet<string> = new Set(['/health', '/ready', '/alive', '/metrics'])
 
 /** All routes. What may be seen and done by whom is decided before any of them runs. */
 export function createApp(parts: AppParts): FastifyInstance {
@@ -381,7 +382,7 @@ function addAssets(app: FastifyInstance, { assets }: AppParts): void {
 }
 
 function isApi(request: FastifyRequest): boolean {
-  return request.url.startsWith('/api/') || request.url === '/health' || request.url === '/metrics'
+  return request.url.startsWith('/api/') || machineRoutes.has(request.url)
 }
 
 function parameter(request: FastifyRequest, name: string): string {

@@ -74,6 +74,7 @@ test('the pages show a real queue, and still answer when Redis is killed', { ski
     await (await fetch(`${base}/metrics`)).text(),
     /sluice_queue_messages\{queue="filter",state="waiting"\} 1/,
   )
+  assert.equal((await fetch(`${base}/ready`)).status, 200)
   const healthy = await fetch(`${base}/health`)
   assert.equal(healthy.status, 200)
   const { checks } = (await healthy.json()) as Health
@@ -89,6 +90,10 @@ test('the pages show a real queue, and still answer when Redis is killed', { ski
     ((await failing.json()) as Health).checks.filter((check) => !check.healthy).map((check) => check.name),
     ['redis'],
   )
+  const notReady = await fetch(`${base}/ready`)
+  assert.equal(notReady.status, 503)
+  assert.match(await notReady.text(), /"redis","healthy":false/)
+  assert.equal((await fetch(`${base}/alive`)).status, 200, 'who would start it anew would not help')
   for (const path of ['/', '/queues', '/queues/filter', '/held', '/destinations', `/messages/${id}`]) {
     const page = await fetch(`${base}${path}`)
     assert.equal(page.status, 200, path)

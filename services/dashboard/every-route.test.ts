@@ -21,7 +21,8 @@ const known: Right = 'known'
 
 /** Each route there is. A new one has its row. */
 const rights: Readonly<Record<string, Right>> = {
-  ...each('GET', 'everybody', ['/assets/sluice.css', '/assets/live.js', '/assets/icon.svg', '/health', '/metrics']),
+  ...each('GET', 'everybody', ['/assets/sluice.css', '/assets/live.js', '/assets/icon.svg']),
+  ...each('GET', 'everybody', ['/health', '/ready', '/alive', '/metrics']),
   ...each('GET', known, ['/', '/queues', '/queues/:name', '/held', '/destinations', '/destinations/:name']),
   ...each('GET', known, ['/messages', '/messages/:id', '/messages/actions', '/messages/runs', '/messages/runs/:run']),
   ...each('GET', known, ['/messages/searches', '/tags/:name', '/reports', '/rules', '/system', '/filters']),

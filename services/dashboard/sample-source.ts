@@ -17,7 +17,7 @@ import type { HourCounts } from '../../shared/store/hours.ts'
 import { parseQuery } from '../../shared/store/query.ts'
 import type { RecipientDomain, Traffic } from '../../shared/store/traffic.ts'
 import type { Preview } from './preview.ts'
-import type { Overview, Source } from './source.ts'
+import type { Health, Overview, Source } from './source.ts'
 
 /** A made-up state of affairs, for tests of the pages. */
 export const sampleAt = Date.UTC(2026, 10, 21, 12, 0, 0)
@@ -193,10 +193,8 @@ export function sampleSource(parts: {
       { kind: 'restrict', text: 'restrict connect sleep 1s', at: 'pipeline.conf:3' },
     ],
     explain: async ({ recipient }) => `${recipient} <b>\n  line 7: match\nRCPT: 250`,
-    health: async () => ({
-      healthy,
-      checks: [{ name: 'redis', healthy, tookMs: 1, detail: healthy ? '5 queues' : 'no answer of Redis within 1.5 s' }],
-    }),
+    health: async () => healthOf(healthy),
+    readiness: async () => healthOf(healthy),
   }
 }
 
@@ -235,4 +233,9 @@ function mailbox(text: string): Mailbox {
   const parsed = parseMailbox(text)
   if (parsed === undefined) throw new TypeError(text)
   return parsed
+}
+
+function healthOf(healthy: boolean): Health {
+  const detail = healthy ? '5 queues' : 'no answer of Redis within 1.5 s'
+  return { healthy, checks: [{ name: 'redis', healthy, tookMs: 1, detail }] }
 }

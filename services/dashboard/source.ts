@@ -64,7 +64,10 @@ export interface Source {
   relayActions(): readonly string[]
   /** Why a recipient goes where it goes, line by line. @throws TableError when a table cannot be asked */
   explain(question: ExplainQuestion): Promise<string>
+  /** Of all services. */
   health(): Promise<Health>
+  /** Of what the dashboard's process itself needs. */
+  readiness(): Promise<Health>
 }
 
 /** Messages by the search language, a page of them. */

@@ -109,6 +109,13 @@ export function createSource(parts: SourceParts): Source {
     return seen('Redis', redisLimitMs, work)
   }
 
+  function foundations(): Promise<readonly HealthCheck[]> {
+    return Promise.all([
+      check('redis', redisLimitMs, clock, async () => plural((await queues.counts()).size, 'queue')),
+      check('spool', spoolLimitMs, clock, async () => `${formatSize(await parts.spoolFreeBytes())} free`),
+    ])
+  }
+
   return {
     async overview(): Promise<Overview> {
       const { configuration } = parts
@@ -218,10 +225,7 @@ export function createSource(parts: SourceParts): Source {
 
     async health(): Promise<Health> {
       const [dependencies, services] = await Promise.all([
-        Promise.all([
-          check('redis', redisLimitMs, clock, async () => plural((await queues.counts()).size, 'queue')),
-          check('spool', spoolLimitMs, clock, async () => `${formatSize(await parts.spoolFreeBytes())} free`),
-        ]),
+        foundations(),
         readHeartbeats(dataFolder, clock.now()).then((beats) => servicesOf(beats, clock.now())),
       ])
       const checks = [
@@ -229,6 +233,11 @@ export function createSource(parts: SourceParts): Source {
         configurationCheck(parts.configuration.revision, services),
         ...services.map((service) => serviceCheck(service, clock.now())),
       ]
+      return { healthy: checks.every((one) => one.healthy), checks }
+    },
+
+    async readiness(): Promise<Health> {
+      const checks = [...(await foundations()), configurationCheck(parts.configuration.revision, [])]
       return { healthy: checks.every((one) => one.healthy), checks }
     },
   }

@@ -40,6 +40,7 @@ export default {
           return inbound.listens
         },
         health: async () => inbound.troubles(),
+        lacks: () => inbound.troubles(),
         notes: () => watch.notes,
         connections: () => inbound.connections(),
         async close() {

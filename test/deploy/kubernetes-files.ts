@@ -48,6 +48,7 @@ export interface Container {
   readonly securityContext?: SecurityContext
   readonly resources?: { readonly limits?: { readonly memory?: string } }
   readonly readinessProbe?: unknown
+  readonly livenessProbe?: unknown
   readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[]
 }
 

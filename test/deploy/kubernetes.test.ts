@@ -125,6 +125,11 @@ test('no pod may do more than it must', () => {
       assert.ok(container.resources?.limits?.memory, object.metadata.name)
       // A job ends by itself.
       if (object.kind !== 'Job') assert.ok(container.readinessProbe, object.metadata.name)
+      if (container.image === 'sluice' && object.kind !== 'Job') {
+        const { readinessProbe: ready, livenessProbe: alive } = container
+        assert.match(JSON.stringify(ready), /healthy\.js","ready"|"path":"\/ready"/, object.metadata.name)
+        assert.match(JSON.stringify(alive), /healthy\.js","alive"|"path":"\/alive"/, object.metadata.name)
+      }
     }
   }
   for (const { object, spec, container } of containers) {

@@ -44,7 +44,7 @@ test('the stack has the services of the compose file, with their commands, image
   for (const [name, service] of services) {
     const there = compose[name]
     assert.deepEqual(service.command, there?.command, name)
-    assert.deepEqual(service.healthcheck, there?.healthcheck, name)
+    assert.deepEqual(service.healthcheck, aliveOnly(there?.healthcheck), name)
     assert.deepEqual([service.cap_drop, service.cap_add], [there?.cap_drop, there?.cap_add], name)
     assert.deepEqual([service.read_only, service.init], [true, true], name)
     if (!service.image?.startsWith('${')) assert.equal(service.image, withDefaults(there?.image ?? ''), name)
@@ -114,3 +114,10 @@ test('each config is a file that is there, each volume and network is named', ()
     }
   }
 })
+
+/** Compose tells that something is wrong; Swarm kills for it, so that it asks our own services for less. */
+function aliveOnly(check: ComposeService['healthcheck']): ComposeService['healthcheck'] {
+  const test = check?.test
+  if (!Array.isArray(test) || !String(test.at(-1)).endsWith('healthy.js')) return check
+  return { ...check, test: [...test, 'alive'] }
+}

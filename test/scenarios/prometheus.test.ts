@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 
 import { parse } from 'yaml'
 
+import { readHeartbeats } from '../../shared/heartbeat.ts'
 import { atEnd } from '../support/at-end.ts'
 import { passwords, remoteWorld, standardConf, standardPipeline } from '../support/configurations.ts'
 import { startDns } from '../support/dns.ts'
@@ -142,12 +144,30 @@ test('what we ship for Prometheus, Grafana and KEDA works with a real one', { sk
     await prometheus.waitFor(expressionOf('RedisAway'))
     await prometheus.waitFor(expressionOf('WaitingForQueues'), ({ value }) => value === 1)
     assert.deepEqual(await prometheus.query(triggers[0] as string), [], 'no old numbers for KEDA')
+    await workersLackRedis(system)
     await redis.start()
 
     await system.kill('dashboard', 'SIGTERM')
     await prometheus.waitFor(expressionOf('SluiceSilent'))
   })
 })
+
+/** Workers are not ready, mail comes in, and nothing is to be started anew for it. */
+async function workersLackRedis(system: MailSystem): Promise<void> {
+  const code = async (path: string): Promise<number> =>
+    (await fetch(`http://127.0.0.1:${system.port('metrics')}${path}`)).status
+  assert.deepEqual([await code('/health'), await code('/ready'), await code('/alive')], [503, 503, 200])
+  const giveUpAt = Date.now() + 120_000
+  for (;;) {
+    const beats = await readHeartbeats(system.dataFolder, Date.now())
+    const lacks = new Map(beats.map((beat) => [beat.service, beat.lacks]))
+    assert.equal(lacks.get('inbound'), undefined)
+    // They speak every 5 s.
+    if (['filter', 'delivery', 'relay'].every((name) => lacks.get(name)?.[0] === 'Redis does not answer')) return
+    assert.ok(Date.now() < giveUpAt, JSON.stringify(beats))
+    await pause(500)
+  }
+}
 
 /** Events of `sendAllKinds`, and how many there are at least. */
 const happened = new Map([
