@@ -50,3 +50,23 @@ test('a message is shown with the rule that decided, the tests of the filter, ed
   assert.match(body, /filter<\/h3>[^]*removed: [^]*X-Spam[^]*changed: [^]*Subject: &lt;s&gt;/)
   assert.match((await new TestBrowser(app).get('/rules')).body, /id="smtpd\.conf:7"/)
 })
+
+test('sender, recipients, user and client lead to their other messages; what no search can say is text', async (t) => {
+  const message = sampleMessage({
+    recipients: [
+      { mailbox: 'joe@example.net', state: 'held', at: sampleAt },
+      { mailbox: '"odd one"@example.net', state: 'accepted' },
+    ],
+    origin: [
+      { name: 'subject', value: 'An <b>offer</b>' },
+      { name: 'client', value: '192.0.2.1 port 4711' },
+      { name: 'user', value: 'jane' },
+    ],
+  })
+  const { app } = await openTestApp(t, { source: sampleSource({ message }) })
+  const { body } = await new TestBrowser(app).get(`/messages/${sampleId}`)
+  for (const query of ['from%3Ajane%40example.org', 'to%3Ajoe%40example.net', 'client%3A192.0.2.1', 'user%3Ajane'])
+    assert.ok(body.includes(`href="/messages?q=${query}"`), query)
+  assert.match(body, /<p>An &lt;b&gt;offer&lt;\/b&gt;<\/p>/)
+  assert.match(body, /<span class="address">&quot;odd one&quot;@example\.net<\/span>/)
+})

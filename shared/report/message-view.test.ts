@@ -126,6 +126,19 @@ test('a message that has left the spool is told from the journal', () => {
   assert.deepEqual(view.origin, [{ name: 'user', value: 'joe' }])
 })
 
+test('a message has the names people know it by, and a held copy since when', () => {
+  const story = [{ ...received, subject: 'Our order', messageId: '<a.b@example.net>' }]
+  const held = job([0], { state: 'held', reason: 'spam', heldAt: at + 7 })
+  for (const stored of [{ envelope, edits: [], locator }, undefined]) {
+    const view = composeMessage(id, parts({ stored, story, jobs: { kind: 'seen', value: [held] } }))
+    assert.deepEqual(view?.origin.slice(0, 2), [
+      { name: 'subject', value: 'Our order' },
+      { name: 'Message-ID', value: '<a.b@example.net>' },
+    ])
+    assert.deepEqual(view?.recipients[0], { mailbox: to[0], state: 'held', at: at + 7, detail: 'spam' })
+  }
+})
+
 test('a journal that lost the reception still tells what it has', () => {
   const view = composeMessage(id, parts({ story: [{ at, event: 'delivered', id, recipient: 'ann@example.org' }] }))
   assert.deepEqual(

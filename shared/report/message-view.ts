@@ -78,7 +78,7 @@ export function composeMessage(id: MessageId, parts: MessageParts): MessageView 
       from: typeof received?.['from'] === 'string' ? (parseMailbox(received['from']) ?? null) : null,
       recipients: recipientsFromJournal(received, story, open),
       ...(typeof sizeBytes === 'number' ? { sizeBytes } : {}),
-      origin: originFromJournal(received),
+      origin: [...namesOf(received), ...originFromJournal(received)],
       tags: tagsFromJournal(story),
       edits: describeEdits(latestEdits(known) ?? []),
     }
@@ -91,7 +91,7 @@ export function composeMessage(id: MessageId, parts: MessageParts): MessageView 
     from: envelope.reversePath,
     recipients: recipientsFromSpool(envelope, outcomes, open),
     sizeBytes: locator.sizeBytes,
-    origin: originFields(envelope),
+    origin: [...namesOf(received), ...originFields(envelope)],
     tags: union([envelope.tags, ...known.map((job) => job.tags), tagsFromJournal(story)]),
     edits: describeEdits(latestEdits(known) ?? edits),
   }
@@ -153,7 +153,9 @@ function stateOf(last: OutcomeRecord | undefined, job: OpenJob | undefined): Sta
 function stateInQueue(job: OpenJob): Stated {
   const detail = job.reason ?? job.lastReply
   const next = job.nextAt === undefined ? {} : { nextAt: job.nextAt, attempts: job.attempts }
-  return { state: job.state, ...next, ...(detail === undefined ? { detail: `in queue ${job.queue}` } : { detail }) }
+  const since = job.heldAt === undefined ? {} : { at: job.heldAt }
+  const said = detail === undefined ? `in queue ${job.queue}` : detail
+  return { state: job.state, ...next, ...since, detail: said }
 }
 
 const finalEvents: ReadonlyMap<string, RecipientState> = new Map([
@@ -206,6 +208,15 @@ function originFields({ origin, dsn, smtputf8, requireTls, releaseAt, trace }: E
     ['REQUIRETLS', requireTls === true ? 'yes' : undefined],
     ['kept back until', releaseAt === undefined ? undefined : new Date(releaseAt).toISOString()],
     ['trace', traceIdOf(trace)],
+  ])
+}
+
+/** By which people know it, as far as the journal has it (`events subjects`). */
+function namesOf(received: JournalEntry | undefined): readonly OriginField[] {
+  const [subject, messageId] = [received?.['subject'], received?.['messageId']]
+  return present([
+    ['subject', typeof subject === 'string' ? subject : undefined],
+    ['Message-ID', typeof messageId === 'string' ? messageId : undefined],
   ])
 }
 

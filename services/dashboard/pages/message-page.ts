@@ -2,7 +2,7 @@ import { isOpen } from '../../../shared/report/message-view.ts'
 import { formatInstant, formatSecond, formatSize, plural } from '../../../shared/report/units.ts'
 import type { StoryLine } from '../../../shared/report/story.ts'
 import type { AuthenticationResult, FilterVerdict, TestResult } from '../../../shared/report/verdicts.ts'
-import type { MessageView, RecipientView } from '../../../shared/report/views.ts'
+import type { MessageView, OriginField, RecipientView } from '../../../shared/report/views.ts'
 import { html } from '../../../shared/html.ts'
 import type { Html, HtmlValue } from '../../../shared/html.ts'
 import type { Visitor } from '../visitor.ts'
@@ -11,6 +11,7 @@ import { jobTable } from './job-table.ts'
 import type { Page } from './layout.ts'
 import { ahead, badge, dataTable, notice } from './parts.ts'
 import type { Tone } from './parts.ts'
+import { termLink } from './term-link.ts'
 
 export interface MessageLook {
   readonly visitor: Visitor
@@ -21,8 +22,10 @@ export interface MessageLook {
 /** One message: who to whom, where each copy is, and its story. */
 export function messagePage(message: MessageView, look: MessageLook, at: number): Page {
   const { visitor, done } = look
+  const subject = message.origin.find(({ name }) => name === 'subject')
   const main = html`<div class="headline"><h1 class="id">${message.id}</h1>
-<p><span class="address">${message.from ?? '<>'}</span> to ${plural(message.recipients.length, 'recipient')}${message.sizeBytes !== undefined && html`, ${formatSize(message.sizeBytes)}`}, accepted ${formatSecond(message.acceptedAt)} ${message.tags.map((tag) => html`<a href="/tags/${encodeURIComponent(tag)}">${badge('plain', tag)}</a> `)}</p></div>
+${subject !== undefined && html`<p>${subject.value}</p>`}
+<p>${message.from === null ? html`<span class="address">&lt;&gt;</span>` : termLink('from', message.from)} to ${plural(message.recipients.length, 'recipient')}${message.sizeBytes !== undefined && html`, ${formatSize(message.sizeBytes)}`}, accepted ${formatSecond(message.acceptedAt)} ${message.tags.map((tag) => html`<a href="/tags/${encodeURIComponent(tag)}">${badge('plain', tag)}</a> `)}</p></div>
 ${doneNotice(done)}
 ${messageActionBar(message, visitor)}
 ${message.knownFrom === 'journal' && notice('plain', 'It has left the spool.', 'What follows is from the journal.')}
@@ -82,7 +85,7 @@ function nextAttempt({ nextAt, attempts }: RecipientView, at: number): HtmlValue
 }
 
 function recipientAddress(recipient: RecipientView): Html {
-  return html`<span class="address">${recipient.mailbox}</span>${recipient.original !== undefined && html` <small>given as ${recipient.original}</small>`}`
+  return html`${termLink('to', recipient.mailbox)}${recipient.original !== undefined && html` <small>given as ${recipient.original}</small>`}`
 }
 
 function story(message: MessageView, at: number): HtmlValue {
@@ -186,5 +189,13 @@ function jobs(message: MessageView, at: number): HtmlValue {
 
 function origin(message: MessageView): HtmlValue {
   if (message.origin.length === 0) return html`<p class="empty">Not known.</p>`
-  return html`<dl class="facts">${message.origin.map((field) => html`<div><dt>${field.name}</dt><dd>${field.value}</dd></div>`)}</dl>`
+  return html`<dl class="facts">${message.origin.map((field) => html`<div><dt>${field.name}</dt><dd>${originValue(field)}</dd></div>`)}</dl>`
+}
+
+/** Who brought it leads to what else he brought. */
+function originValue({ name, value }: OriginField): HtmlValue {
+  if (name === 'user') return termLink('user', value)
+  if (name !== 'client') return value
+  const [address = '', ...port] = value.split(' ')
+  return html`${termLink('client', address)} ${port.join(' ')}`
 }

@@ -9,10 +9,10 @@ import type {
 } from '../../../shared/store/traffic.ts'
 import type { UserCount } from '../../../shared/store/users.ts'
 import { html } from '../../../shared/html.ts'
-import type { Html, HtmlValue } from '../../../shared/html.ts'
-import { searchLink } from './found-table.ts'
+import type { Html } from '../../../shared/html.ts'
 import { dataTable } from './parts.ts'
 import type { Column } from './parts.ts'
+import { termLink } from './term-link.ts'
 
 export interface TrafficSeen {
   readonly traffic: Seen<Traffic> & { readonly sinceAt: number }
@@ -49,7 +49,7 @@ function part<Row>(
 
 function userColumns(since: string): readonly Column<UserCount>[] {
   return [
-    { title: 'User', cell: ({ user }) => found(user, ['user', user], since) },
+    { title: 'User', cell: ({ user }) => termLink('user', user, since) },
     { title: 'Messages', numeric: true, cell: ({ messages }) => messages.toLocaleString('en') },
     { title: 'Recipients', numeric: true, cell: ({ copies }) => copies.toLocaleString('en') },
     { title: 'Failed', numeric: true, cell: ({ failed }) => failed.toLocaleString('en') },
@@ -59,7 +59,7 @@ function userColumns(since: string): readonly Column<UserCount>[] {
 
 function senderColumns(since: string): readonly Column<SenderCount>[] {
   return [
-    { title: 'Sender', cell: ({ sender }) => found(sender, ['from', sender], since) },
+    { title: 'Sender', cell: ({ sender }) => termLink('from', sender, since) },
     { title: 'Messages', numeric: true, cell: ({ messages }) => messages.toLocaleString('en') },
     { title: 'Size', numeric: true, cell: ({ sizeBytes }) => formatSize(sizeBytes) },
   ]
@@ -69,7 +69,7 @@ function failureColumns(since: string): readonly Column<FailureCount>[] {
   return [
     {
       title: 'Domain',
-      cell: ({ domain, class: about }) => found(domain, ['domain', domain], `status:failed ${classOf(about)}${since}`),
+      cell: ({ domain, class: about }) => termLink('domain', domain, `status:failed ${classOf(about)}${since}`),
     },
     { title: 'About', cell: ({ class: about }) => about ?? 'not said' },
     { title: 'Recipients', numeric: true, cell: ({ copies }) => copies.toLocaleString('en') },
@@ -83,7 +83,7 @@ function hostColumns(since: string): readonly Column<HostFailures>[] {
       cell: ({ host, class: about }) =>
         host === undefined
           ? html`<span class="quiet-text">none: it ended here</span>`
-          : found(host, ['text', host], `status:failed ${classOf(about)}${since}`),
+          : termLink('text', host, `status:failed ${classOf(about)}${since}`),
     },
     { title: 'About', cell: ({ class: about }) => about ?? 'not said' },
     { title: 'Recipients', numeric: true, cell: ({ copies }) => copies.toLocaleString('en') },
@@ -92,7 +92,7 @@ function hostColumns(since: string): readonly Column<HostFailures>[] {
 
 function domainColumns(since: string): readonly Column<RecipientDomain>[] {
   return [
-    { title: 'Domain', cell: ({ domain }) => found(domain, ['domain', domain], since) },
+    { title: 'Domain', cell: ({ domain }) => termLink('domain', domain, since) },
     { title: 'Recipients', numeric: true, cell: ({ copies }) => copies.toLocaleString('en') },
     { title: 'Failed', numeric: true, cell: ({ failed }) => failed.toLocaleString('en') },
   ]
@@ -100,11 +100,4 @@ function domainColumns(since: string): readonly Column<RecipientDomain>[] {
 
 function classOf(about: string | undefined): string {
   return about === undefined ? '' : `class:${about} `
-}
-
-/** A name that leads to its messages; one with a quotation mark cannot be said in a search. */
-function found(name: string, [field, value]: readonly [string, string], more: string): HtmlValue {
-  if (value.includes('"')) return html`<span class="address">${name}</span>`
-  const term = /[\s,]/.test(value) || field === 'text' ? `"${value}"` : value
-  return html`<a class="address" href="${searchLink('/messages', `${field}:${term} ${more}`)}">${name}</a>`
 }
