@@ -62,7 +62,10 @@ interface Slots {
   readonly all: readonly RedisNode[]
 }
 
-/** @throws Error when the node is away, is no part of a Cluster, or knows of no node with the slot */
+/**
+ * @throws Error when the node is away, is no part of a Cluster, knows of no node with the slot, or is cut off from most of the others: then it
+ *   may name one that others have replaced
+ */
 async function askForOwner(address: ClusterAddress, { host, port }: RedisNode, timeoutMs: number): Promise<Slots> {
   const redis = new Redis({
     host,
@@ -81,6 +84,8 @@ async function askForOwner(address: ClusterAddress, { host, port }: RedisNode, t
   redis.on('error', () => {})
   try {
     await redis.connect()
+    if (!/^cluster_state:ok/m.test(await redis.cluster('INFO')))
+      throw new Error(`${textOf({ host, port })} says that its Cluster is down`)
     const slot = await redis.cluster('KEYSLOT', address.prefix)
     const ranges = await redis.cluster('SLOTS')
     // A node tells no host of its own when it does not know it.
@@ -110,5 +115,5 @@ export function loginOf({ tls, username, password }: Pick<ClusterAddress, 'tls' 
 }
 
 function textOf({ host, port }: RedisNode): string {
-  return `${host} ${port}`
+  return `${host}:${port}`
 }

@@ -64,16 +64,7 @@ export async function startCluster(key: string): Promise<RedisGroup> {
   const ports = await freePorts(8)
   const nodes = ports.slice(0, 4)
   for (const [index, port] of nodes.entries()) {
-    await group.startServer(port, [
-      '--cluster-enabled',
-      'yes',
-      '--cluster-config-file',
-      `nodes-${port}.conf`,
-      '--cluster-node-timeout',
-      '2000',
-      '--cluster-port',
-      String(ports[index + 4]),
-    ])
+    await group.startNode(port, ports[index + 4] ?? 0)
   }
   const [one = 0, two = 0, three = 0, spare = 0] = nodes
   const primaries = [one, two, three]
@@ -102,6 +93,19 @@ export async function startCluster(key: string): Promise<RedisGroup> {
   }
 }
 
+/** A node that is cut off from the others of its Cluster and still takes itself for the owner of all keys; and one of the others, in order. */
+export async function startPartedCluster(): Promise<Pick<RedisGroup, 'url' | 'stop'>> {
+  const group = await Group.create()
+  const [parted = 0, whole = 0, ...buses] = await freePorts(4)
+  for (const [index, port] of [parted, whole].entries()) await group.startNode(port, buses[index] ?? 0)
+  // A part of the slots is with nobody it can reach.
+  await group.ask(parted, 'CLUSTER ADDSLOTSRANGE 0 16000')
+  await group.ask(whole, 'CLUSTER ADDSLOTSRANGE 0 16383')
+  await group.until(parted, 'CLUSTER INFO', /cluster_state:fail/)
+  await group.until(whole, 'CLUSTER INFO', /cluster_state:ok/)
+  return { url: `redis+cluster://127.0.0.1:${parted},127.0.0.1:${whole}`, stop: () => group.stop() }
+}
+
 class Group {
   readonly #folder: TempFolder
   readonly #servers = new Map<number, RunningProcess>()
@@ -126,6 +130,20 @@ class Group {
     }
     const args = Object.entries(common).flatMap(([name, value]) => [`--${name}`, value])
     await this.#start(port, [...args, ...extra])
+  }
+
+  /** Of a Cluster. */
+  async startNode(port: number, bus: number): Promise<void> {
+    await this.startServer(port, [
+      '--cluster-enabled',
+      'yes',
+      '--cluster-config-file',
+      `nodes-${port}.conf`,
+      '--cluster-node-timeout',
+      '2000',
+      '--cluster-port',
+      String(bus),
+    ])
   }
 
   async startSentinel(port: number, primary: number): Promise<void> {
