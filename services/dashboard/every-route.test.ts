@@ -228,6 +228,7 @@ test('each route lets in whom it should, and nobody else', async (t) => {
   ]
   const wrong: string[] = []
   for (const asker of askers) {
+    await asker.app.ready()
     const routes = new Set(routesOf(asker.app))
     const [known, left] = [new Set(Object.keys(rights)), [...routes].filter((route) => !doors.has(route))]
     assert.deepEqual(
