@@ -375,6 +375,8 @@ export interface Events {
   }): void
   /** Jobs made anew from the spool. */
   requeued(fields: { readonly id: MessageId; readonly reason: string }): void
+  /** Resolves when stories have all that was told so far. */
+  flush(): Promise<void>
 }
 
 /** Of `Metrics`. */
@@ -502,5 +504,6 @@ export function createEvents(parts: {
     missing: (fields) => emit('missing', 'error', fields),
     webhookDropped: (fields) => emit('webhook dropped', 'warn', fields),
     requeued: (fields) => emit('requeued', 'info', fields),
+    flush: () => journal.flush(),
   }
 }

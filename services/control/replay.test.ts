@@ -279,3 +279,15 @@ test('what is gone from the disk is said to be, and how it is kept', { skip }, a
     /is not in the spool any more: .* `replay keep 7d` in pipeline\.conf/,
   )
 })
+
+test('asked for twice at the same moment, a message goes again once', { skip }, async (t) => {
+  const { ctl, accept, context, told: heard, work: handle } = await open(t)
+  const id = await accept(['joe@far.test'])
+  await handle('filter', () => filtered)
+  await handle('relay', answer({ code: 550, text: 'no' }))
+  await heard(id, 'failed')
+  const before = (await counts(context)).accepted
+  const asked = await Promise.all(Array.from({ length: 4 }, () => ctl('replay', id)))
+  assert.equal(asked.filter(({ code }) => code === 0).length, 1)
+  assert.equal((await counts(context)).accepted - before, 1)
+})

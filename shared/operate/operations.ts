@@ -78,7 +78,7 @@ export interface OperationParts extends OrderParts {
   readonly spool: Pick<Spool, 'settle'>
   readonly events: Pick<
     Events,
-    'scheduled' | 'removed' | 'released' | 'held' | 'returned' | 'rerouted' | 'readdressed' | 'replayed'
+    'scheduled' | 'removed' | 'released' | 'held' | 'returned' | 'rerouted' | 'readdressed' | 'replayed' | 'flush'
   >
   readonly pipeline: Pick<Pipeline, 'readdress' | 'route' | 'resend'>
   readonly clock: Clock

@@ -1,10 +1,14 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+
 import type { Clock } from '../clock.ts'
 import type { Configuration } from '../config/model.ts'
 import type { Events } from '../events.ts'
+import { withFileLock } from '../file-lock.ts'
 import type { Mailbox } from '../mail/address.ts'
 import { copyKey } from '../mail/envelope.ts'
 import type { Envelope, Recipient } from '../mail/envelope.ts'
-import { derivedMessageId, newMessageId } from '../mail/message-id.ts'
+import { newMessageId } from '../mail/message-id.ts'
 import type { MessageId } from '../mail/message-id.ts'
 import type { Tag } from '../mail/tag.ts'
 import { formatReply } from '../mail/reply.ts'
@@ -30,7 +34,8 @@ export interface ReplayParts {
   readonly configuration: { readonly pipeline: Pick<Configuration['pipeline'], 'replay'> }
   readonly queues: Queues
   readonly spool: Pick<Spool, 'settle'>
-  readonly events: Pick<Events, 'replayed'>
+  readonly events: Pick<Events, 'replayed' | 'flush'>
+  readonly dataFolder: string
   readonly clock: Clock
   readonly messages: Pick<MessageSources, 'find' | 'outcomesOf' | 'story'>
   readonly pipeline: Pick<Pipeline, 'route' | 'resend' | 'readdress'>
@@ -49,8 +54,6 @@ export interface ReplayRequest {
   readonly again?: boolean | undefined
   /** Tells what would be done, and does nothing. */
   readonly dryRun?: boolean | undefined
-  /** Of many: what is asked again under the same name is done once. */
-  readonly series?: string | undefined
 }
 
 export interface ReplayDone {
@@ -87,6 +90,7 @@ interface Asked {
 /**
  * Lets a message go again from a queue it passed, with its octets, tags and edits as they were there. A copy that waits is moved back; one that
  * has come to its end goes as a new message, so that each of the two has one outcome; nobody gets it twice unless that is asked for.
+ * One replay of a message at a time: who asks for the same at the same moment finds it done.
  * @throws OperationError when it is not in the spool any more, nobody knows how it came there, or a worker has it
  */
 export async function replay(
@@ -95,6 +99,20 @@ export async function replay(
   request: ReplayRequest,
   by: string,
 ): Promise<ReplayDone> {
+  if (request.dryRun === true) return replayNow(parts, id, request, by)
+  const folder = join(parts.dataFolder, 'replays')
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  return withFileLock(join(folder, `${id}.lock`), async () => {
+    try {
+      return await replayNow(parts, id, request, by)
+    } finally {
+      // The next one reads in the story who has it.
+      await parts.events.flush()
+    }
+  })
+}
+
+async function replayNow(parts: ReplayParts, id: MessageId, request: ReplayRequest, by: string): Promise<ReplayDone> {
   if (request.to !== undefined) return sendCopy(parts, id, { ...request, to: request.to }, by)
   const asked = await lookAt(parts, id, request)
   const { starts, pending, ended, left } = asked
@@ -106,9 +124,9 @@ export async function replay(
     parts.events.replayed({ ...told, rcpt: pending, to: mailboxes(asked, pending) })
   }
   const names = new Map<Mailbox, MessageId>()
-  for (const [number, group] of messagesOf(starts, ended).entries()) {
+  for (const group of messagesOf(starts, ended)) {
     const rcpt = group.flatMap(({ recipients }) => recipients)
-    const as = await sendAgain(parts, asked, group, newIdFor(parts, id, request.series, number))
+    const as = await sendAgain(parts, asked, group)
     for (const mailbox of mailboxes(asked, rcpt)) names.set(mailbox, as)
     parts.events.replayed({ ...told, rcpt, to: mailboxes(asked, rcpt), as })
   }
@@ -229,30 +247,20 @@ function messagesOf(starts: readonly Start[], ended: readonly number[]): readonl
   return [...groups.values()]
 }
 
-/** The same for what is asked again in a series. */
-function newIdFor({ clock }: ReplayParts, id: MessageId, series: string | undefined, number: number): MessageId {
-  return series === undefined ? newMessageId(clock.now()) : derivedMessageId(id, `replay ${series} ${number}`)
-}
-
-async function sendAgain(
-  parts: ReplayParts,
-  { stored, envelope }: Asked,
-  group: readonly Start[],
-  id: MessageId,
-): Promise<MessageId> {
+async function sendAgain(parts: ReplayParts, { stored, envelope }: Asked, group: readonly Start[]): Promise<MessageId> {
+  const id = newMessageId(parts.clock.now())
   const { releaseAt: _, ...kept } = envelope
   const chosen = group.flatMap((start) => start.recipients)
   const recipients = chosen.flatMap((one) => envelope.recipients[one] ?? []).map(({ order: __, ...one }) => one)
   const firsts = group.flatMap(({ place, recipients: those }) =>
     place === undefined ? [] : [{ ...place, recipients: those.map((one) => chosen.indexOf(one)) }],
   )
-  await sendOnce(parts, stored, group, { ...kept, id, recipients }, firsts)
+  await sendAsNew(parts, stored, group, { ...kept, id, recipients }, firsts)
   return id
 }
 
-/** Not when it is there already, from a time before that broke off. */
-async function sendOnce(
-  { pipeline, clock, messages }: ReplayParts,
+async function sendAsNew(
+  { pipeline, clock }: ReplayParts,
   stored: SpooledMessage,
   [start]: readonly Start[],
   envelope: Envelope,
@@ -260,8 +268,6 @@ async function sendOnce(
 ): Promise<void> {
   if (start === undefined) return
   const { tags, edits, path } = start
-  const [found, story] = await Promise.all([messages.find(envelope.id), messages.story(envelope.id)])
-  if (found !== undefined || story.length > 0) return
   await pipeline.resend(stored, {
     envelope: { ...envelope, tags, receivedAt: clock.now() },
     edits,
@@ -281,7 +287,7 @@ async function sendCopy(
   by: string,
 ): Promise<ReplayDone> {
   const { stored, envelope, outcomes } = await inSpool(parts, id)
-  const { from, recipient, only, to, again, dryRun, series } = request
+  const { from, recipient, only, to, again, dryRun } = request
   const recipients = await copiesFor(parts, envelope, to)
   const failed = new Set(outcomes.filter((one) => isFinal(one) && !isArrival(one)).map((one) => one.recipient))
   const has = new Set(envelope.recipients.filter((_, index) => !failed.has(index)).map(copyKey))
@@ -300,10 +306,10 @@ async function sendCopy(
     edits: start.edits.length,
   }))
   if (dryRun === true) return { copies, left: [] }
-  const as = newIdFor(parts, id, series, 0)
+  const as = newMessageId(parts.clock.now())
   const { releaseAt: _, dsn: __, ...kept } = envelope
   const firsts = start.place === undefined ? [] : [{ ...start.place, recipients: [...recipients.keys()] }]
-  await sendOnce(parts, stored, [start], { ...kept, id: as, recipients }, firsts)
+  await sendAsNew(parts, stored, [start], { ...kept, id: as, recipients }, firsts)
   parts.events.replayed({ id, stage: from, by, rcpt: [], to: recipients.map(({ mailbox }) => mailbox), as })
   return { copies: copies.map((copy) => ({ ...copy, as })), left: [] }
 }
