@@ -33,6 +33,7 @@ import { send } from './send.ts'
 import { showDestinations } from './show-destinations.ts'
 import { showFilters } from './show-filters.ts'
 import { showHeld } from './show-held.ts'
+import { showEnvelope } from './show-envelope.ts'
 import { showMessage, trace } from './show-message.ts'
 import { showStatus } from './show-status.ts'
 import { showQueue } from './show-queue.ts'
@@ -50,6 +51,7 @@ export const commands: readonly Command[] = [
   showQueue,
   mailq,
   showMessage,
+  showEnvelope,
   showHeld,
   showDestinations,
   showReports,

@@ -7,11 +7,13 @@ import type { StoryLine, Tone } from '../../shared/report/story.ts'
 import type { FilterVerdict } from '../../shared/report/verdicts.ts'
 import type { JobView, MessageView, RecipientState, Seen } from '../../shared/report/views.ts'
 import { describeAddress } from '../../shared/queue/redis-address.ts'
-import { ControlError, exitCodes } from './command.ts'
+import { ControlError, exitCodes, UsageError } from './command.ts'
 import type { Command, Invocation } from './command.ts'
 import { connectQueues, findPlace, messageFiles, messageIdOperand } from './connect.ts'
 import type { Place } from './connect.ts'
+import { lineFeeds } from './line-feeds.ts'
 import { nextAttempt } from './show-queue.ts'
+import { printMessage } from './spool.ts'
 import { visible } from './terminal.ts'
 import type { Colour, Terminal } from './terminal.ts'
 import { textTable } from './text-table.ts'
@@ -19,6 +21,7 @@ import { textTable } from './text-table.ts'
 export const showMessage: Command = {
   words: ['show', 'message'],
   operands: [{ name: 'ID', required: true }],
+  options: [{ name: 'smtpctl', summary: 'the message itself, as `smtpctl show message` prints it' }],
   summary: "a message's envelope, where each copy is, and its story; needs no Redis",
   run: show,
 }
@@ -43,6 +46,8 @@ async function traceMessage(invocation: Invocation): Promise<number> {
 async function show(invocation: Invocation): Promise<number> {
   const { terminal, options } = invocation
   const id = messageIdOperand(invocation)
+  if (options.has('smtpctl') && options.has('json')) throw new UsageError('name one of: --smtpctl, --json')
+  if (options.has('smtpctl')) return printMessage(invocation, lineFeeds)
   const place = await findPlace(invocation)
   const sources = { ...messageFiles(place, true), jobsOf: (one: string) => jobsOf(invocation, place, one) }
   const message = await viewMessage(sources, id)
@@ -52,7 +57,7 @@ async function show(invocation: Invocation): Promise<number> {
   return exitCodes.done
 }
 
-async function jobsOf(invocation: Invocation, place: Place, id: string): Promise<Seen<readonly JobView[]>> {
+export async function jobsOf(invocation: Invocation, place: Place, id: string): Promise<Seen<readonly JobView[]>> {
   const { queues, answers, address } = await connectQueues(invocation, place)
   try {
     if (!answers) return { kind: 'away', reason: `Redis does not answer on ${describeAddress(address)}` }

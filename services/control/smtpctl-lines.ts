@@ -13,9 +13,8 @@ export function smtpctlLines(
   nowAt: number,
 ): readonly string[] {
   const { id, from, to, action, receivedAt, startedAt, attempts, state, lastReply, reason } = job
-  const ttlMs =
-    (action === undefined ? undefined : configuration.actions.get(action)?.ttlMs) ?? configuration.queueTtlMs
-  const agent = job.queue === 'deliver' ? 'mda' : 'mta'
+  const ttlMs = ttlMsOf(action, configuration)
+  const agent = agentOf(job)
   const flags = state === 'held' ? 'suspend' : ''
   const error = visible(lastReply ?? reason ?? '')
   return to.map((recipient) =>
@@ -43,6 +42,17 @@ function runState({ state, nextAt, startedAt }: JobView, nowAt: number): readonl
   return ['pending', nextAt === undefined ? 0 : seconds(nextAt - nowAt)]
 }
 
-function seconds(ms: number): number {
+export function agentOf({ queue }: Pick<JobView, 'queue'>): 'mda' | 'mta' {
+  return queue === 'deliver' ? 'mda' : 'mta'
+}
+
+export function ttlMsOf(
+  action: string | undefined,
+  { actions, queueTtlMs }: Pick<Configuration, 'actions' | 'queueTtlMs'>,
+): number {
+  return (action === undefined ? undefined : actions.get(action)?.ttlMs) ?? queueTtlMs
+}
+
+export function seconds(ms: number): number {
   return Math.trunc(ms / 1_000)
 }

@@ -1,6 +1,7 @@
 import { editMessage } from '../../shared/mail/header-edit.ts'
 import { formatDuration, formatSize, plural } from '../../shared/report/units.ts'
 import { findMessage, listMessages } from '../../shared/spool/list-messages.ts'
+import type { SpooledMessage } from '../../shared/spool/spool.ts'
 import { readSpoolKeys } from '../../shared/start/spool-keys.ts'
 import { ControlError, exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
@@ -57,11 +58,7 @@ async function list(invocation: Invocation): Promise<number> {
 
 async function cat(invocation: Invocation): Promise<number> {
   const { terminal, options } = invocation
-  const id = messageIdOperand(invocation)
-  const { openVolume, configuration } = await findPlace(invocation)
-  const keyring = await readSpoolKeys(configuration)
-  const stored = await findMessage(await openVolume(), id, keyring)
-  if (stored === undefined) throw new ControlError(`message ${id} is not in the spool`)
+  const stored = await storedMessage(invocation)
   const { header, before, after } = editMessage(await stored.header(), options.has('raw') ? [] : stored.edits)
   if (options.has('json')) {
     const body = (await stored.content()).subarray(stored.locator.headerBytes)
@@ -71,8 +68,34 @@ async function cat(invocation: Invocation): Promise<number> {
     )
     return exitCodes.done
   }
-  await terminal.write(Buffer.concat([header, before]))
-  for await (const chunk of stored.stream(stored.locator.headerBytes)) await terminal.write(chunk as Buffer)
-  await terminal.write(after)
+  for await (const chunk of octetsOf(stored, { header, before, after })) await terminal.write(chunk)
   return exitCodes.done
+}
+
+/** Prints a message as it was accepted, each piece of it changed on its way. @throws ControlError */
+export async function printMessage(
+  invocation: Invocation,
+  change: (octets: AsyncIterable<Buffer>) => AsyncIterable<Buffer>,
+): Promise<number> {
+  const stored = await storedMessage(invocation)
+  const edited = editMessage(await stored.header(), stored.edits)
+  for await (const chunk of change(octetsOf(stored, edited))) await invocation.terminal.write(chunk)
+  return exitCodes.done
+}
+
+async function storedMessage(invocation: Invocation): Promise<SpooledMessage> {
+  const id = messageIdOperand(invocation)
+  const { openVolume, configuration } = await findPlace(invocation)
+  const stored = await findMessage(await openVolume(), id, await readSpoolKeys(configuration))
+  if (stored === undefined) throw new ControlError(`message ${id} is not in the spool`)
+  return stored
+}
+
+async function* octetsOf(
+  stored: SpooledMessage,
+  { header, before, after }: ReturnType<typeof editMessage>,
+): AsyncGenerator<Buffer> {
+  yield Buffer.concat([header, before])
+  for await (const chunk of stored.stream(stored.locator.headerBytes)) yield chunk as Buffer
+  yield after
 }
