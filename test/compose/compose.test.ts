@@ -129,6 +129,24 @@ describe('docker compose up -d --build --wait', { skip: missingEngine() }, () =>
       assert.match(text, new RegExp(`^sluice_process_cpu_seconds_total\\{process="${service}[.+]`, 'm'), service)
   })
 
+  test('with the profile metrics Prometheus is well, finds all services, and has the alerts', async () => {
+    const metrics = (...words: readonly string[]): Promise<string> => project.compose('--profile', 'metrics', ...words)
+    await metrics('up', '-d', '--wait', '--build', '--no-deps', 'prometheus')
+    const ask = (what: string): Promise<string> =>
+      metrics('exec', '-T', 'prometheus', 'wget', '-qO-', `http://127.0.0.1:9090/api/v1/${what}`)
+    const services = ['inbound', 'filter', 'signer', 'delivery', 'relay', 'ledger', 'reports', 'dashboard']
+    // It asks every 15 s.
+    await eventually(
+      () => ask('query?query=sluice_services'),
+      (text) => services.every((service) => text.includes(`"service":"${service}"`)),
+      (text) => Promise.resolve(`Prometheus does not know all services: ${text}`),
+    )
+    const rules = await ask('rules')
+    assert.match(rules, /"name":"QueueStands"/)
+    assert.doesNotMatch(rules, /"health":"err"/)
+    await metrics('stop', 'prometheus')
+  })
+
   test('each container is killed while mail comes and goes: nothing is lost, each arrives, the books are closed', async () => {
     const inwards = new Load(project, 'in', [{}, {}, {}])
     const outwards = new Load(project, 'out', [{ as: 'user', to: stranger }])

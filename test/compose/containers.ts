@@ -44,7 +44,7 @@ export abstract class Containers {
 
   /** With all it has: volumes, networks, containers. */
   async remove(): Promise<void> {
-    await this.compose('down', '-v', '--timeout', '20', '--remove-orphans')
+    await this.compose('--profile', '*', 'down', '-v', '--timeout', '20', '--remove-orphans')
   }
 
   ctl(...words: readonly string[]): Promise<string> {
