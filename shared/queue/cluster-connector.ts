@@ -1,5 +1,6 @@
 import { connect as connectPlain } from 'node:net'
 import type { Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 
 import { AbstractConnector, Redis } from 'ioredis'
@@ -12,9 +13,11 @@ type Connector = NonNullable<RedisOptions['Connector']>
 /**
  * Leads a connection to that node of a Cluster which has the slot of our keys: they all lie in one (see `ClusterAddress`), so that a
  * connection to this node is all that is needed, and BullMQ and our scripts work as with a single Redis. Asked again at each connect: who
- * hears MOVED, READONLY or CLUSTERDOWN connects again.
+ * hears MOVED, READONLY or CLUSTERDOWN connects again. While no node knows, they are asked again: to ioredis a connector that rejects has
+ * ended for good.
+ * @param isPatient false: it rejects when no node knows
  */
-export function clusterConnector(address: ClusterAddress, timeoutMs: number): Connector {
+export function clusterConnector(address: ClusterAddress, timeoutMs: number, isPatient: boolean): Connector {
   // The named ones first, then those they told of.
   let nodes: readonly RedisNode[] = address.nodes
 
@@ -28,9 +31,9 @@ export function clusterConnector(address: ClusterAddress, timeoutMs: number): Co
       return role === 'master'
     }
 
-    async connect(): Promise<Socket> {
+    async connect(tell: (event: string, error: Error) => void): Promise<Socket> {
       this.connecting = true
-      const { owner, all } = await askAround(nodes, (node) => askForOwner(address, node, timeoutMs))
+      const { owner, all } = await this.#slots(tell)
       const named = new Set(address.nodes.map(textOf))
       nodes = [...address.nodes, ...all.filter((node) => !named.has(textOf(node)))]
       if (!this.connecting) throw new Error('the connection was given up')
@@ -41,8 +44,24 @@ export function clusterConnector(address: ClusterAddress, timeoutMs: number): Co
       this.stream = socket
       return socket
     }
+
+    async #slots(tell: (event: string, error: Error) => void): Promise<Slots> {
+      for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+        try {
+          return await askAround(nodes, (node) => askForOwner(address, node, timeoutMs))
+        } catch (error) {
+          if (!isPatient || !this.connecting) throw error
+          tell('error', error as Error)
+        }
+        await sleep(pauseMs, undefined, { ref: false })
+        if (!this.connecting) throw new Error('the connection was given up')
+      }
+    }
   }
 }
+
+const firstPauseMs = 100
+const longestPauseMs = 2_000
 
 /** The answer of the first node that has one. @throws what the last one threw */
 async function askAround(nodes: readonly RedisNode[], ask: (node: RedisNode) => Promise<Slots>): Promise<Slots> {

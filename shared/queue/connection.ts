@@ -55,7 +55,7 @@ export function connectSubscriber(settings: ConnectionSettings): Redis {
  */
 export async function connectOnce(address: RedisAddress, name: string, timeoutMs: number): Promise<Redis> {
   const options: RedisOptions = {
-    ...addressOptions(address, timeoutMs),
+    ...addressOptions(address, timeoutMs, false),
     sentinelRetryStrategy: () => null,
     connectionName: name,
     lazyConnect: true,
@@ -109,7 +109,7 @@ export async function becomesReady(redis: Redis, timeoutMs: number): Promise<boo
 
 function connect(settings: ConnectionSettings, special: RedisOptions): Redis {
   const options: RedisOptions = {
-    ...addressOptions(settings.address, connectMs),
+    ...addressOptions(settings.address, connectMs, true),
     connectionName: `${clientNamePrefix}${settings.service}:${process.pid}`,
     connectTimeout: connectMs,
     keepAlive: 10_000,
@@ -146,14 +146,15 @@ function reportState(redis: Redis, { address, service, log }: ConnectionSettings
   })
 }
 
-function addressOptions(address: RedisAddress, timeoutMs: number): RedisOptions {
+/** `isPatient`: where the way to it is asked for, that is done until it is known. */
+function addressOptions(address: RedisAddress, timeoutMs: number, isPatient: boolean): RedisOptions {
   switch (address.kind) {
     case 'socket':
       return { path: address.path, ...(address.password === undefined ? {} : { password: address.password }) }
     case 'tcp':
       return { host: address.host, port: address.port, db: address.database, ...loginOf(address) }
     case 'cluster':
-      return { Connector: clusterConnector(address, timeoutMs), ...loginOf(address) }
+      return { Connector: clusterConnector(address, timeoutMs, isPatient), ...loginOf(address) }
     case 'sentinel':
       return {
         name: address.name,

@@ -54,6 +54,22 @@ test('a node that is cut off from its Cluster is not believed when it names itse
   assert.equal((await queues.counts()).get('filter')?.waiting, 0)
 })
 
+test('connections find their way again after all nodes of a Cluster were away', { skip }, async (t) => {
+  const group = await startPartedCluster()
+  atEnd(t, () => group.stop())
+  await group.halt()
+  const endpoint = { address: parseRedisUrl(group.url), kind: 'given', release: async () => undefined } as const
+  const queues = openQueues({ endpoint, prefix: 'sluice', names: ['filter'], log: silentLog() })
+  atEnd(t, () => queues.close())
+  await assert.rejects(queues.counts())
+  await group.resume()
+  assert.ok(await queues.ready(120_000))
+  await group.halt()
+  await assert.rejects(queues.counts())
+  await group.resume()
+  assert.ok(await queues.ready(120_000))
+})
+
 async function survives(t: TestContext, group: RedisGroup, line = ''): Promise<void> {
   const sink = await startMailSink({ protocol: 'lmtp', keep: 'digest' })
   atEnd(t, () => sink.stop())

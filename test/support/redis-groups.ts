@@ -94,7 +94,7 @@ export async function startCluster(key: string): Promise<RedisGroup> {
 }
 
 /** A node that is cut off from the others of its Cluster and still takes itself for the owner of all keys; and one of the others, in order. */
-export async function startPartedCluster(): Promise<Pick<RedisGroup, 'url' | 'stop'>> {
+export async function startPartedCluster(): Promise<PartedCluster> {
   const group = await Group.create()
   const [parted = 0, whole = 0, ...buses] = await freePorts(4)
   for (const [index, port] of [parted, whole].entries()) await group.startNode(port, buses[index] ?? 0)
@@ -103,7 +103,19 @@ export async function startPartedCluster(): Promise<Pick<RedisGroup, 'url' | 'st
   await group.ask(whole, 'CLUSTER ADDSLOTSRANGE 0 16383')
   await group.until(parted, 'CLUSTER INFO', /cluster_state:fail/)
   await group.until(whole, 'CLUSTER INFO', /cluster_state:ok/)
-  return { url: `redis+cluster://127.0.0.1:${parted},127.0.0.1:${whole}`, stop: () => group.stop() }
+  return {
+    url: `redis+cluster://127.0.0.1:${parted},127.0.0.1:${whole}`,
+    halt: async () => void (await Promise.all([group.kill(parted), group.kill(whole)])),
+    resume: () => group.startNode(whole, buses[1] ?? 0),
+    stop: () => group.stop(),
+  }
+}
+
+export interface PartedCluster extends Pick<RedisGroup, 'url' | 'stop'> {
+  /** SIGKILL to both. */
+  halt(): Promise<void>
+  /** Starts the node that is not cut off. */
+  resume(): Promise<void>
 }
 
 class Group {
