@@ -28,6 +28,14 @@ interface Labels {
 }
 
 export interface PodSpec {
+  readonly affinity?: {
+    readonly podAffinity?: {
+      readonly requiredDuringSchedulingIgnoredDuringExecution?: readonly {
+        readonly topologyKey: string
+        readonly labelSelector: { readonly matchLabels?: Readonly<Record<string, string>> }
+      }[]
+    }
+  }
   readonly automountServiceAccountToken?: boolean
   readonly securityContext?: SecurityContext
   readonly initContainers?: readonly Container[]

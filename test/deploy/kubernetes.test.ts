@@ -82,6 +82,19 @@ test('each of our services runs, with the commands and images of the compose fil
   assert.deepEqual([...new Set(unnamed)].toSorted(), (kustomization.images ?? []).map(({ name }) => name).toSorted())
 })
 
+test('the dashboard is put beside the ledger: nodes cannot share their store', () => {
+  const dashboard = pods.find(({ object }) => object.metadata.name === 'dashboard')
+  const [term] = dashboard?.spec.affinity?.podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []
+  assert.equal(term?.topologyKey, 'kubernetes.io/hostname')
+  const chosen = pods.filter(({ labels }) =>
+    Object.entries(term?.labelSelector.matchLabels ?? {}).every(([name, value]) => labels?.[name] === value),
+  )
+  assert.deepEqual(
+    chosen.map(({ object }) => object.metadata.name),
+    ['ledger'],
+  )
+})
+
 test('the ledger runs once, and is gone before another starts', () => {
   const ledger = pods.find(({ object }) => object.metadata.name === 'ledger')?.object
   assert.deepEqual([ledger?.spec?.replicas, ledger?.spec?.strategy?.type], [1, 'Recreate'])
