@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { createPublicKey } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 
 import { verifyDkim } from '../support/dkim-verify.ts'
-import { docker, eventually, missingEngine } from './containers.ts'
 import { Elsewhere } from './elsewhere.ts'
-import { cameOnce, ComposeProject, Load, mailbox, stranger } from './project.ts'
+import { docker, eventually, missingEngine } from './engine.ts'
+import { cameOnce, dkimRecords, Load, mailbox, stranger } from './mail.ts'
+import { ComposeProject } from './project.ts'
 
 const gtube = 'XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X'
 const everyService = 'filter delivery signer relay ledger dashboard redis unbound dovecot inbound'.split(' ')
@@ -26,9 +26,9 @@ describe('docker compose up -d --build --wait', { skip: missingEngine() }, () =>
   })
 
   test('mail from outside goes through the filter to Dovecot, and is read by IMAP', async () => {
-    assert.match((await project.send('outside')).raw, /^250 2\.0\.0 /)
-    await project.arrives(['outside'], 'INBOX')
-    const client = await project.session()
+    assert.match((await project.mail.send('outside')).raw, /^250 2\.0\.0 /)
+    await project.mail.arrives(['outside'], 'INBOX')
+    const client = await project.mail.session()
     await client.command(`MAIL FROM:<${stranger}>`)
     assert.match((await client.command('RCPT TO:<nobody@sluice.test>')).raw, /^550 5\.1\.1/)
     assert.match(
@@ -40,34 +40,26 @@ describe('docker compose up -d --build --wait', { skip: missingEngine() }, () =>
   })
 
   test('a user of Dovecot logs in, and his mail to others is signed and relayed to their server', async () => {
-    await assert.rejects(project.login('wrong'), /535/)
+    await assert.rejects(project.mail.login('wrong'), /535/)
     for (const [id, to] of [
       ['to-us', mailbox],
       ['to-others', stranger],
     ] as const) {
-      assert.match((await project.send(id, { as: 'user', to })).raw, /^250 /)
+      assert.match((await project.mail.send(id, { as: 'user', to })).raw, /^250 /)
     }
-    await project.arrives(['to-us'])
+    await project.mail.arrives(['to-us'])
     const [mail] = await elsewhere.receives(['to-others'])
     assert.deepEqual([mail?.from, mail?.recipients], [mailbox, [stranger]])
-    const { valid, detail } = await verifyDkim(mail?.content ?? Buffer.of(), {
-      'sluice._domainkey.sluice.test': await dkimRecord(),
-    })
+    const { valid, detail } = await verifyDkim(mail?.content ?? Buffer.of(), await dkimRecords(project))
     assert.ok(valid, detail)
   })
 
-  /** As `sluicectl init` tells to publish it: the public half of the key in the volume. */
-  async function dkimRecord(): Promise<string> {
-    const pem = await project.compose('exec', '-T', 'signer', 'cat', '/identity/dkim/sluice.key')
-    return `v=DKIM1; k=rsa; p=${createPublicKey(pem).export({ format: 'der', type: 'spki' }).toString('base64')}`
-  }
-
   test('junk is filed as such, and moving it out of there teaches the classifier', async () => {
-    assert.match((await project.send('junk', { body: gtube })).raw, /^250 /)
-    await project.arrives(['junk'], 'Junk')
-    assert.ok(!(await project.subjectsIn('INBOX')).includes('junk'))
-    await project.imap('Junk', 'UID MOVE 1:* INBOX')
-    await project.arrives(['junk'], 'INBOX')
+    assert.match((await project.mail.send('junk', { body: gtube })).raw, /^250 /)
+    await project.mail.arrives(['junk'], 'Junk')
+    assert.ok(!(await project.mail.subjectsIn('INBOX')).includes('junk'))
+    await project.mail.imap('Junk', 'UID MOVE 1:* INBOX')
+    await project.mail.arrives(['junk'], 'INBOX')
     const status = JSON.parse(await project.ctl('learn', 'status', '--json')) as { readonly ham: number }
     assert.equal(status.ham, 1, 'Dovecot has reported the move before it answered it')
   })
@@ -77,7 +69,7 @@ describe('docker compose up -d --build --wait', { skip: missingEngine() }, () =>
       Number(await docker('image', 'inspect', '-f', '{{.Size}}', image))
     const added = ((await size(project.version.image)) - (await size('node:24-bookworm-slim'))) / megabyte
     assert.ok(added < 120, `${added} MB`)
-    const who = await project.compose('exec', '-T', 'filter', 'sh', '-c', 'id -u; touch /sluice/x /etc/x 2>&1; echo $?')
+    const who = await project.exec('filter', 'sh', '-c', 'id -u; touch /sluice/x /etc/x 2>&1; echo $?')
     assert.match(who, /^1000\n/)
     assert.match(who, /Read-only file system/)
   })
@@ -100,13 +92,13 @@ describe('docker compose up -d --build --wait', { skip: missingEngine() }, () =>
     await project.up('--no-recreate', '--scale', 'filter=3')
     const ids = await project.containers('filter')
     assert.equal(ids.length, 3)
-    const load = new Load(project, 'scaled', [{}, {}, {}, {}, {}, {}])
+    const load = new Load(project.mail, 'scaled', [{}, {}, {}, {}, {}, {}])
     await eventually(
-      () => Promise.all(ids.map((id) => docker('logs', id))),
-      (logs) => logs.every((text) => text.includes('"event":"filtered"')),
+      () => project.saidByEach('filter'),
+      (texts) => texts.every((text) => text.includes('"event":"filtered"')),
       () => Promise.resolve('not each of the three has filtered a message'),
     )
-    await project.arrives((await load.stop()).keys())
+    await project.mail.arrives((await load.stop()).keys())
   })
 
   test('a new version looks at what the old one left before it takes over', async () => {
@@ -124,7 +116,7 @@ describe('docker compose up -d --build --wait', { skip: missingEngine() }, () =>
 
   test('what the containers count is told at one place', async () => {
     const ask = "fetch('http://dashboard:9100/metrics').then((answer) => answer.text()).then(console.log)"
-    const text = await project.compose('exec', '-T', 'ledger', 'node', '-e', ask)
+    const text = await project.exec('ledger', 'node', '-e', ask)
     for (const service of ['inbound', 'filter', 'signer', 'delivery', 'relay', 'ledger', 'dashboard'])
       assert.match(text, new RegExp(`^sluice_process_cpu_seconds_total\\{process="${service}[.+]`, 'm'), service)
   })
@@ -148,8 +140,8 @@ describe('docker compose up -d --build --wait', { skip: missingEngine() }, () =>
   })
 
   test('each container is killed while mail comes and goes: nothing is lost, each arrives, the books are closed', async () => {
-    const inwards = new Load(project, 'in', [{}, {}, {}])
-    const outwards = new Load(project, 'out', [{ as: 'user', to: stranger }])
+    const inwards = new Load(project.mail, 'in', [{}, {}, {}])
+    const outwards = new Load(project.mail, 'out', [{ as: 'user', to: stranger }])
     for (const service of everyService) {
       await project.crash(service)
       await inwards.more(5)
@@ -159,20 +151,20 @@ describe('docker compose up -d --build --wait', { skip: missingEngine() }, () =>
     const taken = new Map([...(await inwards.stop()), ...(await outwards.stop())])
     // What could not be tried while the resolver was away is tried now.
     await project.ctl('schedule', 'all')
-    const found = await project.arrives([...taken.keys()].filter((id) => id.startsWith('in-')))
+    const found = await project.mail.arrives([...taken.keys()].filter((id) => id.startsWith('in-')))
     const gone = await elsewhere.receives([...taken.keys()].filter((id) => id.startsWith('out-')))
-    const sums = await project.settles()
+    const sums = await project.mail.settles()
     assert.deepEqual([sums['failed'], sums['missing']], [0, 0])
     await cameOnce(project, taken, [...found, ...gone.map(({ id }) => id)])
   })
 
   test('what waits outlives "down" and "up"', async () => {
     await project.compose('stop', 'delivery')
-    assert.match((await project.send('waiting')).raw, /^250 /)
+    assert.match((await project.mail.send('waiting')).raw, /^250 /)
     await project.compose('down', '--timeout', '20')
     await project.up()
-    await project.arrives(['waiting'])
-    const sums = await project.settles()
+    await project.mail.arrives(['waiting'])
+    const sums = await project.mail.settles()
     assert.equal(sums['missing'], 0)
   })
 })

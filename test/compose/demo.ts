@@ -2,7 +2,8 @@ import { join } from 'node:path'
 
 import { root } from '../support/fixtures.ts'
 import { ImapClient } from '../support/imap-client.ts'
-import { Containers, eventually } from './containers.ts'
+import { Containers } from './containers.ts'
+import { eventually } from './engine.ts'
 import { images, isBuilt, thisVersion } from './project.ts'
 
 /** deploy/demo.yml as a newcomer starts it, but on free ports and with less time between samples. */

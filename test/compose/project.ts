@@ -1,18 +1,10 @@
-import assert from 'node:assert/strict'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 
 import { root } from '../support/fixtures.ts'
-import { ImapClient } from '../support/imap-client.ts'
-import { idOf, testMessage } from '../support/messages.ts'
-import { type ClientReply, SmtpClient } from '../support/smtp-client.ts'
-import { Containers, eventually } from './containers.ts'
-
-/** The mailbox that `sluicectl init` makes, and somebody who is no user. */
-export const mailbox = 'postmaster@sluice.test'
-export const stranger = 'bob@elsewhere.test'
+import { Containers } from './containers.ts'
+import { Mail } from './mail.ts'
 
 /** What is in force: a clone of some commit, and the image that was built of it. */
 export interface Version {
@@ -26,19 +18,11 @@ export const thisVersion: Version = { folder: root, image: process.env['SLUICE_I
 export const isBuilt = process.env['SLUICE_IMAGE'] === undefined
 
 /** For the environment of Compose: the images to run. */
-export function images(version: Version): Readonly<Record<string, string>> {
+export function images(version: Version): Readonly<Record<'SLUICE_IMAGE' | 'UNBOUND_IMAGE', string>> {
   return {
     SLUICE_IMAGE: version.image,
     UNBOUND_IMAGE: process.env['UNBOUND_IMAGE'] ?? 'sluice-test-unbound:local',
   }
-}
-
-export interface Sending {
-  /** A stranger on port 25, or the mailbox's user who has signed in; the first when left out. */
-  readonly as?: 'stranger' | 'user'
-  /** The mailbox when left out. */
-  readonly to?: string
-  readonly body?: string
 }
 
 /**
@@ -49,7 +33,7 @@ export class ComposeProject extends Containers {
   version: Version
   /** What the resolver knows beside the world, in files that outlive it; the engine makes the folder. */
   readonly zones = join(tmpdir(), this.name)
-  #password: string | undefined
+  readonly mail = new Mail(this)
 
   constructor(version: Version = thisVersion) {
     super()
@@ -106,163 +90,5 @@ export class ComposeProject extends Containers {
   override async remove(): Promise<void> {
     await super.remove()
     await rm(this.zones, { recursive: true, force: true })
-  }
-
-  /** Sends a message of that id and subject; the last reply. @throws Error when nobody is there. */
-  async send(id: string, how: Sending = {}): Promise<ClientReply> {
-    const { as = 'stranger', to = mailbox } = how
-    const from = as === 'user' ? mailbox : stranger
-    const client = as === 'user' ? await this.login() : await this.#connect('inbound', 2525)
-    const content = testMessage({ id, from, to, ...(how.body === undefined ? {} : { body: how.body }) })
-    try {
-      const reply = await client.send({ from, to: [to], content })
-      await client.quit()
-      return reply
-    } finally {
-      client.destroy()
-    }
-  }
-
-  /** A session of the mailbox's user on the port for that. */
-  async login(password?: string): Promise<SmtpClient> {
-    const options = { user: mailbox, password: password ?? (await this.password()), implicitTls: true }
-    return this.#connect('inbound', 2465, options)
-  }
-
-  /** A session with other mail servers. */
-  session(): Promise<SmtpClient> {
-    return this.#connect('inbound', 2525)
-  }
-
-  async password(): Promise<string> {
-    this.#password ??= (await this.compose('exec', '-T', 'dashboard', 'cat', `/identity/passwords/${mailbox}`)).trim()
-    return this.#password
-  }
-
-  /** What is answered to commands in a folder of the mailbox. @throws Error when one is refused. */
-  async imap(folder: string, ...commands: readonly string[]): Promise<string> {
-    const port = await this.port('dovecot', 993)
-    const client = await ImapClient.login({ port, user: mailbox, password: await this.password() })
-    try {
-      let answer = await client.command(`SELECT ${folder}`)
-      for (const command of commands) answer = await client.command(command)
-      return answer
-    } finally {
-      client.close()
-    }
-  }
-
-  async subjectsIn(folder: string): Promise<readonly string[]> {
-    const answer = await this.imap(folder, 'UID FETCH 1:* (BODY.PEEK[HEADER.FIELDS (SUBJECT)])')
-    return [...answer.matchAll(/^Subject: (\S+)/gm)].map(([, subject]) => subject ?? '')
-  }
-
-  async #subjects(folders: readonly string[]): Promise<readonly string[]> {
-    return (await Promise.all(folders.map((folder) => this.subjectsIn(folder)))).flat()
-  }
-
-  /** Resolves with all that is in the folders when those are: in both, unless one is named, for a number in a subject may look like junk. */
-  async arrives(ids: Iterable<string>, ...folders: readonly string[]): Promise<readonly string[]> {
-    const wanted = [...ids]
-    return eventually(
-      // Dovecot may be on its way back.
-      () => this.#subjects(folders.length > 0 ? folders : ['INBOX', 'Junk']).catch((): readonly string[] => []),
-      (found) => {
-        const there = new Set(found)
-        return wanted.every((subject) => there.has(subject))
-      },
-      async (found) => {
-        const missing = wanted.filter((subject) => !found.includes(subject))
-        const story = await this.ctl('find', `<${missing[0]}@remote.test>`, '--json')
-        return `these never arrived: ${missing.join(' ')}\nof the first: ${story}\n${await this.ctl('show', 'queue')}`
-      },
-    )
-  }
-
-  /** Nothing waits, and all that was accepted is accounted for. */
-  async settles(): Promise<Readonly<Record<string, number>>> {
-    const { sums } = await eventually(
-      () => this.books(),
-      (books) => books.behindBytes === 0 && books.sums['queued'] === 0 && books.sums['missing'] === 0,
-      async (books) => `the books are not closed: ${JSON.stringify(books)}\n${await this.ctl('show', 'queue')}`,
-    )
-    return sums
-  }
-
-  async #connect(
-    service: string,
-    inside: number,
-    options: Omit<Parameters<typeof SmtpClient.ready>[0], 'port'> = {},
-  ): Promise<SmtpClient> {
-    try {
-      return await SmtpClient.ready({ ...options, port: await this.port(service, inside) })
-    } catch (error) {
-      this.forgetPorts()
-      throw error
-    }
-  }
-}
-
-/** Mail that keeps coming while something else happens. */
-export class Load {
-  /** What was answered 250, with the message's id of that reply. */
-  readonly taken = new Map<string, string>()
-  readonly #project: ComposeProject
-  readonly #lanes: readonly Promise<void>[]
-  #stopped = false
-  #number = 0
-
-  /** A lane is one sender that sends one message after the other. */
-  constructor(project: ComposeProject, prefix: string, lanes: readonly Sending[]) {
-    this.#project = project
-    this.#lanes = lanes.map((how, lane) => this.#send(`${prefix}-${lane}`, how))
-  }
-
-  /** Resolves when that many more were taken than now. */
-  async more(count: number): Promise<void> {
-    const wanted = this.taken.size + count
-    await eventually(
-      () => Promise.resolve(this.taken.size),
-      (taken) => taken >= wanted,
-      (taken) => Promise.resolve(`${taken} messages were taken, not ${wanted}`),
-    )
-  }
-
-  async stop(): Promise<ReadonlyMap<string, string>> {
-    this.#stopped = true
-    await Promise.all(this.#lanes)
-    return this.taken
-  }
-
-  async #send(prefix: string, how: Sending): Promise<void> {
-    while (!this.#stopped) {
-      this.#number += 1
-      const id = `${prefix}-${this.#number}`
-      const reply: ClientReply | undefined = await this.#project.send(id, how).catch(() => undefined)
-      if (reply?.code === 250) this.taken.set(id, idOf(reply))
-      else await pause(250)
-    }
-  }
-}
-
-/**
- * Nothing of what was taken came twice, but what was given to its next hop once more because nobody knew what that had answered; of that the
- * message's story tells.
- */
-export async function cameOnce(
-  project: ComposeProject,
-  taken: ReadonlyMap<string, string>,
-  arrived: readonly string[],
-): Promise<void> {
-  const twice = new Set(arrived.filter((id, index) => arrived.indexOf(id) !== index))
-  for (const id of twice) {
-    const messageId = taken.get(id)
-    if (messageId === undefined) continue
-    const story = await project.ctl('show', 'message', messageId, '--json')
-    assert.match(
-      story,
-      /"may repeat"|it may have taken the message/,
-      `${id} came twice, and nothing says that it might: ${story}`,
-    )
   }
 }

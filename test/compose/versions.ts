@@ -5,7 +5,7 @@ import { jobSchema } from '../../shared/queue/job.ts'
 import { root } from '../support/fixtures.ts'
 import { run } from '../support/process.ts'
 import { tempFolder } from '../support/temp-folder.ts'
-import { docker } from './containers.ts'
+import { docker } from './engine.ts'
 import { thisVersion, type Version } from './project.ts'
 
 /**
@@ -28,23 +28,29 @@ export async function versionBefore(): Promise<Version & { remove(): Promise<voi
 
 /** What is to come: jobs of a schema that this version has never seen. */
 export async function versionAfter(): Promise<Version> {
-  const image = 'sluice-test:after'
   const next = `s/jobSchema = ${jobSchema};/jobSchema = ${jobSchema + 1};/`
-  const lines = [
-    `FROM ${thisVersion.image}`,
-    'USER root',
-    `RUN sed -i '${next}' /sluice/shared/queue/job.js`,
-    'USER node',
-  ]
-  const { path, remove } = await tempFolder('after')
+  const image = 'sluice-test:after'
+  await built(image, ['USER root', `RUN sed -i '${next}' /sluice/shared/queue/job.js`, 'USER node'])
+  return { folder: root, image }
+}
+
+/** Another image of the same. */
+export async function sameVersion(): Promise<Version> {
+  const image = 'sluice-test:same'
+  await built(image, ['LABEL test=same'])
+  return { folder: root, image }
+}
+
+/** This version, and these lines of a Dockerfile. */
+async function built(image: string, lines: readonly string[]): Promise<void> {
+  const { path, remove } = await tempFolder('image')
   try {
     const file = join(path, 'Dockerfile')
-    await writeFile(file, `${lines.join('\n')}\n`)
+    await writeFile(file, `${[`FROM ${thisVersion.image}`, ...lines].join('\n')}\n`)
     await docker('buildx', 'build', '--load', '-q', '-t', image, '-f', file, path)
   } finally {
     await remove()
   }
-  return { folder: root, image }
 }
 
 async function commitBefore(): Promise<string | undefined> {
