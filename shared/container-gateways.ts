@@ -39,6 +39,7 @@ function ipv6Gateways(lines: readonly (readonly string[])[]): readonly string[] 
   return lines.flatMap(([destination = '', prefix, , , gateway = '']) => {
     if (!/^0{32}$/.test(destination) || prefix !== '00' || !/^[0-9a-f]{32}$/i.test(gateway) || /^0+$/.test(gateway))
       return []
-    return [(gateway.match(/.{4}/g) ?? []).join(':')]
+    // As addresses of clients are written.
+    return [new URL(`http://[${(gateway.match(/.{4}/g) ?? []).join(':')}]`).hostname.slice(1, -1)]
   })
 }

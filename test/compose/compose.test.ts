@@ -23,6 +23,9 @@ describe('docker compose up -d --build --wait', { skip: missingEngine() }, () =>
   test('Compose takes each file, with every profile', async () => {
     await project.compose('--profile', '*', 'config', '-q')
     await docker('compose', '-f', 'deploy/demo.yml', '--profile', '*', 'config', '-q')
+    const overlays = ['deploy/acme.yml', 'deploy/ipv6.yml'].flatMap((file) => ['-f', file])
+    const earnest = ['--env-file', '.env.example', '-f', 'docker-compose.yml', ...overlays]
+    await docker('compose', ...earnest, '--profile', '*', 'config', '-q')
   })
 
   test('mail from outside goes through the filter to Dovecot, and is read by IMAP', async () => {

@@ -86,6 +86,13 @@ each('who waits for a service hears within seconds that it is well', ({ healthch
   return once.includes(name) || /^[1-5]s$/.test(healthcheck?.start_interval ?? '')
 })
 
+each(
+  'what is published to strangers is published by IPv4 alone, for the engine hides who comes by IPv6',
+  ({ ports = [] }) => {
+    return ports.every((port) => typeof port === 'string' && /^(?:0\.0\.0\.0|127\.0\.0\.1):/.test(withDefaults(port)))
+  },
+)
+
 each('what a service waits for is well, or has ended well', ({ depends_on }) => {
   return Object.entries(depends_on ?? {}).every(
     ([name, { condition }]) =>
