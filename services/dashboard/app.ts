@@ -361,7 +361,7 @@ function addMachineRoutes(
 
   const ticks = createLiveTicks(tickEveryMs)
   app.addHook('preClose', async () => ticks.close())
-  app.get('/live', (_request, reply) => {
+  app.get('/live', { exposeHeadRoute: false }, (_request, reply) => {
     reply.hijack()
     const { raw } = reply
     raw.writeHead(200, { ...securityHeaders, 'content-type': 'text/event-stream' })

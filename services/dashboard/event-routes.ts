@@ -28,7 +28,7 @@ export function addEvents(app: FastifyInstance, { source, eventsEveryMs: everyMs
   })
 
   app.addHook('preClose', async () => stream.close())
-  app.get('/events/stream', (request, reply) => {
+  app.get('/events/stream', { exposeHeadRoute: false }, (request, reply) => {
     reply.hijack()
     const { raw } = reply
     raw.writeHead(200, { ...securityHeaders, 'content-type': 'text/event-stream' })

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict'
 import { appendFile, mkdtemp, rm } from 'node:fs/promises'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { get } from 'node:http'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
 import { openEventTail } from '../../shared/event-tail.ts'
+import { createEventStream } from './event-stream.ts'
+import { createLiveTicks } from './live-ticks.ts'
 import { sampleAt, sampleSource } from './sample-source.ts'
 import { openTestApp } from './testing.ts'
 
@@ -94,4 +96,41 @@ test('closing the dashboard ends the streams', async (t) => {
   const ended = once(response, 'close')
   await app.close()
   await ended
+})
+
+/** Of a client that takes nothing: what is written stays, and it never comes to the end. */
+function unread(): ServerResponse {
+  const response = Object.assign(new EventEmitter(), {
+    writableNeedDrain: true,
+    write: () => false,
+    end: () => undefined,
+    destroy: () => response.emit('close'),
+  })
+  return response as unknown as ServerResponse
+}
+
+test('a client that never reads keeps nobody out', { timeout: 120_000 }, async (t) => {
+  const tail = { after: async () => ({ events: [], number: 0, missed: 0 }) }
+  const [stream, ticks] = [createEventStream(tail, { mostMs: 1 }), createLiveTicks(1)]
+  // Their own timers keep no process.
+  const alive = setInterval(() => undefined, 1_000)
+  t.after(() => {
+    clearInterval(alive)
+    stream.close()
+    ticks.close()
+  })
+  for (const add of [(one: ServerResponse) => stream.add(one, { words: [] }, undefined), ticks.add]) {
+    const responses = Array.from({ length: 64 }, unread)
+    const closed = Promise.all(responses.map((one) => once(one, 'close')))
+    assert.ok(responses.every((one) => add(one)))
+    assert.equal(add(unread()), false)
+    await closed
+    assert.equal(add(unread()), true)
+  }
+})
+
+test('a look at the head of a stream takes no place in it', async (t) => {
+  const { app } = await openTestApp(t)
+  for (const url of ['/live', '/events/stream'])
+    assert.equal((await app.inject({ method: 'HEAD', url, headers: { host: 'localhost' } })).statusCode, 404)
 })

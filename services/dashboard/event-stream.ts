@@ -85,12 +85,13 @@ export function createEventStream(
     idOf,
     add(response, filter, lastId) {
       if (clients.size >= mostClients) return false
-      const end = setTimeout(() => response.end(), mostMs).unref()
+      // Whoever does not read would never come to the end, and keep the place of another.
+      const end = setTimeout(() => (client.isFull ? response.destroy() : response.end()), mostMs).unref()
       const client: Client = { response, filter, number: numberOf(lastId, series), isFull: false, timer: end }
       clients.add(client)
       response.once('close', () => remove(client))
       response.on('drain', () => (client.isFull = false))
-      response.write(`retry: ${againMs}\n\n`)
+      client.isFull = !response.write(`retry: ${againMs}\n\n`)
       begin()
       return true
     },

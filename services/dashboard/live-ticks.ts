@@ -14,7 +14,11 @@ export function createLiveTicks(everyMs: number): LiveTicks {
   let timer: NodeJS.Timeout | undefined
 
   function tick(): void {
-    for (const client of clients) client.write('event: tick\ndata: \n\n')
+    for (const client of clients) {
+      // So many ticks lie there that nobody reads them.
+      if (client.writableNeedDrain) client.destroy()
+      else client.write('event: tick\ndata: \n\n')
+    }
   }
 
   function remove(client: ServerResponse): void {
