@@ -8,7 +8,8 @@ parts='data mail identity'
 save() {
   name=sluice-$(date -u +%Y-%m-%dT%H%M%SZ).tar.gz
   # A copy that is not whole has another name.
-  tar -C /volumes --numeric-owner -czf "/backup/$name.part" $parts configuration
+  # 1: beside mail that flows a file changed, or went, while it was read.
+  tar -C /volumes --numeric-owner -czf "/backup/$name.part" $parts configuration || test $? -eq 1
   gzip -t "/backup/$name.part"
   mv "/backup/$name.part" "/backup/$name"
   ls -lh "/backup/$name"
