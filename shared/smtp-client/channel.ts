@@ -21,6 +21,8 @@ export class Channel {
   readonly peer: string
   /** Takes down what is said; absent: nobody asks for it. */
   talk: SmtpTalk | undefined
+  /** Hears each reply as it comes; absent: nobody does. */
+  onReply: ((reply: Reply) => void) | undefined
   #socket: Socket
   readonly #parser = new ReplyParser()
   #expected: Expected | undefined
@@ -188,6 +190,7 @@ export class Channel {
 
   #answer(reply: Reply): void {
     this.talk?.reply(reply)
+    this.onReply?.(reply)
     const expected = this.#expected
     // A reply nobody waits for is a goodbye (421); in any case replies could no longer be told apart.
     if (expected === undefined) {

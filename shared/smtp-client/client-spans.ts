@@ -47,26 +47,53 @@ export async function inCommandSpan(
   }
 }
 
+/** Spans of commands that go out together. */
+export interface GroupSpans {
+  /** Told of each reply as it comes. */
+  heard(reply: Reply): void
+  /** No more replies come. @param lost why some are missing */
+  end(lost: Reply | undefined): void
+}
+
 /**
- * MAIL, RCPT and DATA that go out together (RFC 2920): their spans begin and end together, for the replies come in one piece. The result is
- * called with those, in order, and why none came.
+ * MAIL, RCPT and DATA that go out together (RFC 2920): their spans begin together, for they are sent in one piece; each ends with its own
+ * reply, that of the recipients with the last of theirs. Undefined: the message is not traced.
+ * @param before replies that belong to what goes before MAIL
  */
-export function groupSpans(
-  transaction: Span | undefined,
-  recipients: number,
-): (replies: readonly Reply[], lost: Reply | undefined) => void {
-  if (transaction === undefined) return () => {}
+export function groupSpans(transaction: Span | undefined, recipients: number, before: number): GroupSpans | undefined {
+  if (transaction === undefined) return undefined
   const attributes = { 'sluice.smtp.pipelined': true }
   const [mail, rcpt, data] = ['MAIL', 'RCPT', 'DATA'].map((verb) =>
     transaction.child(verb, { kind: 'client', attributes }),
   )
-  return (replies, lost) => {
-    const answered = replies.slice(1, 1 + recipients)
+  const answered: Reply[] = []
+  let count = -before
+  const endRecipients = (lost?: Reply): void => {
     const refused = answered.filter(({ code }) => code >= 400)
-    tellReply(mail, replies[0] ?? lost)
     rcpt?.set({ 'sluice.recipients': recipients, 'sluice.recipients.refused': refused.length })
     tellReply(rcpt, refused[0] ?? answered[0] ?? lost)
-    tellReply(data, replies[1 + recipients] ?? lost)
-    for (const span of [mail, rcpt, data]) span?.end()
+    rcpt?.end()
   }
+  return {
+    heard(reply) {
+      const index = count
+      count += 1
+      if (index === 0) endWith(mail, reply)
+      else if (index === recipients + 1) endWith(data, reply)
+      else if (index > 0 && index <= recipients) {
+        answered.push(reply)
+        if (index === recipients) endRecipients()
+      }
+    },
+    end(lost) {
+      if (count < 1) endWith(mail, lost)
+      if (count <= recipients) endRecipients(lost)
+      if (count <= recipients + 1) endWith(data, lost)
+    },
+  }
+}
+
+function endWith(span: Span | undefined, reply: Reply | undefined): void {
+  tellReply(span, reply)
+  span?.end()
 }

@@ -192,9 +192,11 @@ async function sendGroup(transaction: Transaction, context: TransactionContext):
   lines += 'DATA\r\n'
   const first = context.reset ? 1 : 0
   const count = first + 2 + transaction.recipients.length
-  const tell = groupSpans(transaction.span, transaction.recipients.length)
+  const spans = groupSpans(transaction.span, transaction.recipients.length, first)
+  channel.onReply = spans?.heard
   const answers = await channel.exchange(lines, count, timeouts.envelopeMs, 'sending the envelope')
-  tell(answers.replies.slice(first), answers.lost)
+  channel.onReply = undefined
+  spans?.end(answers.lost)
   const [mail, ...rest] = answers.replies.slice(first)
   if (mail !== undefined && !isPositive(mail)) {
     // 354 to a transaction that never began: a lone dot could become an empty message here, so no dot at all.
