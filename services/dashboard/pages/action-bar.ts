@@ -57,8 +57,8 @@ ${limitForm(view, visitor)}`
 function limitForm({ name, limit }: QueueView, visitor: Visitor): Html {
   const { rate, concurrency } = limit ?? {}
   return html`<form class="ask" action="/queues/${name}/limit" method="post" aria-label="Limit">${formTokenField(visitor)}
-<label>Rate <input name="rate" size="8" placeholder="50/s" value="${rate === undefined ? '' : describeLimit({ rate })}"></label>
-<label>At a time <input name="concurrency" size="5" inputmode="numeric" placeholder="4" value="${concurrency ?? ''}"></label>
+<label>Rate, over all workers <input name="rate" size="8" placeholder="50/s" value="${rate === undefined ? '' : describeLimit({ rate })}"></label>
+<label>At a time, over all workers <input name="concurrency" size="5" inputmode="numeric" placeholder="4" value="${concurrency ?? ''}"></label>
 <button id="queues-${name}-limit">Limit</button></form>
 ${limit !== undefined && html`<div class="actions"><form action="/queues/${name}/limit" method="post">${formTokenField(visitor)}<input type="hidden" name="rate" value="off"><button id="queues-${name}-unlimit">Lift the limit</button></form></div>`}`
 }
@@ -66,7 +66,7 @@ ${limit !== undefined && html`<div class="actions"><form action="/queues/${name}
 /** What an operator set, and who. */
 export function limitText(limit: QueueView['limit']): HtmlValue {
   if (limit === undefined) return undefined
-  return html`Limited to ${describeLimit(limit)} by ${limit.by}, ${formatSecond(limit.at)}.`
+  return html`Limited to ${describeLimit(limit)}, over all workers, by ${limit.by}, ${formatSecond(limit.at)}.`
 }
 
 export function pauseButton({ name, paused }: QueueView, visitor: Visitor): Html {
