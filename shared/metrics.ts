@@ -18,6 +18,7 @@ export interface Metrics {
   readonly replies: Counter<'stage' | 'class'>
   /** By what they are about, see `ReplyClass`. */
   readonly refusals: Counter<'stage' | 'code' | 'class'>
+  readonly waitSeconds: Histogram<'queue'>
   readonly stageSeconds: Histogram<'stage'>
   readonly engineSeconds: Histogram<'engine' | 'status'>
   readonly acceptSeconds: Histogram
@@ -93,6 +94,13 @@ export function createMetrics(): Metrics {
       name: 'sluice_refusals_total',
       help: 'Copies that the next hop refused (4xx: for now), by what its reply is about',
       labelNames: ['stage', 'code', 'class'],
+      registers,
+    }),
+    waitSeconds: new Histogram({
+      name: 'sluice_queue_wait_seconds',
+      help: 'Time from coming to a queue to the first start of the work there',
+      labelNames: ['queue'],
+      buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400],
       registers,
     }),
     stageSeconds: new Histogram({

@@ -265,7 +265,7 @@ test('the gauges of a scrape are of one look, and absent while Redis is away', a
     list: () => refuse([]),
     heldByQueue: () => refuse(new Map<string, number>()),
     jobsOf: () => refuse([]),
-    backOff: { pauses: () => refuse(new Map<string, number>()) },
+    backOff: { pauses: () => refuse(new Map([['far.test', 60_000]])) },
     oldestAgeMs: () => refuse(1500),
   })
   const first = await registry.metrics()
@@ -275,12 +275,13 @@ test('the gauges of a scrape are of one look, and absent while Redis is away', a
     'sluice_queue_paused{queue="filter"} 1',
     'sluice_queue_limit_per_second{queue="filter"} 10',
     'sluice_queue_limit_concurrency{queue="filter"} 4',
+    'sluice_destinations_suspended 1',
     'sluice_redis_up 1',
   ])
     assert.ok(first.includes(line), line)
   away = true
   const second = await registry.metrics()
-  assert.doesNotMatch(second, /queue="filter"/)
+  assert.doesNotMatch(second, /queue="filter"|^sluice_destinations_suspended \d/m)
   assert.match(second, /sluice_redis_up 0/)
 })
 

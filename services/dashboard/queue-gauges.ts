@@ -53,7 +53,21 @@ export function registerQueueGauges(registry: Registry, queues: ReadableQueues):
     const concurrency = queue.limit?.concurrency
     if (concurrency !== undefined) one.set({ queue: queue.name }, concurrency)
   })
+  registerSuspended(registry, queues)
   registerUp(registry, async () => (await look()) !== undefined)
+}
+
+function registerSuspended(registry: Registry, { backOff }: ReadableQueues): Gauge {
+  return new Gauge({
+    name: 'sluice_destinations_suspended',
+    help: 'Destinations that are left alone for a while, for they asked for it or could not be reached',
+    registers: [registry],
+    async collect() {
+      const pauses = await withTimeLimit(limitMs, 'no answer of Redis', backOff.pauses()).catch(() => undefined)
+      if (pauses === undefined) this.remove()
+      else this.set(pauses.size)
+    },
+  })
 }
 
 function registerUp(registry: Registry, isUp: () => Promise<boolean>): Gauge {

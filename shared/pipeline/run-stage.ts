@@ -85,6 +85,7 @@ async function logHeld(context: ServiceContext, queue: string, job: StageJob, re
 
 async function handleJob(running: Running, job: StageJob, control: JobControl): Promise<JobResult> {
   const { context, queue } = running
+  if (control.waitedMs !== undefined) context.metrics.waitSeconds.observe({ queue }, control.waitedMs / 1000)
   if (job.question !== undefined) return answerQuestion(running, job, job.question, control)
   const readsLog = job.recheck === true || job.decidedAt !== undefined || control.starts > 1
   const outcomes = readsLog ? await outcomesOf(context, job) : []

@@ -28,6 +28,25 @@ after(async () => {
   if (!skip) await redis.close()
 })
 
+test('how long a job waited is told at its first start, not of one that was to wait', { skip }, async () => {
+  const [first, later] = [testJob('filter'), { ...testJob('filter'), delayMs: 10 }]
+  await queues.add([first, later])
+  const runs = await runTimes(3, (data) =>
+    data.id !== first.data.id || data.attempts > 0
+      ? { kind: 'done' }
+      : { kind: 'later', data: { ...data, attempts: 1 }, delayMs: 10, reason: 'again' },
+  )
+  const told = runs.map(({ data, control }) => [data.id === first.data.id, control.starts, control.waitedMs])
+  const waited = told.filter(([, , waitedMs]) => waitedMs !== undefined)
+  assert.deepEqual(
+    waited.map(([isFirst, starts]) => [isFirst, starts]),
+    [[true, 1]],
+    JSON.stringify(told),
+  )
+  assert.ok(waited.every(([, , waitedMs]) => Number(waitedMs) >= 0))
+  await queues.close()
+})
+
 test('a retry keeps its new data and runs when it is due, counted as no failure', { skip }, async () => {
   const job = testJob('filter')
   await queues.add([job])

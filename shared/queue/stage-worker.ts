@@ -188,6 +188,7 @@ export class BullStageWorker implements StageWorker {
           starts,
           brokenOff,
           behind: priorityNow(job) > 0,
+          ...(isFresh(job) ? { waitedMs: Math.max(0, Date.now() - job.timestamp) } : {}),
           signal: controller.signal,
           ...(span === undefined ? {} : { span }),
         }),
@@ -200,10 +201,10 @@ export class BullStageWorker implements StageWorker {
     }
   }
 
-  /** How long it waited can be told of its first start only: a later one was to wait. */
-  #traceStart({ data, timestamp, attemptsStarted, opts }: BullJob, span: Span): void {
+  #traceStart(job: BullJob, span: Span): void {
+    const { data, timestamp, attemptsStarted } = job
     span.set({ 'sluice.message.id': data.id, 'sluice.attempt': data.attempts + 1, 'sluice.starts': attemptsStarted })
-    if (attemptsStarted > 1 || (opts.delay ?? 0) > 0) return
+    if (!isFresh(job)) return
     const attributes = { ...queueAttributes(this.queue), 'sluice.message.id': data.id }
     this.#around.tracing?.join(data.trace, `wait ${this.queue}`, { attributes, startedAt: timestamp })?.end()
   }
@@ -367,6 +368,11 @@ function cameToAnEnd(result: JobResult): JobResult {
   if (result.kind === 'done' || result.data.brokenOff === undefined) return result
   const { brokenOff: _earlier, ...data } = result.data
   return { ...result, data }
+}
+
+/** How long it waited can be told of its first start only: a later one was to wait. */
+function isFresh({ attemptsStarted, opts }: BullJob): boolean {
+  return attemptsStarted <= 1 && (opts.delay ?? 0) === 0
 }
 
 function priorityNow({ priority }: BullJob): number {

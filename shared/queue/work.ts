@@ -16,6 +16,8 @@ export interface JobControl {
   readonly brokenOff: boolean
   /** Its sender sent much lately: it ran behind what others sent. */
   readonly behind: boolean
+  /** Since it was added; absent: it was to wait, or has run before. */
+  readonly waitedMs?: number
   /** Aborted when the worker closes and its time is over. */
   readonly signal: AbortSignal
   /** Of this run; absent: it is not traced. */
