@@ -8,6 +8,15 @@ const masked = '********'
 const verbs =
   /^(?:HELO|EHLO|LHLO|MAIL|RCPT|DATA|BDAT|RSET|NOOP|QUIT|STARTTLS|AUTH|VRFY|EXPN|HELP|ETRN|XCLIENT|XFORWARD)(?: |$)/i
 
+/** What stands behind AUTH, and is no mechanism, is a response without one. */
+const mechanism =
+  /^AUTH +(?:PLAIN|LOGIN|XOAUTH2|OAUTHBEARER|EXTERNAL|ANONYMOUS|GSSAPI|NTLM|[A-Z]+-MD5|SCRAM-[A-Z0-9-]+)(?= |$)/i
+
+function maskedAuth(line: string): string {
+  const shown = mechanism.exec(line)?.[0] ?? 'AUTH'
+  return line.trimEnd().length > shown.length ? `${shown} ${masked}` : shown
+}
+
 /**
  * What client and server said before and in a transaction, as far as it is nobody's secret: no credentials, no content. The session's
  * beginning stands before each transaction; of a long talk the middle is left out.
@@ -26,7 +35,7 @@ export class SmtpTalk {
     }
     if (inDialogue) return this.#add(`C: ${masked}`)
     if (!verbs.test(line)) return this.#add('C: (no command)')
-    this.#add(`C: ${line.replace(/^(AUTH +\S+) .*$/i, `$1 ${masked}`)}`)
+    this.#add(`C: ${/^AUTH(?: |$)/i.test(line) ? maskedAuth(line) : line}`)
   }
 
   server(text: string): void {
