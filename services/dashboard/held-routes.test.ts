@@ -57,6 +57,14 @@ test('held messages that were chosen are shown once more, and then released, rem
   }
 })
 
+test('what is not among those that were looked at for a virus is not let go', async (t) => {
+  const { olga, done, audit } = await open(t)
+  const other = newMessageId(sampleAt)
+  await olga.send(`/held/release?${idsOf(spam)}`, '/held/release', { id: other })
+  assert.deepEqual(done, [])
+  assert.match((await audit.last(1))[0]?.detail ?? '', /not among those/)
+})
+
 test('a virus is not let go among others', async (t) => {
   const { olga, done, audit } = await open(t)
   const page = `/held/release?${idsOf(spam, virus)}`

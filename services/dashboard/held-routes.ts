@@ -96,6 +96,8 @@ async function doTo(
   { path, run }: Action<MessageId>,
   { id, by, jobs }: Turn,
 ): Promise<{ readonly outcome: 'done' | 'refused'; readonly detail: string }> {
+  if (path.startsWith('release') && jobs.length === 0)
+    return { outcome: 'refused', detail: 'it is not held any more, or not among those that are shown' }
   if (path.startsWith('release') && jobs.some(isVirus))
     return { outcome: 'refused', detail: 'it has a virus: such a message is released on its own page' }
   try {
