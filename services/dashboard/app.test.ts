@@ -261,7 +261,13 @@ test('the gauges of a scrape are of one look, and absent while Redis is away', a
   const refuse = <T>(value: T): Promise<T> => (away ? Promise.reject(new Error('away')) : Promise.resolve(value))
   registerQueueGauges(registry, {
     names: ['filter', 'held'],
-    counts: () => refuse(new Map([['filter', { waiting: 5, active: 1, delayed: 0, paused: true, limit }]])),
+    counts: () =>
+      refuse(
+        new Map([
+          ['filter', { waiting: 5, active: 1, delayed: 0, paused: true, limit }],
+          ['held', { waiting: 70_000, active: 0, delayed: 0, paused: false }],
+        ]),
+      ),
     list: () => refuse([]),
     heldByQueue: () => refuse(new Map<string, number>()),
     jobsOf: () => refuse([]),
@@ -276,12 +282,13 @@ test('the gauges of a scrape are of one look, and absent while Redis is away', a
     'sluice_queue_limit_per_second{queue="filter"} 10',
     'sluice_queue_limit_concurrency{queue="filter"} 4',
     'sluice_destinations_suspended 1',
+    'sluice_held_messages 70000',
     'sluice_redis_up 1',
   ])
     assert.ok(first.includes(line), line)
   away = true
   const second = await registry.metrics()
-  assert.doesNotMatch(second, /queue="filter"|^sluice_destinations_suspended \d/m)
+  assert.doesNotMatch(second, /queue="filter"|^sluice_(destinations_suspended|held_messages) \d/m)
   assert.match(second, /sluice_redis_up 0/)
 })
 

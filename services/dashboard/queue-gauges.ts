@@ -1,6 +1,7 @@
 import { Gauge } from 'prom-client'
 import type { Registry } from 'prom-client'
 
+import { heldQueue } from '../../shared/queue/queues.ts'
 import { readQueues } from '../../shared/report/read-queues.ts'
 import type { ReadableQueues } from '../../shared/report/read-queues.ts'
 import { withTimeLimit } from '../../shared/deadline.ts'
@@ -53,19 +54,34 @@ export function registerQueueGauges(registry: Registry, queues: ReadableQueues):
     const concurrency = queue.limit?.concurrency
     if (concurrency !== undefined) one.set({ queue: queue.name }, concurrency)
   })
-  registerSuspended(registry, queues)
+  registerSingle(registry, {
+    name: 'sluice_held_messages',
+    help: 'Held messages of all queues',
+    read: async () => (await queues.counts()).get(heldQueue)?.waiting ?? 0,
+  })
+  registerSingle(registry, {
+    name: 'sluice_destinations_suspended',
+    help: 'Destinations that are left alone for a while, for they asked for it or could not be reached',
+    read: async () => (await queues.backOff.pauses()).size,
+  })
   registerUp(registry, async () => (await look()) !== undefined)
 }
 
-function registerSuspended(registry: Registry, { backOff }: ReadableQueues): Gauge {
+interface Single {
+  readonly name: string
+  readonly help: string
+  read(): Promise<number>
+}
+
+function registerSingle(registry: Registry, { name, help, read }: Single): Gauge {
   return new Gauge({
-    name: 'sluice_destinations_suspended',
-    help: 'Destinations that are left alone for a while, for they asked for it or could not be reached',
+    name,
+    help,
     registers: [registry],
     async collect() {
-      const pauses = await withTimeLimit(limitMs, 'no answer of Redis', backOff.pauses()).catch(() => undefined)
-      if (pauses === undefined) this.remove()
-      else this.set(pauses.size)
+      const value = await withTimeLimit(limitMs, 'no answer of Redis', read()).catch(() => undefined)
+      if (value === undefined) this.remove()
+      else this.set(value)
     },
   })
 }

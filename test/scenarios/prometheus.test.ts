@@ -100,6 +100,7 @@ test('what we ship for Prometheus, Grafana and KEDA works with a real one', { sk
       'sum(sluice_before_accept_seconds_count{decision="pass"})',
       'sluice_queue_messages{queue="relay",state="delayed"}',
       'sluice_queue_messages{queue="filter",state="held"}',
+      'sluice_held_messages',
       'sluice_redis_memory_limit_bytes',
       'sluice_spool_free_bytes',
     ])
