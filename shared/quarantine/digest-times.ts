@@ -5,8 +5,9 @@ import type { DigestSettings } from '../config/model.ts'
 import { codeOf } from '../file-lock.ts'
 import { isMessageId } from '../mail/message-id.ts'
 import type { MessageId } from '../mail/message-id.ts'
+import type { Notes } from '../queue/queues.ts'
 
-/** What was told so far, in the data folder: a restart tells nothing twice. */
+/** What was told so far: a restart tells nothing twice, nor does another host of the same spool whose ledger takes over. */
 export interface DigestState {
   /** Mail that was kept back until then was told; epoch ms. */
   readonly toldUntil: number
@@ -16,7 +17,14 @@ export interface DigestState {
   readonly sending?: { readonly until: number; readonly seed: MessageId }
 }
 
+/** Where it is kept: on disk, and for other hosts in Redis, which may be emptied. */
+export interface DigestPlace {
+  readonly dataFolder: string
+  readonly notes: Notes
+}
+
 const dayMs = 86_400_000
+const noteName = 'digests'
 
 /** When the next digests are due. By the clock of this host, daylight saving included. */
 export function nextDigestAt(lastAt: number, { everyMs, atMinute }: DigestSettings): number {
@@ -28,22 +36,38 @@ export function nextDigestAt(lastAt: number, { everyMs, atMinute }: DigestSettin
   return due(0) > earliest ? due(0) : due(1)
 }
 
-export async function readDigestState(dataFolder: string): Promise<DigestState | undefined> {
+/** The later of the two. */
+export async function readDigestState({ dataFolder, notes }: DigestPlace): Promise<DigestState | undefined> {
+  const onDisk = await readState(dataFolder)
+  const told = await notes.read(noteName)
+  const elsewhere = told === undefined ? undefined : parse(told)
+  if (onDisk === undefined || elsewhere === undefined) return onDisk ?? elsewhere
+  return isLater(elsewhere, onDisk) ? elsewhere : onDisk
+}
+
+/** On disk when it resolves. */
+export async function writeDigestState({ dataFolder, notes }: DigestPlace, state: DigestState): Promise<void> {
+  const text = `${JSON.stringify(state)}\n`
+  const path = fileOf(dataFolder)
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  const next = `${path}.${process.pid}`
+  await writeFile(next, text, { mode: 0o600, flush: true })
+  await rename(next, path)
+  await notes.write(noteName, text)
+}
+
+/** Sending begins behind `lastAt` and ends with another. */
+function isLater(one: DigestState, other: DigestState): boolean {
+  return one.lastAt === other.lastAt ? other.sending === undefined : one.lastAt > other.lastAt
+}
+
+async function readState(dataFolder: string): Promise<DigestState | undefined> {
   try {
     return parse(await readFile(fileOf(dataFolder), 'utf8'))
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined
     throw error
   }
-}
-
-/** On disk when it resolves. */
-export async function writeDigestState(dataFolder: string, state: DigestState): Promise<void> {
-  const path = fileOf(dataFolder)
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  const next = `${path}.${process.pid}`
-  await writeFile(next, `${JSON.stringify(state)}\n`, { mode: 0o600, flush: true })
-  await rename(next, path)
 }
 
 function fileOf(dataFolder: string): string {

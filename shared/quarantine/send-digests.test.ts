@@ -13,7 +13,7 @@ import type { Envelope } from '../mail/envelope.ts'
 import { newMessageId } from '../mail/message-id.ts'
 import { tag } from '../mail/tag.ts'
 import { testJob } from '../queue/testing.ts'
-import type { JobSummary } from '../queue/queues.ts'
+import type { JobSummary, Notes } from '../queue/queues.ts'
 import type { SpooledMessage } from '../spool/spool.ts'
 import { nextDigestAt, readDigestState } from './digest-times.ts'
 import { createLinkSigner, readLinkKey } from './links.ts'
@@ -37,15 +37,25 @@ interface HeldMail {
   readonly origin?: 'local' | 'smtp'
 }
 
+function folderOf(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'digests-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  return folder
+}
+
 /** Two users here, `far.test` elsewhere, and what the filter keeps back. */
 function bench(t: TestContext, digest: Partial<DigestSettings> = {}) {
-  const dataFolder = mkdtempSync(join(tmpdir(), 'digests-'))
-  t.after(() => rmSync(dataFolder, { recursive: true }))
+  const dataFolder = folderOf(t)
   const jobs: JobSummary[] = []
   const stored = new Map<string, SpooledMessage>()
   const sent: Sent[] = []
   const time = { now: startAt }
   const failing = { after: Number.POSITIVE_INFINITY }
+  const written = new Map<string, string>()
+  const notes: Notes = {
+    read: async (name) => written.get(name),
+    write: async (name, text) => void written.set(name, text),
+  }
   const settings: DigestSettings = { everyMs: dayMs, to: 'recipients', ...digest }
   const parts = {
     configuration: {
@@ -58,6 +68,7 @@ function bench(t: TestContext, digest: Partial<DigestSettings> = {}) {
     },
     queues: {
       list: async (_queue: string, _states: unknown, start: number, end: number) => jobs.slice(start, end + 1),
+      notes,
     },
     spool: { read: async ({ segment }: { segment: string }) => stored.get(segment) },
     pipeline: {
@@ -98,7 +109,10 @@ function bench(t: TestContext, digest: Partial<DigestSettings> = {}) {
     return id
   }
   const run = (signal = new AbortController().signal) => sendDigests(parts, signal)
-  return { run, hold, sent, time, failing, dataFolder, jobs }
+  /** The ledger of another host of the same spool. */
+  const elsewhere = { ...parts, dataFolder: folderOf(t) }
+  const runElsewhere = () => sendDigests(elsewhere, new AbortController().signal)
+  return { run, runElsewhere, hold, sent, time, failing, place: { dataFolder, notes }, written, jobs }
 }
 
 const to = (sent: readonly Sent[]) => sent.map(({ envelope }) => envelope.recipients[0]?.mailbox ?? '')
@@ -128,7 +142,7 @@ test('each recipient here is told once of what was newly kept back from him', as
 })
 
 test('digests that a crash broke off are taken up under the same ids', async (t) => {
-  const { run, hold, sent, time, failing, dataFolder } = bench(t)
+  const { run, hold, sent, time, failing, place } = bench(t)
   await run()
   hold({ to: ['jane@sluice.test', 'joe@sluice.test'], at: startAt + 1 })
   time.now += dayMs
@@ -141,14 +155,34 @@ test('digests that a crash broke off are taken up under the same ids', async (t)
   const [first, again] = sent
   assert.equal(first?.envelope.id, again?.envelope.id, 'the queue takes the second for the first')
   assert.deepEqual(sent.map(subjects), [['0'], ['0'], ['0']], 'about the same mail')
-  assert.equal((await readDigestState(dataFolder))?.sending, undefined)
+  assert.equal((await readDigestState(place))?.sending, undefined)
   time.now += dayMs
   await run()
   assert.deepEqual(sent.slice(3).map(subjects), [['1']])
 })
 
+test('another host that takes over tells nothing again, and takes up what broke off', async (t) => {
+  const { run, runElsewhere, hold, sent, time, failing, written } = bench(t)
+  await run()
+  hold({ to: ['jane@sluice.test', 'joe@sluice.test'], at: startAt + 1 })
+  time.now += dayMs
+  failing.after = 1
+  await assert.rejects(run(), /the disk is full/)
+  failing.after = Number.POSITIVE_INFINITY
+  assert.equal(await runElsewhere(), 2)
+  assert.equal(sent[0]?.envelope.id, sent[1]?.envelope.id)
+  assert.equal(await run(), 0, 'it leads again')
+  hold({ to: ['jane@sluice.test'], at: time.now + 1 })
+  time.now += dayMs
+  assert.equal(await run(), 1)
+  assert.deepEqual(sent.slice(3).map(subjects), [['1']])
+  assert.equal(await runElsewhere(), 0)
+  written.clear()
+  assert.equal(await run(), 0, 'Redis was emptied: the disk knows')
+})
+
 test('links do what may be done: no virus is let go, and nobody without a name is blocked', async (t) => {
-  const { run, hold, sent, time, dataFolder } = bench(t)
+  const { run, hold, sent, time, place } = bench(t)
   await run()
   const ids = [
     hold({ to: ['jane@sluice.test'], at: startAt + 1 }),
@@ -157,7 +191,7 @@ test('links do what may be done: no virus is let go, and nobody without a name i
   ]
   time.now += dayMs
   await run()
-  const signer = createLinkSigner(await readLinkKey(dataFolder))
+  const signer = createLinkSigner(await readLinkKey(place.dataFolder))
   const jane = sent.find(({ envelope }) => envelope.recipients[0]?.mailbox.startsWith('jane'))
   const links = [...(jane?.text ?? '').matchAll(/^ {4}https:\/\/mail\.sluice\.test\/quarantine\/(\S+)\r$/gm)].map(
     (match) => {

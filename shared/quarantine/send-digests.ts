@@ -23,7 +23,7 @@ import type { LinkAction, LinkSigner } from './links.ts'
 export interface DigestParts {
   /** The one in force: read at each use. */
   readonly configuration: Configuration
-  readonly queues: Pick<Queues, 'list'>
+  readonly queues: Pick<Queues, 'list' | 'notes'>
   readonly spool: Pick<Spool, 'read'>
   readonly pipeline: Pick<Pipeline, 'route' | 'submit'>
   readonly dataFolder: string
@@ -41,23 +41,24 @@ const usualLinkMs = 30 * 86_400_000
 
 /**
  * Sends the digests when they are due: one mail for each recipient with newly held mail, or one for all. The state is on disk before
- * the first one goes and behind the last, and their ids follow from it: what breaks off is taken up again, and who was told within the last
- * hour is not told twice. One process of a data folder may do this at a time. @returns how many were sent
+ * the first one goes and behind the last, and their ids follow from it: what breaks off is taken up again, here or by another host of the same
+ * spool, and who was told within the last hour is not told twice. One process of a spool may do this at a time. @returns how many were sent
  */
 export async function sendDigests(parts: DigestParts, signal: AbortSignal): Promise<number> {
-  const { configuration, dataFolder, clock } = parts
+  const { configuration, dataFolder, clock, queues } = parts
+  const place = { dataFolder, notes: queues.notes }
   const { digest, keepMs } = configuration.pipeline.quarantine
   const { url } = configuration.pipeline.dashboard
   if (digest === undefined || url === undefined) return 0
   const nowAt = clock.now()
-  const state = await readDigestState(dataFolder)
+  const state = await readDigestState(place)
   if (state === undefined) {
-    await writeDigestState(dataFolder, { toldUntil: 0, lastAt: nowAt })
+    await writeDigestState(place, { toldUntil: 0, lastAt: nowAt })
     return 0
   }
   if (state.sending === undefined && nowAt < nextDigestAt(state.lastAt, digest)) return 0
   const sending = state.sending ?? { until: nowAt - settledMs, seed: newMessageId(nowAt) }
-  await writeDigestState(dataFolder, { ...state, sending })
+  await writeDigestState(place, { ...state, sending })
   const signer = createLinkSigner(await readLinkKey(dataFolder))
   const linksExpireAt = sending.until + (keepMs ?? usualLinkMs)
   const links = { signer, url, expiresAt: linksExpireAt }
@@ -69,7 +70,7 @@ export async function sendDigests(parts: DigestParts, signal: AbortSignal): Prom
     const content = composeDigest({ id, hostname: configuration.hostname, to, nowAt, entries, more, linksExpireAt })
     await parts.pipeline.submit(noticeEnvelope(id, to, nowAt), content)
   }
-  await writeDigestState(dataFolder, { toldUntil: sending.until, lastAt: nowAt })
+  await writeDigestState(place, { toldUntil: sending.until, lastAt: nowAt })
   return news.size
 }
 

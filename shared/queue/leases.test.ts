@@ -48,3 +48,11 @@ test('a holder that fell silent loses it', { skip }, async () => {
   while (!isOurs) isOurs = await leases.hold('ledger', 'next', 60_000)
   assert.equal(await leases.hold('ledger', 'dead', 60_000), false)
 })
+
+test('what one process notes another reads', { skip }, async () => {
+  const { notes } = queues
+  assert.equal(await notes.read('digests'), undefined)
+  await notes.write('digests', 'one')
+  await notes.write('digests', 'two')
+  assert.equal(await notes.read('digests'), 'two')
+})

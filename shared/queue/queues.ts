@@ -26,6 +26,8 @@ import type { QueueLimits } from './limits.ts'
 import type { Lanes } from './lanes.ts'
 import { openLeases } from './leases.ts'
 import type { Leases } from './leases.ts'
+import { openNotes } from './notes.ts'
+import type { Notes } from './notes.ts'
 import { openPenalties } from './penalties.ts'
 import type { Penalties } from './penalties.ts'
 import { openBringOldest } from './oldest-first.ts'
@@ -55,6 +57,7 @@ export type { Ban, Bans } from './bans.ts'
 export type { Lanes } from './lanes.ts'
 export type { QueueLimit } from './limits.ts'
 export type { Leases } from './leases.ts'
+export type { Notes } from './notes.ts'
 export type { Penalties } from './penalties.ts'
 export type { Answer, Questions } from './questions.ts'
 export type { RateGate, Taking } from './rate-gate.ts'
@@ -100,6 +103,7 @@ export interface Queues {
   readonly tallies: Tallies
   readonly bans: Bans
   readonly leases: Leases
+  readonly notes: Notes
   /** About messages that are not accepted yet. */
   readonly questions: Questions
 
@@ -188,6 +192,7 @@ class RedisQueues implements Queues {
   readonly tallies: Tallies
   readonly bans: Bans
   readonly leases: Leases
+  readonly notes: Notes
   readonly questions: Questions
   readonly #place: { readonly address: RedisAddress; readonly prefix: string; readonly log: Logger }
   readonly #tracing: Tracing | undefined
@@ -224,6 +229,7 @@ class RedisQueues implements Queues {
     this.tallies = openTallies(this.#producer, prefix)
     this.bans = openBans(this.#producer, prefix)
     this.leases = openLeases(this.#producer, prefix)
+    this.notes = openNotes(this.#producer, prefix)
     this.questions = openQuestions({
       producer: this.#producer,
       prefix,
