@@ -40,6 +40,7 @@ interface Kept extends BulkRun {
 /** Nobody works on a run that says nothing for so long. */
 const silentMs = 30_000
 const keptMs = 30 * 86_400_000
+const mostListed = 500
 const idPattern = /^[0-9a-z]{9}-[0-9a-f]{8}$/
 
 /** Runs in `<data>/bulk`: how far each is, and the messages that are meant. Several processes may look at once. */
@@ -67,10 +68,12 @@ export class BulkFiles {
     return { ...run, state: 'stopped' }
   }
 
-  /** Newest first. */
+  /** Newest first, the last 500. */
   async list(): Promise<readonly BulkRun[]> {
     const ids = (await this.#names()).flatMap((name) => (name.endsWith('.json') ? [name.slice(0, -5)] : []))
-    const runs = await Promise.all(ids.map((id) => this.find(id)))
+    // An id begins with its time.
+    const newest = ids.toSorted((one, other) => (one < other ? 1 : -1)).slice(0, mostListed)
+    const runs = await Promise.all(newest.map((id) => this.find(id)))
     return runs.filter((run) => run !== undefined).toSorted((one, other) => other.startedAt - one.startedAt)
   }
 

@@ -38,7 +38,7 @@ export interface BulkRuns {
   /** It ends before its next piece. @throws OperationError when it has ended, or there is none */
   cancel(id: string, asker: Asker): Promise<void>
   find(id: string): Promise<BulkRun | undefined>
-  /** Of the last 30 days, newest first. */
+  /** Of the last 30 days, newest first, 500 at most. */
   list(): Promise<readonly BulkRun[]>
   /** Resolves when nothing is worked on here any more. */
   close(): Promise<void>

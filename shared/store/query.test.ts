@@ -85,6 +85,7 @@ test('a time alone, or a range of them, is a period: a day has its end', () => {
 test('what cannot be understood is refused with what to write instead', () => {
   for (const [text, told] of [
     ['form:jane@example.org', /'form:' is not known: use id, .*from, to/],
+    ['from:a\u0000b@c.test', /a control character/],
     ['constructor:x', /'constructor:' is not known/],
     ['status:lost', /use queued, delayed, held, delivered/],
     ['to: jane@example.org', /'to:' has no value: write it directly behind the colon/],

@@ -79,6 +79,8 @@ export const queryExample = 'to:jane@example.org status:failed after:2d "mailbox
  */
 export function parseQuery(text: string, nowAt: number): Query {
   if (text.length > mostLength) throw new QueryError(`the query is longer than ${mostLength} characters`)
+  // PostgreSQL takes no text with a NUL, and what is stored has none of the others.
+  if (/[\u0000-\u0008\u000e-\u001f\u007f]/.test(text)) throw new QueryError('the query has a control character')
   const terms: Term[] = []
   const range: { after?: number; before?: number } = {}
   for (const word of wordsOf(text)) {
