@@ -320,6 +320,12 @@ test('a destination shows how it took mail for a day, by the hour, what it said,
   const list = (await read(app, '/destinations')).body
   assert.match(list, /example\.net[^]*Sent, 24 h[^]*>52<[^]*>3<[^]*DANE[^]*&lt;i&gt;quiet&lt;\/i&gt;/)
   const one = (await read(app, '/destinations/example.net')).body
+  assert.match(one, /<h1>Destination example\.net<\/h1>/)
+  assert.match(one, /0 waiting, 0 at work, 1 delayed; the oldest came 1 h 2 min ago[^]*in 6 min 40 s<\/time>, try 3/)
+  assert.match(
+    one,
+    /At most<\/dt><dd>5 at a time, 100 messages in 1 min<[^]*href="\/messages\?q=domain%3Aexample\.net"/,
+  )
   assert.match(one, /aria-label="copies by hour: 52 sent, 3 put off, 3 refused, at most 42 an hour"/)
   assert.match(one, /unknown-user[^]*550 5\.1\.1 &lt;script&gt;[^]*mx\.example\.net\[192\.0\.2\.1\]:25/)
   assert.match(one, /TLSv1\.3 TLS_AES_256_GCM_SHA384, held against the TLSA records/)

@@ -15,7 +15,7 @@ import { LateError } from '../../shared/deadline.ts'
 import type { WebhookDesk } from '../../shared/webhooks/webhook-desk.ts'
 import { addAccess, assetRoutes, linkRoute } from './access.ts'
 import type { Access, AccessParts } from './access.ts'
-import { addActions, describeSelection, selections } from './actions.ts'
+import { addActions, selections } from './actions.ts'
 import { addApi } from './api.ts'
 import type { Assets } from './assets.ts'
 import { addBulk } from './bulk-routes.ts'
@@ -35,7 +35,7 @@ import { confirmPage } from './pages/action-bar.ts'
 import { changePage } from './pages/change-page.ts'
 import { selectionPage } from './pages/selection-page.ts'
 import { errorPage } from './pages/error-page.ts'
-import { destinationHistory } from './pages/destination-parts.ts'
+import { aboutDestination } from './pages/destination-parts.ts'
 import { destinationsPage } from './pages/destinations-page.ts'
 import { reportsPage } from './pages/reports-page.ts'
 import { rulesPage } from './pages/rules-page.ts'
@@ -330,8 +330,8 @@ function addChanges(app: FastifyInstance, { source, operations, clock }: AppPart
         return show(request, reply.code(503), errorPage('Redis is away', counts.message, clock.now()))
       const look = {
         path: `/${path}/${encodeURIComponent(name)}`,
-        ...(path === 'destinations' && { about: destinationHistory(await source.destination(name), clock.now()) }),
-        name: describeSelection(target),
+        ...(path === 'destinations' && { about: aboutDestination(await source.destination(name), clock.now()) }),
+        title: path === 'destinations' ? `Destination ${name}` : `Tag ${name}`,
         counts,
         actions: source.relayActions(),
         visitor: access.visitor(request) ?? anybody,

@@ -59,7 +59,7 @@ test('what is done to all that is found is told with its numbers first, and then
   assert.match(body, /140 messages[^]*delayed[^]*130[^]*held[^]*4[^]*joe@example\.net/)
   assert.match(
     body,
-    /This tries now 130 messages[^]*This releases 4 messages[^]*This returns to their senders 134 messages/,
+    /Tries it now[^]*130 messages[^]*Releases it[^]*4 messages[^]*Returns it to its senders[^]*134 messages/,
   )
   assert.match(body, /This sends 134 messages again[^]*have it already 140 messages/)
   assert.match(body, /A copy for another address is sent of 140 messages/)
@@ -143,7 +143,7 @@ test('who may only look sees the numbers and does nothing, and no form does anyt
   const [rita, olga] = [await opened.browser('rita', 'glass'), await opened.browser('olga', 'engine')]
   const page = '/messages/actions?q='
   const { body } = await rita.get(page)
-  assert.match(body, /This holds 2 messages/)
+  assert.match(body, /Holds it<[^]*>2 messages</)
   assert.doesNotMatch(body, /action="\/messages\/actions"/)
   assert.equal((await rita.send(page, '/messages/actions', { q: '', action: 'hold' })).statusCode, 403)
   assert.equal((await olga.post('/messages/actions', { q: '', action: 'hold' })).statusCode, 403)

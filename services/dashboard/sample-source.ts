@@ -174,7 +174,12 @@ export function sampleSource(parts: {
       at: sampleAt,
       seen: { kind: 'seen', value: { destinations: withHistory(destinationsOf(jobs), book), cut: false } },
     }),
-    destination: async (name) => book.get(name),
+    async destination(name) {
+      const history = book.get(name)
+      const view = withHistory(destinationsOf(jobs), book).find((one) => one.name === name)
+      const settings = { concurrency: 5, messages: { count: 100, periodMs: 60_000 } }
+      return { name, settings, ...(view === undefined ? {} : { view }), ...(history === undefined ? {} : { history }) }
+    },
     relayActions: () => ['out', 'backup <b>'],
     reports: sampleReports(reports, { traffic, recipients, hours }),
     rules: async () => [

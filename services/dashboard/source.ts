@@ -1,8 +1,9 @@
 import type { EventFilter, EventTail } from '../../shared/event-tail.ts'
 import type { Versions } from '../../shared/heartbeat.ts'
+import type { LaneSettings } from '../../shared/config/model.ts'
 import type { JournalEntry } from '../../shared/journal.ts'
 import type { DestinationHistory } from '../../shared/destinations/known.ts'
-import type { Destinations } from '../../shared/report/destinations.ts'
+import type { Destinations, DestinationView } from '../../shared/report/destinations.ts'
 import type { CountedStatement } from '../../shared/rule-hits/view.ts'
 import type { HourCounts } from '../../shared/store/hours.ts'
 import type { RecipientDomain, Traffic } from '../../shared/store/traffic.ts'
@@ -44,8 +45,7 @@ export interface Source {
   /** As it was received; `undefined`: it is not, or no longer, in the spool. */
   content(id: MessageId): Promise<SpooledMessage | undefined>
   destinations(): Promise<{ readonly at: number; readonly seen: Seen<Destinations> }>
-  /** How it took mail in the last 24 hours; absent: no attempt was made. */
-  destination(name: string): Promise<DestinationHistory | undefined>
+  destination(name: string): Promise<DestinationDetail>
   /** What others report of mail in the name of our domains, of TLS with our hosts, and what they complain of. */
   readonly reports: {
     dmarc(question: ReportQuestion): Promise<DmarcView>
@@ -68,6 +68,16 @@ export interface Source {
   health(): Promise<Health>
   /** Of what the dashboard's process itself needs. */
   readiness(): Promise<Health>
+}
+
+export interface DestinationDetail {
+  readonly name: string
+  /** Absent: no mail is for it, and none went there in 24 hours; or Redis is away. */
+  readonly view?: DestinationView
+  /** How it took mail in the last 24 hours; absent: no attempt was made. */
+  readonly history?: DestinationHistory
+  /** How it is given mail. */
+  readonly settings: LaneSettings
 }
 
 /** Messages by the search language, a page of them. */

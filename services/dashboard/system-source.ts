@@ -4,7 +4,7 @@ import { viewRuleHits } from '../../shared/rule-hits/view.ts'
 import { deadAfterMs, readHeartbeats, withoutReplaced } from '../../shared/heartbeat.ts'
 import type { Heartbeat } from '../../shared/heartbeat.ts'
 import type { Clock } from '../../shared/clock.ts'
-import type { Configuration, Listener } from '../../shared/config/model.ts'
+import type { Configuration, LaneSettings, Lanes, Listener } from '../../shared/config/model.ts'
 import { settle } from '../../shared/config/settle.ts'
 import type { TableSet } from '../../shared/config/tables.ts'
 import type { MessageId } from '../../shared/mail/message-id.ts'
@@ -191,7 +191,18 @@ export function createSource(parts: SourceParts): Source {
       at: clock.now(),
     }),
 
-    destination: async (name) => (await book()).get(nextHost(name)),
+    async destination(name) {
+      const known = await book()
+      const seen = await asked(readDestinations(queues, { book: known, limit: lookedAt }))
+      const view = seen.kind === 'seen' ? seen.value.destinations.find((one) => isSame(one.name, name)) : undefined
+      const history = known.get(nextHost(name))
+      return {
+        name,
+        ...(view === undefined ? {} : { view }),
+        ...(history === undefined ? {} : { history }),
+        settings: laneSettings(parts.configuration.pipeline.lanes, nextHost(name), view?.lane),
+      }
+    },
 
     reports: {
       dmarc: (question) => inTime(viewDmarc(received, question, clock.now())),
@@ -273,6 +284,16 @@ async function soon<T>(work: Promise<T>): Promise<T | undefined> {
   } finally {
     patience.abort()
   }
+}
+
+function isSame(one: string, other: string): boolean {
+  return one === other || nextHost(one) === nextHost(other)
+}
+
+/** @param lane of domains with the same MX */
+function laneSettings(lanes: Lanes, name: string, lane: string | undefined): LaneSettings {
+  const own = lanes.domains.get(name) ?? (lane === undefined ? undefined : lanes.mx.get(lane))
+  return { ...lanes.default, ...own }
 }
 
 /** When the first of 24 hours began, the one that is not over being the last. */

@@ -30,11 +30,11 @@ interface Row {
 }
 
 const rows: readonly Row[] = [
-  { action: 'schedule', does: 'tries now', label: 'Try now' },
-  { action: 'hold', does: 'holds', label: 'Hold' },
-  { action: 'release', does: 'releases', label: 'Release', mayTakeKeptBack: true },
-  { action: 'expire', does: 'returns to their senders', label: 'Return to senders', tone: 'bad' },
-  { action: 'remove', does: 'drops for good, unreported,', label: 'Remove', tone: 'bad', mayTakeKeptBack: true },
+  { action: 'schedule', does: 'Tries it now', label: 'Try now' },
+  { action: 'hold', does: 'Holds it', label: 'Hold' },
+  { action: 'release', does: 'Releases it', label: 'Release', mayTakeKeptBack: true },
+  { action: 'expire', does: 'Returns it to its senders', label: 'Return to senders', tone: 'bad' },
+  { action: 'remove', does: 'Drops it for good, unreported', label: 'Remove', tone: 'bad', mayTakeKeptBack: true },
 ]
 
 /** What can be done to all that a search finds, and to how much. */
@@ -63,7 +63,8 @@ function forms(look: BulkLook): Html {
 ${dataTable<Row>(
   'What can be done, and to how much mail',
   [
-    { title: 'What it does', cell: ({ action, does }) => `This ${does} ${tell(preview.counts[action])}` },
+    { title: 'What it does', cell: ({ does }) => does },
+    { title: 'To how much', cell: ({ action }) => tell(preview.counts[action]) },
     { title: 'Do it', cell: (row) => rowForm(look, row) },
   ],
   rows,

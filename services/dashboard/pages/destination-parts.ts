@@ -3,12 +3,18 @@ import type { DestinationHistory, Refusal, SeenPolicy, SeenTls } from '../../../
 import { formatSecond } from '../../../shared/report/units.ts'
 import { html } from '../../../shared/html.ts'
 import type { Html, HtmlValue } from '../../../shared/html.ts'
+import type { DestinationDetail } from '../source.ts'
+import { destinationNow } from './destination-now.ts'
 import { ago, badge, dataTable, notice } from './parts.ts'
 import { stackedBars } from './stacked-bars.ts'
 
-/** How one destination took mail in the last 24 hours: by the hour, what it said, and how the way to it is secured. */
-export function destinationHistory(history: DestinationHistory | undefined, at: number): Html {
-  if (history === undefined) return html`<p class="empty">No attempt was made in the last 24 hours.</p>`
+/** One destination as it is now and was in the last 24 hours: by the hour, what it said, and how the way to it is secured. */
+export function aboutDestination(detail: DestinationDetail, at: number): Html {
+  const { history } = detail
+  return html`${destinationNow(detail, at)}${history === undefined ? html`<p class="empty">No attempt was made in the last 24 hours.</p>` : historyOf(history, at)}`
+}
+
+function historyOf(history: DestinationHistory, at: number): Html {
   const { hours, refusals, tls, policy } = history
   return html`<section aria-labelledby="day"><h2 id="day">The last 24 hours</h2>
 ${hourChart(hours, at)}</section>

@@ -11,8 +11,8 @@ import { wayFields } from './way-fields.ts'
 export interface SelectionLook {
   /** Path of the page. */
   readonly path: string
-  /** `destination example.org`. */
-  readonly name: string
+  /** `Destination example.org`. */
+  readonly title: string
   readonly counts: Readonly<Record<ManyAction | 'reroute', ManyCount>>
   readonly actions: readonly string[]
   /** What is known of it. */
@@ -30,26 +30,26 @@ interface Row {
 }
 
 const rows: readonly Row[] = [
-  { action: 'schedule', does: 'tries now', label: 'Try now' },
-  { action: 'hold', does: 'holds', label: 'Hold' },
-  { action: 'release', does: 'releases', label: 'Release' },
-  { action: 'expire', does: 'returns to their senders', label: 'Return to senders', tone: 'bad' },
-  { action: 'remove', does: 'drops for good, unreported,', label: 'Remove', tone: 'bad' },
+  { action: 'schedule', does: 'Tries it now', label: 'Try now' },
+  { action: 'hold', does: 'Holds it', label: 'Hold' },
+  { action: 'release', does: 'Releases it', label: 'Release' },
+  { action: 'expire', does: 'Returns it to its senders', label: 'Return to senders', tone: 'bad' },
+  { action: 'remove', does: 'Drops it for good, unreported', label: 'Remove', tone: 'bad' },
 ]
 
 /** What can be done to all mail of a destination or tag, and to how much of it. */
 export function selectionPage(look: SelectionLook, at: number): Page {
-  const { path, name, counts, visitor, done } = look
-  const main = html`<div class="headline"><h1>All mail of ${name}</h1></div>
+  const { path, title, counts, visitor, done } = look
+  const main = html`<div class="headline"><h1>${title}</h1></div>
 ${doneNotice(done)}
 ${look.about}
-<section aria-labelledby="all"><h2 id="all">Do to all of it</h2>
+<section aria-labelledby="all"><h2 id="all">Do to all its mail in the queues</h2>
 ${table(look)}</section>
 <section aria-labelledby="reroute"><h2 id="reroute">Relay it by way of another host</h2>
 <p>This will reroute ${tell(counts.reroute)}, those a worker has at this moment from their next attempt on.</p>
 ${visitor.acts && counts.reroute.jobs > 0 && html`<form class="ask" action="${path}/reroute" method="post">${formTokenField(visitor)}${wayFields(look.actions)}<button class="primary">Reroute</button></form>`}</section>
 <p class="quiet-text">Counted a moment ago. What a filter keeps back is not among it.</p>`
-  return { title: `All mail of ${name}`, section: '/destinations', at, main, still: true }
+  return { title, section: '/destinations', at, main, still: true }
 }
 
 function tell({ jobs, messages }: ManyCount): string {
@@ -61,7 +61,8 @@ function table(look: SelectionLook): Html {
   return dataTable<Row>(
     'What can be done, and to how much mail',
     [
-      { title: 'What it does', cell: ({ action, does }) => `This ${does} ${tell(look.counts[action])}` },
+      { title: 'What it does', cell: ({ does }) => does },
+      { title: 'To how much', cell: ({ action }) => tell(look.counts[action]) },
       { title: 'Do it', cell: (row) => form(look, row) },
     ],
     rows,
