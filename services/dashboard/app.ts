@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Teacher } from '../../shared/classifier/teacher.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { TableError } from '../../shared/config/external-table.ts'
+import { isAtLeast } from '../../shared/config/operators.ts'
 import type { Logger } from '../../shared/log.ts'
 import { isMessageId } from '../../shared/mail/message-id.ts'
 import type { DryRuns } from '../../shared/dry-run/dry-runs.ts'
@@ -262,11 +263,12 @@ function addPages(app: FastifyInstance, { source, system, shelf, clock }: AppPar
 
   app.get('/rules', async (request, reply) => {
     const form = explainForm(request)
-    const rules = await source.rules()
-    if (form.rcpt === '') return show(request, reply, rulesPage({ rules, form }, clock.now()))
+    const visitor = visitorOf(request)
+    const common = { rules: await source.rules(), form, mayTry: visitor.acts && isAtLeast(visitor.role, 'admin') }
+    if (form.rcpt === '') return show(request, reply, rulesPage(common, clock.now()))
     const asked = parseQuestion(form)
     if ('problem' in asked)
-      return show(request, reply.code(400), rulesPage({ rules, form, problem: asked.problem }, clock.now()))
+      return show(request, reply.code(400), rulesPage({ ...common, problem: asked.problem }, clock.now()))
     const answer = await source.explain(asked).then(
       (explanation) => ({ explanation }),
       (error: unknown) => {
@@ -274,7 +276,7 @@ function addPages(app: FastifyInstance, { source, system, shelf, clock }: AppPar
         throw error
       },
     )
-    return show(request, reply, rulesPage({ rules, form, ...answer }, clock.now()))
+    return show(request, reply, rulesPage({ ...common, ...answer }, clock.now()))
   })
 
   app.get('/messages', async (request, reply) => {

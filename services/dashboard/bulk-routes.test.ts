@@ -61,6 +61,7 @@ test('what is done to all that is found is told with its numbers first, and then
     body,
     /Tries it now[^]*130 messages[^]*Releases it[^]*4 messages[^]*Returns it to its senders[^]*134 messages/,
   )
+  assert.match(body, /Releases it<[^]*4 messages <small class="below">what a filter keeps back only with the tick/)
   assert.match(body, /This sends 134 messages again[^]*have it already 140 messages/)
   assert.match(body, /A copy for another address is sent of 140 messages/)
   const asked = { q: 'domain:example.net', asOf: String(sampleAt), action: 'hold' }

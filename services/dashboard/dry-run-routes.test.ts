@@ -117,6 +117,7 @@ test('a file is tried in place of the text beside it, by a form that is ours', a
 test('nobody else sees the texts, or tries some; a foreign form neither', async (t) => {
   const { browser, app, dryRuns } = await open(t)
   const olga = await browser('olga', 'engine')
+  assert.doesNotMatch((await olga.get('/rules')).body, /rules\/dry-run/)
   for (const path of ['/rules/dry-run', '/rules/dry-run/result']) assert.equal((await olga.get(path)).statusCode, 403)
   const ada = await browser('ada', 'notes')
   assert.equal((await ada.post('/rules/dry-run', { smtpdConf: text })).statusCode, 403)

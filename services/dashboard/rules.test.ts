@@ -36,6 +36,8 @@ test('the rules stand with their lines, and the box tells what decides without a
   const page = (await browser.get('/rules')).body
   assert.match(page, /smtpd\.conf:7[^]*match from any for local action &quot;scan&quot;/)
   assert.match(page, /<form class="ask" action="\/rules" method="get">/)
+  assert.match(page, /href="\/messages\?q=rule%3Asmtpd\.conf%3A7\+after%3A7d">14,000</)
+  assert.doesNotMatch(page, /rules\/dry-run/, 'for administrators')
   const answer = await browser.get('/rules?rcpt=jane%40example.org&from=%22%3E%3Cb%3E%40x&tls=on')
   assert.equal(answer.statusCode, 400)
   assert.match(answer.body, /value="&quot;&gt;&lt;b&gt;@x"[^]* checked/)

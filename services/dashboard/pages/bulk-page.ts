@@ -27,13 +27,21 @@ interface Row {
   readonly label: string
   readonly tone?: 'bad'
   readonly mayTakeKeptBack?: true
+  /** What the number counts, and is not taken. */
+  readonly but?: string
 }
 
 const rows: readonly Row[] = [
   { action: 'schedule', does: 'Tries it now', label: 'Try now' },
   { action: 'hold', does: 'Holds it', label: 'Hold' },
   { action: 'release', does: 'Releases it', label: 'Release', mayTakeKeptBack: true },
-  { action: 'expire', does: 'Returns it to its senders', label: 'Return to senders', tone: 'bad' },
+  {
+    action: 'expire',
+    does: 'Returns it to its senders',
+    label: 'Return to senders',
+    tone: 'bad',
+    but: 'not what a filter keeps back',
+  },
   { action: 'remove', does: 'Drops it for good, unreported', label: 'Remove', tone: 'bad', mayTakeKeptBack: true },
 ]
 
@@ -64,7 +72,7 @@ ${dataTable<Row>(
   'What can be done, and to how much mail',
   [
     { title: 'What it does', cell: ({ does }) => does },
-    { title: 'To how much', cell: ({ action }) => tell(preview.counts[action]) },
+    { title: 'To how much', cell: (row) => howMuch(preview, row) },
     { title: 'Do it', cell: (row) => rowForm(look, row) },
   ],
   rows,
@@ -76,6 +84,13 @@ ${visitor.acts && reroute > 0 && html`<form class="ask" action="/messages/action
 <p>This sends ${tell(replay)} again from the beginning, as far as it is still in the spool; with those who have it already ${tell(preview.again)}. A copy for another address is sent of ${tell(preview.copied)}, by the rules, and nothing to those they were for; what that address has already is left.</p>
 ${visitor.acts && preview.again > 0 && html`<form class="ask" action="/messages/actions" method="post">${orderInputs(look, 'replay')}<label class="check"><input type="checkbox" name="again" value="yes"> also to those who have it already</label><button class="primary">Send again</button></form>`}
 ${visitor.acts && preview.copied > 0 && html`<form class="ask" action="/messages/actions" method="post">${orderInputs(look, 'replay')}${neededField('to', 'A copy of each for another address', 'lab@example.org')}<button>Send copies</button></form>`}</section>`
+}
+
+/** Whether a filter keeps back what is held only its job tells. */
+function howMuch({ counts, states }: BulkPreview, { action, mayTakeKeptBack, but }: Row): HtmlValue {
+  const note = mayTakeKeptBack === true ? 'what a filter keeps back only with the tick' : but
+  const hasHeld = (states.held ?? 0) > 0 && counts[action] > 0
+  return html`${tell(counts[action])}${hasHeld && note !== undefined && html` <small class="below">${note}</small>`}`
 }
 
 function tell(messages: number): string {

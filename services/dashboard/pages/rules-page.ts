@@ -2,6 +2,7 @@ import { html } from '../../../shared/html.ts'
 import type { Html, HtmlValue } from '../../../shared/html.ts'
 import type { CountedStatement } from '../../../shared/rule-hits/view.ts'
 import type { ExplainForm } from '../explain-question.ts'
+import { searchLink } from './found-table.ts'
 import type { Page } from './layout.ts'
 import { ago, badge, dataTable, notice } from './parts.ts'
 
@@ -11,11 +12,13 @@ export interface RulesView {
   /** Why the recipient of the form goes where it goes, line by line. */
   readonly explanation?: string
   readonly problem?: string
+  /** He may try a changed configuration. */
+  readonly mayTry: boolean
 }
 
 /** The rules in the order they are asked, and a box that tells which one decides. */
-export function rulesPage({ rules, form, explanation, problem }: RulesView, at: number): Page {
-  const main = html`<div class="headline"><h1>Rules</h1><p class="quiet-text">Of smtpd.conf as it is in force; the first that matches decides.</p><p><a href="/rules/dry-run">Try a changed configuration</a></p></div>
+export function rulesPage({ rules, form, explanation, problem, mayTry }: RulesView, at: number): Page {
+  const main = html`<div class="headline"><h1>Rules</h1><p class="quiet-text">Of smtpd.conf as it is in force; the first that matches decides.</p>${mayTry && html`<p><a href="/rules/dry-run">Try a changed configuration</a></p>`}</div>
 <section aria-labelledby="explain"><h2 id="explain">Where would a message go?</h2>
 ${explainForm(form)}
 ${problem !== undefined && notice('bad', 'This cannot be asked.', problem)}
@@ -56,12 +59,21 @@ function hitsTable(caption: string, rules: RulesView['rules'], nowAt: number): H
     [
       { title: 'Line', cell: ({ at }) => html`<span class="whole" id="${at}">${at}</span>` },
       { title: 'Rule', cell: ({ text }) => html`<code>${text}</code>` },
-      { title: 'Today', numeric: true, cell: ({ hits }) => html`${hits?.today.toLocaleString('en') ?? '-'}` },
-      { title: '7 days', numeric: true, cell: ({ hits }) => html`${hits?.week.toLocaleString('en') ?? '-'}` },
+      { title: 'Today', numeric: true, cell: (one) => hitCount(one, one.hits?.today, 'today') },
+      { title: '7 days', numeric: true, cell: (one) => hitCount(one, one.hits?.week, 'after:7d') },
       { title: 'Last hit', cell: ({ hits }) => lastHit(hits, nowAt) },
     ],
     rules,
   )
+}
+
+/** With a way to the messages that went by it; a restriction refuses, and is in no message's rules. */
+function hitCount({ kind, at }: CountedStatement, count: number | undefined, when: string): HtmlValue {
+  if (count === undefined) return '–'
+  const text = count.toLocaleString('en')
+  return kind === 'rule' && count > 0
+    ? html`<a href="${searchLink('/messages', `rule:${at} ${when}`)}">${text}</a>`
+    : text
 }
 
 function lastHit(hits: CountedStatement['hits'], nowAt: number): HtmlValue {
