@@ -89,11 +89,20 @@ export function marksOf({ objects, at }: Listing): WriterMarks {
   return { alive, dead, at }
 }
 
-/** Parts of outcome logs that were whole long before: their writer ended before it deleted them. */
+/** A part behind a gap may be seen before the one in front of it, where a listing lags. */
+const strayPartsStayMs = 3_600_000
+
+/**
+ * Parts of outcome logs that were whole long before: their writer ended before it deleted them. And parts that no log has: what deleted the
+ * log was stopped halfway.
+ */
 export function leftPartsIn({ objects, at }: Listing, files: ReadonlyMap<string, BucketFile>): readonly string[] {
-  return objects.flatMap(({ key }) => {
+  return objects.flatMap(({ key, writtenAt }) => {
     const parsed = parseKey(key)
-    const whole = parsed?.kind === 'part' ? files.get(parsed.file) : undefined
-    return whole !== undefined && whole.parts === undefined && at - whole.mtimeMs >= partsStayMs ? [key] : []
+    if (parsed?.kind !== 'part') return []
+    const log = files.get(parsed.file)
+    if (log?.parts?.includes(parsed.offset) === true) return []
+    const isLeft = log === undefined || log.parts !== undefined
+    return at - (isLeft ? writtenAt : log.mtimeMs) >= (isLeft ? strayPartsStayMs : partsStayMs) ? [key] : []
   })
 }

@@ -196,6 +196,23 @@ test('parts that a killed process left beside the whole log are cleaned up', asy
   assert.equal(bucket.objects.keys('result/').length, 1)
 })
 
+test('parts of a log whose deletion was stopped halfway are cleaned up', async (t) => {
+  const bucket = await testBucket(t)
+  const spool = await bucketWriter(t, bucket, await temporaryHost(t), { logAgeMs: 1e9 })
+  const message = storedMessage(3)
+  for (const recipient of [0, 1, 2]) await spool.settle([outcome(message.envelope.id, recipient)])
+  const [first = '', second = '', third = ''] = bucket.objects.keys('result/')
+  bucket.objects.kept.delete(`spool/${first}`)
+  const index = await LiveIndex.open(await bucketVolume(t, bucket))
+  const clean = () => collectGarbage(index, { ...everything, outcomesMs: 1e9, clock: later })
+  await clean()
+  assert.deepEqual(bucket.objects.keys('result/'), [second, third], 'a listing may have come late')
+  const { kept } = bucket.objects
+  for (const [key, object] of kept) kept.set(key, { ...object, at: object.at - 3_700_000 })
+  await clean()
+  assert.deepEqual(bucket.objects.keys('result/'), [])
+})
+
 test('listings that come late lose nothing: what was stored is read by its place, and what is young is not cleaned up', async (t) => {
   const bucket = await testBucket(t)
   bucket.objects.listingsBehind = 5
