@@ -13,6 +13,23 @@ import { registerQueueGauges } from './queue-gauges.ts'
 const deploy = new URL('../../deploy/', import.meta.url)
 
 test('alerts and graphs ask for nothing that is not counted', async () => {
+  const names = await namesTold()
+  for (const file of ['prometheus/alerts.yml', 'grafana/dashboards/sluice.json']) {
+    const asked = [...(await readFile(new URL(file, deploy), 'utf8')).matchAll(/\bsluice_\w+/g)].map(([name]) => name)
+    assert.ok(asked.length > 5, file)
+    for (const name of asked) assert.ok(names.has(name.replace(/_bucket$/, '')), `${file}: ${name}`)
+  }
+})
+
+test('what is counted is what docs/operations.md tells, beside what every process of Node has', async () => {
+  const text = await readFile(new URL('../docs/operations.md', deploy), 'utf8')
+  const documented = new Set([...text.matchAll(/`(sluice_\w+)/g)].map(([, name]) => name))
+  const own = [...(await namesTold())].filter((name) => !/^sluice_(?:nodejs|process)_/.test(name ?? ''))
+  assert.deepEqual(documented, new Set(own))
+})
+
+/** All names in the text of /metrics. */
+async function namesTold(): Promise<ReadonlySet<string | undefined>> {
   const metrics = createMetrics()
   const gauges = new Registry()
   registerQueueGauges(gauges, {
@@ -34,10 +51,5 @@ test('alerts and graphs ask for nothing that is not counted', async () => {
   const counted = (await metrics.registry.getMetricsAsJSON()) as ProcessMetrics['metrics']
   const told = expose([{ process: 'x', metrics: counted }]) + (await gauges.metrics())
   metrics.close()
-  const names = new Set([...told.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name))
-  for (const file of ['prometheus/alerts.yml', 'grafana/dashboards/sluice.json']) {
-    const asked = [...(await readFile(new URL(file, deploy), 'utf8')).matchAll(/\bsluice_\w+/g)].map(([name]) => name)
-    assert.ok(asked.length > 5, file)
-    for (const name of asked) assert.ok(names.has(name.replace(/_bucket$/, '')), `${file}: ${name}`)
-  }
-})
+  return new Set([...told.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name))
+}
