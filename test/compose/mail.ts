@@ -18,6 +18,12 @@ export interface Sending {
   /** The mailbox when left out. */
   readonly to?: string
   readonly body?: string
+  /** Another host than this one, which may go away while it is spoken to. */
+  readonly host?: string
+}
+
+function hostOf({ host }: Sending): { readonly host: string; readonly timeoutMs: number } | object {
+  return host === undefined ? {} : { host, timeoutMs: 20_000 }
 }
 
 /** What senders and the owner of the mailbox see of it. */
@@ -33,7 +39,7 @@ export class Mail {
   async send(id: string, how: Sending = {}): Promise<ClientReply> {
     const { as = 'stranger', to = mailbox } = how
     const from = as === 'user' ? mailbox : stranger
-    const client = as === 'user' ? await this.login() : await this.#connect('inbound', 2525)
+    const client = as === 'user' ? await this.login() : await this.#connect('inbound', 2525, hostOf(how))
     const content = testMessage({ id, from, to, ...(how.body === undefined ? {} : { body: how.body }) })
     try {
       const reply = await client.send({ from, to: [to], content })

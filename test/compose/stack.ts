@@ -18,27 +18,14 @@ export class Stack extends Place {
   readonly zones = join(tmpdir(), this.name)
   readonly mail = new Mail(this)
   /** What stays the same from one deployment to the next, also when somebody builds other images under these tags. */
-  readonly #settings: Readonly<Record<string, string>>
-
-  private constructor(settings: Readonly<Record<string, string>>) {
-    super()
-    this.#settings = {
-      ...settings,
-      SLUICE_TEST_FOLDER: join(root, 'test'),
-      SLUICE_TEST_NAME: this.name,
-      SLUICE_TEST_ZONES: this.zones,
-      CONFIGURATION: this.name,
-      MAIL_DOMAIN: 'sluice.test',
-      MAIL_HOSTNAME: 'mx.sluice.test',
-      NFS_SERVER: 'nobody: test/compose/swarm.yml has other volumes',
-    }
-  }
+  #settings: Readonly<Record<string, string>> = {}
 
   /** Resolves when all services are well. */
   static async start(version: Version = thisVersion): Promise<Stack> {
-    const stack = new Stack({ ...(await portSettings()), ...(await imageSettings()) })
+    const stack = new Stack()
     try {
       await mkdir(stack.zones)
+      stack.#settings = { ...stack.#names(), ...(await stack.#folders()), ...(await ports()), ...(await otherImages()) }
       await stack.deploy(version)
       return stack
     } catch (error) {
@@ -53,12 +40,12 @@ export class Stack extends Place {
     const files = [join(version.folder, file), join(root, 'test/compose/swarm.yml')].flatMap((path) => ['-c', path])
     const how = ['--detach=true', '--resolve-image', 'never']
     await dockerWith({ ...this.#settings, SLUICE_IMAGE: image }, 'stack', 'deploy', ...how, ...files, this.name)
-    await this.#converges(image)
+    await this.converges(image)
   }
 
   async scale(service: string, count: number): Promise<void> {
     await docker('service', 'scale', '--detach=true', `${this.name}_${service}=${count}`)
-    await this.#converges()
+    await this.converges()
   }
 
   async containers(service: string): Promise<readonly string[]> {
@@ -77,24 +64,45 @@ export class Stack extends Place {
       (ids) => !killed.some((id) => ids.includes(id)),
       (ids) => Promise.resolve(`${killed.join(' ')} were killed, and these run: ${ids.join(' ')}`),
     )
-    await this.#converges()
+    await this.converges()
   }
 
   /** With all it has: volumes, networks, containers. */
   async remove(): Promise<void> {
-    await docker('stack', 'rm', '--detach=false', this.name)
+    await docker('stack', 'rm', this.name)
+    // Not by its own `--detach=false`, which counts tasks that have ended more than once and may wait for ever.
     await eventually(
-      () => docker('ps', '-aq', '-f', `label=com.docker.stack.namespace=${this.name}`),
+      () => this.#remains(),
       (left) => left === '',
       (left) => Promise.resolve(`these are left: ${left}`),
     )
-    const volumes = ['-data', '-identity', '_mail', '_redis'].map((volume) => `${this.name}${volume}`)
-    await docker('volume', 'rm', '-f', ...volumes)
+    const volumes = ['_data', '_identity', '_mail', '_redis', '-data', '-identity']
+    await docker('volume', 'rm', '-f', ...volumes.map((volume) => `${this.name}${volume}`))
     await rm(this.zones, { recursive: true, force: true })
   }
 
+  #names(): Readonly<Record<string, string>> {
+    return {
+      SLUICE_TEST_FOLDER: join(root, 'test'),
+      SLUICE_TEST_ZONES: this.zones,
+      CONFIGURATION: this.name,
+      MAIL_DOMAIN: 'sluice.test',
+      MAIL_HOSTNAME: 'mx.sluice.test',
+      NFS_SERVER: 'nobody: test/compose/swarm.yml has other volumes',
+    }
+  }
+
+  /** Of the engine, which may delete them whoever their files belong to. */
+  async #folders(): Promise<Readonly<Record<string, string>>> {
+    const folder = async (what: string): Promise<string> => {
+      const volume = (await docker('volume', 'create', `${this.name}-${what}`)).trim()
+      return (await docker('volume', 'inspect', '-f', '{{.Mountpoint}}', volume)).trim()
+    }
+    return { SLUICE_TEST_DATA: await folder('data'), SLUICE_TEST_IDENTITY: await folder('identity') }
+  }
+
   /** Each service has as many tasks as it must, all of them are well, and those of ours have that image. */
-  async #converges(image?: string): Promise<void> {
+  async converges(image?: string): Promise<void> {
     await eventually(
       () => this.#tasks(),
       ({ services, containers }) =>
@@ -104,6 +112,11 @@ export class Stack extends Place {
       async (tasks) => `${JSON.stringify(tasks, null, 1)}\n${await docker('stack', 'ps', '--no-trunc', this.name)}`,
     )
     this.forgetPorts()
+  }
+
+  async #remains(): Promise<string> {
+    const here = ['-f', `label=com.docker.stack.namespace=${this.name}`]
+    return (await docker('ps', '-aq', ...here)) + (await docker('network', 'ls', '-q', ...here))
   }
 
   async #tasks(): Promise<Tasks> {
@@ -130,9 +143,10 @@ function fieldsOf(table: string): readonly (readonly string[])[] {
     .map((line) => line.split('\t'))
 }
 
-/** `2/2`, but not `1/2`. */
+/** `2/2`, but not `1/2`; tasks of a host that is gone are counted as if they ran. */
 function isWhole(count: string): boolean {
-  return /^(\d+)\/\1\b/.test(count)
+  const [, running = '', wanted = ''] = /^(\d+)\/(\d+)/.exec(count) ?? []
+  return Number(running) >= Number(wanted)
 }
 
 function isOurs(service: string, stack: string): boolean {
@@ -140,14 +154,14 @@ function isOurs(service: string, stack: string): boolean {
 }
 
 /** Whichever ports of the node are free, by their names in stack.yaml. */
-async function portSettings(): Promise<Readonly<Record<string, string>>> {
+async function ports(): Promise<Readonly<Record<string, string>>> {
   const names = 'SMTP_PORT SUBMISSION_PORT SUBMISSIONS_PORT IMAPS_PORT SIEVE_PORT DASHBOARD_PORT'.split(' ')
   const free = await freePorts(names.length)
   return Object.fromEntries(names.map((name, index) => [name, `${free[index]}`]))
 }
 
 /** Those that are not of a version. */
-async function imageSettings(): Promise<Readonly<Record<string, string>>> {
+async function otherImages(): Promise<Readonly<Record<string, string>>> {
   const { redis, dovecot } = readComposeFile(file).services
   return {
     UNBOUND_IMAGE: await idOfImage(images(thisVersion).UNBOUND_IMAGE),
@@ -158,7 +172,7 @@ async function imageSettings(): Promise<Readonly<Record<string, string>>> {
 }
 
 /** What a tag means here; it is fetched when it means nothing yet. */
-async function idOfImage(tag: string): Promise<string> {
+export async function idOfImage(tag: string): Promise<string> {
   const inspect = (): Promise<string> => docker('image', 'inspect', '-f', '{{.Id}}', tag)
   const id = await inspect().catch(async () => {
     await docker('pull', '-q', tag)

@@ -6,25 +6,31 @@ import { Elsewhere } from './elsewhere.ts'
 import { eventually } from './engine.ts'
 import { cameOnce, dkimRecords, Load, mailbox, stranger } from './mail.ts'
 import { ComposeProject, type Version } from './project.ts'
-import { Stack } from './stack.ts'
+import { missingSecondNode, SecondNode } from './second-node.ts'
+import { idOfImage, Stack } from './stack.ts'
 import { missingSwarm, Swarm } from './swarm.ts'
 import { sameVersion } from './versions.ts'
 
 const everyService = 'filter delivery signer relay ledger dashboard redis unbound dovecot inbound'.split(' ')
+
+const noSecondNode = missingSecondNode()
 
 describe('docker stack deploy', { skip: missingSwarm() }, () => {
   let swarm: Swarm
   let stack: Stack
   let elsewhere: Elsewhere
   let next: Version
+  let node: SecondNode | undefined
   before(async () => {
     await new ComposeProject().build()
     next = await sameVersion()
-    swarm = await Swarm.enter()
+    if (noSecondNode === false) node = await SecondNode.start()
+    swarm = await Swarm.enter(node?.here)
     stack = await Stack.start()
     elsewhere = await Elsewhere.publish(stack)
   })
   after(async () => {
+    await node?.remove()
     await stack?.remove()
     await swarm?.leave()
   })
@@ -77,4 +83,37 @@ describe('docker stack deploy', { skip: missingSwarm() }, () => {
     await during('rolled', () => stack.deploy(next))
     assert.equal((await stack.containers('filter')).length, 2, 'as the file says')
   })
+
+  test('a second host takes its share of mail and of the work on it', { skip: noSecondNode }, async () => {
+    assert.ok(node)
+    const { address } = node
+    await node.join([await idOfImage(next.image)])
+    await stack.scale('filter', 4)
+    const load = new Load(stack.mail, 'both', [{}, {}, { host: address }, { host: address }])
+    await eventually(
+      async () => [await stack.saidByEach('filter'), (await node?.saidByEach(`${stack.name}_filter`)) ?? []],
+      (hosts) => hosts.every((texts) => texts.some((text) => text.includes('"event":"filtered"'))),
+      (hosts) => Promise.resolve(`a host has filtered nothing: ${hosts.map(({ length }) => length).join(' and ')}`),
+    )
+    await stack.mail.arrives((await load.stop()).keys())
+  })
+
+  test(
+    'it loses its power while mail comes in on both: nothing that either has taken is lost',
+    { skip: noSecondNode },
+    async () => {
+      assert.ok(node)
+      const { address } = node
+      const far = new Load(stack.mail, 'far', [{ host: address }, { host: address }])
+      await far.more(10)
+      let taken: ReadonlyMap<string, string> = new Map()
+      await during('near', async () => {
+        await node?.die()
+        await stack.converges()
+        taken = await far.stop()
+        assert.ok(taken.size > 0)
+      })
+      await cameOnce(stack, taken, await stack.mail.arrives(taken.keys()))
+    },
+  )
 })

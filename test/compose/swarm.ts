@@ -29,11 +29,11 @@ export class Swarm {
     this.#hadBridge = hadBridge
   }
 
-  /** This node has all labels then. */
-  static async enter(): Promise<Swarm> {
+  /** This node has all labels then. The address is that by which others find a new swarm. */
+  static async enter(address = '127.0.0.1'): Promise<Swarm> {
     const hadBridge = (await docker('network', 'ls', '-q', '-f', `name=${bridge}`)).trim() !== ''
     const isNew = (await docker('info', '-f', '{{.Swarm.LocalNodeState}}')).trim() !== 'active'
-    if (isNew) await docker('swarm', 'init', '--advertise-addr', '127.0.0.1')
+    if (isNew) await docker('swarm', 'init', '--advertise-addr', address)
     const node = (await docker('info', '-f', '{{.Swarm.NodeID}}')).trim()
     const had = JSON.parse(await docker('node', 'inspect', '-f', '{{json .Spec.Labels}}', node)) as object
     const added = labels.filter((label) => !Object.hasOwn(had, label))
