@@ -9,6 +9,9 @@ import { tempFolder } from './temp-folder.ts'
 /** The test file every virus scanner knows, in two parts, so that no scanner takes this file for it. */
 export const eicar = ['X5O!P%@AP[4\\PZX54(P^)7CC)7}$', 'EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*'].join('')
 
+/** A line of a file `*.ndb` for clamd, by which it finds that in whatever it is packed. */
+export const eicarSignature = `Eicar-Test-Body:0:*:${Buffer.from(eicar.slice(28, -5)).toString('hex')}\n`
+
 export interface Clamd {
   readonly port: number
   readonly socket: string
@@ -24,8 +27,7 @@ export async function startClamd(options: { readonly streamMax?: string } = {}):
   const at = (name: string) => join(folder.path, name)
   await mkdir(at('db'))
   await mkdir(at('tmp'))
-  const signature = Buffer.from(eicar.slice(28, -5)).toString('hex')
-  await writeFile(at('db/local.ndb'), `Eicar-Test-Body:0:*:${signature}\n`)
+  await writeFile(at('db/local.ndb'), eicarSignature)
   await writeFile(at('clamd.conf'), configuration(folder.path, port, options.streamMax ?? '25M'))
   const launch = () => startProcess(findPeer('clamd') ?? 'clamd', ['-c', at('clamd.conf')], { name: 'clamd' })
   let process = launch()
