@@ -22,7 +22,7 @@ export function dryRunPage({ texts, given = {}, days, visitor, problem }: DryRun
     html`<label>${label}<input name="${name}" value="${given[name] ?? value}" inputmode="decimal" maxlength="10" autocomplete="off"></label>`
   const file = (name: 'smtpdConf' | 'pipelineConf', label: string): Html =>
     html`<label class="file">${label} <span class="whole">${texts?.[name].path}</span><textarea name="${name}" rows="20" spellcheck="false" autocapitalize="none" autocomplete="off" wrap="off">${given[name] ?? texts?.[name].text}</textarea></label>
-<label>or ${label} from a file<input type="file" name="${name}"></label>`
+<label class="file">or ${label} from a file<input type="file" name="${name}"></label>`
   const main = html`<div class="headline"><h1>Dry run</h1><p><a href="/rules">Back to the rules</a></p></div>
 <p>What a changed configuration would have done with the mail of the last days, against the one in force. It is tried here and nowhere else: nothing on disk changes, and no mail is sent.</p>
 ${problem !== undefined && notice('bad', 'This cannot be tried.', problem)}
