@@ -10,6 +10,7 @@ import type { FastifyInstance } from 'fastify'
 import { Registry } from 'prom-client'
 
 import type { Mailbox } from '../../shared/mail/address.ts'
+import { QueueUnavailableError } from '../../shared/queue/unavailable.ts'
 import { parseQuery } from '../../shared/store/query.ts'
 import { registerQueueGauges } from './queue-gauges.ts'
 import {
@@ -24,7 +25,7 @@ import {
 } from './sample-source.ts'
 import { isHostAllowed } from './security.ts'
 import type { Source } from './source.ts'
-import { openTestApp } from './testing.ts'
+import { failingOperations, openTestApp } from './testing.ts'
 
 const hostile = `<script>alert(1)</script>"'><img src=x onerror=alert(1)>&amp;\u202e\u0000`
 
@@ -66,6 +67,18 @@ test('while Redis is away every page still answers and says so', async (t) => {
   assert.equal((await read(app, '/alive')).statusCode, 200)
   assert.equal((await read(app, '/api/v1/queues')).statusCode, 503)
   assert.equal((await read(app, '/api/v1/queues/relay')).statusCode, 503)
+})
+
+test('while Redis is away a destination still tells its day, and nothing is said twice', async (t) => {
+  const operations = failingOperations(new QueueUnavailableError('Redis is away'))
+  const { app } = await openTestApp(t, { source: sampleSource({ book: sampleBook }), operations })
+  const page = await read(app, '/destinations/example.net')
+  assert.equal(page.statusCode, 503)
+  assert.match(page.body, /Redis is away\.<\/strong> What waits is not known[^]*copies by hour: 52 sent/)
+  assert.doesNotMatch(page.body, /Do to all its mail/)
+  const away = { kind: 'away', reason: 'Redis is away' } as const
+  const { body } = await read(await appWith(t, sampleSource({ overview: sampleOverview({ queues: away }) })), '/')
+  assert.match(body, /<strong>Redis is away\.<\/strong> Mail is still accepted/)
 })
 
 test('hostile text of a message stays text on every page', async (t) => {

@@ -324,12 +324,13 @@ function addChanges(app: FastifyInstance, { source, operations, clock }: AppPart
     app.get(`/${path}/:name`, async (request, reply) => {
       const name = parameter(request, 'name')
       const target = selection(name)
-      const counts = await operations.counts(target).catch((error: unknown) => {
-        if (error instanceof QueueUnavailableError) return error
-        throw error
-      })
-      if (counts instanceof QueueUnavailableError)
-        return show(request, reply.code(503), errorPage('Redis is away', counts.message, clock.now()))
+      const counts = await operations.counts(target).then(
+        (value) => ({ kind: 'seen', value }) as const,
+        (error: unknown) => {
+          if (error instanceof QueueUnavailableError) return { kind: 'away', reason: error.message } as const
+          throw error
+        },
+      )
       const look = {
         path: `/${path}/${encodeURIComponent(name)}`,
         ...(path === 'destinations' && { about: aboutDestination(await source.destination(name), clock.now()) }),
@@ -339,7 +340,7 @@ function addChanges(app: FastifyInstance, { source, operations, clock }: AppPart
         visitor: access.visitor(request) ?? anybody,
         done: queryText(request, 'done'),
       }
-      return show(request, reply, selectionPage(look, clock.now()))
+      return show(request, reply.code(counts.kind === 'seen' ? 200 : 503), selectionPage(look, clock.now()))
     })
   }
 

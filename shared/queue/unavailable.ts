@@ -9,7 +9,12 @@ export async function reach<T>(action: () => Promise<T>): Promise<T> {
     return await action()
   } catch (error) {
     if (error instanceof QueueUnavailableError) throw error
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = error instanceof Error ? reasonOf(error) : String(error)
     throw new QueueUnavailableError(`Redis could not be asked: ${reason}`, { cause: error })
   }
+}
+
+/** The client's own words are about its options. */
+function reasonOf({ name, message }: Error): string {
+  return name === 'MaxRetriesPerRequestError' ? 'the connection broke off' : message
 }

@@ -4,12 +4,12 @@ import { html } from '../../../shared/html.ts'
 import type { Html, HtmlValue } from '../../../shared/html.ts'
 import { tlsBadge } from './destination-parts.ts'
 import type { Page } from './layout.ts'
-import { ago, ahead, dataTable, notice } from './parts.ts'
+import { ago, ahead, dataTable, redisAway } from './parts.ts'
 
 /** Where mail goes out to, those in trouble first. */
 export function destinationsPage(seen: Seen<Destinations>, at: number): Page {
   const main = html`<div class="headline"><h1>Destinations</h1><p class="quiet-text">Domains and smarthosts that mail in the queue <a href="/queues/relay">relay</a> is for, and those of the last 24 hours.</p></div>
-<section aria-label="Destinations">${seen.kind === 'away' ? notice('bad', 'Redis is away.', seen.reason) : table(seen.value, at)}</section>`
+<section aria-label="Destinations">${seen.kind === 'away' ? redisAway(seen.reason) : table(seen.value, at)}</section>`
   return { title: 'Destinations', section: '/destinations', at, main }
 }
 

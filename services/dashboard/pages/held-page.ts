@@ -9,7 +9,7 @@ import { chosenForm, heldDoneNotice } from './chosen-page.ts'
 import type { DoneBefore } from './chosen-page.ts'
 import { messageLink } from './job-table.ts'
 import type { Page } from './layout.ts'
-import { ago, badge, dataTable, notice } from './parts.ts'
+import { ago, badge, dataTable, redisAway } from './parts.ts'
 
 /** Rows of a page. */
 export const heldPerPage = 200
@@ -27,7 +27,7 @@ export interface HeldLook {
 export function heldPage(jobs: Seen<readonly JobView[]>, look: HeldLook, at: number): Page {
   const main = html`<div class="headline"><h1>Quarantine</h1><p class="quiet-text">All that is held: what a filter keeps back, what an operator holds, and what broke a worker. <a href="/messages?q=status%3Aheld">Search among it</a></p></div>
 ${heldDoneNotice(look.before)}
-${jobs.kind === 'away' ? notice('bad', 'Redis is away.', jobs.reason) : heldTable(jobs.value, look, at)}`
+${jobs.kind === 'away' ? redisAway(jobs.reason) : heldTable(jobs.value, look, at)}`
   return { title: 'Quarantine', section: '/held', at, main }
 }
 

@@ -9,7 +9,7 @@ import type { Visitor } from '../visitor.ts'
 import { doneNotice, messageActionBar } from './action-bar.ts'
 import { jobTable } from './job-table.ts'
 import type { Page } from './layout.ts'
-import { ahead, badge, dataTable, notice } from './parts.ts'
+import { ahead, badge, dataTable, notice, redisAway } from './parts.ts'
 import type { Tone } from './parts.ts'
 import { termLink } from './term-link.ts'
 
@@ -29,7 +29,7 @@ ${subject !== undefined && html`<p>${subject.value}</p>`}
 ${doneNotice(done)}
 ${messageActionBar(message, visitor)}
 ${message.knownFrom === 'journal' && notice('plain', 'It has left the spool.', 'What follows is from the journal.')}
-${message.jobs.kind === 'away' && notice('bad', 'Redis is away.', `${message.jobs.reason}. Where the message waits is not shown.`)}
+${message.jobs.kind === 'away' && redisAway(message.jobs.reason, 'Where the message waits is not shown.')}
 <section aria-labelledby="recipients"><h2 id="recipients">Recipients</h2>${recipientTable(message.recipients, at)}</section>
 <section aria-labelledby="story"><h2 id="story">Story</h2>${story(message, at)}</section>
 ${talk(message)}

@@ -9,7 +9,7 @@ import type { DaySeen } from './day-section.ts'
 import { jobTable } from './job-table.ts'
 import type { Page } from './layout.ts'
 import type { Warning } from '../watch.ts'
-import { ago, badge, dataTable, notice } from './parts.ts'
+import { ago, badge, dataTable, notice, redisAway } from './parts.ts'
 import { defaultTargetMs } from '../../../shared/report/queue-health.ts'
 import { pipelineDrawing } from './pipeline-drawing.ts'
 import { troubleNotices } from './queue-page.ts'
@@ -18,7 +18,7 @@ import { troubleNotices } from './queue-page.ts'
 export function overviewPage(overview: Overview, warnings: readonly Warning[], day: DaySeen): Page {
   const { at, queues, services } = overview
   const main = html`<div class="headline"><h1>${headline(overview)}</h1><p class="quiet-text">${overview.hostname} · configuration ${overview.revision}</p></div>
-${queues.kind === 'away' && notice('bad', 'Redis is away.', `${queues.reason}. Mail is still accepted and waits in the spool; its jobs are added when Redis is back.`)}
+${queues.kind === 'away' && redisAway(queues.reason, 'Mail is still accepted and waits in the spool; its jobs are added when Redis is back.')}
 ${configurationFaults(services).map((fault) =>
   notice(
     'bad',

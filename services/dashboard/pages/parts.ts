@@ -15,6 +15,12 @@ export function notice(tone: Tone, title: string, text: HtmlValue): Html {
   return html`<p class="notice" data-tone="${tone}"><strong>${title}</strong> ${text}</p>`
 }
 
+/** Says once that Redis is away, however the reason puts it. @param more of what that means for the page */
+export function redisAway(reason: string, more?: string): Html {
+  const why = reason.replace(/^Redis is away\b[.:;]?\s*|\.+$/g, '')
+  return notice('bad', 'Redis is away.', [why === '' ? '' : `${why}. `, more])
+}
+
 /** How long ago, with the instant as its title. */
 export function ago(at: number, nowAt: number): Html {
   return html`<time datetime="${new Date(at).toISOString()}" title="${formatSecond(at)}">${formatDuration(Math.max(0, nowAt - at))}</time>`

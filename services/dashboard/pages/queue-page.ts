@@ -12,7 +12,7 @@ import { doneNotice, limitText, pauseButton, queueActionBar } from './action-bar
 import { searchLink } from './found-table.ts'
 import { jobTable } from './job-table.ts'
 import type { Page } from './layout.ts'
-import { badge, dataTable, notice } from './parts.ts'
+import { badge, dataTable, notice, redisAway } from './parts.ts'
 import { toneOf, workers } from './pipeline-drawing.ts'
 import { rateChart } from './rate-chart.ts'
 
@@ -30,7 +30,7 @@ export function queuePage(name: string, detail: QueueDetail, look: QueueLook): P
   const view = queue.kind === 'seen' ? queue.value : undefined
   const main = html`<div class="headline"><h1>Queue ${name} ${view && stateOf(view, detail.targetMs)}</h1>
 <p class="quiet-text">${view && waitText(view)} ${limitText(view?.limit)}</p></div>
-${queue.kind === 'away' && notice('bad', 'Redis is away.', queue.reason)}
+${queue.kind === 'away' && redisAway(queue.reason)}
 ${view && troubleNotice(view, detail.flow, detail.targetMs)}
 ${doneNotice(look.done)}
 ${figures(detail)}
@@ -74,7 +74,7 @@ export function queuesPage(overview: Overview, { shares, visitor }: QueuesLook):
   const main = html`<div class="headline"><h1>Queues</h1></div>
 ${
   queues.kind === 'away'
-    ? notice('bad', 'Redis is away.', queues.reason)
+    ? redisAway(queues.reason)
     : html`${troubleNotices(overview)}
 <section aria-label="Queues">${queuesTable(queues.value, overview, { shares, visitor })}</section>
 <section aria-labelledby="tags"><h2 id="tags">By tag</h2>${tagsTable(shares)}</section>`
