@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs'
-import { userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -35,6 +34,7 @@ import { StoreError } from '../../shared/store/store-error.ts'
 import type { StoreReader } from '../../shared/store/store-reader.ts'
 import { ControlError, exitCodes, UsageError } from './command.ts'
 import type { Invocation } from './command.ts'
+import { workAsOwner, userName } from './data-owner.ts'
 
 /** The Sluice a command is about: found by the same options and variables that `npm start` takes. */
 export interface Place {
@@ -101,7 +101,10 @@ export async function findPlace(invocation: Invocation): Promise<Place> {
     throw new ControlError(
       `there is no Sluice in ${dataFolder}: start one (npm start), or name its data folder with -d`,
     )
-  return loadPlace(invocation)
+  const place = await loadPlace(invocation)
+  // What the configuration names root may read where its owner may not.
+  workAsOwner(dataFolder)
+  return place
 }
 
 /** Works on the queues. @throws ControlError when Redis does not answer */
@@ -229,7 +232,7 @@ export function messageIdOf(operand: string): MessageId {
 
 /** Who did it, for the story: `jane (sluicectl)`. */
 export function operatorName(): string {
-  return `${userInfo().username} (sluicectl)`
+  return `${userName()} (sluicectl)`
 }
 
 /** Of the Sluice a command is about; its configuration is not read. */

@@ -15,6 +15,7 @@ import type { Resolver } from '../../shared/resolver.ts'
 import { UsageError, exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
 import { dataFolderOf, loadPlace } from './connect.ts'
+import { workAsOwner } from './data-owner.ts'
 import { textTable } from './text-table.ts'
 
 const typeOption = { name: 'type', value: 'rsa|ed25519', summary: 'what kind of key (rsa)' }
@@ -74,7 +75,9 @@ async function generate(invocation: Invocation): Promise<number> {
   const domain = domainOperand(invocation)
   const selector = checkedSelector(invocation.operands[1] ?? '')
   const type = typeOf(options.text('type')) ?? 'rsa'
-  const file = options.text('key') ?? join(dataFolderOf(invocation), 'dkim', `${domain}.${selector}.key`)
+  const dataFolder = dataFolderOf(invocation)
+  const file = options.text('key') ?? join(dataFolder, 'dkim', `${domain}.${selector}.key`)
+  if (!options.has('key')) workAsOwner(dataFolder)
   const record = dkimRecord(await makeKey(file, type), selector, domain)
   if (options.has('json')) terminal.print(JSON.stringify({ ...record, keyFile: file }, undefined, 2))
   else {

@@ -37,6 +37,8 @@ async function run(invocation: Invocation): Promise<number> {
     throw new UsageError('name what is to be tried: dry-run -f NEW-SMTPD.CONF, -p NEW-PIPELINE.CONF')
   const sinceAt = Date.now() - daysOf(options.text('days') ?? defaultDays) * dayMs
   const limit = limitOf(options.text('limit') ?? '0')
+  // Before the place: it may be read by who runs the command alone.
+  const changed = await loadPlace(invocation, undefined, undefined, environment['SMTPD_CONF'] === undefined)
   const inForce = await findPlace({
     operands: [],
     options: options.without('smtpd-conf', 'pipeline-conf'),
@@ -44,7 +46,6 @@ async function run(invocation: Invocation): Promise<number> {
     environment,
   })
   for (const line of await notInForce(inForce)) terminal.warn(line)
-  const changed = await loadPlace(invocation, undefined, undefined, environment['SMTPD_CONF'] === undefined)
   for (const warning of changed.warnings) terminal.warn(renderDiagnostic(warning))
   const [now, then] = [openJudge(inForce.configuration), openJudge(changed.configuration)]
   let found: DryRun

@@ -9,6 +9,7 @@ import type { Lesson } from '../../shared/classifier/teach.ts'
 import { exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
 import { loadPlace } from './connect.ts'
+import { workAsOwner } from './data-owner.ts'
 import { readMails } from './mail-files.ts'
 
 const path = { name: 'FILE|MAILDIR|MBOX|-', required: true } as const
@@ -61,6 +62,7 @@ async function runLearn(invocation: Invocation, lesson: Lesson): Promise<number>
     if (learned === 'forged') forged += 1
     else taught.push(learned)
   }
+  workAsOwner(dataFolder)
   const { learned: file } = classifierFiles(dataFolder)
   const fresh = await learn(file, taught)
   if (forged > 0) terminal.warn(`${forged} not learned: they failed authentication when they came in`)
@@ -80,6 +82,7 @@ async function runForget(invocation: Invocation): Promise<number> {
   const school = schoolOf(configuration)
   const ids: string[] = []
   for await (const content of readMails(invocation, stdin)) ids.push(lessonIdOf(content, school))
+  workAsOwner(dataFolder)
   const gone = await forget(classifierFiles(dataFolder).learned, ids)
   terminal.print(`${gone} forgotten, ${ids.length - gone} were not known`)
   if (gone > 0) terminal.print(describe(await trainAgain(dataFolder)))
@@ -88,6 +91,7 @@ async function runForget(invocation: Invocation): Promise<number> {
 
 async function runTrain(invocation: Invocation): Promise<number> {
   const { dataFolder } = await loadPlace(invocation)
+  workAsOwner(dataFolder)
   invocation.terminal.print(describe(await trainAgain(dataFolder)))
   return exitCodes.done
 }

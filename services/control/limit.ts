@@ -26,7 +26,7 @@ function limitOne(invocation: Invocation): Promise<number> {
     await limitQueue({ queues, dataFolder }, queue, decision)
     const detail = describeLimit(wanted)
     const audit = await openAudit(dataFolder, { log: silentLog(), clock: systemClock })
-    audit.record({ by, from: 'local', action: 'limit queue', about: queue, outcome: 'done', detail })
+    audit.record({ by, from: 'this host', action: 'limit queue', about: queue, outcome: 'done', detail })
     await audit.close()
     return done(invocation, { queue, limit: wanted === undefined ? null : decision }, `queue ${queue}: ${detail}`)
   })

@@ -1,5 +1,3 @@
-import { userInfo } from 'node:os'
-
 import { formatSecond } from '../../shared/report/units.ts'
 import {
   deleteSearch,
@@ -12,6 +10,7 @@ import { QueryError } from '../../shared/store/query.ts'
 import { UsageError, exitCodes } from './command.ts'
 import type { Invocation } from './command.ts'
 import { findPlace, operatorName } from './connect.ts'
+import { userName } from './data-owner.ts'
 import { visible } from './terminal.ts'
 import { textTable } from './text-table.ts'
 import { done } from './with-operations.ts'
@@ -20,9 +19,9 @@ import { done } from './with-operations.ts'
 export async function savedQuery(invocation: Invocation, name: string): Promise<string> {
   const { dataFolder } = await findPlace(invocation)
   const searches = await readSearches(dataFolder)
-  const found = searchNamed(searches, name, userInfo().username)
+  const found = searchNamed(searches, name, userName())
   if (found !== undefined) return found.query
-  const names = searchesFor(searches, userInfo().username).map((one) => `'${one.name}'`)
+  const names = searchesFor(searches, userName()).map((one) => `'${one.name}'`)
   throw new UsageError(
     `there is no search '${name}'; there ${names.length === 0 ? 'are none' : `are: ${names.join(', ')}`}`,
   )
@@ -55,7 +54,7 @@ export async function forgetSearch(invocation: Invocation): Promise<number> {
 export async function showSearches(invocation: Invocation): Promise<number> {
   const { terminal, options } = invocation
   const { dataFolder } = await findPlace(invocation)
-  const searches = searchesFor(await readSearches(dataFolder), userInfo().username)
+  const searches = searchesFor(await readSearches(dataFolder), userName())
   if (options.has('json')) terminal.print(JSON.stringify(searches, undefined, 2))
   else if (searches.length === 0) terminal.print('No search is saved.')
   else {
