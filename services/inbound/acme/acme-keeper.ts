@@ -48,6 +48,7 @@ export function keepCertificate(parts: AcmeParts): AcmeKeeper {
       if (clock.now() < dueAt(await readFile(certFile, 'utf8'), domains)) return
       lock ??= await lockInstance(dataFolder, 'acme').catch(() => undefined)
       if (lock === undefined) return
+      log.info({ domains, directory: settings.directory }, 'a certificate is ordered')
       await installCertificate(settings, await order(settings))
       failures = 0
       log.info({ domains, certificate: certFile }, 'certificate ordered')

@@ -64,6 +64,19 @@ test('a certificate is ordered with proofs by a hook that sets DNS records, and 
   await assert.rejects(orderCertificate(ours), /hook present: exit code 3: no such zone/)
 })
 
+test('an authority that gives no answer is named, with the reason', async (t) => {
+  const { settings } = await site(t)
+  const { axios } = await import('acme-client')
+  const usual = 'acmeSettings' in axios.defaults ? axios.defaults.acmeSettings : undefined
+  t.after(() => Object.assign(axios.defaults, { acmeSettings: usual }))
+  Object.assign(axios.defaults, { acmeSettings: { retryMaxAttempts: 1, retryDefaultDelay: 0 } })
+  const directory = `http://127.0.0.1:${await freePort()}/directory`
+  await assert.rejects(orderCertificate({ ...settings, directory }), {
+    name: 'Error',
+    message: `${directory} gives no answer: ECONNREFUSED`,
+  })
+})
+
 test('a certificate of other names is not taken, and neither is none', async (t) => {
   const { settings } = await site(t)
   for (const [names, proves] of [

@@ -18,8 +18,14 @@ export async function orderCertificate(settings: AcmeSettings): Promise<string> 
   // Some fifty modules that most sites never need.
   const acme = await import('acme-client')
   acme.axios.defaults.timeout = requestMs
+  let silence: string | undefined
+  acme.setLogger((line) => (silence = silenceIn(line) ?? silence))
   const client = new acme.Client({ directoryUrl: directory, accountKey: await accountKey(settings) })
-  await client.createAccount({ termsOfServiceAgreed: true, contact: [`mailto:${email}`] })
+  try {
+    await client.createAccount({ termsOfServiceAgreed: true, contact: [`mailto:${email}`] })
+  } catch (error) {
+    throw error instanceof TypeError && silence !== undefined ? new Error(silence) : error
+  }
   const order = await client.createOrder({ identifiers: domains.map((value) => ({ type: 'dns', value })) })
   const challenges = await openChallenges(settings)
   try {
@@ -33,6 +39,12 @@ export async function orderCertificate(settings: AcmeSettings): Promise<string> 
   if (!fits(pem, domains, (certificate) => certificate.checkPrivateKey(key)))
     throw new Error('the certificate that came is not the one that was ordered')
   return pem
+}
+
+/** acme-client 5.4 trips over a request that nobody answers; why nobody did stands in its log alone. */
+function silenceIn(line: string): string | undefined {
+  const [, code, url] = /^Caught (\w+), retry attempt .* to URL (\S+)$/.exec(line) ?? []
+  return code === undefined ? undefined : `${url} gives no answer: ${code}`
 }
 
 /** Shows that one domain is ours (RFC 8555 section 7.5.1). */
