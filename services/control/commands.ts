@@ -38,6 +38,7 @@ import { showMessage, trace } from './show-message.ts'
 import { showStatus } from './show-status.ts'
 import { showQueue } from './show-queue.ts'
 import { showReports } from './show-reports.ts'
+import { showTraffic } from './show-traffic.ts'
 import { showRules } from './show-rules.ts'
 import { spoolCat, spoolList } from './spool.ts'
 import { tableCheck, tableQuery } from './table.ts'
@@ -55,6 +56,7 @@ export const commands: readonly Command[] = [
   showHeld,
   showDestinations,
   showReports,
+  showTraffic,
   showRules,
   showFilters,
   find,
