@@ -7,6 +7,7 @@ import fc from 'fast-check'
 
 import { derivedMessageId } from '../mail/message-id.ts'
 import type { MessageId } from '../mail/message-id.ts'
+import { FolderVolume } from './folder-volume.ts'
 import { LiveIndex } from './live-index.ts'
 import { isFinal } from './spool.ts'
 import type { OutcomeRecord } from './spool.ts'
@@ -171,4 +172,33 @@ function applyTo(expected: Map<MessageId, Expected>, made: OutcomeRecord): void 
   else message.held.delete(made.recipient)
   if (isFinal(made)) message.pending.delete(made.recipient)
   if (message.pending.size === 0) expected.delete(made.id)
+}
+
+test('a message is not taken for settled because the clock of another host is behind', async (t) => {
+  const path = await temporarySpool(t)
+  const spool = await writer(t, path)
+  await spool.settle([outcome(storedMessage().envelope.id)])
+  const message = storedMessage(2)
+  const { id } = message.envelope
+  const volume = new BusyVolume(path)
+  const index = await LiveIndex.open(volume)
+  volume.beforeOutcomes = async () => {
+    await spool.store(message, octets(100))
+    await spool.settle([outcome(id, 0, 'delivered', Date.now() - 20 * 60_000)])
+  }
+  await index.refresh()
+  assert.equal(index.get(id), undefined, 'its record came behind the listing')
+  await index.refresh()
+  assert.deepEqual(index.get(id)?.pending, [1])
+})
+
+/** Others write between the look at records and the one at outcomes. */
+class BusyVolume extends FolderVolume {
+  beforeOutcomes: (() => Promise<void>) | undefined
+
+  override async prepare(): Promise<void> {
+    const write = this.beforeOutcomes
+    this.beforeOutcomes = undefined
+    await write?.()
+  }
 }

@@ -36,6 +36,7 @@ export class LiveIndex {
   readonly #outcomeLogs = new Map<string, OutcomeLogState>()
   /** Files of moved records, with the segment they came from. */
   readonly #relocated = new Map<string, SegmentState>()
+  #hasLooked = false
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
   /** Contents with a file of their own, as their records name them. */
@@ -156,7 +157,8 @@ export class LiveIndex {
    * One listing serves both: what it lacks was not there when `refresh` was called.
    */
   async #look(): Promise<void> {
-    const recordsReadAt = this.#clock.now() - clockSkewMs
+    // What comes later was written later, whatever the clocks of other hosts say: its record may not have been listed yet.
+    const recordsReadAt = this.#hasLooked ? Number.NEGATIVE_INFINITY : this.#clock.now() - clockSkewMs
     const listing = await this.volume.list()
     await this.#readSegments([...segmentsOf(listing.writers, 'msg')])
     await this.#readRelocated(listing)
@@ -166,6 +168,7 @@ export class LiveIndex {
     this.#forgetDeleted(listing)
     this.#contents = contentsIn(listing)
     this.#table.forgetBefore(this.#clock.now() - (this.#options.rememberMs ?? 3_600_000))
+    this.#hasLooked = true
   }
 
   async #readSegments(listed: readonly { readonly path: string; readonly isClosed: boolean }[]): Promise<void> {

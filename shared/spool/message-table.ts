@@ -126,7 +126,7 @@ export class MessageTable {
 
   /**
    * Takes an outcome. One that was made before `recordsReadAt`, of a message that has no record, speaks of a message whose
-   * record was deleted since: a record comes before its outcomes.
+   * record was deleted since: a record comes before its outcomes. Any other waits for its record.
    */
   addOutcome(outcome: OutcomeKey, recordsReadAt: number): void {
     const slot = this.#slotOf(outcome.id)

@@ -3,6 +3,7 @@ import { mkdir, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 
+import { newMessageId } from '../mail/message-id.ts'
 import { FolderVolume } from './folder-volume.ts'
 import { OutcomeIndex } from './outcome-index.ts'
 import { relocatedFile } from './segment-name.ts'
@@ -25,6 +26,13 @@ test('an outcome is not overlooked while its log is moved between a listing and 
   assert.equal(volume.moved, 1)
   assert.equal(seen.get(id)?.length, 1)
   await index.close()
+})
+
+test('an outcome is found whatever the clocks said when it was logged', async (t) => {
+  const spool = await writer(t, await temporarySpool(t))
+  const id = newMessageId(Date.now() + 5 * 3_600_000)
+  await spool.settle([outcome(id)])
+  assert.equal((await spool.outcomesOf([id])).get(id)?.length, 1)
 })
 
 /** Cleaning comes between: what the first listing tells of is moved before it is opened. */

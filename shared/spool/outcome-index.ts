@@ -174,7 +174,11 @@ export class OutcomeIndex {
         withContent: true,
         visit: ({ head, offset, content }) => {
           log.newestAt = Math.max(log.newestAt, head.at)
-          for (const { id } of decodeKeys(content)) index.add(id, offset)
+          for (const { id } of decodeKeys(content)) {
+            // By a clock that was set back, or another host's, an outcome may be older than its message.
+            log.newestAt = Math.max(log.newestAt, acceptedAtOf(id))
+            index.add(id, offset)
+          }
         },
         onDamage: this.#options.onDamage,
       })
@@ -204,7 +208,7 @@ interface OutcomeLog extends Pick<OutcomeLogFile, 'path' | 'origin'> {
   isComplete?: boolean
   size: number
   end: number
-  /** Time of the newest outcome. */
+  /** Time of the newest outcome, or of the newest message that one speaks of. */
   newestAt: number
   /** Absent while it is not kept in memory. */
   index: OutcomeLogIndex | undefined
