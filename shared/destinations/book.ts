@@ -1,9 +1,10 @@
-import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { readdir, rm, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
+import { tellingSnapshotWriter } from '../snapshot-writer.ts'
 import type { DeliveryAttempt } from '../mail/disposition.ts'
 import { classifyReply } from '../mail/reply-class.ts'
 import type { ReplyClass } from '../mail/reply-class.ts'
@@ -43,6 +44,7 @@ export function openDestinationBook({ dataFolder, clock, log }: BookOptions): De
   const path = join(folder, `${hostname()}.${process.pid}.${clock.now().toString(36)}.json`)
   const pages = new Map<string, Page>()
   let isChanged = false
+  const put = tellingSnapshotWriter('the answers of destinations', log)
   let writing = removeOld(folder, clock.now())
   const timer = setInterval(write, everyMs)
   timer.unref()
@@ -66,9 +68,8 @@ export function openDestinationBook({ dataFolder, clock, log }: BookOptions): De
     isChanged = false
     const since = clock.now() - keptHours * hourMs
     const histories = [...pages].map(([name, page]) => historyOf(name, page, since))
-    writing = writing
-      .then(() => put(folder, path, JSON.stringify(histories)))
-      .catch((error: unknown) => log.warn({ err: error }, 'what destinations said is not written'))
+    const text = JSON.stringify(histories)
+    writing = writing.then(() => put(path, text))
   }
 
   return {
@@ -138,8 +139,3 @@ async function removeOld(folder: string, nowAt: number): Promise<void> {
 }
 
 /** Readers see whole files. */
-async function put(folder: string, path: string, text: string): Promise<void> {
-  await mkdir(folder, { recursive: true })
-  await writeFile(`${path}.part`, text)
-  await rename(`${path}.part`, path)
-}

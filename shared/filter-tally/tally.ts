@@ -1,8 +1,9 @@
-import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { readFile, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
+import { tellingSnapshotWriter } from '../snapshot-writer.ts'
 
 /** How an engine's work on a message ended. `unable`: it works, and cannot judge this one. */
 export type AnswerStatus = 'ok' | 'unable' | 'failed' | 'timeout' | 'crashed'
@@ -80,6 +81,7 @@ export function openFilterTally({ dataFolder, writer, clock, log }: TallyOptions
   let hours = new Map<number, Hour>()
   let day = dayOf(clock.now())
   let isChanged = false
+  const put = tellingSnapshotWriter('the counts of filters', log)
   let writing = Promise.resolve()
   let current: { readonly endsAt: number; readonly hour: Hour } | undefined
   const timer = setInterval(write, saveMs)
@@ -106,9 +108,7 @@ export function openFilterTally({ dataFolder, writer, clock, log }: TallyOptions
     isChanged = false
     const folder = join(tallyFolder(dataFolder), day)
     const text = JSON.stringify({ hours: plain(hours), last: Object.fromEntries(last) })
-    writing = writing
-      .then(() => put(folder, file, text))
-      .catch((error: unknown) => log.warn({ err: error }, 'the tally of the filters is not written'))
+    writing = put(join(folder, file), text)
   }
 
   return {
@@ -225,8 +225,3 @@ function plain(hours: ReadonlyMap<number, Hour>): TallyFile['hours'] {
 }
 
 /** Readers see whole files. */
-async function put(folder: string, file: string, text: string): Promise<void> {
-  await mkdir(folder, { recursive: true })
-  await writeFile(join(folder, `${file}.part`), text)
-  await rename(join(folder, `${file}.part`), join(folder, file))
-}

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { readFile, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { Clock } from '../clock.ts'
 import type { Configuration } from '../config/model.ts'
 import type { Logger } from '../log.ts'
+import { tellingSnapshotWriter } from '../snapshot-writer.ts'
 
 /** Counts how often each rule and each `restrict` decided, by its text: a line that moves keeps its number. */
 export interface RuleHits {
@@ -37,6 +38,7 @@ export function openRuleHits({ dataFolder, writer, clock, log }: HitsOptions): R
   let dayEndsAt = endOf(day)
   let counts: Counts = {}
   let isChanged = false
+  const put = tellingSnapshotWriter('the hits of rules', log)
   let writing = Promise.resolve()
   const timer = setInterval(save, saveMs)
   timer.unref()
@@ -79,9 +81,7 @@ export function openRuleHits({ dataFolder, writer, clock, log }: HitsOptions): R
     isChanged = false
     const folder = join(hitsFolder(dataFolder), day)
     const text = JSON.stringify(counts)
-    writing = writing
-      .then(() => put(folder, file, text))
-      .catch((error: unknown) => log.warn({ err: error }, 'the hits of rules are not written'))
+    writing = put(join(folder, file), text)
   }
 
   return {
@@ -186,8 +186,3 @@ function parse(text: string): Counts {
 }
 
 /** Readers see whole files. */
-async function put(folder: string, file: string, text: string): Promise<void> {
-  await mkdir(folder, { recursive: true })
-  await writeFile(join(folder, `${file}.part`), text)
-  await rename(join(folder, `${file}.part`), join(folder, file))
-}
