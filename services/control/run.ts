@@ -9,6 +9,7 @@ import { parseCommandLine } from './command-line.ts'
 import { ControlError, UsageError, exitCodes } from './command.ts'
 import { commands } from './commands.ts'
 import { helpText } from './help.ts'
+import { runKept } from './kept-commands.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Runs one command line; every trouble ends in a line on standard error and an exit code. */
@@ -23,7 +24,7 @@ export async function runControl(
       terminal.print(helpText(commands, line.command).trimEnd())
       return exitCodes.done
     }
-    return await line.command.run({ ...line, terminal, environment })
+    return await runKept(line.command, { ...line, terminal, environment })
   } catch (error) {
     return explain(error, terminal)
   }
