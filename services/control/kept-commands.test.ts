@@ -13,7 +13,7 @@ import { runTrimmed } from './testing.ts'
 
 /** They look, or make something that changes nothing by itself; runs and limits keep what they do themselves. */
 const others: ReadonlySet<string> = new Set(
-  `show queue, show message, show envelope, show held, show status, show rules, show filters, show reports, show destinations,
+  `show queue, show message, show envelope, show held, show status, show rules, show filters, show reports, show destinations, show traffic,
   mailq, find, trace, events, audit, spool list, spool cat, ban list, block list,
   bulk list, webhook list, operator list, mailbox list, reports list, check, config, convert, explain,
   dry-run, table query, table check, scan, preflight, doctor, learn ham, learn spam, learn forget,
