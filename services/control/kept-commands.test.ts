@@ -13,18 +13,16 @@ import { runTrimmed } from './testing.ts'
 
 /** They look, or make something that changes nothing by itself; runs and limits keep what they do themselves. */
 const others: ReadonlySet<string> = new Set(
-  `show queue, show message, show envelope, show held, show status, show rules, show filters, show reports, show destinations, show traffic,
-  mailq, find, trace, events, audit, spool list, spool cat, ban list, block list,
-  bulk list, webhook list, operator list, mailbox list, reports list, check, config, convert, explain,
-  dry-run, table query, table check, scan, preflight, doctor, learn ham, learn spam, learn forget,
-  learn status, learn train, dkim record, dkim status, send, reload, reports send, encrypt, auth test,
-  token, init, completion, bulk resume, bulk cancel, limit`.split(/,\s+/),
+  `mailq, find, trace, events, audit, spool cat, config, convert, explain, dry-run, scan, preflight, doctor, check,
+  learn ham, learn spam, learn forget, learn train, dkim record, send, reload, reports send, encrypt, auth test, token, init,
+  completion, bulk resume, bulk cancel, limit`.split(/,\s+/),
 )
+const isLook = (words: string): boolean => /^show | (?:list|status|query|check)$/.test(words)
 
 test('what a command changes is in the audit log, or it is said why not', () => {
   const all = commands.map(({ words }) => words.join(' '))
   assert.deepEqual(
-    all.filter((words) => keptCommands.has(words) === others.has(words)),
+    all.filter((words) => keptCommands.has(words) === (others.has(words) || isLook(words))),
     [],
   )
   assert.deepEqual(
