@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-
 import { viewRuleHits } from '../../shared/rule-hits/view.ts'
 import { deadAfterMs, readHeartbeats, withoutReplaced } from '../../shared/heartbeat.ts'
 import type { Heartbeat } from '../../shared/heartbeat.ts'
@@ -33,8 +31,10 @@ import { hourMs } from '../../shared/store/hours.ts'
 import { QueryError, parseQuery } from '../../shared/store/query.ts'
 import { localAddresses } from '../../shared/system.ts'
 import type { EventTail } from '../../shared/event-tail.ts'
+import { patient } from './patient.ts'
 import { previewOf } from './preview.ts'
 import type { Preview } from './preview.ts'
+import type { DaySeen } from './pages/day-section.ts'
 import { jobStates } from './pages/queue-page.ts'
 import type {
   Health,
@@ -73,6 +73,8 @@ const reportsLimitMs = 20_000
 const attentionRows = 8
 /** Held messages among which those that no filter keeps back are looked for. */
 const heldLookedAt = 200
+/** Each of them is read whole. */
+const attentionKeptMs = 6_000
 /** Jobs of each state that destinations are made of: pages ask every two seconds. */
 const lookedAt = 300
 /** Each of them is read whole. */
@@ -81,7 +83,7 @@ const sharesKeptMs = 10_000
 const bookKeptMs = 5_000
 /** All copies of the day are gone through. */
 const dayKeptMs = 60_000
-const patienceMs = 500
+const patienceMs = 1_000
 
 /** Reads queues, spool, journal and heartbeats; Redis may be away at any time. */
 export function createSource(parts: SourceParts): Source {
@@ -94,10 +96,18 @@ export function createSource(parts: SourceParts): Source {
     ({ kind }) => kind === 'seen',
   )
 
-  const day = kept(dayKeptMs, clock, async () => {
+  const attention = kept(
+    attentionKeptMs,
+    clock,
+    () => asked(readAttention(queues)),
+    ({ kind }) => kind === 'seen',
+  )
+
+  const countDay = async (): Promise<DaySeen> => {
     const sinceAt = dayBegin(clock.now())
     return { sinceAt, ...(await seen('the message store', reportsLimitMs, parts.counting.hours(sinceAt))) }
-  })
+  }
+  const day = patient(kept(dayKeptMs, clock, countDay), patienceMs)
 
   const received = new ReceivedReportsReader(receivedReportsFolder(dataFolder))
 
@@ -119,9 +129,9 @@ export function createSource(parts: SourceParts): Source {
   return {
     async overview(): Promise<Overview> {
       const { configuration } = parts
-      const [views, attention, beats] = await Promise.all([
+      const [views, look, beats] = await Promise.all([
         asked(readQueues(queues)),
-        asked(readAttention(queues)),
+        attention(),
         readHeartbeats(dataFolder, clock.now()),
       ])
       return {
@@ -133,7 +143,7 @@ export function createSource(parts: SourceParts): Source {
         flows: flowsOf(beats, clock.now()),
         targetsMs: new Map([...configuration.pipeline.queues].map(([name, { targetMs }]) => [name, targetMs])),
         services: servicesOf(beats, clock.now()),
-        attention,
+        attention: look,
       }
     },
 
@@ -212,10 +222,8 @@ export function createSource(parts: SourceParts): Source {
         const { sinceAt } = lastDays(days, clock.now())
         return { sinceAt, ...(await seen('the message store', reportsLimitMs, parts.search.traffic(sinceAt))) }
       },
-      hours: async () => {
-        const look = await soon(day())
-        return look ?? { sinceAt: dayBegin(clock.now()), kind: 'away', reason: 'it is still counted' }
-      },
+      hours: async () =>
+        (await day()) ?? { sinceAt: dayBegin(clock.now()), kind: 'away', reason: 'it is being counted' },
       async recipients(days) {
         const { sinceAt } = lastDays(days, clock.now())
         const asked = parts.search.recipientDomains(sinceAt)
@@ -273,16 +281,6 @@ function kept<T>(
     const answer = await last.answer
     if (!isAnswer(answer)) last = undefined
     return answer
-  }
-}
-
-/** Undefined when it takes longer than a page that is drawn every two seconds may wait. */
-async function soon<T>(work: Promise<T>): Promise<T | undefined> {
-  const patience = new AbortController()
-  try {
-    return await Promise.race([work, sleep(patienceMs, undefined, { signal: patience.signal }).catch(() => undefined)])
-  } finally {
-    patience.abort()
   }
 }
 

@@ -6,7 +6,7 @@ import type { Warning } from './watch.ts'
 
 /** What the first page warns of, beside what services say of themselves. */
 export interface WatchDesk {
-  /** As it was at most ten seconds ago; what does not answer is left out. */
+  /** As it was at most twenty seconds ago; what does not answer is left out. */
   warnings(): Promise<readonly Warning[]>
 }
 
@@ -16,7 +16,7 @@ export interface WatchDeskParts {
   readonly clock: Clock
 }
 
-const keptMs = 10_000
+const keptMs = 20_000
 
 /** Looks only while somebody does. */
 export function createWatchDesk({ system, source, clock }: WatchDeskParts): WatchDesk {
