@@ -25,9 +25,10 @@ type Group = keyof typeof groups
 const phases: readonly (readonly Group[])[] = [['unit'], ['scenarios', 'compose']]
 
 /** Files that take longest begin, so that none of them is alone at the end. */
-const longest = 'crash delivery-crash content before-accept reload browser lanes accessibility operator amavis'.split(
-  ' ',
-)
+const longest =
+  'crash delivery-crash content before-accept reload browser lanes accessibility operator amavis upgrade swarm'.split(
+    ' ',
+  )
 
 const usage = `usage: node --import tsx test/run.ts [${Object.keys(groups).join('|')} ...] [part of a file name ...]`
 

@@ -12,7 +12,9 @@ export function missingSecondNode(): string | false {
   if (process.getuid?.() !== 0) return 'needs root'
   if (engineProgram() === undefined) return 'the Docker engine is not on this machine'
   const state = execFileSync('docker', ['info', '-f', '{{.Swarm.LocalNodeState}}'], { encoding: 'utf8' }).trim()
-  return state === 'inactive' ? false : 'the Docker engine is in a swarm already, which a second host may not reach'
+  return state === 'inactive'
+    ? false
+    : 'the Docker engine is in a swarm that a second host may not reach; unless somebody needs it: docker swarm leave --force'
 }
 
 /**
