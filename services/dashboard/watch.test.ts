@@ -128,6 +128,14 @@ test('the overview has warnings with a way to the page that helps, as text, and 
   assert.match(await overviewOf(t, broken), /<h1>/)
 })
 
+test('a spool that is full is the first that is said', async (t) => {
+  const system = { ...calm, spool: { ...calm.spool, freeBytes: 0 } }
+  const people = async () => ({})
+  const { app } = await openTestApp(t, { source: sampleSource({}), system: { look: async () => system, people } })
+  const { body } = await app.inject({ url: '/', headers: { host: 'localhost' } })
+  assert.match(body, /<h1>The spool is full<\/h1>[^]*answered 452[^]*href="\/system#storage"/)
+})
+
 test('warnings are looked for every twenty seconds at most, however often the page is', async () => {
   let [looks, nowAt] = [0, sampleAt]
   const source = sampleSource({})

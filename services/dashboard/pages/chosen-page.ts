@@ -39,25 +39,25 @@ const words: Readonly<Record<HeldAction, Words>> = {
   release: {
     title: 'Release',
     button: 'Release',
-    does: 'They go on to their recipients as they are, past the filter that kept them back.',
+    does: 'What is released goes on to its recipients as it is, past the filter that kept it back.',
     done: 'released',
   },
   'release-ham': {
     title: 'Release and learn',
     button: 'Release and learn as wanted',
-    does: 'They go on to their recipients as they are, and the classifier learns that such mail is wanted.',
+    does: 'What is released goes on to its recipients as it is, and the classifier learns that such mail is wanted.',
     done: 'released and learned as wanted; the audit log tells what was learned of each',
   },
   block: {
     title: 'Block senders',
     button: 'Block their senders',
-    does: 'Mail from each sender to the recipients of his message is refused from now on (sluicectl block list). The messages stay here.',
+    does: 'Mail from a sender to the recipients of his message is refused from now on ("sluicectl block list" tells them, "block remove" takes it back). What is held stays here.',
     done: 'whose senders are blocked from now on',
   },
   remove: {
     title: 'Remove',
     button: 'Remove',
-    does: 'Nothing is delivered, nothing is reported to their senders, and they cannot be had back.',
+    does: 'Nothing is delivered, nothing is reported to a sender, and what is removed cannot be had back.',
     done: 'removed',
   },
 }

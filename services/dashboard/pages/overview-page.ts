@@ -17,7 +17,7 @@ import { troubleNotices } from './queue-page.ts'
 /** @param warnings of what is not trouble yet */
 export function overviewPage(overview: Overview, warnings: readonly Warning[], day: DaySeen): Page {
   const { at, queues, services } = overview
-  const main = html`<div class="headline"><h1>${headline(overview)}</h1><p class="quiet-text">${overview.hostname} · configuration ${overview.revision}</p></div>
+  const main = html`<div class="headline"><h1>${headline(overview, warnings)}</h1><p class="quiet-text">${overview.hostname} · configuration ${overview.revision}</p></div>
 ${queues.kind === 'away' && redisAway(queues.reason, 'Mail is still accepted and waits in the spool; its jobs are added when Redis is back.')}
 ${configurationFaults(services).map((fault) =>
   notice(
@@ -51,7 +51,7 @@ function warningNotice({ tone, title, text, page, leads }: Warning): Html {
 }
 
 /** The state of the whole in one sentence. */
-export function headline(overview: Overview): string {
+export function headline(overview: Overview, warnings: readonly Warning[]): string {
   const { queues, services } = overview
   if (queues.kind === 'away') return 'Redis is away'
   if (services.some((service) => service.silent)) return 'A service is silent'
@@ -59,6 +59,8 @@ export function headline(overview: Overview): string {
   if (configurationFaults(services).length > 0) return 'The configuration on disk is not in force'
   const late = queues.value.filter((queue) => isBehind(queue, overview.targetsMs.get(queue.name) ?? defaultTargetMs))
   if (late.length > 0) return `${plural(late.length, 'queue is', 'queues are')} behind`
+  const grave = warnings.find(({ tone, page }) => tone === 'bad' && page.startsWith('/system'))
+  if (grave !== undefined) return grave.title.replace(/\.$/, '')
   const inside = queues.value.reduce((sum, queue) => sum + queue.waiting + queue.active + queue.delayed, 0)
   const held = heldIn(queues.value)
   const way = inside === 0 ? 'All mail is out' : `${plural(inside, 'message')} on the way`
