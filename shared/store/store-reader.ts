@@ -39,6 +39,8 @@ export type CopySums = Readonly<Record<CopyState, number>>
 const shownCopies = 5
 /** An index that has more for a search than this is not better than going through the messages from the newest on. */
 const mostByIndex = 5_000
+/** Rows of an index that are looked at, one piece after the other, for each message that is wanted. */
+const pieces: readonly number[] = [20, 160]
 /** Messages that are read by one question. */
 const atOnce = 200
 
@@ -201,27 +203,87 @@ class Search {
     const names = new Map((await this.#rows('SELECT name, text FROM names')) as readonly [number, string][])
     const conditions = query.terms.map((term) => conditionOf(this.#dialect, term, names))
     const range = rangeOf(query, before)
+    const { ways, areFew } = await this.#bestWays(conditions, range)
     const keys = new Set<number>()
-    for (const way of await this.#bestWays(conditions, range))
-      for (const key of await this.#keys(way, conditions, range, limit)) keys.add(key)
+    for (const way of ways) {
+      const found = areFew
+        ? await this.#keys(way, conditions, range, limit)
+        : await this.#newestKeys(way, conditions, range, limit)
+      for (const key of found) keys.add(key)
+    }
     const sorted = [...keys].sort((one, other) => other - one)
     return { names, conditions, keys: sorted.slice(0, limit) }
   }
 
-  /** Those of the condition that the fewest messages are left by; all messages when none leaves few. */
-  async #bestWays(conditions: readonly Condition[], range: KeyRange): Promise<readonly Way[]> {
-    let best: readonly Way[] = [allMessages]
+  /** Those of the condition that the fewest messages are left by; when none leaves few, the one that leaves the fewest of the newest. */
+  async #bestWays(
+    conditions: readonly Condition[],
+    range: KeyRange,
+  ): Promise<{ readonly ways: readonly Way[]; readonly areFew: boolean }> {
+    let few: readonly Way[] | undefined
     let fewest = mostByIndex
     for (const { ways, isNever } of conditions) {
-      if (isNever === true) return []
+      if (isNever === true) return { ways: [], areFew: true }
       if (ways.length === 0) continue
       let count = 0
       for (const way of ways) count += await this.#count(way, range, fewest)
       if (count >= fewest) continue
-      best = ways
+      few = ways
       fewest = count
     }
-    return best
+    return few === undefined
+      ? { ways: [await this.#sparsest(conditions, range)], areFew: false }
+      : { ways: few, areFew: true }
+  }
+
+  /** Whose newest messages reach back farthest. */
+  async #sparsest(conditions: readonly Condition[], range: KeyRange): Promise<Way> {
+    let sparsest = allMessages
+    if (conditions.length < 2) return sparsest
+    let lowest = Number.POSITIVE_INFINITY
+    for (const { ways } of conditions) {
+      const [way, ...others] = ways
+      if (way?.isSorted !== true || others.length > 0) continue
+      const key = (await this.#keyBehind(way, range, mostByIndex)) ?? 0
+      if (key >= lowest) continue
+      sparsest = way
+      lowest = key
+    }
+    return sparsest
+  }
+
+  /** The key of the last of so many rows, the newest first; absent: there are fewer. */
+  async #keyBehind({ from, key, where }: Way, { first, end }: KeyRange, count: number): Promise<number | undefined> {
+    const [row] = (await this.#rows(
+      `SELECT ${key} FROM ${from} WHERE ${where.text} AND ${key} >= ? AND ${key} < ?
+       ORDER BY ${key} DESC LIMIT 1 OFFSET ${count - 1}`,
+      ...where.values,
+      first,
+      end,
+    )) as readonly [number][]
+    return row?.[0]
+  }
+
+  /**
+   * As `keys`, where every way leads to many. Of several things that are asked the newest of one are mostly enough: looking through all, a
+   * planner would begin with what it takes for rare.
+   */
+  async #newestKeys(
+    way: Way,
+    conditions: readonly Condition[],
+    { first, end }: KeyRange,
+    limit: number,
+  ): Promise<readonly number[]> {
+    const keys: number[] = []
+    let before = end
+    for (const rows of conditions.length > 1 ? pieces : []) {
+      const from = await this.#keyBehind(way, { first, end: before }, rows * limit)
+      const piece = { first: from ?? first, end: before }
+      keys.push(...(await this.#keys(way, conditions, piece, limit - keys.length)))
+      if (from === undefined || keys.length >= limit) return keys
+      before = from
+    }
+    return [...keys, ...(await this.#keys(allMessages, conditions, { first, end: before }, limit - keys.length))]
   }
 
   /** No more than `most`; where the index is not sorted, those of other times are counted along. */

@@ -435,17 +435,30 @@ export function testStoreContract(
       ids.flatMap((id) => deliveredStory(id)),
     )
     for (const text of ['', 'to:jane@example.org', 'domain:example.org', 'jane@example.org', 'rule:7,5', 'saved']) {
-      const query = parseQuery(text, testedAt)
-      const found: MessageId[] = []
-      for (let before: string | undefined; ;) {
-        const page = await reader.search({ query, limit: 7, ...(before === undefined ? {} : { before }) })
-        found.push(...page.messages.map(({ id }) => id))
-        before = page.next
-        if (before === undefined) break
-      }
-      assert.deepEqual(found, ids.toReversed(), text)
+      assert.deepEqual(await allPages(reader, text, 7), ids.toReversed(), text)
     }
   })
+
+  test(
+    `${kind}: of things that hold of thousands each, what has all of them is found however far back`,
+    { skip },
+    async (t) => {
+      const ids = Array.from({ length: 6_000 }, testId)
+      const failed = new Set([0, 1, 99, 5_000, 5_400, 5_401, 5_950, 5_998].map((place) => ids[place]))
+      const { reader } = await searched(
+        await make(t),
+        ids.flatMap((id) => {
+          const story = deliveredStory(id)
+          return failed.has(id) ? story.map((entry) => ({ ...entry, event: failedFor(entry.event) })) : story
+        }),
+      )
+      const expected = ids.filter((id) => failed.has(id)).toReversed()
+      for (const text of ['tag:Filtered -status:delivered', 'rule:5 tag:Filtered domain:example.org status:failed'])
+        for (const limit of [1, 3, 50])
+          assert.deepEqual(await allPages(reader, text, limit), expected, `${text} ${limit}`)
+      assert.deepEqual(await allPages(reader, 'tag:Filtered status:held rule:5', 50), [])
+    },
+  )
 
   test(`${kind}: what is typed never becomes part of the question to the database`, { skip }, async (t) => {
     const id = testId()
@@ -620,3 +633,18 @@ async function count(store: TestStore, query: string): Promise<number> {
 }
 
 const forAll = testedAt + 1e9
+
+function failedFor(event: string): string {
+  return event === 'delivered' ? 'failed' : event
+}
+
+async function allPages(reader: StoreReader, text: string, limit: number): Promise<readonly MessageId[]> {
+  const query = parseQuery(text, testedAt)
+  const found: MessageId[] = []
+  for (let before: string | undefined; ;) {
+    const page = await reader.search({ query, limit, ...(before === undefined ? {} : { before }) })
+    found.push(...page.messages.map(({ id }) => id))
+    before = page.next
+    if (before === undefined) return found
+  }
+}
