@@ -93,7 +93,8 @@ const machineRoutes: ReadonlySet<string> = new Set(['/health', '/ready', '/alive
 
 /** All routes. What may be seen and done by whom is decided before any of them runs. */
 export function createApp(parts: AppParts): FastifyInstance {
-  const { log, host } = parts
+  const { source, operations, webhooks, runs, clock, log } = parts
+  const { audit, settings } = parts.access
   const app = Fastify({
     logger: false,
     forceCloseConnections: true,
@@ -104,8 +105,8 @@ export function createApp(parts: AppParts): FastifyInstance {
 
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(securityHeaders)
-    const { operators, url } = parts.access.settings()
-    if (operators !== undefined || isHostAllowed(request.headers.host, host)) return undefined
+    const { operators, url } = settings()
+    if (operators !== undefined || isHostAllowed(request.headers.host, parts.host)) return undefined
     if (isForReaders(request) && isAddressedBy(request.headers.host, url)) return undefined
     return reply.code(421).type('text/plain').send('This dashboard answers to localhost only.\n')
   })
@@ -118,57 +119,20 @@ export function createApp(parts: AppParts): FastifyInstance {
   addEvents(app, { ...parts, show })
   addConfirmations(app, parts, { access, show })
   addChanges(app, parts, { access, show })
-  addTrial(app, { ...parts, visitor: (request) => access.visitor(request) ?? anybody, show })
-  addSource(app, { source: parts.source, access, audit: parts.access.audit, clock: parts.clock, show })
-  const { source, webhooks, system: desk } = parts
-  const { audit, settings } = parts.access
-  addSystem(app, { desk, source, webhooks, audit, access, settings, show })
-  addActions(app, { operations: parts.operations, access, audit: parts.access.audit, clock: parts.clock, show })
-  addHeld(app, {
-    source,
-    operations: parts.operations,
-    access,
-    audit,
-    clock: parts.clock,
-    show,
-  })
-  addBulk(app, {
-    source: parts.source,
-    runs: parts.runs,
-    access,
-    audit: parts.access.audit,
-    clock: parts.clock,
-    log,
-    show,
-  })
   addFilters(app, parts.filters, show)
-  addWebhooks(app, { desk: parts.webhooks, access, audit: parts.access.audit, clock: parts.clock, show })
-  addDomains(app, { desk: parts.domains, access, audit: parts.access.audit, clock: parts.clock, show })
-  addDryRuns(app, { runs: parts.dryRuns, access, audit: parts.access.audit, clock: parts.clock, show })
-  addSearches(app, { shelf: parts.shelf, access, audit: parts.access.audit, clock: parts.clock, show })
-  addQuarantineLinks(app, {
-    desk: parts.desk,
-    access,
-    audit: parts.access.audit,
-    clock: parts.clock,
-    isReadOnly: () => parts.access.settings().readOnly,
-  })
-  addApi(app, {
-    source: parts.source,
-    operations: parts.operations,
-    teacher: parts.teacher,
-    runs: parts.runs,
-    domains: parts.domains,
-    dryRuns: parts.dryRuns,
-    shelf: parts.shelf,
-    filters: parts.filters,
-    webhooks: parts.webhooks,
-    system: parts.system,
-    access,
-    audit: parts.access.audit,
-    clock: parts.clock,
-    log,
-  })
+  addTrial(app, { operations, clock, visitor: (request) => access.visitor(request) ?? anybody, show })
+  addSystem(app, { desk: parts.system, source, webhooks, audit, access, settings, show })
+  const forms = { access, audit, clock, show }
+  addSource(app, { ...forms, source })
+  addActions(app, { ...forms, operations })
+  addHeld(app, { ...forms, source, operations })
+  addBulk(app, { ...forms, source, runs, log })
+  addWebhooks(app, { ...forms, desk: webhooks })
+  addDomains(app, { ...forms, desk: parts.domains })
+  addDryRuns(app, { ...forms, runs: parts.dryRuns })
+  addSearches(app, { ...forms, shelf: parts.shelf })
+  addQuarantineLinks(app, { desk: parts.desk, access, audit, clock, isReadOnly: () => settings().readOnly })
+  addApi(app, { ...parts, access, audit })
   return app
 }
 
