@@ -11,11 +11,11 @@ import { commands } from './commands.ts'
 import { keptCommands } from './kept-commands.ts'
 import { runTrimmed } from './testing.ts'
 
-/** They look, or make something that changes nothing by itself; runs and limits keep what they do themselves. */
+/** They look, or make something that changes nothing by itself; runs and limits keep what they do themselves; the URL of a webhook may hold a key. */
 const others: ReadonlySet<string> = new Set(
   `mailq, find, trace, events, audit, spool cat, config, convert, explain, dry-run, scan, preflight, doctor, check,
   learn ham, learn spam, learn forget, learn train, dkim record, send, reload, reports send, encrypt, auth test, token, init,
-  completion, bulk resume, bulk cancel, limit`.split(/,\s+/),
+  completion, bulk resume, bulk cancel, limit, webhook test`.split(/,\s+/),
 )
 const isLook = (words: string): boolean => /^show | (?:list|status|query|check)$/.test(words)
 

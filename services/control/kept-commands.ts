@@ -28,7 +28,6 @@ export const keptCommands: ReadonlySet<string> = new Set([
   'ban remove',
   'block add',
   'block remove',
-  'webhook test',
   'certificate put',
   'operator add',
   'operator password',
