@@ -4,11 +4,18 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { root } from '../support/fixtures.ts'
-import { againstSpecification, readComposeFile, withDefaults, type ComposeService } from './compose-file.ts'
+import {
+  againstSpecification,
+  readComposeFile,
+  withDefaults,
+  type ComposeFile,
+  type ComposeService,
+} from './compose-file.ts'
 
 interface StackService extends ComposeService {
   readonly hostname?: string
   readonly configs?: readonly { readonly source: string }[]
+  readonly secrets?: readonly string[]
   readonly deploy?: {
     readonly mode?: string
     readonly replicas?: number
@@ -20,10 +27,13 @@ interface StackService extends ComposeService {
   }
 }
 
-const path = 'deploy/swarm/stack.yaml'
-const stack = readComposeFile(path) as ReturnType<typeof readComposeFile> & {
+interface StackFile extends ComposeFile {
   readonly configs: Readonly<Record<string, { readonly file: string }>>
+  readonly secrets?: Readonly<Record<string, unknown>>
 }
+
+const path = 'deploy/swarm/stack.yaml'
+const stack = readComposeFile(path) as StackFile
 const services = Object.entries(stack.services as Readonly<Record<string, StackService>>)
 const compose = readComposeFile('docker-compose.yml').services
 
@@ -96,8 +106,9 @@ test('the ledger and the dashboard are on one node: hosts cannot share their sto
 })
 
 test('docker stack reads each variable: it cuts at a hyphen what ":?" says', () => {
-  const said = [...readFileSync(join(root, path), 'utf8').matchAll(/\$\{\w+:\?([^}]*)\}/g)].map(([, text]) => text)
-  assert.equal(said.length, 5)
+  const texts = [path, 'deploy/swarm/passwords.yaml'].map((file) => readFileSync(join(root, file), 'utf8'))
+  const said = [...texts.join('\n').matchAll(/\$\{\w+:\?([^}]*)\}/g)].map(([, text]) => text)
+  assert.equal(said.length, 8)
   assert.deepEqual(
     said.filter((text) => text?.includes('-')),
     [],
@@ -121,3 +132,13 @@ function aliveOnly(check: ComposeService['healthcheck']): ComposeService['health
   if (!Array.isArray(test) || !String(test.at(-1)).endsWith('healthy.js')) return check
   return { ...check, test: [...test, 'alive'] }
 }
+
+test("passwords of one's choice are secrets that init reads, as it does in Compose", () => {
+  const chosen = readComposeFile('deploy/swarm/passwords.yaml') as StackFile
+  assert.equal(againstSpecification(chosen), undefined)
+  const { environment, secrets } = chosen.services['init'] as StackService
+  const there = compose['init'] as StackService
+  assert.deepEqual(secrets, there.secrets)
+  for (const [name, path] of Object.entries(environment ?? {})) assert.equal(path, there.environment?.[name], name)
+  assert.deepEqual(Object.keys(chosen.secrets ?? {}), secrets)
+})
