@@ -211,6 +211,18 @@ test('an address that guesses is not even looked at after ten attempts; others a
   assert.equal((await from('2001:db8::1').signIn('olga', 'engine')).statusCode, 303)
 })
 
+test('who signed in from somewhere before is not kept out by those who guess at his name from elsewhere', async (t) => {
+  const { app, time } = await open(t, { trustedProxies: ['127.0.0.1'] })
+  const from = (address: string) => new TestBrowser(app, { 'x-forwarded-for': address })
+  assert.equal((await from('2001:db8::1').signIn('olga', 'engine')).statusCode, 303)
+  time.now += 20 * minuteMs
+  for (let attempt = 0; attempt < 30; attempt += 1) await from(`192.0.2.${attempt}`).signIn('olga', 'wrong')
+  assert.equal((await from('198.51.100.7').signIn('olga', 'engine')).statusCode, 429)
+  assert.equal((await from('2001:db8::2').signIn('olga', 'engine')).statusCode, 303)
+  for (let attempt = 0; attempt < 10; attempt += 1) await from('2001:db8::3').signIn('olga', 'wrong')
+  assert.equal((await from('2001:db8::4').signIn('olga', 'engine')).statusCode, 429)
+})
+
 test('a name that is guessed at from everywhere is not looked at either', async (t) => {
   const { app } = await open(t, { trustedProxies: ['127.0.0.1'] })
   const codes = []

@@ -39,6 +39,8 @@ const periodMs = 10 * 60_000
 const perAddress = 10
 const perName = 30
 const longestName = 128
+/** Where operators signed in from before. */
+const mostPlaces = 1_000
 /** An external table cannot be asked for some user's: as costly as most are, and nobody's password. */
 const nobodysHash = '$2b$10$abcdefghijklmnopqrstuuMWcmIQRpYqEBqXbYwQxUuCbrAxUuNm.'
 
@@ -46,6 +48,17 @@ const nobodysHash = '$2b$10$abcdefghijklmnopqrstuuMWcmIQRpYqEBqXbYwQxUuCbrAxUuNm
 export function createSignIn({ operators, tables, verifier, clock, log }: SignInParts): SignIn {
   const addresses = new AttemptLimit(() => clock.now(), perAddress, periodMs)
   const names = new AttemptLimit(() => clock.now(), perName, periodMs)
+  /** `name household`, the oldest first: who guesses a name from everywhere else keeps its owner out of nothing. */
+  const places = new Set<string>()
+
+  function keepPlace(place: string): void {
+    places.delete(place)
+    places.add(place)
+    for (const oldest of places) {
+      if (places.size <= mostPlaces) return
+      places.delete(oldest)
+    }
+  }
 
   async function compare(table: Table, name: string, password: string): Promise<SignInResult> {
     const { credential, likely } = await settle(tables, (settled) => credentialsOf(settled, table, name))
@@ -64,13 +77,16 @@ export function createSignIn({ operators, tables, verifier, clock, log }: SignIn
       if (table === undefined) return { kind: 'unavailable' }
       const name = given.toLowerCase()
       const household = householdOf(address)
-      const waitMs = Math.max(addresses.take(household), name.length > longestName ? 0 : names.take(name))
+      const place = `${name} ${household}`
+      const isCounted = name.length <= longestName && !places.has(place)
+      const waitMs = Math.max(addresses.take(household), isCounted ? names.take(name) : 0)
       if (waitMs > 0) return { kind: 'too many', waitMs }
       try {
         const result = await compare(table, name.slice(0, longestName + 1), password)
         if (result.kind === 'signed in') {
           addresses.forget(household)
           names.forget(name)
+          keepPlace(place)
         }
         return result
       } catch (error) {
