@@ -50,3 +50,19 @@ test('a name with odd characters is asked about all the same, an impossible one 
     assert.deepEqual(await resolver.a(name), { kind: 'absent', name: true }, name)
   assert.equal(dns.queries.length, before)
 })
+
+test('a DNS server without an answer is told in words, whoever reads the answer', async (t) => {
+  const dns = await startDns({ 'fails.test': 'SERVFAIL', 'odd+fails.test': 'SERVFAIL', 'refused.test': 'REFUSED' })
+  const resolver = createResolver({ servers: [dns.address] })
+  t.after(async () => {
+    resolver.close()
+    await dns.stop()
+  })
+  const said = async (name: string): Promise<string> => {
+    const answer = await resolver.mx(name)
+    return answer.kind === 'failed' ? answer.error.message : answer.kind
+  }
+  assert.equal(await said('fails.test'), 'the DNS server found no answer (SERVFAIL)')
+  assert.equal(await said('odd+fails.test'), 'the DNS server found no answer (SERVFAIL)')
+  assert.equal(await said('refused.test'), 'the DNS server refuses to answer (REFUSED)')
+})

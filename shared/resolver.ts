@@ -2,6 +2,7 @@ import { Resolver as DnsResolver } from 'node:dns/promises'
 import { isDeepStrictEqual } from 'node:util'
 
 import { areAddresses, ServerAddresses } from './dns/server-addresses.ts'
+import { dnsTrouble } from './dns/trouble.ts'
 import { createValidatingResolver } from './dns/validating-resolver.ts'
 import type { Validated } from './dns/validating-resolver.ts'
 
@@ -174,7 +175,7 @@ async function lookUp<T>(ask: () => Promise<readonly T[]>): Promise<LookUp<T> | 
     const code = (error as NodeJS.ErrnoException).code ?? ''
     if (code === 'EBADNAME') return 'refused'
     if (absentCodes.has(code)) return { kind: 'absent', name: code !== 'ENODATA' }
-    return { kind: 'failed', error: error as Error }
+    return { kind: 'failed', error: dnsTrouble(error as NodeJS.ErrnoException) }
   }
 }
 

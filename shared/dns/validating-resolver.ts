@@ -8,6 +8,7 @@ import { joinTexts, readName, recordTypes } from './message.ts'
 import type { DnsAnswer, DnsRecord, RecordType } from './message.ts'
 import { parseTlsa } from './tlsa.ts'
 import type { TlsaRecord } from './tlsa.ts'
+import { codeTrouble } from './trouble.ts'
 
 /** A look-up, and whether the server has checked the signatures of all of its answer; `failed` is also what does not pass the check. */
 export type Validated<T> = LookUp<T> & {
@@ -120,8 +121,7 @@ async function lookUp<T>(ask: () => Promise<DnsAnswer>, type: RecordType, read: 
   }
   const { authenticated, code } = answer
   if (code !== 0 && code !== 3) {
-    const error = new Error(`the DNS server answered with code ${code}`)
-    return { found: { kind: 'failed', error, authenticated: false }, keepMs: 0 }
+    return { found: { kind: 'failed', error: codeTrouble(code), authenticated: false }, keepMs: 0 }
   }
   const ours = answer.records.filter((record) => record.type === recordTypes[type])
   if (code === 3 || ours.length === 0)
