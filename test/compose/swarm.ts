@@ -6,12 +6,12 @@ import { docker } from './engine.ts'
 const labels = ['mail', 'ledger', 'redis', 'mailboxes']
 const bridge = 'docker_gwbridge'
 
-/** For the `skip` option of a test: false when an engine answers that manages a swarm or may begin one. */
+/** For the `skip` option of a test: false when an engine answers that is a swarm alone, or may begin one. */
 export function missingSwarm(): string | false {
   try {
-    const format = '{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}'
+    const format = '{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}} {{.Swarm.Nodes}}'
     const said = execFileSync('docker', ['info', '-f', format], { encoding: 'utf8', stdio: 'pipe' }).trim()
-    return said === 'active true' || said === 'inactive false' ? false : `the Docker engine is in a swarm: ${said}`
+    return ['active true 1', 'inactive false 0'].includes(said) ? false : `the Docker engine is in a swarm: ${said}`
   } catch {
     return 'no Docker engine answers: eval "$(test/compose/engine.sh)"'
   }
