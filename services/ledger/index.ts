@@ -23,6 +23,7 @@ import { expireTallies, tallyKeptMs } from '../../shared/filter-tally/tally.ts'
 import { expireRuleHits, hitsKeptMs } from '../../shared/rule-hits/rule-hits.ts'
 import { openWebhooks } from '../../shared/webhooks/webhooks.ts'
 import { alone, openLeader } from './leader.ts'
+import { openWipeWatch } from './wipe-watch.ts'
 
 const wipeCheckMs = 2_000
 const orphanCheckMs = 30_000
@@ -125,20 +126,11 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
   }
 
   const followed = new Map<MessageId, number>()
-  let marked = false
 
-  /** Redis may be away when we start: it is marked as ours when it first answers. */
   async function requeueAfterWipe(): Promise<void> {
-    if (!marked) {
-      await queues.ensureEpoch()
-      marked = true
-      return
-    }
-    if (!(await queues.wiped())) return
     log.warn({}, 'redis was emptied: queues are rebuilt from the spool')
     await sleep(graceAfterWipeMs, undefined, { signal: stop.signal })
     await report('redis was emptied', 0)
-    await queues.ensureEpoch()
   }
 
   async function report(reason: string, youngestMs: number): Promise<void> {
@@ -162,7 +154,7 @@ async function startLedger(context: ServiceContext): Promise<RunningService> {
     return isAudited || clock.now() - startedAt > auditPatienceMs
   }
 
-  everyLeading('wipe check', wipeCheckMs, 0, requeueAfterWipe)
+  every('wipe check', wipeCheckMs, 0, openWipeWatch(queues, leader, requeueAfterWipe))
   every('limits of queues', limitsMs, 0, async () => {
     const restored = await restoreLimits({ queues, dataFolder: context.dataFolder })
     if (restored.length > 0) log.warn({ queues: restored }, 'limits of queues are in force again')
