@@ -1,9 +1,10 @@
 import { createPrivateKey, generateKeyPair, randomBytes } from 'node:crypto'
-import { link, mkdir, readFile, rename, unlink, writeFile } from 'node:fs/promises'
+import { link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 
 import type { AcmeSettings } from '../../../shared/config/model.ts'
+import { putFile } from '../../../shared/start/put-file.ts'
 import { selfSignedCertificate } from '../../../shared/start/self-signed.ts'
 
 /**
@@ -17,11 +18,11 @@ export async function ensurePair({ domains, certFile, keyFile }: AcmeSettings): 
   const made = await selfSignedCertificate(name, known)
   // Several processes may start at a time: the key of the first is that of all.
   const first = known !== undefined || (await putFirst(keyFile, made.key))
-  await put(certFile, first ? made.cert : (await selfSignedCertificate(name, await textIn(keyFile))).cert, 0o644)
+  await putFile(certFile, first ? made.cert : (await selfSignedCertificate(name, await textIn(keyFile))).cert, 0o644)
 }
 
 export function installCertificate({ certFile }: AcmeSettings, pem: string): Promise<void> {
-  return put(certFile, pem, 0o644)
+  return putFile(certFile, pem, 0o644)
 }
 
 /** The key the account is known by, beside that of the certificate; made when it is missing. */
@@ -31,7 +32,7 @@ export async function accountKey({ keyFile }: AcmeSettings): Promise<string> {
   if (known !== undefined) return known
   const { privateKey } = await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' })
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
-  await put(path, pem, 0o600)
+  await putFile(path, pem, 0o600)
   return pem
 }
 
@@ -63,11 +64,4 @@ async function putFirst(path: string, text: string): Promise<boolean> {
   } finally {
     await unlink(temporary)
   }
-}
-
-async function put(path: string, text: string, mode: number): Promise<void> {
-  await mkdir(dirname(path), { recursive: true })
-  const temporary = `${path}.${randomBytes(6).toString('hex')}`
-  await writeFile(temporary, text, { mode, flush: true })
-  await rename(temporary, path)
 }
