@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 
@@ -9,7 +11,8 @@ import { Keyring } from '../keyring.ts'
 import { LiveIndex } from '../live-index.ts'
 import { octets, outcome, storedMessage } from '../test-support.ts'
 import { keyOf } from './keys.ts'
-import { bucketVolume, bucketWriter, storeOf, temporaryHost, testBucket } from './testing.ts'
+import { openS3Store } from './s3-store.ts'
+import { bucketVolume, bucketWriter, storeOf, temporaryHost, testBucket, testCredentials } from './testing.ts'
 
 const everything = { olderThanMs: 0, relocateAfterMs: 0, outcomesMs: 0, unfinishedMs: 0 }
 const later = { now: () => Date.now() + 10_000 }
@@ -125,6 +128,29 @@ test('a file that vanished while it was to be put is an error of that message, a
   const path = join(await temporaryHost(t), 'gone')
   await assert.rejects(store.put('octets/gone', { path, size: 300_000 }), /ENOENT/)
   assert.deepEqual(bucket.objects.keys('octets/'), [])
+})
+
+test('a listing that breaks off is an error, and not the end of it', async (t) => {
+  const server = createServer((_request, response) => {
+    response.setHeader('content-type', 'application/xml')
+    response.end('<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>')
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const endpoint = `http://127.0.0.1:${port}`
+  const store = await openS3Store({
+    endpoint,
+    bucket: 'mail',
+    prefix: '',
+    region: 'us-east-1',
+    credentials: testCredentials,
+  })
+  t.after(() => {
+    store.close()
+    server.closeAllConnections()
+    server.close()
+  })
+  await assert.rejects(store.list(''), /a listing breaks off/)
 })
 
 /** As a disk that was full, or one that forgets, leaves it. */

@@ -122,6 +122,9 @@ class S3Store implements ObjectStore {
         objects.push({ key: Key.slice(this.#prefix.length), size: Size, writtenAt: LastModified?.getTime() ?? 0 })
       }
       token = page.IsTruncated === true ? page.NextContinuationToken : undefined
+      // What is not listed would be taken for deleted.
+      if (page.IsTruncated === true && token === undefined)
+        throw new BucketError(`${this.name}: a listing breaks off without saying where it goes on`)
     } while (token !== undefined)
     return { objects, at }
   }
