@@ -137,6 +137,9 @@ async function search(): Promise<void> {
   const startedAt = performance.now()
   const sums = await reader.sums()
   console.log(`sums: ${(performance.now() - startedAt).toFixed(0)} ms ${JSON.stringify(sums)}`)
+  const hoursAt = performance.now()
+  const hours = await reader.hours(Date.now() - dayMs)
+  console.log(`the last 24 hours: ${(performance.now() - hoursAt).toFixed(1)} ms for ${hours.length} hours`)
   const storyAt = performance.now()
   const lines = (await reader.story(some.id)).length
   console.log(`story of ${lines} lines: ${(performance.now() - storyAt).toFixed(1)} ms`)
