@@ -17,12 +17,16 @@ const groups = {
     timeoutMs: 600_000,
   },
   compose: { folders: ['test/compose'], concurrency: 2, timeoutMs: 900_000 },
+  longer: { folders: ['test/compose'], concurrency: 1, timeoutMs: 900_000 },
 } as const
+
+/** Files of the group `longer`: minutes more than `.ci/run` has; `npm run test:compose` runs them as well. */
+const longer = ['profiles', 'swarm']
 
 type Group = keyof typeof groups
 
 /** One phase after the other, the groups of one at the same time: containers and peers wait more than they work. */
-const phases: readonly (readonly Group[])[] = [['unit'], ['scenarios', 'compose']]
+const phases: readonly (readonly Group[])[] = [['unit'], ['scenarios', 'compose'], ['longer']]
 
 /** Files that take longest begin, so that none of them is alone at the end. */
 const longest =
@@ -46,7 +50,9 @@ async function main(words: readonly string[]): Promise<number> {
   const named = words.filter(isGroup)
   const parts = words.filter((word) => !isGroup(word))
   const filesOf = (group: Group): readonly string[] =>
-    findTests(groups[group].folders).filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)))
+    findTests(groups[group].folders)
+      .filter((file) => isLonger(file) === (group === 'longer'))
+      .filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)))
   const reports: TestReport[] = []
   for (const phase of phases) {
     const wanted = phase.filter((group) => named.length === 0 || named.includes(group))
@@ -118,6 +124,10 @@ function findTests(folders: readonly string[]): readonly string[] {
     .flatMap((folder) => readdirSync(join(root, folder), { recursive: true }).map((file) => join(folder, String(file))))
     .filter((file) => file.endsWith('.test.ts'))
     .sort((a, b) => turnOf(a) - turnOf(b) || a.localeCompare(b))
+}
+
+function isLonger(file: string): boolean {
+  return file.startsWith('test/compose/') && longer.includes(basename(file, '.test.ts'))
 }
 
 function turnOf(file: string): number {
