@@ -1,14 +1,14 @@
 import type { DmarcDomain } from '../../shared/received-reports/dmarc-summary.ts'
-import { longestDays, shortestDays } from '../../shared/received-reports/period.ts'
 import { ReceivedReportsReader } from '../../shared/received-reports/reader.ts'
 import { receivedReportsFolder } from '../../shared/received-reports/store.ts'
 import type { TlsDomain } from '../../shared/received-reports/tls-summary.ts'
 import { usualDays, viewAbuse, viewDmarc, viewTls } from '../../shared/received-reports/views.ts'
 import type { AbuseView, DmarcView, TlsView } from '../../shared/received-reports/views.ts'
 import { formatSecond, plural } from '../../shared/report/units.ts'
-import { UsageError, exitCodes } from './command.ts'
+import { exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
 import { dataFolderOf } from './connect.ts'
+import { daysOf } from './days.ts'
 import { visible } from './terminal.ts'
 import type { Terminal } from './terminal.ts'
 import { textTable } from './text-table.ts'
@@ -34,7 +34,7 @@ interface Seen {
 async function show(invocation: Invocation): Promise<number> {
   const { terminal, options } = invocation
   const domain = options.text('domain')?.toLowerCase()
-  const question = { days: daysOf(options.text('days')), ...(domain === undefined ? {} : { domain }) }
+  const question = { days: daysOf(options.text('days'), usualDays), ...(domain === undefined ? {} : { domain }) }
   const reader = new ReceivedReportsReader(receivedReportsFolder(dataFolderOf(invocation)))
   const nowAt = Date.now()
   const [dmarc, tls, abuse] = await Promise.all([
@@ -46,15 +46,6 @@ async function show(invocation: Invocation): Promise<number> {
   if (options.has('json')) terminal.print(JSON.stringify(seen, undefined, 2))
   else for (const line of reportsText(seen, domain !== undefined, terminal)) terminal.print(line)
   return exitCodes.done
-}
-
-/** @throws UsageError */
-function daysOf(text: string | undefined): number {
-  if (text === undefined) return usualDays
-  const days = /^\d{1,4}$/.test(text) ? Number(text) : 0
-  if (days < shortestDays || days > longestDays)
-    throw new UsageError(`--days ${text}: a whole number from ${shortestDays} to ${longestDays} is wanted`)
-  return days
 }
 
 /** @param isWhole sources and failures too */

@@ -1,11 +1,12 @@
-import { lastDays, longestDays, shortestDays } from '../../shared/received-reports/period.ts'
+import { lastDays } from '../../shared/received-reports/period.ts'
 import { formatSize } from '../../shared/report/units.ts'
 import { copyStates } from '../../shared/store/copy-state.ts'
 import type { HourCounts } from '../../shared/store/hours.ts'
 import type { RecipientDomain, Traffic } from '../../shared/store/traffic.ts'
-import { UsageError, exitCodes } from './command.ts'
+import { exitCodes } from './command.ts'
 import type { Command, Invocation } from './command.ts'
 import { askStore, findPlace } from './connect.ts'
+import { daysOf } from './days.ts'
 import { visible } from './terminal.ts'
 import { textTable } from './text-table.ts'
 import type { Column } from './text-table.ts'
@@ -32,7 +33,7 @@ export interface TrafficSeen extends Traffic {
 
 async function show(invocation: Invocation): Promise<number> {
   const { terminal, options } = invocation
-  const { sinceAt } = lastDays(daysOf(options.text('days')), Date.now())
+  const { sinceAt } = lastDays(daysOf(options.text('days'), usualDays), Date.now())
   const place = await findPlace(invocation)
   const seen = await askStore(place, async (store): Promise<TrafficSeen> => {
     const [hours, recipients] = [await store.hours(sinceAt), await store.recipientDomains(sinceAt)]
@@ -41,15 +42,6 @@ async function show(invocation: Invocation): Promise<number> {
   if (options.has('json')) terminal.print(JSON.stringify(seen, undefined, 2))
   else for (const line of trafficText(seen, options.has('hours'))) terminal.print(line)
   return exitCodes.done
-}
-
-/** @throws UsageError */
-function daysOf(text: string | undefined): number {
-  if (text === undefined) return usualDays
-  const days = /^\d{1,4}$/.test(text) ? Number(text) : 0
-  if (days < shortestDays || days > longestDays)
-    throw new UsageError(`--days ${text}: a whole number from ${shortestDays} to ${longestDays} is wanted`)
-  return days
 }
 
 /** A block for each table that has rows. @param byHour one for the hours, too */
